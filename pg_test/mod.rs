@@ -1,0 +1,1 @@
+//! Tests that run inside a server; built with the feature `pg_test`.

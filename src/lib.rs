@@ -1,0 +1,31 @@
+//! Lagoon: Parquet tables, vectors, embeddings and WebAssembly in one PostgreSQL extension.
+//!
+//! This crate is glue: it turns PostgreSQL's calls into calls of the engine crates under `crates/`. ARCHITECTURE.md has the map.
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod embed;
+mod hnsw;
+mod lake;
+mod pg;
+mod vector;
+mod wasm;
+mod worker;
+
+#[cfg(feature = "pg_test")]
+#[path = "../pg_test/mod.rs"]
+mod pg_test;
+
+pgrx::pg_module_magic!(name, version);
+
+#[cfg(not(panic = "unwind"))]
+compile_error!("Lagoon needs panic = \"unwind\": a panic must become an ERROR");
+
+/// Called by PostgreSQL when the library is loaded: registers names and hooks, starts nothing.
+#[pgrx::pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    pg::init();
+    hnsw::init();
+    lake::init();
+    wasm::init();
+    worker::init();
+}

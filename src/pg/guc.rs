@@ -1,0 +1,137 @@
+//! Every setting of the extension, in one place. README lists the same ones; a test compares the two.
+
+use std::ffi::{CStr, CString};
+
+use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
+
+/// `hnsw.ef_search`: size of the candidate list of an index scan.
+pub static EF_SEARCH: GucSetting<i32> = GucSetting::<i32>::new(40);
+/// `lagoon.parallelism`: engine threads of one statement.
+pub static PARALLELISM: GucSetting<i32> = GucSetting::<i32>::new(2);
+/// `lagoon.pushdown`: whether filters and limits are pushed into Parquet scans.
+pub static PUSHDOWN: GucSetting<bool> = GucSetting::<bool>::new(true);
+/// `lagoon.data_directories`: comma-separated directories that roles without pg_read_server_files may read.
+pub static DATA_DIRECTORIES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+/// `lagoon.dataset_directory`: where `lagoon.ingest` writes; empty means `lagoon/datasets` in the data directory.
+pub static DATASET_DIRECTORY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+/// `lagoon.onnxruntime_library`: absolute path of libonnxruntime.so.
+pub static ONNXRUNTIME_LIBRARY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+/// `lagoon.embed_threads`: threads of one inference.
+pub static EMBED_THREADS: GucSetting<i32> = GucSetting::<i32>::new(1);
+/// `lagoon.wasm_memory_limit`: upper bound of any plugin's memory, in MB.
+pub static WASM_MEMORY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(256);
+/// `lagoon.wasm_time_limit`: upper bound of any plugin call, in milliseconds.
+pub static WASM_TIME_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(30_000);
+/// `lagoon.functions_directory`: the folder that the worker watches; empty means none.
+pub static FUNCTIONS_DIRECTORY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+/// `lagoon.worker_restart_interval`: seconds before a failed worker is started again.
+pub static WORKER_RESTART_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(5);
+
+/// The value of a string setting, empty when unset.
+pub fn text(setting: &GucSetting<Option<CString>>) -> String {
+    setting.get().map(|value| value.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Registers all settings and reserves both prefixes.
+pub fn init() {
+    use GucContext::{Sighup, Suset, Userset};
+    int(
+        c"hnsw.ef_search",
+        c"Candidates that an hnsw index scan keeps; more is slower and finds more.",
+        &EF_SEARCH,
+        1,
+        1000,
+        Userset,
+        GucFlags::default(),
+    );
+    int(c"lagoon.parallelism", c"Engine threads of one statement.", &PARALLELISM, 1, 64, Userset, GucFlags::default());
+    boolean(c"lagoon.pushdown", c"Push filters and limits into scans of Parquet files.", &PUSHDOWN, Userset);
+    string(
+        c"lagoon.data_directories",
+        c"Directories, separated by commas, that roles without pg_read_server_files may read.",
+        &DATA_DIRECTORIES,
+        Suset,
+    );
+    string(
+        c"lagoon.dataset_directory",
+        c"Where lagoon.ingest writes Parquet files; empty: lagoon/datasets in the data directory.",
+        &DATASET_DIRECTORY,
+        Suset,
+    );
+    string(c"lagoon.onnxruntime_library", c"Absolute path of the ONNX Runtime library.", &ONNXRUNTIME_LIBRARY, Suset);
+    int(c"lagoon.embed_threads", c"Threads of one inference.", &EMBED_THREADS, 1, 64, Suset, GucFlags::default());
+    int(
+        c"lagoon.wasm_memory_limit",
+        c"Upper bound of the memory of any WebAssembly plugin.",
+        &WASM_MEMORY_LIMIT,
+        1,
+        4096,
+        Suset,
+        GucFlags::UNIT_MB,
+    );
+    int(
+        c"lagoon.wasm_time_limit",
+        c"Upper bound of one call of a WebAssembly function.",
+        &WASM_TIME_LIMIT,
+        1,
+        86_400_000,
+        Suset,
+        GucFlags::UNIT_MS,
+    );
+    string(
+        c"lagoon.functions_directory",
+        c"Folder of WebAssembly plugins that the worker watches; empty: none.",
+        &FUNCTIONS_DIRECTORY,
+        Sighup,
+    );
+    int(
+        c"lagoon.worker_restart_interval",
+        c"Time before a failed worker is started again.",
+        &WORKER_RESTART_INTERVAL,
+        1,
+        3600,
+        Sighup,
+        GucFlags::UNIT_S,
+    );
+    for prefix in [c"lagoon", c"hnsw"] {
+        // SAFETY: called from _PG_init with a NUL-terminated name, after all settings of the prefix are defined.
+        unsafe { reserve_prefix(prefix) };
+    }
+}
+
+#[cfg(not(feature = "pg14"))]
+unsafe fn reserve_prefix(prefix: &CStr) {
+    // SAFETY: the caller's.
+    unsafe { pg_sys::MarkGUCPrefixReserved(prefix.as_ptr()) }
+}
+
+#[cfg(feature = "pg14")]
+unsafe fn reserve_prefix(prefix: &CStr) {
+    // SAFETY: the caller's.
+    unsafe { pg_sys::EmitWarningsOnPlaceholders(prefix.as_ptr()) }
+}
+
+fn int(
+    name: &'static CStr,
+    about: &'static CStr,
+    setting: &'static GucSetting<i32>,
+    min: i32,
+    max: i32,
+    context: GucContext,
+    flags: GucFlags,
+) {
+    GucRegistry::define_int_guc(name, about, c"", setting, min, max, context, flags);
+}
+
+fn boolean(name: &'static CStr, about: &'static CStr, setting: &'static GucSetting<bool>, context: GucContext) {
+    GucRegistry::define_bool_guc(name, about, c"", setting, context, GucFlags::default());
+}
+
+fn string(
+    name: &'static CStr,
+    about: &'static CStr,
+    setting: &'static GucSetting<Option<CString>>,
+    context: GucContext,
+) {
+    GucRegistry::define_string_guc(name, about, c"", setting, context, GucFlags::default());
+}

@@ -1,0 +1,118 @@
+//! One piece of engine work on its own thread, while the main thread waits and answers interrupts.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::error::{Plain, SqlError, raise};
+use super::{thread, wait};
+
+/// How long an abandoned job may take to stop before its thread is left behind.
+const JOIN_LIMIT: Duration = Duration::from_secs(1);
+
+/// Set when the waiting statement is gone. Engine loops look at it between batches.
+#[derive(Clone, Default)]
+pub struct CancelFlag(Arc<AtomicBool>);
+
+impl CancelFlag {
+    /// Whether to stop.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// The flag itself, for engines, which know nothing of this module.
+    pub fn as_atomic(&self) -> Arc<AtomicBool> {
+        self.0.clone()
+    }
+}
+
+/// Runs `work` on a thread of its own and waits for it. A panic in it becomes an ERROR (XX000). When the statement is
+/// cancelled, `on_cancel` is called from the main thread, the flag is set and the thread is joined, for one second at most.
+pub fn run<T: Send + 'static>(
+    name: &str,
+    on_cancel: impl Fn(),
+    work: impl FnOnce(&CancelFlag) -> T + Send + 'static,
+) -> T {
+    let bell = wait::bell();
+    let flag = CancelFlag::default();
+    let (sender, receiver) = sync_channel(1);
+    let (worker_bell, worker_flag) = (bell.clone(), flag.clone());
+    let handle = thread::spawn(name, move || {
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&worker_flag)));
+        let _ = sender.send(outcome); // the receiver is gone only when the statement is
+        worker_bell.ring();
+    })
+    .unwrap_or_else(|error| {
+        raise(&Plain { sqlstate: "53000", message: format!("could not start a thread: {error}"), hint: None })
+    });
+    let mut guard = Guard { handle: Some(handle), flag, on_cancel, finished: false };
+    let outcome = wait::until(&bell, || poll(&receiver));
+    guard.finished = true;
+    drop(guard);
+    match outcome {
+        Ok(value) => value,
+        Err(payload) => raise(&Panicked(panic_message(&*payload))),
+    }
+}
+
+type Outcome<T> = Result<T, Box<dyn Any + Send>>;
+
+fn poll<T>(receiver: &Receiver<Outcome<T>>) -> Option<Outcome<T>> {
+    match receiver.try_recv() {
+        Ok(outcome) => Some(outcome),
+        Err(TryRecvError::Empty) => None,
+        Err(TryRecvError::Disconnected) => Some(Err(Box::new("the engine thread ended without an answer"))),
+    }
+}
+
+/// The text of a caught panic.
+pub fn panic_message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("unknown panic").to_owned()
+}
+
+/// A panic inside an engine: a bug of ours, reported as an internal error; the backend lives.
+pub struct Panicked(pub String);
+
+impl std::fmt::Display for Panicked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "internal error in an engine thread: {}", self.0)
+    }
+}
+
+impl SqlError for Panicked {
+    fn sqlstate(&self) -> &str {
+        "XX000"
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("This is a bug in Lagoon; the session can go on.".to_owned())
+    }
+}
+
+struct Guard<C: Fn()> {
+    handle: Option<JoinHandle<()>>,
+    flag: CancelFlag,
+    on_cancel: C,
+    finished: bool,
+}
+
+impl<C: Fn()> Drop for Guard<C> {
+    fn drop(&mut self) {
+        let Some(handle) = self.handle.take() else { return };
+        if !self.finished {
+            self.flag.0.store(true, Ordering::Relaxed);
+            (self.on_cancel)();
+        }
+        let end = Instant::now() + JOIN_LIMIT;
+        while !handle.is_finished() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(1)); // bounded; the thread holds nothing of PostgreSQL's
+        }
+        if handle.is_finished() {
+            let _ = handle.join(); // its panic was already turned into a value
+        }
+    }
+}

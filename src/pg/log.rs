@@ -1,0 +1,33 @@
+//! Messages below ERROR. PostgreSQL looks for interrupts while it reports one, and would longjmp over our frames:
+//! pgrx's own `notice!` and `warning!` do not guard against that, so these hold interrupts around the report.
+
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode};
+
+use super::interrupt;
+
+/// A NOTICE to the client.
+pub fn notice(message: impl Into<String>) {
+    at(PgLogLevel::NOTICE, message);
+}
+
+/// A WARNING to client and log.
+pub fn warning(message: impl Into<String>) {
+    at(PgLogLevel::WARNING, message);
+}
+
+/// A line in the server log only.
+pub fn log(message: impl Into<String>) {
+    at(PgLogLevel::LOG, message);
+}
+
+/// A message at a level below ERROR.
+pub fn at(level: PgLogLevel, message: impl Into<String>) {
+    debug_assert!((level as i32) < PgLogLevel::ERROR as i32);
+    let code = match level {
+        PgLogLevel::WARNING => PgSqlErrorCode::ERRCODE_WARNING,
+        _ => PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+    };
+    let report = ErrorReport::new(code, message.into(), "lagoon");
+    interrupt::held(|| report.report(level));
+}

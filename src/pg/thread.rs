@@ -1,0 +1,35 @@
+//! Threads beside PostgreSQL's own.
+//!
+//! A signal that arrives on another thread would run PostgreSQL's handler there. So every thread that we or a library
+//! start is started with all signals blocked, and a thread inherits the mask of the one that starts it.
+
+use std::mem::MaybeUninit;
+
+/// Runs `f` with every signal blocked. Whatever starts threads (a runtime, a pool, an ONNX session) is called inside.
+pub fn signals_blocked<T>(f: impl FnOnce() -> T) -> T {
+    struct Restore(libc::sigset_t);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            // SAFETY: the set was filled in by pthread_sigmask below.
+            unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, std::ptr::null_mut()) };
+        }
+    }
+    let mut all = MaybeUninit::uninit();
+    let mut old = MaybeUninit::uninit();
+    // SAFETY: both sets are written before they are read; neither call can fail with these arguments.
+    let _restore = unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), old.as_mut_ptr());
+        Restore(old.assume_init())
+    };
+    f()
+}
+
+/// Starts a named thread with every signal blocked. It must never call PostgreSQL.
+pub fn spawn<T: Send + 'static>(
+    name: &str,
+    f: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<std::thread::JoinHandle<T>> {
+    let builder = std::thread::Builder::new().name(name.to_owned());
+    signals_blocked(|| builder.spawn(f))
+}

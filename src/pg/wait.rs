@@ -1,0 +1,105 @@
+//! How the main thread waits for an engine thread: on its latch and on a [`Bell`], answering interrupts at once.
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pgrx::pg_sys;
+
+use super::error::{Plain, raise};
+use super::interrupt;
+
+/// An eventfd that an engine thread rings and the main thread waits on. Cheap to clone.
+#[derive(Clone)]
+pub struct Bell(Arc<OwnedFd>);
+
+impl Bell {
+    /// A new bell, silent.
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: eventfd has no preconditions; the descriptor is ours alone.
+        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: a fresh, valid descriptor.
+        Ok(Self(Arc::new(unsafe { OwnedFd::from_raw_fd(fd) })))
+    }
+
+    /// Wakes the waiter. Callable from any thread, never blocks.
+    pub fn ring(&self) {
+        let one = 1u64;
+        // SAFETY: eight bytes to an eventfd. The only failure, EAGAIN on a full counter, means that it rings already.
+        unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), size_of::<u64>()) };
+    }
+
+    fn silence(&self) {
+        let mut count = 0u64;
+        // SAFETY: eight bytes from an eventfd; EAGAIN means that it was silent.
+        unsafe { libc::read(self.0.as_raw_fd(), (&raw mut count).cast(), size_of::<u64>()) };
+    }
+}
+
+/// Waits until `ready` gives a value. Cancel, termination, timeouts and postmaster death are answered within milliseconds,
+/// by a panic that pgrx turns into the ERROR. `ready` is asked after every ring; it must not block.
+pub fn until<T>(bell: &Bell, mut ready: impl FnMut() -> Option<T>) -> T {
+    loop {
+        if let Some(value) = ready() {
+            return value;
+        }
+        interrupt::check();
+        once(Some(bell), None);
+    }
+}
+
+/// Sleeps for at most `duration`, answering interrupts. Returns early, with false, when `stop` says so after a latch wake-up.
+pub fn sleep(duration: Duration, mut stop: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + duration;
+    loop {
+        interrupt::check();
+        if stop() {
+            return false;
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return true;
+        }
+        once(None, Some(left));
+    }
+}
+
+fn once(bell: Option<&Bell>, timeout: Option<Duration>) {
+    let mut events = pg_sys::WL_LATCH_SET | pg_sys::WL_EXIT_ON_PM_DEATH;
+    let socket = bell.map_or(-1, |bell| bell.0.as_raw_fd());
+    if bell.is_some() {
+        events |= pg_sys::WL_SOCKET_READABLE;
+    }
+    if timeout.is_some() {
+        events |= pg_sys::WL_TIMEOUT;
+    }
+    let millis = timeout.map_or(-1, |t| t.as_millis().clamp(1, 3_600_000) as i64);
+    // SAFETY: main thread; the descriptor lives as long as the bell. WaitLatchOrSocket is latch.c's own.
+    let woken =
+        unsafe { pg_sys::WaitLatchOrSocket(pg_sys::MyLatch, events as i32, socket, millis, pg_sys::PG_WAIT_EXTENSION) }
+            as u32;
+    if woken & pg_sys::WL_LATCH_SET != 0 {
+        // SAFETY: our own latch.
+        unsafe { pg_sys::ResetLatch(pg_sys::MyLatch) };
+    }
+    if let Some(bell) = bell
+        && woken & pg_sys::WL_SOCKET_READABLE != 0
+    {
+        bell.silence();
+    }
+}
+
+/// A bell, or the ERROR of a server that is out of descriptors.
+pub fn bell() -> Bell {
+    Bell::new().unwrap_or_else(|error| {
+        raise(&Plain {
+            sqlstate: "53000",
+            message: format!("could not create an event descriptor: {error}"),
+            hint: None,
+        })
+    })
+}
