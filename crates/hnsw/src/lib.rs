@@ -1,1 +1,4 @@
-#![forbid(unsafe_code)]
+//! HNSW graph core, page format and distance kernels. Knows nothing of PostgreSQL.
+#![deny(unsafe_code)]
+
+pub mod distance;
