@@ -1,6 +1,7 @@
 //! What all wings share when they talk to PostgreSQL. Only here, and in the callback shells of the wings, is `unsafe` allowed.
 
 pub mod error;
+pub mod exit;
 pub mod guc;
 pub mod interrupt;
 pub mod job;

@@ -44,6 +44,9 @@ pub enum Error {
     /// Not registered.
     #[error("model \"{0}\" does not exist")]
     UnknownModel(String),
+    /// lagoon.models cannot be read or written.
+    #[error("could not use table lagoon.models: {0}")]
+    Catalog(String),
     /// A name that a model cannot have.
     #[error("invalid model name \"{0}\"")]
     InvalidName(String),
@@ -86,7 +89,7 @@ impl Error {
             Self::UnknownModel(_) => "42704",
             Self::Cancelled => "57014",
             Self::NotStarted(_) => "53000",
-            Self::TelemetryEnabled | Self::Panicked(_) => "XX000",
+            Self::TelemetryEnabled | Self::Panicked(_) | Self::Catalog(_) => "XX000",
         }
     }
 
@@ -123,6 +126,7 @@ impl Error {
             Self::InvalidName(_) => "A name has 1 to 63 bytes and no control characters.",
             Self::EmptyText { .. } => "Use NULLIF(text, '') to get NULL instead.",
             Self::Unsupported { .. }
+            | Self::Catalog(_)
             | Self::Inference { .. }
             | Self::NotFinite(_)
             | Self::Cancelled

@@ -132,6 +132,11 @@ impl Spec {
         self.default_prompt.as_ref().and_then(|name| self.prompts.get(name)).map(String::as_str)
     }
 
+    /// The prompts as a JSON object.
+    pub fn prompts_json(&self) -> String {
+        serde_json::Value::from_iter(self.prompts.clone()).to_string()
+    }
+
     /// BLAKE3 over names, lengths and contents of all files, in hex: it changes whenever vectors may.
     pub fn fingerprint(&self) -> Result<String, Error> {
         let mut hasher = blake3::Hasher::new();

@@ -73,6 +73,17 @@ impl Models {
         Self { loaded: Vec::new(), runtime, statistics }
     }
 
+    /// Unloads all models; ONNX Runtime stays.
+    pub fn unload(&mut self) {
+        self.loaded.clear();
+        self.statistics.models_loaded.store(0, Ordering::Relaxed);
+    }
+
+    /// What the library says about itself, once it is loaded.
+    pub fn loaded_runtime(&self) -> Option<&Runtime> {
+        self.runtime.as_ref()
+    }
+
     /// ONNX Runtime, loaded if it is not yet.
     pub fn runtime(&mut self, settings: &Settings) -> Result<&Runtime, Error> {
         if self.runtime.is_none() {
