@@ -1,7 +1,10 @@
 //! What all wings share when they talk to PostgreSQL. Only here, and in the callback shells of the wings, is `unsafe` allowed.
 
+pub mod array;
 pub mod error;
 pub mod exit;
+pub mod float;
+pub mod function;
 pub mod guc;
 pub mod interrupt;
 pub mod job;
