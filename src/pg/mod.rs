@@ -2,6 +2,7 @@
 
 pub mod array;
 pub mod error;
+pub mod exit;
 pub mod float;
 pub mod function;
 pub mod guc;
