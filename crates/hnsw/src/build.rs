@@ -253,10 +253,8 @@ fn write<S: PageStore>(arena: &Arena, count: u32, store: &S) -> Result<()> {
             let inner = arena.inner(*id);
             nodes.occupy(slot, arena.level(*id), &inner.tids);
             for (layer, list) in inner.lists.iter().enumerate() {
-                let links: Vec<u32> = list
-                    .iter()
-                    .map(|link| (link.on_disk() & format::PROTECTED) | numbers[link.id as usize])
-                    .collect();
+                let links: Vec<u32> =
+                    list.iter().map(|link| (link.on_disk() & format::PROTECTED) | numbers[link.id as usize]).collect();
                 nodes.set_links(slot, layer as u8, &links);
             }
         }

@@ -152,7 +152,9 @@ pub fn init_page(page: &mut [u8], kind: PageKind, used: usize) {
 
 /// Whether the page is ours and of this kind.
 pub fn check_page(page: &[u8], block: u32, kind: PageKind) -> Result<()> {
-    if page.len() != PAGE_SIZE || u16_at(page, 16) as usize != SPECIAL_OFFSET || u16_at(page, SPECIAL_OFFSET + 2) != PAGE_ID
+    if page.len() != PAGE_SIZE
+        || u16_at(page, 16) as usize != SPECIAL_OFFSET
+        || u16_at(page, SPECIAL_OFFSET + 2) != PAGE_ID
     {
         return Err(Error::Corrupt { block, what: "not a page of an hnsw index" });
     }

@@ -22,8 +22,8 @@ pub mod metric;
 pub mod search;
 mod select;
 pub mod store;
-//pub mod vacuum;
-//pub mod verify;
+pub mod vacuum;
+pub mod verify;
 
 pub use error::{Error, Result};
 pub use metric::Metric;

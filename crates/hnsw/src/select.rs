@@ -47,12 +47,7 @@ impl Link {
     }
 }
 
-fn covered(
-    chosen: &[Link],
-    id: u32,
-    distance: f32,
-    between: &mut impl FnMut(u32, u32) -> Result<f32>,
-) -> Result<bool> {
+fn covered(chosen: &[Link], id: u32, distance: f32, between: &mut impl FnMut(u32, u32) -> Result<f32>) -> Result<bool> {
     for other in chosen {
         if between(id, other.id)? < distance {
             return Ok(true);
