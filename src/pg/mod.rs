@@ -6,6 +6,7 @@ pub mod interrupt;
 pub mod job;
 pub mod log;
 pub mod thread;
+pub mod tick;
 pub mod wait;
 
 /// Called once per process from `_PG_init`. Starts nothing: no thread, no engine, no environment.
