@@ -1,1 +1,17 @@
-//! Tests that run inside a server; built with the feature `pg_test`.
+//! Tests that run inside a server; built with the feature `pg_test`. One file a wing, each with its functions in
+//!
+//!     #[pgrx::pg_schema]
+//!     mod tests {
+//!         #[pgrx::pg_extern]
+//!         fn wing_promise_name() { assert!(...) }
+//!     }
+//!
+//! The harness (`tests/suites.rs`) calls every function of schema `tests` in a transaction that it rolls back.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod embed;
+mod hnsw;
+mod lake;
+mod vector;
+mod wasm;
+mod worker;

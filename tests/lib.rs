@@ -1,1 +1,299 @@
+//! What every outside test needs: a private cluster, SQL on it, and waiting for a condition with a deadline.
+//!
+//! The extension must be installed (`make install`) in the PostgreSQL that `pg_config` (or `PG_CONFIG`) names.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
+
+/// Long enough for anything that a test waits for; reached only when the test fails.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The checkout.
+pub fn checkout() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// What `pg_config OPTION` prints.
+pub fn pg_config(option: &str) -> String {
+    let program = std::env::var("PG_CONFIG").unwrap_or_else(|_| "pg_config".to_owned());
+    let output = Command::new(&program).arg(option).output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// Asks `condition` until it gives a value; panics with `what` when it never does.
+pub fn wait_for<T>(what: &str, deadline: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + deadline;
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(Instant::now() < end, "waited {deadline:?} for: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A directory in a temporary place that the owner of clusters (user postgres, or the caller) can read and write.
+/// Its path is short enough for a unix socket.
+pub fn scratch() -> TempDir {
+    let base = std::env::temp_dir();
+    let base = if base.as_os_str().len() > 60 { PathBuf::from("/tmp") } else { base };
+    let dir = tempfile::Builder::new().prefix("lagoon-test-").tempdir_in(base).unwrap();
+    give_to_owner(dir.path());
+    dir
+}
+
+/// Hands `path` and what is in it to the owner of clusters.
+pub fn give_to_owner(path: &Path) {
+    let is_root = run(Command::new("id").arg("-u")) == "0";
+    if is_root {
+        run(Command::new("chown").args(["-R", "postgres"]).arg(path));
+    }
+    run(Command::new("chmod").args(["-R", "u+rwX,go+rX"]).arg(path));
+}
+
+/// Copies a file or a folder of the checkout to where the owner of clusters can read it.
+pub fn copy_for_owner(from: &Path, to: &Path) {
+    run(Command::new("cp").arg("-rL").arg(from).arg(to));
+    give_to_owner(to);
+}
+
+/// Runs a command that must succeed; its standard output without the last line end.
+pub fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?} failed\n{}", text_of(&output));
+    String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+}
+
+/// Standard output and standard error of a command, one after the other.
+pub fn text_of(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// A command as the owner of clusters: initdb, postgres and pg_ctl refuse to run as root.
+pub fn as_owner(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = script();
+    command.arg("as").arg(program);
+    command
+}
+
+fn script() -> Command {
+    Command::new(checkout().join("scripts/cluster"))
+}
+
+/// A private cluster: unix socket only, its own data directory, ended and deleted when dropped.
+pub struct Cluster {
+    dir: TempDir,
+    settings: Vec<String>,
+    runtime: Runtime,
+}
+
+impl Cluster {
+    /// A started cluster with these settings (`name=value`), without the extension.
+    pub fn start(settings: &[&str]) -> Self {
+        let cluster = Self {
+            dir: scratch(),
+            settings: settings.iter().map(|&setting| setting.to_owned()).collect(),
+            runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap(),
+        };
+        cluster.start_again();
+        cluster
+    }
+
+    /// A started cluster with the extension in database `postgres`.
+    pub fn with_lagoon(settings: &[&str]) -> Self {
+        let cluster = Self::start(settings);
+        cluster.psql("CREATE EXTENSION lagoon");
+        cluster
+    }
+
+    /// The directory of the socket and of the log; the data directory is `data` in it.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Starts it after [`Self::stop`] or [`Self::kill`]; returns when it answers.
+    pub fn start_again(&self) {
+        run(script().arg("start").arg(self.dir()).args(&self.settings));
+    }
+
+    /// Replaces the settings; they hold from the next start, or reload where PostgreSQL allows it.
+    pub fn configure(&mut self, settings: &[&str]) {
+        self.settings = settings.iter().map(|&setting| setting.to_owned()).collect();
+    }
+
+    /// Ends it: `fast` or `immediate`.
+    pub fn stop(&self, mode: &str) {
+        run(script().arg("stop").arg(self.dir()).arg(mode));
+    }
+
+    /// kill -9 of the postmaster and of all its processes.
+    pub fn kill(&self) {
+        run(script().arg("kill").arg(self.dir()));
+    }
+
+    /// Stops it, if it runs, and starts it with the present settings.
+    pub fn restart(&self) {
+        self.stop("fast");
+        self.start_again();
+    }
+
+    /// Whether it accepts connections.
+    pub fn answers(&self) -> bool {
+        script().arg("status").arg(self.dir()).status().unwrap().success()
+    }
+
+    /// Runs SQL in database `postgres` with psql; its unaligned output. Panics on an error.
+    pub fn psql(&self, sql: &str) -> String {
+        self.psql_in("postgres", sql)
+    }
+
+    /// As [`Self::psql`], in another database.
+    pub fn psql_in(&self, database: &str, sql: &str) -> String {
+        self.try_psql(database, sql).unwrap_or_else(|message| panic!("{sql}\n{message}"))
+    }
+
+    /// Runs SQL with psql: the output, or what it wrote to standard error.
+    pub fn try_psql(&self, database: &str, sql: &str) -> Result<String, String> {
+        let psql = PathBuf::from(pg_config("--bindir")).join("psql");
+        let output = Command::new(psql)
+            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-p", "5432", "-U", "postgres", "-d", database])
+            .arg("-h")
+            .arg(self.dir())
+            .args(["-c", sql])
+            .output()
+            .unwrap();
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).trim_end().to_owned())
+        }
+    }
+
+    /// How a Rust client reaches a database of it.
+    pub fn config(&self, database: &str) -> Config {
+        let mut config = Config::new();
+        config.host_path(self.dir()).port(5432).user("postgres").dbname(database);
+        config
+    }
+
+    /// A tokio-postgres client in database `postgres`, for async tests.
+    pub async fn connect(&self) -> Client {
+        connect(&self.config("postgres")).await.unwrap()
+    }
+
+    /// A session that blocks, in database `postgres`.
+    pub fn session(&self) -> Session<'_> {
+        self.session_in("postgres")
+    }
+
+    /// A session that blocks, in another database.
+    pub fn session_in(&self, database: &str) -> Session<'_> {
+        self.try_session(database).unwrap_or_else(|error| panic!("{}", describe(&error)))
+    }
+
+    /// A session, or why there is none, for tests that take the server away.
+    pub fn try_session(&self, database: &str) -> Result<Session<'_>, Error> {
+        let client = self.runtime.block_on(connect(&self.config(database)))?;
+        Ok(Session { client, runtime: &self.runtime })
+    }
+
+    /// Runs a future to its end.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// The whole server log.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir().join("server.log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            eprintln!("--- server log\n{}\n---", lines[lines.len().saturating_sub(60)..].join("\n"));
+        }
+        let _ = script().arg("drop").arg(self.dir()).output(); // nothing more can be done about a failure here
+    }
+}
+
+/// A client on a runtime that is running: its connection is driven by a task of its own.
+pub async fn connect(config: &Config) -> Result<Client, Error> {
+    let (client, connection) = config.connect(NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// One connection, one statement at a time.
+pub struct Session<'a> {
+    client: Client,
+    runtime: &'a Runtime,
+}
+
+impl Session<'_> {
+    /// Runs statements; all values of all rows as text, `None` for NULL.
+    pub fn try_rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
+        let messages = self.runtime.block_on(self.client.simple_query(sql))?;
+        Ok(messages
+            .into_iter()
+            .filter_map(|message| match message {
+                SimpleQueryMessage::Row(row) => {
+                    Some((0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect())
+                }
+                _ => None,
+            })
+            .collect())
+    }
+
+    /// As [`Self::try_rows`]; panics on an error.
+    pub fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+        self.try_rows(sql).unwrap_or_else(|error| panic!("{sql}\n{}", describe(&error)))
+    }
+
+    /// Runs statements that must succeed.
+    pub fn exec(&self, sql: &str) {
+        self.rows(sql);
+    }
+
+    /// The first value of the first row, empty for NULL or no row.
+    pub fn one(&self, sql: &str) -> String {
+        self.rows(sql).into_iter().flatten().next().flatten().unwrap_or_default()
+    }
+
+    /// The SQLSTATE with which `sql` must fail.
+    pub fn sqlstate(&self, sql: &str) -> String {
+        match self.try_rows(sql) {
+            Ok(_) => panic!("succeeded, but should have failed: {sql}"),
+            Err(error) => error.code().map(|code| code.code().to_owned()).unwrap_or_else(|| describe(&error)),
+        }
+    }
+
+    /// The client itself, for prepared statements, COPY and cancel tokens.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
+/// An error with all that the server said.
+pub fn describe(error: &Error) -> String {
+    match error.as_db_error() {
+        None => error.to_string(),
+        Some(db) => {
+            let mut text = format!("{} {}: {}", db.severity(), db.code().code(), db.message());
+            for (name, part) in [("DETAIL", db.detail()), ("HINT", db.hint()), ("CONTEXT", db.where_())] {
+                if let Some(part) = part {
+                    text.push_str(&format!("\n{name}: {part}"));
+                }
+            }
+            text
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Promises of the embed wing that hold within one transaction.

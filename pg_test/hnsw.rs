@@ -1,0 +1,1 @@
+//! Promises of the hnsw wing that hold within one transaction.

@@ -1,0 +1,1 @@
+//! Promises of the lake wing that hold within one transaction.

@@ -1,0 +1,1 @@
+//! Promises of the vector wing that hold within one transaction.

@@ -1,0 +1,1 @@
+//! Promises of the wasm wing that hold within one transaction.

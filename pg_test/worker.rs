@@ -1,0 +1,1 @@
+//! Promises of the worker wing that hold within one transaction.
