@@ -80,7 +80,7 @@ unsafe fn get<T: pgrx::FromDatum>(tuple: pg_sys::HeapTuple, desc: pg_sys::TupleD
     let mut is_null = false;
     // SAFETY: the caller's.
     unsafe {
-        let datum = pg_sys::heap_getattr(tuple, column as i32, desc, &raw mut is_null);
+        let datum = pg_sys::heap_getattr(tuple, column as i32, desc, &mut is_null);
         T::from_datum(datum, is_null)
     }
 }

@@ -37,7 +37,7 @@ pub unsafe extern "C-unwind" fn lagoon_wasm_validator(fcinfo: FunctionCallInfo) 
 /// After any statement that changes `lagoon.plugins`: every backend hears of it at commit.
 #[pg_guard]
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn lagoon_wasm_plugins_changed(_: FunctionCallInfo) -> Datum {
+pub unsafe extern "C-unwind" fn lagoon_wasm_plugins_changed(_fcinfo: FunctionCallInfo) -> Datum {
     if let Some(plugins) = catalog::plugins_oid() {
         // SAFETY: the oid of an existing relation, whose lock this statement holds.
         unsafe { pg_sys::CacheInvalidateRelcacheByRelid(plugins) };

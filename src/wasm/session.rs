@@ -132,9 +132,11 @@ pub fn compile(source: Source, fuel: bool) -> Result<Loaded, Error> {
     Ok(loaded)
 }
 
-/// The most memory that any instance may have, in bytes.
-pub fn memory_limit() -> usize {
-    usize::try_from(guc::WASM_MEMORY_LIMIT.get()).unwrap_or(0) << 20
+/// A new instance, within the limits of manifest and settings.
+pub fn instantiate(plugin: &Plugin) -> Result<Instance, Error> {
+    tick::request(on_tick);
+    let most_memory = usize::try_from(guc::WASM_MEMORY_LIMIT.get()).unwrap_or(0) << 20;
+    plugin.instantiate(runtime(), most_memory)
 }
 
 /// Shows what a guest has logged.
@@ -197,8 +199,7 @@ impl Version {
             return Ok(place);
         }
         self.trim();
-        tick::request(on_tick);
-        let instance = self.plugin.instantiate(runtime(), memory_limit())?;
+        let instance = instantiate(&self.plugin)?;
         let place = Rc::new(Place(Cell::new(Some(Box::new(instance)))));
         self.instances.borrow_mut().insert(role, place.clone());
         Ok(place)

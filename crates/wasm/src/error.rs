@@ -27,7 +27,7 @@ pub enum Error {
     InvalidModule(String),
     #[error("module does not say which ABI it speaks: it has no export \"{}\"", crate::abi::VERSION_EXPORT)]
     AbiMissing,
-    #[error("module speaks ABI \"{0}\", this server speaks \"{}\"", crate::abi::VERSION_EXPORT)]
+    #[error("module speaks ABI \"{0}\", this server speaks \"{ours}\"", ours = crate::abi::VERSION_EXPORT)]
     AbiVersion(String),
     #[error("module imports \"{module}.{name}\", which the host does not have")]
     UnknownImport { module: String, name: String },

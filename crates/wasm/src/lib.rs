@@ -35,6 +35,7 @@ pub use manifest::Manifest;
 pub use plugin::Plugin;
 pub use row::{Column, Operation, RowAnswer, Which};
 pub use runtime::{Loaded, Runtime};
+pub use blake3::Hash;
 pub use source::Source;
 
 /// The result of everything here that can fail.

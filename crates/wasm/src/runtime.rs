@@ -3,6 +3,7 @@
 //! One engine serves all plugins; a second one, with fuel counters in its code, is made for the first plugin that asks for
 //! fuel. Both are made lazily: `Engine::new` installs signal handlers, which must come after the embedder's own.
 
+use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 
 use wasmtime::{Config, Engine, Linker, OptLevel, WasmBacktraceDetails};
@@ -12,6 +13,9 @@ use crate::{Cache, Error, Result, Source};
 
 /// Native stack that a guest may use. PostgreSQL keeps 512 kB below max_stack_depth, and host functions need some.
 const WASM_STACK: usize = 256 << 10;
+
+/// Frames that an error shows.
+const BACKTRACE_FRAMES: usize = 20;
 
 /// The engines of a process. Lives as long as the process does.
 pub struct Runtime {
@@ -98,7 +102,7 @@ impl Compiler {
             .epoch_interruption(true)
             .consume_fuel(fuel)
             .max_wasm_stack(WASM_STACK)
-            .wasm_backtrace(true)
+            .wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES))
             // Explicit, else it would depend on the environment of the server.
             .wasm_backtrace_details(WasmBacktraceDetails::Enable)
             // Registering unwind tables takes a lock of libgcc; backtraces walk frame pointers and do not need them.
