@@ -2,6 +2,7 @@
 
 pub mod array;
 pub mod error;
+pub mod exit;
 pub mod float;
 pub mod function;
 pub mod guc;
@@ -9,6 +10,7 @@ pub mod interrupt;
 pub mod job;
 pub mod log;
 pub mod thread;
+pub mod tick;
 pub mod vector;
 pub mod wait;
 
