@@ -27,3 +27,7 @@ pub mod verify;
 
 pub use error::{Error, Result};
 pub use metric::Metric;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

@@ -126,8 +126,9 @@ mod tests {
         let link = |id: u32, protected| Link { id, distance: (id as f32 - 100.0).abs(), protected, pruned: false };
         let mut links = vec![link(101, false), link(150, true)];
         mark_pruned(&mut links, between).unwrap();
-        let mut decide = |links: &mut [Link], mut new: Link| {
-            weigh(links, &mut new, |id| between(new.id, id)).unwrap();
+        let decide = |links: &mut [Link], mut new: Link| {
+            let id = new.id;
+            weigh(links, &mut new, |other| between(id, other)).unwrap();
             victim(links, &new)
         };
         assert_eq!(decide(&mut links, link(120, false)), None, "101 is nearer, 150 is protected");

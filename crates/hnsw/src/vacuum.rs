@@ -14,11 +14,10 @@ use crate::format::{self, NONE, Nodes, NodesMut, PROTECTED, Tid, target};
 use crate::graph::PagedGraph;
 use crate::insert::{Neighbours, neighbours};
 use crate::link::{Offer, offer, tie};
-use crate::search::Candidate;
 use crate::store::{Interlock, Mode, PageStore, Record, barrier};
 use crate::{Error, Result};
 
-/// Elements of one component that are tried with a search each before any partner will do.
+/// Searches without success after which any partner will do.
 const SEARCHES: usize = 16;
 
 /// What a vacuum did.
@@ -233,26 +232,19 @@ impl<S: PageStore> Vacuum<'_, S> {
         }
         // The first component is the one that all others join. Each member of another tries once to tie itself to somebody
         // outside: one tie less than there are components is enough, and every component has at least one member.
-        for by_search in [false, true] {
-            let mut searches = 0;
+        // Cheapest partners first: whom it links to, then who is near, then anybody at all.
+        for partners in [Self::linked, Self::near, Self::anybody] {
             for id in 0..forest.len() {
-                if forest.is_joined(id) {
+                if forest.is_joined(id) || !self.has_room(&graph, id)? {
                     continue;
                 }
                 self.store.poll()?;
-                let partners = match by_search {
-                    false => self.linked(&graph, id)?,
-                    true => {
-                        searches += 1;
-                        self.strangers(id, searches > SEARCHES, &mut forest)?
-                    }
-                };
-                for partner in partners {
+                for partner in partners(self, &graph, id, &mut forest)? {
                     if forest.is_member(partner) && forest.find(partner) != forest.find(id) && tie(&graph, id, partner)?
                     {
                         forest.union(id, partner);
                         self.outcome.mended += 1;
-                        searches = 0;
+                        forest.failures = 0;
                         break;
                     }
                 }
@@ -261,19 +253,32 @@ impl<S: PageStore> Vacuum<'_, S> {
         Ok(())
     }
 
-    fn linked(&self, graph: &PagedGraph<'_, S>, id: u32) -> Result<Vec<u32>> {
+    /// Whether a protected link can still be added.
+    fn has_room(&self, graph: &PagedGraph<'_, S>, id: u32) -> Result<bool> {
+        let capacity = graph.meta.geometry.capacity(0);
+        graph.node(id, |nodes, slot| {
+            let links = nodes.links(slot, 0);
+            links.len() < capacity || links.iter().any(|link| link & PROTECTED == 0)
+        })
+    }
+
+    fn linked(&self, graph: &PagedGraph<'_, S>, id: u32, _: &mut Forest) -> Result<Vec<u32>> {
         graph.node(id, |nodes, slot| nodes.links(slot, 0).iter().map(|link| target(*link)).collect())
     }
 
-    /// Whom to tie an element to: who is near, or when that has failed often enough anybody of the first component.
-    fn strangers(&self, id: u32, anybody: bool, forest: &mut Forest) -> Result<Vec<u32>> {
-        if anybody {
-            return Ok((0..forest.len()).filter(|other| forest.is_joined_member(*other)).collect());
+    /// Gives up after some failures in a row: a large component can be far from all others.
+    fn near(&self, graph: &PagedGraph<'_, S>, id: u32, forest: &mut Forest) -> Result<Vec<u32>> {
+        forest.failures += 1;
+        if forest.failures > SEARCHES {
+            return Ok(Vec::new());
         }
-        let graph = PagedGraph::open(self.store)?;
         let vector = graph.vector(id, <[f32]>::to_vec)?;
-        let Neighbours { near, .. } = neighbours(&graph, &vector, 0, Some(id))?;
-        Ok(near.iter().filter(|candidate: &&Candidate| candidate.live).map(|candidate| candidate.id).collect())
+        let Neighbours { near, .. } = neighbours(graph, &vector, 0, Some(id))?;
+        Ok(near.iter().filter(|candidate| candidate.live).map(|candidate| candidate.id).collect())
+    }
+
+    fn anybody(&self, _: &PagedGraph<'_, S>, _: u32, forest: &mut Forest) -> Result<Vec<u32>> {
+        Ok((0..forest.len()).filter(|other| forest.is_joined_member(*other)).collect())
     }
 
     fn is_repaired(&self) -> Result<bool> {
@@ -358,11 +363,13 @@ impl Bits {
 struct Forest {
     parents: Vec<u32>,
     first: Option<u32>,
+    /// Searches for a partner since the last success.
+    failures: usize,
 }
 
 impl Forest {
     fn new(len: usize) -> Self {
-        Self { parents: vec![NONE; len], first: None }
+        Self { parents: vec![NONE; len], first: None, failures: 0 }
     }
 
     fn len(&self) -> u32 {
