@@ -6,8 +6,8 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, ArrayRef, AsArray, Float32Array, Float64Array};
-use arrow::datatypes::{DataType, Float32Type, Float64Type, TimeUnit};
+use arrow::array::{ArrayRef, AsArray, Float32Array, Float64Array};
+use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion::common::{DataFusionError, Result as EngineResult, ScalarValue};
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, Like, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
@@ -105,6 +105,27 @@ impl Filter {
             Self::Is(filter, truth) => Self::Is(Box::new(filter.bind(params)?), *truth),
             Self::IsNull(_) | Self::Column(_) => self.clone(),
         })
+    }
+
+    /// The same filter over columns with other indexes.
+    pub fn map_columns(&self, to: &impl Fn(usize) -> usize) -> Filter {
+        let all = |filters: &[Filter]| filters.iter().map(|filter| filter.map_columns(to)).collect();
+        match self {
+            Self::And(filters) => Self::And(all(filters)),
+            Self::Or(filters) => Self::Or(all(filters)),
+            Self::Not(filter) => Self::Not(Box::new(filter.map_columns(to))),
+            Self::Compare { op, column, operand } => {
+                let operand = match operand {
+                    Operand::Column(other) => Operand::Column(to(*other)),
+                    other => other.clone(),
+                };
+                Self::Compare { op: *op, column: to(*column), operand }
+            }
+            Self::In { column, list } => Self::In { column: to(*column), list: list.clone() },
+            Self::IsNull(column) => Self::IsNull(to(*column)),
+            Self::Column(column) => Self::Column(to(*column)),
+            Self::Is(filter, truth) => Self::Is(Box::new(filter.map_columns(to)), *truth),
+        }
     }
 
     /// Calls `f` with every column that the filter looks at.

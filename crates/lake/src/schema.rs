@@ -176,7 +176,7 @@ pub struct Column {
 }
 
 /// The top-level columns of a file.
-pub fn columns(metadata: &ParquetMetaData) -> Result<Vec<Column>, parquet::errors::ParquetError> {
+pub fn columns(metadata: &ParquetMetaData) -> std::result::Result<Vec<Column>, parquet::errors::ParquetError> {
     let file = metadata.file_metadata();
     let schema = parquet::arrow::parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())?;
     let roots = file.schema_descr().root_schema().get_fields();
