@@ -76,7 +76,10 @@ unsafe fn call_function(site: &mut Site, fcinfo: pg_sys::FunctionCallInfo) -> Re
 
 fn run(bound: &Bound, signature: &Signature, arguments: &[Value<'_>]) -> Result<(Datum, bool), Error> {
     let mut instance = bound.place.enter()?;
-    let answer = instance.call(&bound.export, signature, arguments).map(to_datum);
+    let answer = match instance.call(&bound.export, signature, arguments) {
+        Ok(ref value) => Ok(to_datum(value)),
+        Err(error) => Err(error),
+    };
     if instance.has_log() {
         let lines = instance.take_log();
         drop(instance);

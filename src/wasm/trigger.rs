@@ -207,7 +207,7 @@ impl Plan {
                 return Err(Error::AbiViolation("a trigger changed a column of OLD".to_owned()));
             }
             check_length(value, source.typmod)?;
-            let (datum, is_null) = to_datum(value);
+            let (datum, is_null) = to_datum(&value);
             numbers.push(source.number);
             values.push(datum);
             nulls.push(is_null);
