@@ -10,6 +10,7 @@ pub mod interrupt;
 pub mod job;
 pub mod log;
 pub mod thread;
+pub mod tick;
 pub mod vector;
 pub mod wait;
 
