@@ -1,0 +1,75 @@
+# Every command that README names. `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PG_CONFIG ?= pg_config
+# Build folder, virtual environments and downloads; survives `git clean`, shared by all clones.
+LAGOON_CACHE ?= $(HOME)/.cache/lagoon
+# What a server must be able to read (ONNX Runtime, models) and the demo's cluster: outside the checkout and outside
+# home folders, because the user postgres may be able to read neither.
+LAGOON_SHARE ?= /var/tmp/lagoon-$(shell id -u)
+export PG_CONFIG LAGOON_CACHE LAGOON_SHARE
+export CARGO_TARGET_DIR ?= $(LAGOON_CACHE)/target
+export LAGOON_ONNXRUNTIME ?= $(LAGOON_SHARE)/onnxruntime/libonnxruntime.so
+export LAGOON_MODEL ?= $(LAGOON_SHARE)/models/all-MiniLM-L6-v2
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+# cargo-pgrx would add a link flag that plain cargo lacks, and everything would be built twice; lld keeps the section
+# that the flag is for.
+export CARGO_PGRX_DISABLE_GC_SECTIONS_WORKAROUND := 1
+
+sudo := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+pgrx_install := cargo pgrx install --release --pg-config "$$(command -v $(PG_CONFIG))" $(if $(sudo),--sudo)
+
+.PHONY: help
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: deps
+deps: ## Install what is missing: PostgreSQL 15, clang, cargo-pgrx, a wasm32 toolchain, ONNX Runtime, the demo's model
+	@scripts/deps
+
+.PHONY: build
+build: ## Compile the extension and the engines
+	cargo build --release --lib
+
+.PHONY: install
+install: ## Build the extension and install it into the PostgreSQL of PG_CONFIG
+	$(pgrx_install)
+
+.PHONY: guests
+guests: ## Build the example plugins to WebAssembly
+	@scripts/guests
+
+.PHONY: demo
+demo: deps install guests ## Run the whole flow on real data in a private cluster
+	@demo/run
+
+.PHONY: psql
+psql: ## Open a shell on the demo's cluster
+	@demo/run psql
+
+.PHONY: stop
+stop: ## End the demo's cluster
+	@scripts/cluster stop $(LAGOON_SHARE)/demo
+
+.PHONY: test
+test: deps guests ## Run every test
+	@scripts/test
+
+.PHONY: lint
+lint: ## Check formatting, run clippy
+	@scripts/lint
+
+.PHONY: bench
+bench: deps install guests ## Print a ratio against a peer for each wing
+	@benches/run
+
+.PHONY: package
+package: ## Make an installable tree in $(LAGOON_CACHE)/package: thin LTO, stripped of debug information
+	cargo pgrx package --profile dist --pg-config "$$(command -v $(PG_CONFIG))" --out-dir $(LAGOON_CACHE)/package
+
+.PHONY: clean
+clean: ## Stop the demo's cluster and delete its data; the build folder stays
+	scripts/cluster drop $(LAGOON_SHARE)/demo
