@@ -1,3 +1,5 @@
+GRANT USAGE ON SCHEMA lagoon TO PUBLIC;
+
 -- What launcher and workers do; see README, "Workers". An error text may quote data, so not everybody sees it.
 CREATE VIEW lagoon.workers AS
 SELECT s.pid, d.datname AS database, s.role, s.state, s.started, s.last_run, s.runs, s.failures, s.restarts, s.last_error

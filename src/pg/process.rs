@@ -203,7 +203,7 @@ impl Child {
         // SAFETY: both live through the call; the handle is allocated in the current memory context, outside of a transaction
         // that of the process.
         let started = unsafe { pg_sys::RegisterDynamicBackgroundWorker(&mut worker, &mut handle) };
-        started.then_some(Self { handle })
+        started.then(|| Self { handle }) // lazily: dropping a Self frees the handle
     }
 
     /// Where it stands.

@@ -325,14 +325,19 @@ pub fn set_final_phase(database: Oid, phase: Phase) {
     change_slot(database, |slot| slot.phase = if slot.recheck { Phase::Released } else { phase });
 }
 
-/// The process of a worker ends, for whatever reason. Called again, or by a process that never entered, it does nothing.
+/// The process of a worker ends, for whatever reason. One that was sent away is to come back as soon as it may. Called again,
+/// or by a process that never entered, it does nothing.
 pub fn leave(database: Oid, pid: i32) {
-    change_slot(database, |slot| {
-        if slot.pid == pid {
+    change(|shared| {
+        let is_parked = shared.is_parked(database);
+        if let Some(slot) = shared.slot(database).filter(|slot| slot.pid == pid) {
             slot.pid = 0;
-            if !matches!(slot.phase, Phase::Absent | Phase::Released) {
-                slot.phase = Phase::Stopped;
-            }
+            slot.phase = match slot.phase {
+                Phase::Absent => Phase::Absent,
+                Phase::Released => Phase::Released,
+                _ if is_parked => Phase::Released,
+                _ => Phase::Stopped,
+            };
         }
     });
 }
