@@ -24,6 +24,10 @@ fn wait_for_worker(session: &Session, database: &str) -> i32 {
     wait_for(&format!("a worker in {database}"), DEADLINE, || worker(session, database))
 }
 
+fn signal(name: &str, pid: i32) {
+    lagoon_tests::run(std::process::Command::new("kill").args([name, &pid.to_string()]));
+}
+
 /// No process of ours is connected to the database, and none is on its way.
 fn wait_for_no_worker(session: &Session, database: &str) {
     wait_for(&format!("no worker in {database}"), DEADLINE, || {
@@ -108,7 +112,7 @@ fn a_killed_worker_restarts_the_server_and_comes_back() {
     let cluster = Cluster::with_lagoon(&[PRELOAD]);
     for _ in 0..5 {
         let pid = wait_for_worker(&cluster.session(), "postgres");
-        lagoon_tests::run(std::process::Command::new("kill").args(["-9", &pid.to_string()]));
+        signal("-9", pid);
         wait_for("another worker after the restart of the server", DEADLINE, || {
             let session = cluster.try_session("postgres").ok()?;
             let sql = "SELECT pid FROM lagoon.workers WHERE role = 'worker' AND state = 'idle'";
@@ -258,12 +262,19 @@ fn the_folder_is_watched() {
     runs_after("a run after the folder was moved away and back");
     write(&folder, "note.txt", "four");
     runs_after("a run after that");
-    // More events than the queue of the kernel holds (fs.inotify.max_queued_events) may overflow it; the end is the same.
-    for round in 0..20_000 {
-        std::fs::write(folder.join("busy.txt"), round.to_string()).unwrap();
+    // More events than the kernel queues: it drops the rest, and says so.
+    let pid = wait_for_worker(&session, "postgres");
+    signal("-STOP", pid);
+    let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+    for number in 0..limit.trim().parse::<u32>().unwrap() / 3 + 10 {
+        std::fs::write(folder.join(number.to_string()), "x").unwrap(); // create, modify, close
     }
-    write(&folder, "note.txt", "five");
+    std::fs::create_dir(folder.join("late")).unwrap();
+    give_to_owner(&folder.join("late"));
+    signal("-CONT", pid);
     runs_after("a run after many changes");
+    write(&folder.join("late"), "note.txt", "five");
+    runs_after("a run after a change in a subfolder whose making was among those dropped");
 }
 
 #[test]
@@ -332,7 +343,7 @@ fn a_busy_worker_stops_with_the_server() {
 
 /// Makes the worker wait for a lock that `session` holds until its transaction ends.
 fn block_duty(session: &Session, folder: &Path) {
-    session.exec("BEGIN; LOCK TABLE lagoon.plugin IN ACCESS EXCLUSIVE MODE");
+    session.exec("BEGIN; LOCK TABLE lagoon.plugins IN ACCESS EXCLUSIVE MODE");
     write(folder, "note.txt", "");
     wait_for("the worker to be blocked", DEADLINE, || is_blocked(session).then_some(()));
 }
