@@ -1,3 +1,24 @@
-//! TODO
+//! Functions and triggers in WebAssembly: the language `wasm`, the table of plugins, reload.
+//!
+//! `language` has the callbacks, `function` and `trigger` what they do, `session` what a backend keeps, `catalog` the
+//! table `lagoon.plugins`, `install` and `reload` what changes it.
 
+mod catalog;
+mod convert;
+mod declaration;
+mod error;
+mod function;
+mod install;
+mod language;
+pub mod reload;
+mod session;
+mod trigger;
+
+/// Starts nothing: the engine is made at the first call.
 pub fn init() {}
+
+pgrx::extension_sql_file!(
+    "../../sql/wasm.sql",
+    name = "wasm",
+    requires = [install::lagoon::install_plugin, reload::lagoon::reload_plugins]
+);

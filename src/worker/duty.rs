@@ -1,9 +1,11 @@
 //! What wings give the worker to do. [`all`] is the only place in this wing that names another one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::pg::guc;
+use crate::pg::error::OrRaise;
+use crate::pg::{guc, interrupt};
+use crate::wasm::reload;
 
 /// A piece of work that is done again and again, in each database that has the extension.
 pub trait Duty {
@@ -49,6 +51,14 @@ impl Duty for ReloadPlugins {
     }
 
     fn run(&mut self) -> Option<String> {
-        Some("stub".to_owned())
+        let report = reload::reload_changed(Path::new(&guc::text(&guc::FUNCTIONS_DIRECTORY)));
+        interrupt::check(); // what ended an interrupted reload
+        let changed = report.or_raise().plugins.into_iter().filter_map(|(name, result)| match result {
+            Ok(outcome) if outcome.name() == "unchanged" => None,
+            Ok(outcome) => Some(format!("{name} {}", outcome.name())),
+            Err(error) => Some(format!("{name} failed: {error}")),
+        });
+        let changed = changed.collect::<Vec<_>>().join("; ");
+        (!changed.is_empty()).then_some(changed)
     }
 }

@@ -1,1 +1,42 @@
-#![forbid(unsafe_code)]
+//! WebAssembly plugins on wasmtime: what a plugin may look like, how it is compiled, called and limited.
+//!
+//! A plugin goes through these states, each a type of its own:
+//!
+//! ```text
+//! bytes -> Source      size and magic checked, BLAKE3 known            source.rs
+//!       -> Module      compiled, or taken from the compile cache       runtime.rs, cache.rs
+//!       -> Plugin      ABI, imports and permissions checked, linked    plugin.rs
+//!       -> Instance    memory of its own, callable                     instance.rs, row.rs
+//! ```
+//!
+//! The ABI is written down in `guest/ABI.md`; its constants are in [`abi`]. This crate knows nothing of PostgreSQL: who
+//! embeds it gives [`Hooks`] and calls [`Runtime::tick`] about every ten milliseconds while a guest runs.
+#![deny(unsafe_code)]
+
+pub mod abi;
+mod cache;
+mod error;
+mod host;
+mod instance;
+pub mod manifest;
+mod plugin;
+mod row;
+mod runtime;
+mod source;
+mod trap;
+mod unchecked;
+
+pub use abi::{Signature, Type, Value};
+pub use cache::Cache;
+pub use error::{Error, GuestError};
+pub use host::{Hooks, Level, LogLine};
+pub use instance::{Export, Instance};
+pub use manifest::Manifest;
+pub use plugin::Plugin;
+pub use row::{Column, Operation, RowAnswer, Which};
+pub use runtime::{Loaded, Runtime};
+pub use blake3::Hash;
+pub use source::Source;
+
+/// The result of everything here that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

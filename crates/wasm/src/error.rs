@@ -1,0 +1,213 @@
+//! Everything that can go wrong with a plugin, with its SQLSTATE.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// An error that the guest made itself, with the fields that PostgreSQL shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestError {
+    /// Five of `0-9A-Z`, never a class that means success or warning.
+    pub sqlstate: String,
+    pub message: String,
+    pub detail: Option<String>,
+    pub hint: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    // What is installed.
+    #[error("not a WebAssembly module: {0}")]
+    NotWasm(String),
+    #[error("WebAssembly components are not supported yet")]
+    Component,
+    #[error("WebAssembly module has {size} bytes, more than the limit of {limit}")]
+    ModuleTooLarge { size: usize, limit: usize },
+    #[error("invalid WebAssembly module: {0}")]
+    InvalidModule(String),
+    #[error("module does not say which ABI it speaks: it has no export \"{}\"", crate::abi::VERSION_EXPORT)]
+    AbiMissing,
+    #[error("module speaks ABI \"{0}\", this server speaks \"{ours}\"", ours = crate::abi::VERSION_EXPORT)]
+    AbiVersion(String),
+    #[error("module imports \"{module}.{name}\", which the host does not have")]
+    UnknownImport { module: String, name: String },
+    #[error("module imports \"lagoon.{import}\" without the permission \"{permission}\"")]
+    PermissionDenied { import: String, permission: &'static str },
+    #[error("invalid plugin manifest: {0}")]
+    Manifest(String),
+    #[error("permission \"{0}\" is not available in this version")]
+    PermissionUnavailable(String),
+    #[error("invalid plugin name \"{0}\"")]
+    PluginName(String),
+
+    // What a SQL function names.
+    #[error("plugin \"{plugin}\" has no export \"{export}\"")]
+    ExportMissing { plugin: String, export: String },
+    #[error("export \"{export}\" of plugin \"{plugin}\" is {found}, the function needs {wanted}")]
+    SignatureMismatch { plugin: String, export: String, found: String, wanted: String },
+    #[error("plugin \"{plugin}\" does not export \"{export}\", which text and rows need")]
+    SupportMissing { plugin: String, export: &'static str },
+
+    // What happens in a call.
+    #[error("{message}")]
+    Guest { message: String, error: Box<GuestError>, backtrace: Option<String> },
+    #[error("division by zero")]
+    DivisionByZero { backtrace: String },
+    #[error("number out of range in WebAssembly function")]
+    NumberOutOfRange { backtrace: String },
+    #[error("stack of WebAssembly function exhausted")]
+    StackOverflow { backtrace: String },
+    #[error("WebAssembly function stopped: {what}")]
+    Trap { what: String, backtrace: String },
+    #[error("WebAssembly function exceeded its memory limit of {limit} bytes")]
+    MemoryLimit { limit: usize, backtrace: Option<String> },
+    #[error("WebAssembly function exceeded its time limit of {} ms", limit.as_millis())]
+    TimeLimit { limit: Duration, backtrace: String },
+    #[error("WebAssembly function used up its fuel of {limit}")]
+    OutOfFuel { limit: u64, backtrace: String },
+    #[error("WebAssembly function was interrupted")]
+    Interrupted,
+    #[error("WebAssembly function wrote more than {limit} log lines in one call")]
+    LogFlood { limit: usize },
+    #[error("WebAssembly function broke the ABI: {0}")]
+    AbiViolation(String),
+    #[error("WebAssembly function returned text that is not valid UTF-8")]
+    InvalidText,
+    #[error("WebAssembly function returned {value}, which is out of range for type {type_name}")]
+    OutOfRange { value: i64, type_name: &'static str },
+    #[error("WebAssembly calls are nested more than {limit} deep")]
+    NestedTooDeep { limit: usize },
+
+    // What only the embedder can find out.
+    #[error("plugin \"{0}\" does not exist")]
+    UnknownPlugin(String),
+    #[error("plugin \"{0}\" is disabled")]
+    Disabled(String),
+    #[error("invalid body of WebAssembly function: \"{0}\"")]
+    Body(String),
+    #[error("type {type_name} is not supported by language wasm")]
+    UnsupportedType { type_name: String },
+    #[error("{0} are not supported by language wasm")]
+    UnsupportedFunction(&'static str),
+    #[error("WebAssembly triggers must be {0}")]
+    UnsupportedTrigger(&'static str),
+    #[error("column \"{column}\" of relation \"{relation}\", which plugin \"{plugin}\" wants, does not exist")]
+    ColumnMissing { plugin: String, relation: String, column: String },
+    #[error("column \"{column}\" of relation \"{relation}\" has type {found}, plugin \"{plugin}\" wants {wanted}")]
+    ColumnType { plugin: String, relation: String, column: String, found: String, wanted: &'static str },
+    #[error("value too long for type character varying({0})")]
+    TooLong(usize),
+    #[error("cannot remove plugin \"{plugin}\" because functions use it")]
+    StillUsed { plugin: String, functions: Vec<String> },
+    #[error("plugin \"{plugin}\" cannot be replaced: function {function} would break: {reason}")]
+    BreaksFunction { plugin: String, function: String, reason: Box<Error> },
+    #[error("must be superuser to {0}")]
+    SuperuserOnly(&'static str),
+    #[error("lagoon.functions_directory is not set")]
+    NoDirectory,
+    #[error("could not {action} \"{}\": {source}", path.display())]
+    Io { action: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("internal error of the WebAssembly engine: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// The five characters of the SQL standard and of errcodes.h.
+    pub fn sqlstate(&self) -> &str {
+        match self {
+            Self::NotWasm(_) | Self::InvalidModule(_) => "22P03",
+            Self::Manifest(_) => "22023",
+            Self::PluginName(_) => "42602",
+            Self::Component | Self::AbiVersion(_) | Self::PermissionUnavailable(_) => "0A000",
+            Self::UnsupportedType { .. } | Self::UnsupportedFunction(_) | Self::UnsupportedTrigger(_) => "0A000",
+            Self::ModuleTooLarge { .. } | Self::LogFlood { .. } => "54000",
+            Self::AbiMissing | Self::UnknownImport { .. } => "42883",
+            Self::ExportMissing { .. } | Self::SupportMissing { .. } => "42883",
+            Self::PermissionDenied { .. } | Self::SuperuserOnly(_) => "42501",
+            Self::SignatureMismatch { .. } | Self::Body(_) => "42P13",
+            Self::Guest { error, .. } => &error.sqlstate,
+            Self::DivisionByZero { .. } => "22012",
+            Self::NumberOutOfRange { .. } | Self::OutOfRange { .. } => "22003",
+            Self::StackOverflow { .. } | Self::NestedTooDeep { .. } => "54001",
+            Self::Trap { .. } => "38000",
+            Self::MemoryLimit { .. } => "53200",
+            Self::TimeLimit { .. } | Self::OutOfFuel { .. } | Self::Interrupted => "57014",
+            Self::AbiViolation(_) => "39000",
+            Self::InvalidText => "22021",
+            Self::UnknownPlugin(_) => "42704",
+            Self::Disabled(_) | Self::NoDirectory => "55000",
+            Self::ColumnMissing { .. } => "42703",
+            Self::ColumnType { .. } => "42804",
+            Self::TooLong(_) => "22001",
+            Self::StillUsed { .. } | Self::BreaksFunction { .. } => "2BP01",
+            Self::Io { source, .. } => match source.kind() {
+                std::io::ErrorKind::NotFound => "58P01",
+                std::io::ErrorKind::PermissionDenied => "42501",
+                _ => "58030",
+            },
+            Self::Internal(_) => "XX000",
+        }
+    }
+
+    /// The DETAIL line.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::Guest { error, .. } => error.detail.clone(),
+            Self::StillUsed { functions, .. } => Some(format!("Functions: {}.", functions.join(", "))),
+            _ => None,
+        }
+    }
+
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Guest { error, .. } => return error.hint.clone(),
+            Self::NotWasm(_) => "A module starts with the bytes 00 61 73 6d 01 00 00 00; WAT text must be compiled first.",
+            Self::AbiMissing => "Build the plugin with the crate lagoon-guest, or see guest/ABI.md.",
+            Self::AbiVersion(_) => "Build the plugin with the lagoon-guest of this version.",
+            Self::UnknownImport { .. } => {
+                "Plugins are built for wasm32-unknown-unknown: there is no WASI and no JavaScript behind them."
+            }
+            Self::PermissionDenied { permission, .. } => {
+                return Some(format!("Add \"{permission}\" to the permissions in the plugin's manifest."));
+            }
+            Self::PermissionUnavailable(_) => "This version has: log.",
+            Self::PluginName(_) => "A name is a lower-case letter and up to 62 letters, digits or underscores.",
+            Self::SignatureMismatch { .. } => {
+                "guest/ABI.md says how SQL types map to WebAssembly types; functions that are not STRICT have an i64 first."
+            }
+            Self::MemoryLimit { .. } => {
+                "The limit is limits.memory in the plugin's manifest, at most lagoon.wasm_memory_limit."
+            }
+            Self::TimeLimit { .. } => {
+                "The limit is limits.time in the plugin's manifest, at most lagoon.wasm_time_limit."
+            }
+            Self::OutOfFuel { .. } => "The limit is limits.fuel in the plugin's manifest.",
+            Self::UnknownPlugin(_) => "Install it with lagoon.install_plugin().",
+            Self::Disabled(_) => "UPDATE lagoon.plugins SET enabled = true to use it again.",
+            Self::Body(_) => "Write AS 'plugin:export'.",
+            Self::UnsupportedType { .. } => "Use bool, int2, int4, int8, float4, float8, text or varchar.",
+            Self::StillUsed { .. } => "Drop these functions first, or use lagoon.remove_plugin(name, cascade => true).",
+            Self::BreaksFunction { .. } => "Drop or replace the function first.",
+            Self::NoDirectory => "Set it in postgresql.conf to the folder that holds the plugins.",
+            Self::Internal(_) => "This is a bug in Lagoon; the session can go on.",
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+
+    /// The CONTEXT lines: where in the guest it happened.
+    pub fn context(&self) -> Option<String> {
+        let text = match self {
+            Self::Guest { backtrace, .. } | Self::MemoryLimit { backtrace, .. } => backtrace.as_deref()?,
+            Self::DivisionByZero { backtrace }
+            | Self::NumberOutOfRange { backtrace }
+            | Self::StackOverflow { backtrace }
+            | Self::Trap { backtrace, .. }
+            | Self::TimeLimit { backtrace, .. }
+            | Self::OutOfFuel { backtrace, .. } => backtrace,
+            _ => return None,
+        };
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+}

@@ -1,0 +1,237 @@
+//! A running plugin: memory of its own, exports that can be called.
+//!
+//! After any error other than the guest's own the instance must be thrown away: [`Instance::is_broken`].
+
+use wasmtime::{Engine, InstancePre, Memory, Store, ValRaw};
+
+use crate::abi::{BUFFER_EXPORT, MEMORY_EXPORT, Signature, Type, Value, unpack};
+use crate::host::{LogLine, State};
+use crate::unchecked::NumericFunc;
+use crate::{Error, Result, host, trap};
+
+/// The buffer is asked for in at least this size, so that it rarely grows.
+const SMALLEST_BUFFER: usize = 8 << 10;
+
+/// An instance of a [`crate::Plugin`].
+pub struct Instance {
+    pub(crate) store: Store<State>,
+    instance: wasmtime::Instance,
+    pub(crate) memory: Option<Memory>,
+    buffer_export: Option<NumericFunc>,
+    buffer: Buffer,
+    fuel: Option<u64>,
+    raw: Vec<ValRaw>,
+    broken: bool,
+}
+
+/// The guest's buffer as it last told.
+#[derive(Clone, Copy, Default)]
+struct Buffer {
+    address: u32,
+    size: usize,
+}
+
+/// An export of one instance, looked up and checked.
+#[derive(Clone, Copy)]
+pub struct Export(NumericFunc);
+
+impl Export {
+    pub(crate) fn func(self) -> NumericFunc {
+        self.0
+    }
+}
+
+impl Instance {
+    pub(crate) fn new(engine: &Engine, linked: &InstancePre<State>, state: State, fuel: Option<u64>) -> Result<Self> {
+        let mut store = Store::new(engine, state);
+        store.limiter(|state| &mut state.limiter);
+        store.epoch_deadline_callback(host::on_tick);
+        arm(&mut store, fuel)?;
+        let instance = match linked.instantiate(&mut store) {
+            Ok(instance) => instance,
+            Err(error) => {
+                let state = store.data_mut();
+                // Not a trap when it is the initial size that does not fit.
+                if state.limiter.denied && error.downcast_ref::<wasmtime::Trap>().is_none() {
+                    return Err(Error::MemoryLimit { limit: state.limiter.limit, backtrace: None });
+                }
+                return Err(trap::into_error(&error, state, fuel));
+            }
+        };
+        let memory = instance.get_memory(&mut store, MEMORY_EXPORT);
+        let buffer_export = instance.get_func(&mut store, BUFFER_EXPORT);
+        let buffer_export = buffer_export.and_then(|func| NumericFunc::new(&mut store, func));
+        let (buffer, raw) = (Buffer::default(), vec![ValRaw::i64(0); 8]);
+        Ok(Self { store, instance, memory, buffer_export, buffer, fuel, raw, broken: false })
+    }
+
+    /// An export whose type [`crate::Plugin::check_function`] or [`crate::Plugin::check_trigger`] has accepted.
+    pub fn export(&mut self, name: &str) -> Result<Export> {
+        let func = self.instance.get_func(&mut self.store, name);
+        func.and_then(|func| NumericFunc::new(&mut self.store, func))
+            .map(Export)
+            .ok_or_else(|| Error::Internal(format!("export \"{name}\" is not a numeric function")))
+    }
+
+    /// Whether the instance stopped in the middle of something.
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// What the guest has logged since this was last asked.
+    pub fn take_log(&mut self) -> Vec<LogLine> {
+        std::mem::take(&mut self.store.data_mut().log)
+    }
+
+    /// Whether there is anything to take.
+    pub fn has_log(&self) -> bool {
+        !self.store.data().log.is_empty()
+    }
+
+    /// Calls a function. There are as many arguments as the signature has, of its types; a STRICT function gets no NULL.
+    /// Text in the answer is valid until the next call.
+    pub fn call(&mut self, export: &Export, signature: &Signature, arguments: &[Value<'_>]) -> Result<Value<'_>> {
+        let texts = arguments.iter().map(|a| if let Value::Text(t) = a { t.len() } else { 0 }).sum::<usize>();
+        let mut text_at = if texts > 0 { self.reserve(texts)? } else { 0 };
+        let mut raw = std::mem::take(&mut self.raw);
+        raw.clear();
+        if !signature.strict {
+            let bitmap = arguments.iter().enumerate().filter(|(_, a)| matches!(a, Value::Null));
+            raw.push(ValRaw::i64(bitmap.fold(0u64, |bits, (i, _)| bits | 1 << (i & 63)) as i64));
+        }
+        for (argument, kind) in arguments.iter().zip(&signature.arguments) {
+            match *argument {
+                Value::Null if *kind == Type::Text => raw.extend([ValRaw::i32(0), ValRaw::i32(0)]),
+                Value::Null => raw.push(ValRaw::i64(0)),
+                Value::Bool(v) => raw.push(ValRaw::i32(i32::from(v))),
+                Value::Int2(v) => raw.push(ValRaw::i32(i32::from(v))),
+                Value::Int4(v) => raw.push(ValRaw::i32(v)),
+                Value::Int8(v) => raw.push(ValRaw::i64(v)),
+                Value::Float4(v) => raw.push(ValRaw::f32(v.to_bits())),
+                Value::Float8(v) => raw.push(ValRaw::f64(v.to_bits())),
+                Value::Text(text) => {
+                    self.write(text_at, text)?;
+                    raw.extend([ValRaw::u32(text_at), ValRaw::u32(text.len() as u32)]);
+                    text_at += text.len() as u32; // reserve() has checked that all of it lies within 4 GB
+                }
+            }
+        }
+        if raw.is_empty() {
+            raw.push(ValRaw::i64(0));
+        }
+        let called = self.enter(&export.0, &mut raw);
+        let answer = raw[0];
+        self.raw = raw;
+        called?;
+        self.answer(signature.result, answer)
+    }
+
+    fn answer(&mut self, kind: Type, raw: ValRaw) -> Result<Value<'_>> {
+        if self.store.data().is_null {
+            return Ok(Value::Null);
+        }
+        Ok(match kind {
+            Type::Bool => Value::Bool(raw.get_i32() != 0),
+            Type::Int2 => {
+                let value = raw.get_i32();
+                let out_of_range = |_| Error::OutOfRange { value: i64::from(value), type_name: "smallint" };
+                Value::Int2(i16::try_from(value).map_err(out_of_range)?)
+            }
+            Type::Int4 => Value::Int4(raw.get_i32()),
+            Type::Int8 => Value::Int8(raw.get_i64()),
+            Type::Float4 => Value::Float4(f32::from_bits(raw.get_f32())),
+            Type::Float8 => Value::Float8(f64::from_bits(raw.get_f64())),
+            Type::Text => {
+                let (address, length) = unpack(raw.get_i64());
+                Value::Text(self.text(address, length)?)
+            }
+        })
+    }
+
+    /// One entry into the guest, all limits armed.
+    pub(crate) fn enter(&mut self, func: &NumericFunc, raw: &mut [ValRaw]) -> Result<()> {
+        arm(&mut self.store, self.fuel)?;
+        match func.call(&mut self.store, raw) {
+            Ok(()) => match self.store.data_mut().error.take() {
+                None => Ok(()),
+                Some(error) => Err(trap::guest(error, None)),
+            },
+            Err(error) => {
+                self.broken = true;
+                Err(trap::into_error(&error, self.store.data_mut(), self.fuel))
+            }
+        }
+    }
+
+    /// The address of at least `size` bytes of the guest's buffer.
+    pub(crate) fn reserve(&mut self, size: usize) -> Result<u32> {
+        if size <= self.buffer.size {
+            return Ok(self.buffer.address);
+        }
+        let Some(export) = self.buffer_export else {
+            return Err(Error::AbiViolation(format!("\"{BUFFER_EXPORT}\" is missing")));
+        };
+        // Room to grow, so that rows of slowly growing size do not ask each time.
+        let wanted = size.checked_next_power_of_two().unwrap_or(size).max(SMALLEST_BUFFER);
+        let wanted = i32::try_from(wanted)
+            .map_err(|_| Error::MemoryLimit { limit: self.store.data().limiter.limit, backtrace: None })?;
+        let mut raw = [ValRaw::i32(wanted)];
+        self.buffer = Buffer::default();
+        self.enter(&export, &mut raw)?;
+        let address = raw[0].get_u32();
+        let size = wanted as usize;
+        if address == 0 || (address as usize).checked_add(size).is_none_or(|end| end > self.data().len()) {
+            self.broken = true;
+            return Err(Error::AbiViolation(format!("a buffer of {size} bytes at {address} is outside of its memory")));
+        }
+        self.buffer = Buffer { address, size };
+        Ok(address)
+    }
+
+    /// Where the buffer is.
+    pub(crate) fn buffer_address(&self) -> u32 {
+        self.buffer.address
+    }
+
+    /// Copies into the guest.
+    pub(crate) fn write(&mut self, address: u32, bytes: &[u8]) -> Result<()> {
+        let start = address as usize;
+        let Some(memory) = self.memory else { return Err(no_memory()) };
+        let target = memory.data_mut(&mut self.store).get_mut(start..start.saturating_add(bytes.len()));
+        target.map(|target| target.copy_from_slice(bytes)).ok_or_else(no_memory)
+    }
+
+    /// UTF-8 without NUL in the guest's memory.
+    pub(crate) fn text(&self, address: u32, length: u32) -> Result<&[u8]> {
+        let bytes = self.bytes(address, length)?;
+        match std::str::from_utf8(bytes) {
+            Ok(text) if !text.as_bytes().contains(&0) => Ok(bytes),
+            _ => Err(Error::InvalidText),
+        }
+    }
+
+    pub(crate) fn bytes(&self, address: u32, length: u32) -> Result<&[u8]> {
+        let start = address as usize;
+        start.checked_add(length as usize).and_then(|end| self.data().get(start..end)).ok_or_else(|| {
+            Error::AbiViolation(format!("{length} bytes at address {address} are outside of the guest's memory"))
+        })
+    }
+
+    /// The guest's whole memory.
+    pub(crate) fn data(&self) -> &[u8] {
+        self.memory.map_or(&[], |memory| memory.data(&self.store))
+    }
+}
+
+fn no_memory() -> Error {
+    Error::AbiViolation("the buffer is outside of the guest's memory".to_owned())
+}
+
+fn arm(store: &mut Store<State>, fuel: Option<u64>) -> Result<()> {
+    store.data_mut().reset();
+    store.set_epoch_deadline(1);
+    match fuel {
+        Some(fuel) => store.set_fuel(fuel).map_err(|e| Error::Internal(format!("{e:#}"))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,121 @@
+//! Engines: their settings, and how bytes become machine code.
+//!
+//! One engine serves all plugins; a second one, with fuel counters in its code, is made for the first plugin that asks for
+//! fuel. Both are made lazily: `Engine::new` installs signal handlers, which must come after the embedder's own.
+
+use std::num::NonZeroUsize;
+use std::sync::OnceLock;
+
+use wasmtime::{Config, Engine, Linker, OptLevel, WasmBacktraceDetails};
+
+use crate::host::{self, Hooks, State};
+use crate::{Cache, Error, Result, Source};
+
+/// Native stack that a guest may use. PostgreSQL keeps 512 kB below max_stack_depth, and host functions need some.
+const WASM_STACK: usize = 256 << 10;
+
+/// Frames that an error shows.
+const BACKTRACE_FRAMES: usize = 20;
+
+/// The engines of a process. Lives as long as the process does.
+pub struct Runtime {
+    plain: OnceLock<Compiler>,
+    fueled: OnceLock<Compiler>,
+    cache: Option<Cache>,
+    hooks: Hooks,
+}
+
+/// An engine with the host functions for it.
+pub(crate) struct Compiler {
+    engine: Engine,
+    pub(crate) linker: Linker<State>,
+}
+
+/// A compiled module, and why the compile cache could not be written, if it could not.
+pub struct Loaded {
+    pub(crate) module: wasmtime::Module,
+    pub(crate) fuel: bool,
+    pub(crate) source: blake3::Hash,
+    /// For the embedder's log; the module itself is fine.
+    pub cache_failure: Option<Error>,
+    /// Whether it came from the cache.
+    pub cached: bool,
+}
+
+impl Runtime {
+    /// Makes no engine yet.
+    pub fn new(cache: Option<Cache>, hooks: Hooks) -> Self {
+        Self { plain: OnceLock::new(), fueled: OnceLock::new(), cache, hooks }
+    }
+
+    /// The next loop head of every running guest looks at its limits. Safe to call from a signal handler.
+    pub fn tick(&self) {
+        for compiler in [&self.plain, &self.fueled].into_iter().filter_map(OnceLock::get) {
+            compiler.engine.increment_epoch();
+        }
+    }
+
+    /// Makes the engine, if it is not there. Call it on the main thread before [`Runtime::compile`] runs on another.
+    pub fn prepare(&self, fuel: bool) -> Result<()> {
+        self.compiler(fuel).map(drop)
+    }
+
+    /// The module with this hash from the compile cache.
+    pub fn cached(&self, hash: &blake3::Hash, fuel: bool) -> Result<Option<Loaded>> {
+        let compiler = self.compiler(fuel)?;
+        let module = self.cache.as_ref().and_then(|cache| cache.load(&compiler.engine, hash));
+        Ok(module.map(|module| Loaded { module, fuel, source: *hash, cache_failure: None, cached: true }))
+    }
+
+    /// From the cache, or compiled and put there. Takes up to seconds for large modules; calls nothing of the embedder.
+    pub fn compile(&self, source: &Source, fuel: bool) -> Result<Loaded> {
+        let hash = source.hash();
+        if let Some(loaded) = self.cached(&hash, fuel)? {
+            return Ok(loaded);
+        }
+        let engine = &self.compiler(fuel)?.engine;
+        let module = wasmtime::Module::from_binary(engine, source.bytes())
+            .map_err(|e| Error::InvalidModule(format!("{e:#}").replace('\n', " ")))?;
+        let cache_failure = self.cache.as_ref().and_then(|cache| cache.store(engine, &hash, &module).err());
+        Ok(Loaded { module, fuel, source: hash, cache_failure, cached: false })
+    }
+
+    pub(crate) fn hooks(&self) -> Hooks {
+        self.hooks
+    }
+
+    pub(crate) fn compiler(&self, fuel: bool) -> Result<&Compiler> {
+        let cell = if fuel { &self.fueled } else { &self.plain };
+        if let Some(compiler) = cell.get() {
+            return Ok(compiler);
+        }
+        let made = Compiler::new(fuel).map_err(|e| Error::Internal(format!("{e:#}")))?;
+        Ok(cell.get_or_init(|| made))
+    }
+}
+
+impl Compiler {
+    fn new(fuel: bool) -> wasmtime::Result<Self> {
+        let mut config = Config::new();
+        config
+            .cranelift_opt_level(OptLevel::Speed)
+            .epoch_interruption(true)
+            .consume_fuel(fuel)
+            .max_wasm_stack(WASM_STACK)
+            .wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES))
+            // Explicit, else it would depend on the environment of the server.
+            .wasm_backtrace_details(WasmBacktraceDetails::Enable)
+            // Registering unwind tables takes a lock of libgcc; backtraces walk frame pointers and do not need them.
+            .native_unwind_info(false)
+            .wasm_multi_memory(false)
+            .wasm_memory64(false)
+            .wasm_relaxed_simd(false);
+        let engine = Engine::new(&config)?;
+        let linker = host::linker(&engine)?;
+        Ok(Self { engine, linker })
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+}

@@ -1,0 +1,137 @@
+//! A call of a SQL function in language wasm, and what is kept between the calls of one statement.
+
+use std::rc::Rc;
+
+use lagoon_wasm::{Error, Export, Signature, Value};
+use pgrx::PgMemoryContexts;
+use pgrx::pg_sys::{self, Datum};
+
+use super::convert::{to_datum, to_value};
+use super::declaration::{Declaration, Shape};
+use super::session::{self, Place, Version};
+use super::trigger;
+
+/// Calls with more arguments than this allocate.
+const FEW: usize = 8;
+
+/// Lives in `fn_extra`: as long as the expression or the trigger of a statement.
+pub struct Site {
+    pub declaration: Declaration,
+    bound: Option<Bound>,
+    pub trigger: Option<trigger::Plan>,
+}
+
+/// A declaration bound to an instance.
+pub struct Bound {
+    generation: u64,
+    role: u32,
+    pub version: Rc<Version>,
+    pub place: Rc<Place>,
+    pub export: Export,
+}
+
+/// The function call handler: a value, or for a trigger a tuple.
+///
+/// # Safety
+/// `fcinfo` must be what PostgreSQL gave to the handler.
+pub unsafe fn call(fcinfo: pg_sys::FunctionCallInfo) -> Result<Datum, Error> {
+    // SAFETY: the caller's; the site belongs to this flinfo alone.
+    unsafe {
+        let site = site(fcinfo)?;
+        let trigger = called_as_trigger(fcinfo);
+        match (&site.declaration.shape, trigger) {
+            (Shape::Trigger, Some(data)) => trigger::fire(site, data),
+            (Shape::Trigger, None) => Err(Error::UnsupportedTrigger("fired by a table")),
+            (Shape::Function(_), _) => call_function(site, fcinfo),
+        }
+    }
+}
+
+unsafe fn call_function(site: &mut Site, fcinfo: pg_sys::FunctionCallInfo) -> Result<Datum, Error> {
+    site.bind()?;
+    let Site { declaration: Declaration { shape: Shape::Function(signature), .. }, bound: Some(bound), .. } = site
+    else {
+        return Err(Error::Internal("a function lost its binding".to_owned()));
+    };
+    // SAFETY: PostgreSQL passes as many arguments as the function was declared with.
+    unsafe {
+        let given = (*fcinfo).args.as_slice(signature.arguments.len());
+        let mut few = [Value::Null; FEW];
+        let mut many;
+        let arguments = if given.len() <= FEW {
+            &mut few[..given.len()]
+        } else {
+            many = vec![Value::Null; given.len()];
+            &mut many[..]
+        };
+        for ((argument, given), kind) in arguments.iter_mut().zip(given).zip(&signature.arguments) {
+            if !given.isnull {
+                *argument = to_value(given.value, *kind);
+            }
+        }
+        let (datum, is_null) = run(bound, signature, arguments)?;
+        (*fcinfo).isnull = is_null;
+        Ok(datum)
+    }
+}
+
+fn run(bound: &Bound, signature: &Signature, arguments: &[Value<'_>]) -> Result<(Datum, bool), Error> {
+    let mut instance = bound.place.enter()?;
+    let answer = instance.call(&bound.export, signature, arguments).map(to_datum);
+    if instance.has_log() {
+        let lines = instance.take_log();
+        drop(instance);
+        session::show(lines);
+    }
+    answer
+}
+
+impl Site {
+    /// Makes sure that the binding is that of this statement's version, the current role and a living instance.
+    pub fn bind(&mut self) -> Result<&Bound, Error> {
+        let fresh = self.bound.as_ref().is_some_and(|bound| {
+            bound.generation == session::generation() && bound.role == session::role() && bound.place.is_idle()
+        });
+        if !fresh {
+            self.rebind()?;
+        }
+        self.bound.as_ref().ok_or_else(|| Error::Internal("a function lost its binding".to_owned()))
+    }
+
+    #[cold]
+    fn rebind(&mut self) -> Result<(), Error> {
+        self.bound = None;
+        let version = session::version(&self.declaration.plugin)?;
+        let generation = session::generation();
+        self.declaration.check(&version.plugin)?;
+        let role = session::role();
+        let place = version.place(role)?;
+        let export = place.enter()?.export(&self.declaration.export)?;
+        self.bound = Some(Bound { generation, role, version, place, export });
+        self.trigger = None;
+        Ok(())
+    }
+}
+
+/// # Safety
+/// As [`call`].
+unsafe fn site<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Result<&'a mut Site, Error> {
+    // SAFETY: the caller's; fn_extra of our language's functions is ours.
+    unsafe {
+        let flinfo = (*fcinfo).flinfo;
+        if (*flinfo).fn_extra.is_null() {
+            let site = Site { declaration: Declaration::of((*flinfo).fn_oid)?, bound: None, trigger: None };
+            (*flinfo).fn_extra = PgMemoryContexts::For((*flinfo).fn_mcxt).leak_and_drop_on_delete(site).cast();
+        }
+        Ok(&mut *(*flinfo).fn_extra.cast::<Site>())
+    }
+}
+
+/// CALLED_AS_TRIGGER in commands/trigger.h.
+unsafe fn called_as_trigger<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Option<&'a pg_sys::TriggerData> {
+    // SAFETY: the caller's; a node says what it is.
+    unsafe {
+        let context = (*fcinfo).context.as_ref()?;
+        (context.type_ == pg_sys::NodeTag::T_TriggerData).then(|| &*(*fcinfo).context.cast::<pg_sys::TriggerData>())
+    }
+}

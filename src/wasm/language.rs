@@ -1,0 +1,70 @@
+//! What PostgreSQL calls: handler and validator of the language, and the trigger that announces changes of the table.
+
+use pgrx::pg_sys::{self, Datum, FunctionCallInfo, Pg_finfo_record};
+use pgrx::prelude::*;
+
+use lagoon_wasm::Error;
+
+use super::declaration::Declaration;
+use super::error::finish;
+use super::{catalog, function, session};
+
+static V1: Pg_finfo_record = Pg_finfo_record { api_version: 1 };
+
+/// `LANGUAGE wasm` calls its functions through this.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn lagoon_wasm_call_handler(fcinfo: FunctionCallInfo) -> Datum {
+    // SAFETY: PostgreSQL's own call.
+    finish(unsafe { function::call(fcinfo) })
+}
+
+/// CREATE FUNCTION checks a body through this.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn lagoon_wasm_validator(fcinfo: FunctionCallInfo) -> Datum {
+    // SAFETY: PostgreSQL's own call; a validator has one argument, an oid, and is STRICT.
+    unsafe {
+        let function = (*fcinfo).args.as_slice(1)[0].value;
+        let function = pg_sys::Oid::from(function.value() as u32);
+        if pg_sys::CheckFunctionValidatorAccess((*(*fcinfo).flinfo).fn_oid, function) {
+            finish(validate(function, pg_sys::check_function_bodies));
+        }
+    }
+    Datum::null()
+}
+
+/// After any statement that changes `lagoon.plugins`: every backend hears of it at commit.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn lagoon_wasm_plugins_changed(_fcinfo: FunctionCallInfo) -> Datum {
+    if let Some(plugins) = catalog::plugins_oid() {
+        // SAFETY: the oid of an existing relation, whose lock this statement holds.
+        unsafe { pg_sys::CacheInvalidateRelcacheByRelid(plugins) };
+    }
+    Datum::null()
+}
+
+#[unsafe(no_mangle)]
+#[doc(hidden)]
+pub extern "C" fn pg_finfo_lagoon_wasm_call_handler() -> &'static Pg_finfo_record {
+    &V1
+}
+
+#[unsafe(no_mangle)]
+#[doc(hidden)]
+pub extern "C" fn pg_finfo_lagoon_wasm_validator() -> &'static Pg_finfo_record {
+    &V1
+}
+
+#[unsafe(no_mangle)]
+#[doc(hidden)]
+pub extern "C" fn pg_finfo_lagoon_wasm_plugins_changed() -> &'static Pg_finfo_record {
+    &V1
+}
+
+/// Types and body always; plugin and export unless a dump is being restored, where the plugins come later.
+fn validate(function: pg_sys::Oid, thoroughly: bool) -> Result<(), Error> {
+    let declaration = Declaration::of(function)?;
+    if thoroughly { declaration.check(&session::version(&declaration.plugin)?.plugin) } else { Ok(()) }
+}

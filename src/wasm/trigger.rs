@@ -1,0 +1,232 @@
+//! BEFORE ROW triggers: columns to the guest, its changes back into the tuple.
+
+use std::rc::Rc;
+
+use lagoon_wasm::{Column, Error, Operation, RowAnswer, Type, Value, Which};
+use pgrx::pg_sys::{self, Datum};
+
+use super::convert::{check_length, to_datum, to_value};
+use super::declaration::{kind_of, type_name};
+use super::function::Site;
+use super::session;
+
+/// Which columns of one table go to the guest. Made at the first row of a statement.
+pub struct Plan {
+    relation: pg_sys::Oid,
+    kinds: Vec<Option<Type>>,
+    sources: Vec<Source>,
+    /// Deforming stops at the last column that is needed.
+    last_new: i32,
+    last_old: i32,
+}
+
+struct Source {
+    which: Which,
+    /// From 1, as PostgreSQL counts.
+    number: i32,
+    typmod: i32,
+}
+
+/// One row as PostgreSQL hands it over.
+struct Row<'a> {
+    data: &'a pg_sys::TriggerData,
+    operation: Operation,
+    /// NEW of INSERT and UPDATE, OLD of DELETE.
+    slot: *mut pg_sys::TupleTableSlot,
+    /// OLD of UPDATE.
+    old: Option<*mut pg_sys::TupleTableSlot>,
+    tuple: pg_sys::HeapTuple,
+}
+
+/// Gives the tuple that takes the row's place; null to skip the row.
+///
+/// # Safety
+/// `data` must be what PostgreSQL gave to the handler.
+pub unsafe fn fire(site: &mut Site, data: &pg_sys::TriggerData) -> Result<Datum, Error> {
+    let row = Row::of(data)?;
+    let (version, place, export) = {
+        let bound = site.bind()?;
+        (bound.version.clone(), bound.place.clone(), bound.export)
+    };
+    // SAFETY: the relation is open while its trigger runs.
+    let relation = unsafe { (*data.tg_relation).rd_id };
+    let mut instance = place.enter()?;
+    if site.trigger.as_ref().is_none_or(|plan| plan.relation != relation) {
+        let columns = version.columns(&site.declaration.export, &mut instance)?;
+        // SAFETY: as above.
+        site.trigger = Some(unsafe { Plan::new(version.plugin.name(), columns, data.tg_relation)? });
+    }
+    let Some(plan) = &site.trigger else { return Err(Error::Internal("a trigger lost its plan".to_owned())) };
+    // SAFETY: the slots are those of this row.
+    let values = unsafe { plan.values(&row) };
+    let answer = instance.row(&export, row.operation, &plan.kinds, &values);
+    let tuple = match answer {
+        Ok(RowAnswer::Unchanged) => Ok(row.tuple),
+        Ok(RowAnswer::Skip) => Ok(std::ptr::null_mut()),
+        Ok(RowAnswer::Modified) if row.operation == Operation::Delete => Ok(row.tuple),
+        Ok(RowAnswer::Modified) => plan.modified(&row, &instance),
+        Err(error) => Err(error),
+    };
+    if instance.has_log() {
+        let lines = instance.take_log();
+        drop(instance);
+        session::show(lines);
+    }
+    tuple.map(Datum::from)
+}
+
+impl<'a> Row<'a> {
+    fn of(data: &'a pg_sys::TriggerData) -> Result<Self, Error> {
+        let event = data.tg_event;
+        if event & pg_sys::TRIGGER_EVENT_ROW == 0 {
+            return Err(Error::UnsupportedTrigger("FOR EACH ROW"));
+        }
+        if event & pg_sys::TRIGGER_EVENT_TIMINGMASK != pg_sys::TRIGGER_EVENT_BEFORE {
+            return Err(Error::UnsupportedTrigger("BEFORE triggers"));
+        }
+        // SAFETY: the trigger that fires is always there.
+        if unsafe { (*data.tg_trigger).tgnargs } > 0 {
+            return Err(Error::UnsupportedTrigger("without arguments"));
+        }
+        let (operation, slot, old, tuple) = match event & pg_sys::TRIGGER_EVENT_OPMASK {
+            pg_sys::TRIGGER_EVENT_INSERT => (Operation::Insert, data.tg_trigslot, None, data.tg_trigtuple),
+            pg_sys::TRIGGER_EVENT_UPDATE => {
+                (Operation::Update, data.tg_newslot, Some(data.tg_trigslot), data.tg_newtuple)
+            }
+            pg_sys::TRIGGER_EVENT_DELETE => (Operation::Delete, data.tg_trigslot, None, data.tg_trigtuple),
+            _ => return Err(Error::UnsupportedTrigger("for INSERT, UPDATE or DELETE")),
+        };
+        Ok(Self { data, operation, slot, old, tuple })
+    }
+
+    fn slot_for(&self, which: Which) -> Option<*mut pg_sys::TupleTableSlot> {
+        match (which, self.operation) {
+            (Which::Row, _) | (Which::Old, Operation::Delete) => Some(self.slot),
+            (Which::Old, Operation::Update) => self.old,
+            (Which::Old, Operation::Insert) => None,
+        }
+    }
+}
+
+impl Plan {
+    /// # Safety
+    /// `relation` must be open.
+    unsafe fn new(plugin: &str, wanted: Option<Rc<[Column]>>, relation: pg_sys::Relation) -> Result<Self, Error> {
+        // SAFETY: the caller's; an open relation has name and descriptor.
+        let (oid, name, attributes) = unsafe {
+            let descriptor = (*relation).rd_att;
+            let attributes = (*descriptor).attrs.as_slice((*descriptor).natts as usize);
+            ((*relation).rd_id, name_of(&(*(*relation).rd_rel).relname), attributes)
+        };
+        let mut plan = Self { relation: oid, kinds: Vec::new(), sources: Vec::new(), last_new: 0, last_old: 0 };
+        match wanted {
+            None => {
+                for (attribute, number) in attributes.iter().zip(1..) {
+                    let kind = if attribute.attisdropped { None } else { kind_of(attribute.atttypid) };
+                    plan.add(kind, Source { which: Which::Row, number, typmod: attribute.atttypmod });
+                }
+            }
+            Some(columns) => {
+                for column in columns.iter() {
+                    let found =
+                        attributes.iter().zip(1..).find(|(a, _)| !a.attisdropped && name_of(&a.attname) == column.name);
+                    let Some((attribute, number)) = found else {
+                        let (plugin, column) = (plugin.to_owned(), column.name.clone());
+                        return Err(Error::ColumnMissing { plugin, relation: name, column });
+                    };
+                    if kind_of(attribute.atttypid) != Some(column.kind) {
+                        return Err(Error::ColumnType {
+                            plugin: plugin.to_owned(),
+                            relation: name,
+                            column: column.name.clone(),
+                            found: type_name(attribute.atttypid),
+                            wanted: column.kind.name(),
+                        });
+                    }
+                    let typmod = if attribute.atttypid == pg_sys::VARCHAROID { attribute.atttypmod } else { -1 };
+                    plan.add(Some(column.kind), Source { which: column.which, number, typmod });
+                }
+            }
+        }
+        Ok(plan)
+    }
+
+    fn add(&mut self, kind: Option<Type>, source: Source) {
+        let last = if source.which == Which::Row { &mut self.last_new } else { &mut self.last_old };
+        if kind.is_some() {
+            *last = source.number.max(*last);
+        }
+        self.kinds.push(kind);
+        self.sources.push(source);
+    }
+
+    /// # Safety
+    /// The slots of `row` must be filled.
+    unsafe fn values<'v>(&self, row: &Row<'_>) -> Vec<Value<'v>> {
+        let mut values = Vec::with_capacity(self.sources.len());
+        for (which, last) in [(Which::Row, self.last_new), (Which::Old, self.last_old)] {
+            if let Some(slot) = row.slot_for(which) {
+                // SAFETY: the caller's; slot_getsomeattrs in executor/tuptable.h.
+                unsafe {
+                    if i32::from((*slot).tts_nvalid) < last {
+                        pg_sys::slot_getsomeattrs_int(slot, last);
+                    }
+                }
+            }
+        }
+        for (source, kind) in self.sources.iter().zip(&self.kinds) {
+            let value = match (row.slot_for(source.which), kind) {
+                (Some(slot), Some(kind)) => {
+                    let index = (source.number - 1) as usize;
+                    // SAFETY: the column is one of the relation's, and was deformed above.
+                    unsafe {
+                        if *(*slot).tts_isnull.add(index) {
+                            Value::Null
+                        } else {
+                            to_value(*(*slot).tts_values.add(index), *kind)
+                        }
+                    }
+                }
+                _ => Value::Null,
+            };
+            values.push(value);
+        }
+        values
+    }
+
+    /// A copy of the tuple with the columns that the guest has set.
+    fn modified(&self, row: &Row<'_>, instance: &lagoon_wasm::Instance) -> Result<pg_sys::HeapTuple, Error> {
+        let (mut numbers, mut values, mut nulls) = (Vec::new(), Vec::new(), Vec::new());
+        for (i, (source, kind)) in self.sources.iter().zip(&self.kinds).enumerate() {
+            let Some(kind) = kind else { continue };
+            let Some(value) = instance.changed(i, *kind)? else { continue };
+            if source.which == Which::Old {
+                return Err(Error::AbiViolation("a trigger changed a column of OLD".to_owned()));
+            }
+            check_length(value, source.typmod)?;
+            let (datum, is_null) = to_datum(value);
+            numbers.push(source.number);
+            values.push(datum);
+            nulls.push(is_null);
+        }
+        if numbers.is_empty() {
+            return Ok(row.tuple);
+        }
+        // SAFETY: the tuple belongs to the relation; the three arrays have one entry a column.
+        Ok(unsafe {
+            pg_sys::heap_modify_tuple_by_cols(
+                row.tuple,
+                (*row.data.tg_relation).rd_att,
+                numbers.len() as i32,
+                numbers.as_mut_ptr(),
+                values.as_mut_ptr(),
+                nulls.as_mut_ptr(),
+            )
+        })
+    }
+}
+
+fn name_of(name: &pg_sys::NameData) -> String {
+    let bytes: Vec<u8> = name.data.iter().take_while(|c| **c != 0).map(|c| *c as u8).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
