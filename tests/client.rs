@@ -10,9 +10,9 @@ use tokio_postgres::Client;
 use tokio_postgres::binary_copy::{BinaryCopyInWriter, BinaryCopyOutStream};
 use tokio_postgres::types::Type;
 
-/// Points of a spiral: no two at the same distance from a third.
+/// Points of a spiral, none of them zero: no two at the same distance from a third.
 fn points(count: u32) -> impl Iterator<Item = Vector> {
-    (0..count).map(|i| f64::from(i)).map(|t| {
+    (1..=count).map(f64::from).map(|t| {
         let spiral = [t.sqrt() * (t * 0.7).cos(), t.sqrt() * (t * 0.7).sin(), (t * 0.37).sin() * 5.0, t / 100.0];
         Vector::from(spiral.map(|x| x as f32).to_vec())
     })
