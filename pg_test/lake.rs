@@ -6,8 +6,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lagoon_lake::arrow::array::*;
-use lagoon_lake::arrow::datatypes::{DataType, Field, Int32Type, Schema};
+use lagoon_lake::arrow::array::{
+    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray, Float32Array,
+    Float64Array, Int16Array, Int32Array, Int64Array, ListArray, ListBuilder, RecordBatch, StringArray, StringBuilder,
+    Time64MicrosecondArray, TimestampMicrosecondArray, TimestampNanosecondArray, TimestampSecondArray, UInt32Array,
+    UInt64Array,
+};
+use lagoon_lake::arrow::datatypes::{Field, Int32Type, Schema};
 use lagoon_lake::parquet::arrow::ArrowWriter;
 use lagoon_lake::parquet::arrow::arrow_writer::ArrowWriterOptions;
 use lagoon_lake::parquet::file::properties::WriterProperties;
@@ -423,7 +428,7 @@ mod tests {
         edge_tables(&folder);
         assert_kept("length(t) > 0", "neither side");
         assert_kept("d < '2000-01-01'::timestamp", "not in the list");
-        assert_kept("i4 + 1 > 0", "neither side");
+        assert_kept("i4 / 2 > 0", "neither side");
         assert_kept("i4 IS DISTINCT FROM 1", "IS DISTINCT FROM");
         assert_kept("i4 > random() - 10", "neither side");
         assert_kept("f8 < random() * 0", "volatile");
@@ -450,7 +455,7 @@ mod tests {
                 "{arguments}"
             );
         }
-        assert_pushed("ts < now() - interval '1 day'");
+        assert_pushed("tz < now() - interval '1 day'");
         assert_pushed("i4 = (SELECT max(i4) FROM heap)");
     }
 
@@ -500,7 +505,7 @@ mod tests {
         edge_tables(&folder);
         assert!(explain("SELECT count(*) FROM ft").contains("Projection: none"));
         assert!(explain("SELECT t FROM ft WHERE i4 = 1").contains("Projection: t\n"));
-        assert!(explain("SELECT t FROM ft WHERE i4 + 1 = 1").contains("Projection: i4, t\n"));
+        assert!(explain("SELECT t FROM ft WHERE i4 / 2 = 1").contains("Projection: i4, t\n"));
         assert!(explain("SELECT ft FROM ft").contains("Projection: id, b, i2"));
         assert_eq!(one("SELECT count(ft)::text FROM ft"), "24");
         assert_eq!(one("SELECT DISTINCT tableoid::regclass::text FROM ft"), "ft");
@@ -514,7 +519,6 @@ mod tests {
              'DECLARE c CURSOR FOR SELECT id FROM ft; i bigint; n bigint := 0;
               BEGIN OPEN c; FOR k IN 1..12 LOOP FETCH c INTO i; n := n + 1; END LOOP; CLOSE c; RETURN n; END'");
         assert_eq!(one("SELECT pg_temp.half()::text"), "12");
-        run("SAVEPOINT s");
         assert_eq!(sqlstate("SELECT 1 / (id - id) FROM ft"), "22012");
         assert_eq!(one("SELECT count(*)::text FROM ft"), "24");
     }
