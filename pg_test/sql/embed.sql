@@ -14,7 +14,7 @@ SELECT vector_dims(v), round(vector_norm(v)::numeric, 5) AS norm FROM lagoon.emb
 
 -- NULL gives NULL, in an array too; an empty text is an error.
 SELECT lagoon.embed('minilm', NULL::text) IS NULL AS text, lagoon.embed('minilm', NULL::text[]) IS NULL AS texts;
-SELECT lagoon.embed('minilm', '{}'), lagoon.embed('minilm', '{NULL}'::text[]);
+SELECT lagoon.embed('minilm', '{}'::text[]), lagoon.embed('minilm', '{NULL}'::text[]);
 SELECT array_position(ARRAY(SELECT v IS NULL FROM unnest(lagoon.embed('minilm', ARRAY['a', NULL, 'b'])) AS v), true);
 SELECT lagoon.embed('minilm', '');
 SELECT lagoon.embed('minilm', ARRAY['a', NULL, E' \n']);
