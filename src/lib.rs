@@ -24,6 +24,7 @@ compile_error!("Lagoon needs panic = \"unwind\": a panic must become an ERROR");
 #[pgrx::pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     pg::init();
+    embed::init();
     hnsw::init();
     lake::init();
     wasm::init();

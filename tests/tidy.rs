@@ -12,8 +12,20 @@ const WINGS: [&str; 6] = ["vector", "hnsw", "lake", "embed", "wasm", "worker"];
 
 /// Licences that a dependency may have; one accepted alternative of an `OR` is enough.
 const LICENCES: [&str; 14] = [
-    "0BSD", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0",
-    "CDLA-Permissive-2.0", "ISC", "MIT", "PostgreSQL", "Unicode-3.0", "Unlicense", "Zlib",
+    "0BSD",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSL-1.0",
+    "CC0-1.0",
+    "CDLA-Permissive-2.0",
+    "ISC",
+    "MIT",
+    "PostgreSQL",
+    "Unicode-3.0",
+    "Unlicense",
+    "Zlib",
 ];
 
 /// Crates that the extension itself links in two versions, each with the one that keeps the old version alive.
@@ -243,8 +255,7 @@ fn duplicates_of_dependencies_are_known() {
     }
     let known: BTreeSet<&str> =
         DUPLICATES.lines().filter(|l| !l.starts_with('#')).filter_map(|l| l.split_whitespace().next()).collect();
-    let twice: BTreeSet<&str> =
-        versions.iter().filter(|(_, v)| v.len() > 1).map(|(name, _)| name.as_str()).collect();
+    let twice: BTreeSet<&str> = versions.iter().filter(|(_, v)| v.len() > 1).map(|(name, _)| name.as_str()).collect();
     none(twice.difference(&known).map(|n| format!("{n}: {:?}", versions[*n])).collect(), "new duplicates");
     none(known.difference(&twice).map(|n| (*n).to_owned()).collect(), "duplicates that are gone: delete their line");
 }

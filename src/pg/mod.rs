@@ -1,12 +1,20 @@
 //! What all wings share when they talk to PostgreSQL. Only here, and in the callback shells of the wings, is `unsafe` allowed.
 
+pub mod array;
+pub mod database;
 pub mod error;
+pub mod exit;
+pub mod float;
+pub mod function;
 pub mod guc;
 pub mod interrupt;
 pub mod job;
 pub mod log;
+pub mod process;
 pub mod thread;
 pub mod tick;
+pub mod transaction;
+pub mod vector;
 pub mod wait;
 
 /// Called once per process from `_PG_init`. Starts nothing: no thread, no engine, no environment.

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use lagoon_wasm::{Error, Export, Signature, Value};
-use pgrx::pg_sys::{self, Datum};
 use pgrx::PgMemoryContexts;
+use pgrx::pg_sys::{self, Datum};
 
 use super::convert::{to_datum, to_value};
 use super::declaration::{Declaration, Shape};
@@ -49,7 +49,8 @@ pub unsafe fn call(fcinfo: pg_sys::FunctionCallInfo) -> Result<Datum, Error> {
 
 unsafe fn call_function(site: &mut Site, fcinfo: pg_sys::FunctionCallInfo) -> Result<Datum, Error> {
     site.bind()?;
-    let Site { declaration: Declaration { shape: Shape::Function(signature), .. }, bound: Some(bound), .. } = site else {
+    let Site { declaration: Declaration { shape: Shape::Function(signature), .. }, bound: Some(bound), .. } = site
+    else {
         return Err(Error::Internal("a function lost its binding".to_owned()));
     };
     // SAFETY: PostgreSQL passes as many arguments as the function was declared with.

@@ -1,1 +1,37 @@
+//! Text to vectors: tokenizers and ONNX Runtime, with the conventions of sentence-transformers.
+//!
+//! A [`Model`] is read from a directory ([`layout`]), checked, and run ([`encode`]). [`Models`] keeps the ones that are
+//! loaded. Everything here may run on any thread, never calls PostgreSQL, and is stopped through [`Cancel`].
 #![forbid(unsafe_code)]
+
+pub mod cancel;
+pub mod encode;
+pub mod error;
+pub mod layout;
+pub mod models;
+pub mod pooling;
+pub mod runtime;
+pub mod tokenize;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tiny;
+
+pub use cancel::Cancel;
+pub use encode::Model;
+pub use error::Error;
+pub use models::{Models, Registered, Settings, Statistics};
+pub use runtime::Runtime;
+
+/// Turns texts into vectors of one length. A local model is one; a remote provider can be another.
+pub trait TextEncoder: Send {
+    /// Elements of each vector.
+    fn dimension(&self) -> usize;
+
+    /// One vector for each text, in the order of the texts. Texts are without surrounding white space or not, as given;
+    /// one that is empty without it is [`Error::EmptyText`]. Stops soon after `cancel` is set, with [`Error::Cancelled`].
+    fn encode(&mut self, texts: &[String], cancel: &Cancel) -> Result<Vec<Vec<f32>>, Error>;
+}

@@ -1,0 +1,52 @@
+//! Stops an inference from another thread.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ort::session::RunOptions;
+
+use crate::Error;
+
+/// A one-way switch, shared by the waiter, who sets it, and the engine, which asks between steps. ONNX Runtime itself
+/// looks at it between the nodes of a graph.
+#[derive(Default)]
+pub struct Cancel {
+    is_set: AtomicBool,
+    running: Mutex<Option<Arc<RunOptions>>>,
+}
+
+impl Cancel {
+    /// Asks the engine to stop. Returns at once.
+    pub fn cancel(&self) {
+        self.is_set.store(true, Ordering::SeqCst);
+        if let Some(run) = &*self.running.lock().unwrap_or_else(PoisonError::into_inner) {
+            let _ = run.terminate(); // cannot fail: it stores a flag
+        }
+    }
+
+    /// Whether to stop.
+    pub fn is_set(&self) -> bool {
+        self.is_set.load(Ordering::SeqCst)
+    }
+
+    /// An error when it is set.
+    pub fn check(&self) -> Result<(), Error> {
+        if self.is_set() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    /// Lets [`Self::cancel`] terminate a run, for as long as the result lives.
+    pub(crate) fn arm(&self, options: Arc<RunOptions>) -> Result<Armed<'_>, Error> {
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(options);
+        let armed = Armed(self);
+        self.check()?; // it may have been set just before
+        Ok(armed)
+    }
+}
+
+pub(crate) struct Armed<'a>(&'a Cancel);
+
+impl Drop for Armed<'_> {
+    fn drop(&mut self) {
+        *self.0.running.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}

@@ -1,0 +1,453 @@
+//! A model directory, read and checked: sentence-transformers' layout, or a plain Hugging Face export.
+//!
+//! ```text
+//! modules.json                      order of modules: Transformer, Pooling, and perhaps Normalize; absent: mean pooling
+//! 1_Pooling/config.json             pooling modes
+//! sentence_bert_config.json         max_seq_length, do_lower_case
+//! config_sentence_transformers.json prompts, default_prompt_name
+//! config.json                       max_position_embeddings, pad_token_id, hidden_size
+//! tokenizer.json, tokenizer_config.json
+//! model.onnx or onnx/model.onnx     and model.onnx_data beside it
+//! ```
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::Error;
+use crate::pooling::Pooling;
+
+/// Tokens of a model that states no limit.
+const DEFAULT_MAX_TOKENS: usize = 512;
+/// Above this, `model_max_length` means "unknown": transformers writes 1e30.
+const NO_LIMIT: f64 = 1e9;
+
+/// What the files say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spec {
+    /// Where they lie, absolute.
+    pub directory: PathBuf,
+    /// The ONNX file.
+    pub graph: PathBuf,
+    /// tokenizer.json.
+    pub tokenizer: PathBuf,
+    /// Every file that the vectors depend on, in a fixed order.
+    pub files: Vec<PathBuf>,
+    /// Longest sequence, special tokens included.
+    pub max_tokens: usize,
+    /// Whether texts are lower-cased before the tokenizer sees them.
+    pub lower_case: bool,
+    /// How token vectors become one.
+    pub pooling: Pooling,
+    /// Whether the result is scaled to length 1.
+    pub normalize: bool,
+    /// Elements of a token's vector, where the files say so.
+    pub width: Option<usize>,
+    /// Prefixes by name.
+    pub prompts: BTreeMap<String, String>,
+    /// The one in `prompts` that is used unless another is asked for.
+    pub default_prompt: Option<String>,
+    /// Id that fills up short sequences.
+    pub pad_id: Option<u32>,
+    /// Text of that token, when the id is not stated.
+    pub pad_token: Option<String>,
+    /// Whether short sequences are filled up on the left.
+    pub pad_left: bool,
+}
+
+impl Spec {
+    /// Reads and checks the directory. Loads no weights.
+    pub fn read(directory: &Path) -> Result<Self, Error> {
+        if !directory.is_absolute() {
+            return Err(Error::DirectoryNotAbsolute(directory.display().to_string()));
+        }
+        if !directory.is_dir() {
+            return Err(Error::DirectoryMissing(directory.to_owned()));
+        }
+        let mut reader = Reader { directory, files: Vec::new() };
+        let modules = Modules::read(&mut reader)?;
+        let base = directory.join(&modules.transformer);
+        let tokenizer = reader.require(&base.join("tokenizer.json"), "tokenizer.json")?;
+        let graph =
+            ["model.onnx", "onnx/model.onnx"].into_iter().map(|name| base.join(name)).find(|path| path.is_file());
+        let graph =
+            reader.require(&graph.unwrap_or_else(|| base.join("model.onnx")), "model.onnx or onnx/model.onnx")?;
+        reader.external_data(&graph);
+
+        let config: Config = reader.json(&base.join("config.json"))?.unwrap_or_default();
+        let tokenizer_config: TokenizerConfig = reader.json(&base.join("tokenizer_config.json"))?.unwrap_or_default();
+        let tokenizer_file: TokenizerFile = reader.json(&tokenizer)?.unwrap_or_default();
+        let sentence: SentenceConfig = match SENTENCE_CONFIGS.iter().map(|n| base.join(n)).find(|path| path.is_file()) {
+            Some(path) => reader.json(&path)?.unwrap_or_default(),
+            None => SentenceConfig::default(),
+        };
+        let prompts_path = directory.join("config_sentence_transformers.json");
+        let prompts: Prompts = reader.json(&prompts_path)?.unwrap_or_default();
+        if let Some(name) = &prompts.default_prompt_name
+            && !prompts.prompts.contains_key(name)
+        {
+            let reason = format!("default_prompt_name \"{name}\" is not among its prompts");
+            return Err(Error::invalid(&prompts_path, reason));
+        }
+        if let (Some(expected), Some(actual)) = (modules.width, config.hidden_size)
+            && expected != actual
+        {
+            let reason = format!("word_embedding_dimension is {expected}, but config.json has hidden_size {actual}");
+            return Err(Error::invalid(&modules.pooling_path, reason));
+        }
+        let padding = tokenizer_file.padding.unwrap_or_default();
+        let spec = Self {
+            directory: directory.to_owned(),
+            max_tokens: max_tokens(&sentence, &config, &tokenizer_config),
+            lower_case: sentence.do_lower_case,
+            pooling: modules.pooling,
+            normalize: modules.normalize,
+            width: modules.width.or(config.hidden_size),
+            prompts: prompts.prompts.into_iter().filter_map(|(name, text)| Some((name, text?))).collect(),
+            default_prompt: prompts.default_prompt_name,
+            pad_id: padding.pad_id.or(config.pad_token_id),
+            pad_token: tokenizer_config.pad_token.and_then(|token| token.text()),
+            pad_left: padding
+                .direction
+                .or(tokenizer_config.padding_side)
+                .is_some_and(|side| side.eq_ignore_ascii_case("left")),
+            graph,
+            tokenizer,
+            files: reader.files,
+        };
+        if !modules.include_prompt && spec.prompt().is_some_and(|prompt| !prompt.is_empty()) {
+            return Err(Error::unsupported(
+                &modules.pooling_path,
+                "pooling without the prompt (include_prompt = false)",
+            ));
+        }
+        Ok(spec)
+    }
+
+    /// The prompt that precedes every text.
+    pub fn prompt(&self) -> Option<&str> {
+        self.default_prompt.as_ref().and_then(|name| self.prompts.get(name)).map(String::as_str)
+    }
+
+    /// The prompts as a JSON object.
+    pub fn prompts_json(&self) -> String {
+        serde_json::Value::from_iter(self.prompts.clone()).to_string()
+    }
+
+    /// BLAKE3 over names, lengths and contents of all files, in hex: it changes whenever vectors may.
+    pub fn fingerprint(&self) -> Result<String, Error> {
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = vec![0; 1 << 20];
+        for path in &self.files {
+            let failed = |error: std::io::Error| Error::read(path, &error);
+            let mut file = std::fs::File::open(path).map_err(failed)?;
+            let length = file.metadata().map_err(failed)?.len();
+            hasher.update(format!("{}\0{length}\0", self.relative(path)).as_bytes());
+            loop {
+                match file.read(&mut buffer).map_err(failed)? {
+                    0 => break,
+                    count => hasher.update(&buffer[..count]),
+                };
+            }
+        }
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+
+    /// Names, sizes and times of all files. The same stamp means that nobody has touched them, without reading them.
+    pub fn stamp(&self) -> Result<String, Error> {
+        let mut hasher = blake3::Hasher::new();
+        for path in &self.files {
+            let metadata = std::fs::metadata(path).map_err(|error| Error::read(path, &error))?;
+            let since = metadata.modified().map_err(|error| Error::read(path, &error))?;
+            let nanos = since.duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+            hasher.update(format!("{}\0{}\0{nanos}\0", self.relative(path), metadata.len()).as_bytes());
+        }
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+
+    /// Bytes of all files.
+    pub fn size(&self) -> Result<u64, Error> {
+        let sizes = self.files.iter().map(|path| std::fs::metadata(path).map_err(|error| Error::read(path, &error)));
+        sizes.map(|metadata| Ok(metadata?.len())).sum()
+    }
+
+    fn relative(&self, path: &Path) -> String {
+        path.strip_prefix(&self.directory).unwrap_or(path).to_string_lossy().into_owned()
+    }
+}
+
+/// SentenceTransformer reads the first of these that exists (models/Transformer.py).
+const SENTENCE_CONFIGS: [&str; 7] = [
+    "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+];
+
+/// Models whose position numbers begin behind the padding id, so that the table has rows that no token uses.
+const OFFSET_POSITIONS: [&str; 5] = ["roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet"];
+
+fn max_tokens(sentence: &SentenceConfig, config: &Config, tokenizer: &TokenizerConfig) -> usize {
+    let offset = match &config.model_type {
+        Some(kind) if OFFSET_POSITIONS.contains(&kind.as_str()) => config.pad_token_id.unwrap_or(1) as usize + 1,
+        _ => 0,
+    };
+    let positions = config.max_position_embeddings.map(|positions| positions.saturating_sub(offset));
+    let stated = sentence.max_seq_length.or_else(|| {
+        let length = tokenizer.model_max_length.filter(|length| *length >= 1.0 && *length < NO_LIMIT);
+        length.map(|length| length as usize)
+    });
+    // A position beyond the table would be an error of the graph in the middle of a query.
+    match (stated, positions) {
+        (Some(stated), Some(positions)) => stated.min(positions),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => DEFAULT_MAX_TOKENS,
+    }
+}
+
+struct Modules {
+    transformer: PathBuf,
+    pooling: Pooling,
+    pooling_path: PathBuf,
+    include_prompt: bool,
+    normalize: bool,
+    width: Option<usize>,
+}
+
+#[derive(Deserialize)]
+struct ModuleEntry {
+    path: String,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+impl Modules {
+    fn read(reader: &mut Reader) -> Result<Self, Error> {
+        let directory = reader.directory;
+        let listing = directory.join("modules.json");
+        let mut modules = Self {
+            transformer: PathBuf::new(),
+            pooling: Pooling::MEAN,
+            pooling_path: directory.join("1_Pooling/config.json"),
+            include_prompt: true,
+            normalize: false,
+            width: None,
+        };
+        let Some(entries) = reader.json::<Vec<ModuleEntry>>(&listing)? else { return Ok(modules) };
+        let mut stage = 0; // 0: nothing, 1: Transformer, 2: Pooling, 3: Normalize
+        for entry in entries {
+            let path = PathBuf::from(&entry.path);
+            if !path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+                return Err(Error::invalid(&listing, format!("module path \"{}\" leaves the directory", entry.path)));
+            }
+            let kind = entry.kind.rsplit('.').next().unwrap_or_default();
+            match (kind, stage) {
+                ("Transformer", 0) => (modules.transformer, stage) = (path, 1),
+                ("Pooling", 1) => {
+                    modules.read_pooling(reader, directory.join(path).join("config.json"))?;
+                    stage = 2;
+                }
+                ("Normalize", 2) => (modules.normalize, stage) = (true, 3),
+                ("Transformer" | "Pooling" | "Normalize", _) => {
+                    return Err(Error::unsupported(&listing, format!("module {kind} in this place")));
+                }
+                _ => return Err(Error::unsupported(&listing, format!("module {kind}"))),
+            }
+        }
+        if stage < 2 {
+            return Err(Error::invalid(&listing, "it lists no Transformer followed by Pooling"));
+        }
+        Ok(modules)
+    }
+
+    fn read_pooling(&mut self, reader: &mut Reader, path: PathBuf) -> Result<(), Error> {
+        let config: PoolingConfig = match reader.json(&path)? {
+            Some(config) => config,
+            None => {
+                let directory = reader.directory.to_owned();
+                return Err(Error::FileMissing { directory, file: "1_Pooling/config.json" });
+            }
+        };
+        self.pooling = config.pooling().map_err(|reason| Error::invalid(&path, reason))?;
+        self.include_prompt = config.include_prompt;
+        self.width = config.word_embedding_dimension;
+        self.pooling_path = path;
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct PoolingConfig {
+    word_embedding_dimension: Option<usize>,
+    pooling_mode: Option<OneOrMany>,
+    #[serde(default)]
+    pooling_mode_cls_token: bool,
+    #[serde(default)]
+    pooling_mode_max_tokens: bool,
+    // The default of the constructor that these are the arguments of.
+    #[serde(default = "yes")]
+    pooling_mode_mean_tokens: bool,
+    #[serde(default)]
+    pooling_mode_mean_sqrt_len_tokens: bool,
+    #[serde(default)]
+    pooling_mode_weightedmean_tokens: bool,
+    #[serde(default)]
+    pooling_mode_lasttoken: bool,
+    #[serde(default = "yes")]
+    include_prompt: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl PoolingConfig {
+    fn pooling(&self) -> Result<Pooling, String> {
+        let names = match &self.pooling_mode {
+            None => {
+                let pooling = Pooling {
+                    cls: self.pooling_mode_cls_token,
+                    max: self.pooling_mode_max_tokens,
+                    mean: self.pooling_mode_mean_tokens,
+                    mean_sqrt_len: self.pooling_mode_mean_sqrt_len_tokens,
+                    weighted_mean: self.pooling_mode_weightedmean_tokens,
+                    last: self.pooling_mode_lasttoken,
+                };
+                return if pooling.count() > 0 { Ok(pooling) } else { Err("no pooling mode is on".to_owned()) };
+            }
+            Some(OneOrMany::One(name)) => std::slice::from_ref(name),
+            Some(OneOrMany::Many(names)) => names.as_slice(),
+        };
+        let mut pooling = Pooling::default();
+        for name in names {
+            let flag = match name.as_str() {
+                "cls" => &mut pooling.cls,
+                "max" => &mut pooling.max,
+                "mean" => &mut pooling.mean,
+                "mean_sqrt_len_tokens" => &mut pooling.mean_sqrt_len,
+                "weightedmean" => &mut pooling.weighted_mean,
+                "lasttoken" => &mut pooling.last,
+                other => return Err(format!("unknown pooling mode \"{other}\"")),
+            };
+            *flag = true;
+        }
+        if pooling.count() > 0 { Ok(pooling) } else { Err("no pooling mode is on".to_owned()) }
+    }
+}
+
+#[derive(Deserialize, Default)]
+struct SentenceConfig {
+    max_seq_length: Option<usize>,
+    #[serde(default)]
+    do_lower_case: bool,
+}
+
+#[derive(Deserialize, Default)]
+struct Prompts {
+    #[serde(default)]
+    prompts: BTreeMap<String, Option<String>>,
+    default_prompt_name: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+struct Config {
+    model_type: Option<String>,
+    max_position_embeddings: Option<usize>,
+    pad_token_id: Option<u32>,
+    hidden_size: Option<usize>,
+}
+
+#[derive(Deserialize, Default)]
+struct TokenizerConfig {
+    model_max_length: Option<f64>,
+    padding_side: Option<String>,
+    pad_token: Option<TokenText>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum TokenText {
+    Plain(String),
+    Added { content: String },
+}
+
+impl TokenText {
+    fn text(self) -> Option<String> {
+        match self {
+            Self::Plain(text) | Self::Added { content: text } => Some(text),
+        }
+    }
+}
+
+#[derive(Deserialize, Default)]
+struct TokenizerFile {
+    padding: Option<TokenizerPadding>,
+}
+
+#[derive(Deserialize, Default)]
+struct TokenizerPadding {
+    pad_id: Option<u32>,
+    direction: Option<String>,
+}
+
+/// Remembers every file that it reads.
+struct Reader<'a> {
+    directory: &'a Path,
+    files: Vec<PathBuf>,
+}
+
+impl Reader<'_> {
+    fn json<T: DeserializeOwned>(&mut self, path: &Path) -> Result<Option<T>, Error> {
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::read(path, &error)),
+        };
+        self.remember(path);
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| Error::invalid(path, error.to_string()))
+    }
+
+    fn require(&mut self, path: &Path, file: &'static str) -> Result<PathBuf, Error> {
+        match std::fs::File::open(path) {
+            Ok(_) => {
+                self.remember(path);
+                Ok(path.to_owned())
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(Error::FileMissing { directory: self.directory.to_owned(), file })
+            }
+            Err(error) => Err(Error::read(path, &error)),
+        }
+    }
+
+    /// Weights beyond 2 GB lie in a second file, whose usual names these are.
+    fn external_data(&mut self, graph: &Path) {
+        for suffix in ["_data", ".data"] {
+            let mut name = graph.as_os_str().to_owned();
+            name.push(suffix);
+            let path = PathBuf::from(name);
+            if path.is_file() {
+                self.remember(&path);
+            }
+        }
+    }
+
+    fn remember(&mut self, path: &Path) {
+        if !self.files.iter().any(|known| known == path) {
+            self.files.push(path.to_owned());
+        }
+    }
+}

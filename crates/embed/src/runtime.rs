@@ -1,0 +1,83 @@
+//! ONNX Runtime, loaded at run time, with one environment for the life of the process.
+
+use std::path::{Path, PathBuf};
+
+use ort::environment::Environment;
+use ort::logging::LogLevel;
+
+use crate::Error;
+
+/// Set to "1" before the library is loaded: official builds since 1.29 otherwise start a thread that reports to their
+/// vendor, and write files into the home directory.
+pub const TELEMETRY_VARIABLE: &str = "ORT_DISABLE_TELEMETRY";
+
+/// The lowest version of the C API that the library must offer: 1.17.
+pub const API_LEVEL: u32 = ort::MINOR_VERSION;
+
+/// A loaded library and its environment. There can be one in a process, ever: clones share it, and when the last clone and
+/// the last session are gone it cannot come back.
+///
+/// Never to be made in a process that forks afterwards: a child that exits crashes in the threads that it did not inherit.
+#[derive(Clone)]
+pub struct Runtime {
+    environment: Environment,
+    library: PathBuf,
+    version: String,
+}
+
+impl Runtime {
+    /// Loads the library, an absolute path.
+    pub fn start(library: &Path) -> Result<Self, Error> {
+        if library.as_os_str().is_empty() {
+            return Err(Error::LibraryNotSet);
+        }
+        if !library.is_absolute() {
+            return Err(Error::LibraryNotAbsolute(library.display().to_string()));
+        }
+        if !library.is_file() {
+            return Err(Error::LibraryMissing(library.to_owned()));
+        }
+        if std::env::var_os(TELEMETRY_VARIABLE).is_none_or(|value| value != "1") {
+            return Err(Error::TelemetryEnabled);
+        }
+        let unusable = |reason: String| Error::LibraryUnusable { path: library.to_owned(), reason };
+        // Before any other call into `ort`: those panic when the library cannot be loaded.
+        let builder = ort::init_from(library).map_err(|error| unusable(load_reason(&error)))?;
+        let environment = builder.with_name("lagoon").with_telemetry(false).build();
+        let environment = environment.map_err(|error| unusable(error.to_string()))?;
+        environment.set_log_level(LogLevel::Fatal); // failures come back as values
+        // The file is loaded already, so this only asks it; the patch level is not to be had from here.
+        let version = ort::util::probe(library).map_or_else(|| "unknown".to_owned(), |minor| format!("1.{minor}"));
+        Ok(Self { environment, library: library.to_owned(), version })
+    }
+
+    /// The path that it was loaded from.
+    pub fn library(&self) -> &Path {
+        &self.library
+    }
+
+    /// Its version: major and minor number.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// What the library says about its build: branch, commit, type.
+    pub fn build_info(&self) -> &'static str {
+        ort::info()
+    }
+
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+}
+
+fn load_reason(error: &ort::LoadDynamicError) -> String {
+    match error {
+        ort::LoadDynamicError::Dlopen { error, .. } => error.to_string(),
+        ort::LoadDynamicError::MissingApi { .. } => "it does not export OrtGetApiBase".to_owned(),
+        ort::LoadDynamicError::InvalidVersionString => "it has no version".to_owned(),
+        ort::LoadDynamicError::BadVersion { version_str, .. } => {
+            format!("it is version {version_str}, and 1.{API_LEVEL} or later is needed")
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What can go wrong with an index, each with its SQLSTATE.
+
+/// The result of everything in this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error of the hnsw wing. Messages are in PostgreSQL's style; those that pgvector has too read as there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The column was declared without a number of dimensions.
+    #[error("column does not have dimensions")]
+    NoDimensions,
+    /// More dimensions than the operator class can index.
+    #[error("column cannot have more than {max} dimensions for hnsw index")]
+    TooManyDimensions {
+        /// The most that are allowed.
+        max: usize,
+    },
+    /// A value or a query with another number of dimensions than the index.
+    #[error("expected {expected} dimensions, not {actual}")]
+    DimensionMismatch {
+        /// Of the index.
+        expected: usize,
+        /// Of the value.
+        actual: usize,
+    },
+    /// `ef_construction` below `2 * m`.
+    #[error("ef_construction must be greater than or equal to 2 * m")]
+    EfConstructionTooSmall,
+    /// A column type without a reader in the glue.
+    #[error("type not supported for hnsw index")]
+    UnsupportedType,
+    /// An index scan without ORDER BY.
+    #[error("cannot scan hnsw index without order")]
+    ScanWithoutOrder,
+    /// An index scan with a snapshot under which rows may come and go.
+    #[error("non-MVCC snapshots are not supported with hnsw")]
+    SnapshotNotMvcc,
+    /// More elements than identifiers.
+    #[error("hnsw index cannot have more than {max} elements")]
+    TooManyElements {
+        /// The most that are possible.
+        max: u32,
+    },
+    /// A page does not hold what it should.
+    #[error("index block {block} is damaged: {what}")]
+    Corrupt {
+        /// The block.
+        block: u32,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// Block 0 is not a metapage of ours.
+    #[error("hnsw index is not valid")]
+    NotAnIndex,
+    /// A format that this library does not know.
+    #[error("hnsw index has format version {found}, this library reads version {expected}")]
+    Version {
+        /// Found on the metapage.
+        found: u32,
+        /// The one of this library.
+        expected: u32,
+    },
+    /// Vacuum has found a link to an element that it is about to free.
+    #[error("hnsw graph not repaired")]
+    NotRepaired,
+    /// The builder was told to stop.
+    #[error("hnsw build was cancelled")]
+    Cancelled,
+    /// A worker thread of the builder ended early.
+    #[error("internal error in an engine thread: {0}")]
+    WorkerFailed(String),
+    /// The page store could not do it. The PostgreSQL store raises its errors itself; this is for the one in memory.
+    #[error("page store: {0}")]
+    Store(&'static str),
+    /// `lagoon.verify_index` of something else.
+    #[error("\"{0}\" is not an hnsw index")]
+    NotHnsw(String),
+    /// `lagoon.verify_index` of an index whose table the role may not read.
+    #[error("permission denied for table {0}")]
+    PermissionDenied(String),
+    /// A temporary index of another session, or an index that CREATE INDEX CONCURRENTLY has left invalid.
+    #[error("cannot read index \"{0}\"")]
+    Unreadable(String),
+}
+
+impl Error {
+    /// Five characters, from errcodes.h.
+    pub fn sqlstate(&self) -> &'static str {
+        match self {
+            Self::NoDimensions | Self::EfConstructionTooSmall => "22023",
+            Self::TooManyDimensions { .. } | Self::TooManyElements { .. } => "54000",
+            Self::DimensionMismatch { .. } => "22000",
+            Self::UnsupportedType | Self::ScanWithoutOrder | Self::SnapshotNotMvcc => "0A000",
+            Self::Corrupt { .. } | Self::NotAnIndex | Self::NotRepaired => "XX002",
+            Self::Version { .. } | Self::Unreadable(_) => "55000",
+            Self::Cancelled => "57014",
+            Self::WorkerFailed(_) | Self::Store(_) => "XX000",
+            Self::NotHnsw(_) => "42809",
+            Self::PermissionDenied(_) => "42501",
+        }
+    }
+
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NoDimensions => "Declare the column as vector(n), or index an expression such as (v::vector(n)).",
+            Self::TooManyDimensions { .. } => "Index fewer dimensions, for example through subvector().",
+            Self::EfConstructionTooSmall => "Raise ef_construction or lower m.",
+            Self::Corrupt { .. } | Self::NotAnIndex | Self::Version { .. } | Self::NotRepaired => "REINDEX the index.",
+            Self::WorkerFailed(_) => "This is a bug in Lagoon; the session can go on.",
+            Self::NotHnsw(_) => "Give the name of an index that was made with USING hnsw.",
+            Self::PermissionDenied(_) => "Ask the owner for SELECT on the table.",
+            Self::Unreadable(_) => "REINDEX the index, or ask in the session that owns the temporary table.",
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_in_postgres_style() {
+        let all = [
+            Error::NoDimensions,
+            Error::TooManyDimensions { max: 2000 },
+            Error::DimensionMismatch { expected: 3, actual: 2 },
+            Error::EfConstructionTooSmall,
+            Error::UnsupportedType,
+            Error::ScanWithoutOrder,
+            Error::SnapshotNotMvcc,
+            Error::TooManyElements { max: 1 },
+            Error::Corrupt { block: 1, what: "page kind" },
+            Error::NotAnIndex,
+            Error::Version { found: 9, expected: 1 },
+            Error::NotRepaired,
+            Error::Cancelled,
+            Error::WorkerFailed("x".into()),
+            Error::Store("x"),
+            Error::NotHnsw("x".into()),
+            Error::PermissionDenied("x".into()),
+            Error::Unreadable("x".into()),
+        ];
+        for error in all {
+            let text = error.to_string();
+            assert!(!text.ends_with('.'), "{text}");
+            assert_eq!(error.sqlstate().len(), 5);
+            if let Some(hint) = error.hint() {
+                assert!(hint.ends_with('.'), "{hint}");
+            }
+        }
+        assert_eq!(
+            Error::TooManyDimensions { max: 2000 }.to_string(),
+            "column cannot have more than 2000 dimensions for hnsw index"
+        );
+    }
+}

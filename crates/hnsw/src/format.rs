@@ -1,0 +1,678 @@
+//! The on-disk format: every structure, constant and position, and nothing else.
+//!
+//! Pages of 8192 bytes with PostgreSQL's page header (24 bytes) and a special area of 8. Block 0 is the metapage. After it
+//! come *groups* of the same shape: one node page, then its vector pages.
+//!
+//! ```text
+//! 0        1      2 ..             1 + G
+//! meta | node | vector vector ... | node | vector vector ... | ...
+//!        \________ group 0 ______/  \________ group 1 ______/
+//! ```
+//!
+//! An element is a number: `id = group * nodes per page + slot`. Where its node and its vector lie follows by arithmetic, so
+//! a link is 4 bytes, and what a walk follows (links) is apart from what is only measured (vectors). A node page is an
+//! array of [node slots](Geometry::node_offset) followed by an array of [upper slots](Geometry::upper_offset), which hold
+//! the links of layers above 0. A vector page is an array of vectors; where whole vectors would waste more than a tenth of
+//! a page they run on over the pages of their group instead.
+//!
+//! An all-zero page is a valid page with nothing in it: what a crash leaves after an extension needs no repair. Numbers are
+//! in the byte order of the machine, as everywhere in PostgreSQL's files.
+
+use zerocopy::FromBytes;
+
+use crate::store::PAGE_SIZE;
+use crate::{Error, Metric, Result};
+
+/// Of the metapage: "LGHN".
+pub const MAGIC: u32 = 0x4C47_484E;
+/// Of this format. A reader of another version refuses.
+pub const VERSION: u32 = 1;
+/// In the special area of every page, where pageinspect and pg_filedump look.
+pub const PAGE_ID: u16 = 0xFFA1;
+
+/// PostgreSQL's page header.
+pub const PAGE_HEADER: usize = 24;
+/// The special area: `{u16 kind, u16 PAGE_ID, u32 zero}`.
+pub const SPECIAL: usize = 8;
+const SPECIAL_OFFSET: usize = PAGE_SIZE - SPECIAL;
+/// What is left for us.
+pub const PAYLOAD: usize = PAGE_SIZE - PAGE_HEADER - SPECIAL;
+const PAGE_LAYOUT_VERSION: u16 = 4; // PG_PAGE_LAYOUT_VERSION in bufpage.h
+
+/// Dimensions that a `vector` in an hnsw index may have.
+pub const MAX_DIMENSIONS: usize = 2000;
+/// Heap rows that share one element.
+pub const MAX_TIDS: usize = 10;
+/// Layers above 0, at most.
+pub const MAX_LEVEL: u8 = 30;
+/// Identifiers end here: the top bit of a link is [`PROTECTED`].
+pub const MAX_ELEMENTS: u32 = 0x7FFF_FFFE;
+/// No element.
+pub const NONE: u32 = 0x7FFF_FFFF;
+/// The bit of a link that belongs to the spanning tree of layer 0.
+pub const PROTECTED: u32 = 0x8000_0000;
+
+/// The element that a link leads to.
+#[inline]
+pub fn target(link: u32) -> u32 {
+    link & !PROTECTED
+}
+
+/// What a page is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u16)]
+pub enum PageKind {
+    /// Block 0.
+    Meta = 1,
+    /// Nodes and upper slots.
+    Node = 2,
+    /// Vectors.
+    Vector = 3,
+}
+
+/// A heap row: `block << 16 | offset number`.
+pub type Tid = u64;
+const TID_BYTES: usize = 6;
+
+// ---------------------------------------------------------------------------------------------------------- positions
+
+const NODE_STATE: usize = 0;
+const NODE_VERSION: usize = 1;
+const NODE_LEVEL: usize = 2;
+const NODE_TID_COUNT: usize = 3;
+const NODE_UPPER: usize = 4; // u16: first upper slot + 1, from the highest layer down; 0: none
+const NODE_LINK_COUNT: usize = 6; // u16
+const NODE_TIDS: usize = 8;
+const NODE_LINKS: usize = NODE_TIDS + MAX_TIDS * TID_BYTES;
+const _: () = assert!(NODE_LINKS == 68 && NODE_LINKS.is_multiple_of(4));
+
+const UPPER_OWNER: usize = 0; // u16: slot of the node + 1; 0: free
+const UPPER_NEXT: usize = 2; // u16: slot of the layer below + 1; 0: none
+const UPPER_LEVEL: usize = 4; // u16
+const UPPER_LINK_COUNT: usize = 6; // u16
+const UPPER_LINKS: usize = 8;
+const _: () = assert!(UPPER_LINKS.is_multiple_of(4));
+
+const META_MAGIC: usize = PAGE_HEADER;
+const META_VERSION: usize = PAGE_HEADER + 4;
+const META_DIMENSIONS: usize = PAGE_HEADER + 8;
+const META_M: usize = PAGE_HEADER + 12; // u16
+const META_EF: usize = PAGE_HEADER + 14; // u16
+const META_METRIC: usize = PAGE_HEADER + 16; // u16
+const META_ELEMENT_TYPE: usize = PAGE_HEADER + 18; // u16: 1 = f32
+const META_NODES: usize = PAGE_HEADER + 20; // u16
+const META_UPPERS: usize = PAGE_HEADER + 22; // u16
+const META_VECTOR_PAGES: usize = PAGE_HEADER + 24; // u16
+const META_PER_PAGE: usize = PAGE_HEADER + 26; // u16
+const META_ENTRY: usize = PAGE_HEADER + 28;
+const META_ENTRY_LEVEL: usize = PAGE_HEADER + 32; // u16
+const META_HINT: usize = PAGE_HEADER + 36;
+const META_END: usize = PAGE_HEADER + 64; // 24 bytes to spare
+const ELEMENT_F32: u16 = 1;
+
+const _: () = assert!(PAYLOAD == 8160 && PAYLOAD.is_multiple_of(4) && META_END < SPECIAL_OFFSET);
+
+#[inline]
+fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from_ne_bytes([bytes[at], bytes[at + 1]])
+}
+
+#[inline]
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+#[inline]
+fn put_u16(bytes: &mut [u8], at: usize, value: u16) {
+    bytes[at..at + 2].copy_from_slice(&value.to_ne_bytes());
+}
+
+#[inline]
+fn put_u32(bytes: &mut [u8], at: usize, value: u32) {
+    bytes[at..at + 4].copy_from_slice(&value.to_ne_bytes());
+}
+
+// --------------------------------------------------------------------------------------------------------- page header
+
+/// Whether a page was never written.
+pub fn is_new(page: &[u8]) -> bool {
+    u16_at(page, 14) == 0 // pd_upper, as PageIsNew()
+}
+
+/// Writes an empty page of this kind. `used` bytes after the header count as in use, so that generic WAL keeps them.
+pub fn init_page(page: &mut [u8], kind: PageKind, used: usize) {
+    page.fill(0);
+    put_u16(page, 12, (PAGE_HEADER + used) as u16); // pd_lower
+    put_u16(page, 14, SPECIAL_OFFSET as u16); // pd_upper
+    put_u16(page, 16, SPECIAL_OFFSET as u16); // pd_special
+    put_u16(page, 18, PAGE_SIZE as u16 | PAGE_LAYOUT_VERSION); // pd_pagesize_version
+    put_u16(page, SPECIAL_OFFSET, kind as u16);
+    put_u16(page, SPECIAL_OFFSET + 2, PAGE_ID);
+}
+
+/// Whether the page is ours and of this kind.
+pub fn check_page(page: &[u8], block: u32, kind: PageKind) -> Result<()> {
+    if page.len() != PAGE_SIZE
+        || u16_at(page, 16) as usize != SPECIAL_OFFSET
+        || u16_at(page, SPECIAL_OFFSET + 2) != PAGE_ID
+    {
+        return Err(Error::Corrupt { block, what: "not a page of an hnsw index" });
+    }
+    if u16_at(page, SPECIAL_OFFSET) != kind as u16 {
+        return Err(Error::Corrupt { block, what: "page of another kind" });
+    }
+    Ok(())
+}
+
+/// Whether everything between pd_lower and pd_upper is zero: a WAL record leaves that out.
+pub fn hole_is_zero(page: &[u8]) -> bool {
+    let (lower, upper) = (usize::from(u16_at(page, 12)), usize::from(u16_at(page, 14)));
+    lower <= upper && upper <= PAGE_SIZE && page[lower..upper].iter().all(|byte| *byte == 0)
+}
+
+// ------------------------------------------------------------------------------------------------------------ geometry
+
+/// Where things lie; follows from `m` and the size of a vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Geometry {
+    /// Links per layer above 0; layer 0 has twice as many.
+    pub m: usize,
+    /// Bytes of one vector.
+    pub vector_bytes: usize,
+    /// Node slots per group.
+    pub nodes: usize,
+    /// Upper slots per group.
+    pub uppers: usize,
+    /// Vector pages per group.
+    pub vector_pages: usize,
+    /// Whole vectors per vector page; 0: they run on over pages.
+    pub per_page: usize,
+}
+
+impl Geometry {
+    /// The densest layout. `m` is 2..=100, `vector_bytes` a multiple of 4 up to a page's payload.
+    pub fn new(m: usize, vector_bytes: usize) -> Self {
+        let per_page = match PAYLOAD / vector_bytes {
+            whole if whole * vector_bytes * 10 >= PAYLOAD * 9 => whole,
+            _ => 0,
+        };
+        let shape = |nodes: usize| {
+            // Twice the layers that random levels need, so that hardly any element has to go lower than it drew.
+            let uppers = (2 * nodes).div_ceil(m - 1) + 2;
+            let vector_pages = match per_page {
+                0 => (nodes * vector_bytes).div_ceil(PAYLOAD),
+                whole => nodes.div_ceil(whole),
+            };
+            Self { m, vector_bytes, nodes, uppers, vector_pages, per_page }
+        };
+        let fits = |g: &Self| g.nodes * g.node_bytes() + g.uppers * g.upper_bytes() <= PAYLOAD;
+        let mut best = shape(1);
+        for candidate in (2..).map(shape).take_while(fits) {
+            // Pages per node, compared without division. Of equals the larger group.
+            if (1 + candidate.vector_pages) * best.nodes <= (1 + best.vector_pages) * candidate.nodes {
+                best = candidate;
+            }
+        }
+        best
+    }
+
+    /// Bytes of a node slot.
+    #[inline]
+    pub fn node_bytes(&self) -> usize {
+        NODE_LINKS + 8 * self.m
+    }
+
+    /// Bytes of an upper slot.
+    #[inline]
+    pub fn upper_bytes(&self) -> usize {
+        UPPER_LINKS + 4 * self.m
+    }
+
+    /// Blocks of a group.
+    #[inline]
+    pub fn group_blocks(&self) -> u32 {
+        1 + self.vector_pages as u32
+    }
+
+    /// Links that a list on this layer can hold.
+    #[inline]
+    pub fn capacity(&self, level: u8) -> usize {
+        if level == 0 { 2 * self.m } else { self.m }
+    }
+
+    /// The highest layer that an element can have.
+    pub fn max_level(&self) -> u8 {
+        self.uppers.min(usize::from(MAX_LEVEL)) as u8
+    }
+
+    /// Where a node slot begins on its page.
+    #[inline]
+    pub fn node_offset(&self, slot: usize) -> usize {
+        PAGE_HEADER + slot * self.node_bytes()
+    }
+
+    /// Where an upper slot begins on its page.
+    #[inline]
+    pub fn upper_offset(&self, upper: usize) -> usize {
+        PAGE_HEADER + self.nodes * self.node_bytes() + upper * self.upper_bytes()
+    }
+
+    /// The group and slot of an element.
+    #[inline]
+    pub fn locate(&self, id: u32) -> (u32, usize) {
+        (id / self.nodes as u32, (id % self.nodes as u32) as usize)
+    }
+
+    /// The element in a slot of a group.
+    #[inline]
+    pub fn id(&self, group: u32, slot: usize) -> u32 {
+        group * self.nodes as u32 + slot as u32
+    }
+
+    /// The block of a group's node page.
+    #[inline]
+    pub fn node_block(&self, group: u32) -> u32 {
+        1 + group * self.group_blocks()
+    }
+
+    /// Groups whose node page is among the first `blocks` blocks.
+    pub fn groups(&self, blocks: u32) -> u32 {
+        blocks.saturating_sub(1).div_ceil(self.group_blocks())
+    }
+
+    /// Blocks of an index with this many groups.
+    pub fn blocks(&self, groups: u32) -> u32 {
+        1 + groups * self.group_blocks()
+    }
+
+    /// Where the vector of an element lies: one part, or two where it runs on over a page's end.
+    #[inline]
+    pub fn vector_parts(&self, id: u32) -> (Part, Option<Part>) {
+        let (group, slot) = self.locate(id);
+        let first = self.node_block(group) + 1;
+        if self.per_page > 0 {
+            let block = first + (slot / self.per_page) as u32;
+            let offset = PAGE_HEADER + slot % self.per_page * self.vector_bytes;
+            return (Part { block, offset, len: self.vector_bytes }, None);
+        }
+        let start = slot * self.vector_bytes;
+        let (page, offset) = (start / PAYLOAD, start % PAYLOAD);
+        let len = self.vector_bytes.min(PAYLOAD - offset);
+        let block = first + page as u32;
+        let rest = (len < self.vector_bytes).then(|| Part {
+            block: block + 1,
+            offset: PAGE_HEADER,
+            len: self.vector_bytes - len,
+        });
+        (Part { block, offset: PAGE_HEADER + offset, len }, rest)
+    }
+
+    /// Bytes in use after the header of a node page.
+    pub fn node_page_used(&self) -> usize {
+        self.nodes * self.node_bytes() + self.uppers * self.upper_bytes()
+    }
+}
+
+/// A stretch of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// The block.
+    pub block: u32,
+    /// Bytes from the start of the page.
+    pub offset: usize,
+    /// Bytes.
+    pub len: usize,
+}
+
+/// Numbers on a page, where they lie.
+#[inline]
+pub fn floats(page: &[u8], part: Part) -> Result<&[f32]> {
+    <[f32]>::ref_from_bytes(&page[part.offset..part.offset + part.len])
+        .map_err(|_| Error::Corrupt { block: part.block, what: "vector not aligned" })
+}
+
+// ------------------------------------------------------------------------------------------------------------ metapage
+
+/// What block 0 says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meta {
+    /// Elements of each vector.
+    pub dimensions: usize,
+    /// Links per layer above 0.
+    pub m: usize,
+    /// Candidates kept while inserting.
+    pub ef_construction: usize,
+    /// How distance is measured.
+    pub metric: Metric,
+    /// Where every walk begins: an element on the highest layer, or [`NONE`].
+    pub entry: u32,
+    /// Its layer.
+    pub entry_level: u8,
+    /// The group where an insert looks first for a free slot.
+    pub insert_hint: u32,
+    /// Follows from the rest; kept on the page as a check.
+    pub geometry: Geometry,
+}
+
+impl Meta {
+    /// An empty index.
+    pub fn new(dimensions: usize, m: usize, ef_construction: usize, metric: Metric) -> Self {
+        let geometry = Geometry::new(m, dimensions * size_of::<f32>());
+        Self { dimensions, m, ef_construction, metric, entry: NONE, entry_level: 0, insert_hint: 0, geometry }
+    }
+
+    /// Reads block 0.
+    pub fn read(page: &[u8]) -> Result<Self> {
+        if is_new(page) || check_page(page, 0, PageKind::Meta).is_err() || u32_at(page, META_MAGIC) != MAGIC {
+            return Err(Error::NotAnIndex);
+        }
+        let found = u32_at(page, META_VERSION);
+        if found != VERSION {
+            return Err(Error::Version { found, expected: VERSION });
+        }
+        let dimensions = u32_at(page, META_DIMENSIONS) as usize;
+        let m = usize::from(u16_at(page, META_M));
+        let metric = Metric::from_code(u16_at(page, META_METRIC));
+        if !(1..=MAX_DIMENSIONS).contains(&dimensions)
+            || !(2..=100).contains(&m)
+            || u16_at(page, META_ELEMENT_TYPE) != ELEMENT_F32
+        {
+            return Err(Error::NotAnIndex);
+        }
+        let Some(metric) = metric else { return Err(Error::NotAnIndex) };
+        let meta = Self {
+            entry: u32_at(page, META_ENTRY),
+            entry_level: u16_at(page, META_ENTRY_LEVEL) as u8,
+            insert_hint: u32_at(page, META_HINT),
+            ..Self::new(dimensions, m, usize::from(u16_at(page, META_EF)), metric)
+        };
+        let stored = (
+            usize::from(u16_at(page, META_NODES)),
+            usize::from(u16_at(page, META_UPPERS)),
+            usize::from(u16_at(page, META_VECTOR_PAGES)),
+            usize::from(u16_at(page, META_PER_PAGE)),
+        );
+        let g = &meta.geometry;
+        if stored != (g.nodes, g.uppers, g.vector_pages, g.per_page) {
+            return Err(Error::Corrupt { block: 0, what: "layout does not follow from the options" });
+        }
+        Ok(meta)
+    }
+
+    /// Writes block 0.
+    pub fn write(&self, page: &mut [u8]) {
+        init_page(page, PageKind::Meta, META_END - PAGE_HEADER);
+        put_u32(page, META_MAGIC, MAGIC);
+        put_u32(page, META_VERSION, VERSION);
+        put_u32(page, META_DIMENSIONS, self.dimensions as u32);
+        put_u16(page, META_M, self.m as u16);
+        put_u16(page, META_EF, self.ef_construction as u16);
+        put_u16(page, META_METRIC, self.metric.code());
+        put_u16(page, META_ELEMENT_TYPE, ELEMENT_F32);
+        put_u16(page, META_NODES, self.geometry.nodes as u16);
+        put_u16(page, META_UPPERS, self.geometry.uppers as u16);
+        put_u16(page, META_VECTOR_PAGES, self.geometry.vector_pages as u16);
+        put_u16(page, META_PER_PAGE, self.geometry.per_page as u16);
+        set_entry(page, self.entry, self.entry_level);
+        set_hint(page, self.insert_hint);
+    }
+}
+
+/// Moves the entry point. `page` is block 0.
+pub fn set_entry(page: &mut [u8], entry: u32, level: u8) {
+    put_u32(page, META_ENTRY, entry);
+    put_u16(page, META_ENTRY_LEVEL, u16::from(level));
+}
+
+/// Moves the insert hint. `page` is block 0.
+pub fn set_hint(page: &mut [u8], group: u32) {
+    put_u32(page, META_HINT, group);
+}
+
+/// The insert hint. `page` is block 0.
+pub fn hint(page: &[u8]) -> u32 {
+    u32_at(page, META_HINT)
+}
+
+// ----------------------------------------------------------------------------------------------------------- node page
+
+/// Reads a node page. All-zero pages have only free slots.
+#[derive(Clone, Copy)]
+pub struct Nodes<'a> {
+    page: &'a [u8],
+    geometry: &'a Geometry,
+}
+
+impl<'a> Nodes<'a> {
+    /// Checks the page.
+    pub fn new(page: &'a [u8], geometry: &'a Geometry, block: u32) -> Result<Self> {
+        if !is_new(page) {
+            check_page(page, block, PageKind::Node)?;
+        }
+        Ok(Self { page, geometry })
+    }
+
+    #[inline]
+    fn at(&self, slot: usize) -> usize {
+        self.geometry.node_offset(slot)
+    }
+
+    /// Whether the slot holds an element.
+    #[inline]
+    pub fn is_used(&self, slot: usize) -> bool {
+        self.page[self.at(slot) + NODE_STATE] != 0
+    }
+
+    /// Counts how often the slot was freed.
+    pub fn version(&self, slot: usize) -> u8 {
+        self.page[self.at(slot) + NODE_VERSION]
+    }
+
+    /// The highest layer of the element.
+    #[inline]
+    pub fn level(&self, slot: usize) -> u8 {
+        self.page[self.at(slot) + NODE_LEVEL]
+    }
+
+    /// Rows of the element. None: its rows are gone and vacuum will free it.
+    #[inline]
+    pub fn tid_count(&self, slot: usize) -> usize {
+        usize::from(self.page[self.at(slot) + NODE_TID_COUNT]).min(MAX_TIDS)
+    }
+
+    /// Whether the element exists and has rows.
+    #[inline]
+    pub fn is_live(&self, slot: usize) -> bool {
+        self.is_used(slot) && self.tid_count(slot) > 0
+    }
+
+    /// The rows.
+    pub fn tids(&self, slot: usize) -> impl Iterator<Item = Tid> + use<'a> {
+        let start = self.at(slot) + NODE_TIDS;
+        let page = self.page;
+        (0..self.tid_count(slot)).map(move |i| {
+            let at = start + i * TID_BYTES;
+            u64::from(u32_at(page, at)) << 16 | u64::from(u16_at(page, at + 4))
+        })
+    }
+
+    /// The links on a layer, [`PROTECTED`] bits included; none where the element does not reach that high.
+    pub fn links(&self, slot: usize, level: u8) -> &'a [u32] {
+        let (count_at, links_at) = match level {
+            0 => (self.at(slot) + NODE_LINK_COUNT, self.at(slot) + NODE_LINKS),
+            _ => match self.upper(slot, level) {
+                Some(upper) => {
+                    let at = self.geometry.upper_offset(upper);
+                    (at + UPPER_LINK_COUNT, at + UPPER_LINKS)
+                }
+                None => return &[],
+            },
+        };
+        let count = usize::from(u16_at(self.page, count_at)).min(self.geometry.capacity(level));
+        <[u32]>::ref_from_bytes(&self.page[links_at..links_at + 4 * count]).unwrap_or(&[])
+    }
+
+    /// The upper slot of a layer of an element.
+    pub fn upper(&self, slot: usize, level: u8) -> Option<usize> {
+        let mut next = u16_at(self.page, self.at(slot) + NODE_UPPER);
+        for _ in 0..self.geometry.uppers {
+            let upper = usize::from(next).checked_sub(1).filter(|upper| *upper < self.geometry.uppers)?;
+            let at = self.geometry.upper_offset(upper);
+            if u16_at(self.page, at + UPPER_LEVEL) == u16::from(level) {
+                return Some(upper);
+            }
+            next = u16_at(self.page, at + UPPER_NEXT);
+        }
+        None
+    }
+
+    /// The slot that owns an upper slot, if one does.
+    pub fn upper_owner(&self, upper: usize) -> Option<usize> {
+        usize::from(u16_at(self.page, self.geometry.upper_offset(upper) + UPPER_OWNER)).checked_sub(1)
+    }
+
+    /// The first free node slot at or after `from`.
+    pub fn free_slot(&self, from: usize) -> Option<usize> {
+        (from..self.geometry.nodes).find(|slot| !self.is_used(*slot))
+    }
+
+    /// How many upper slots are free.
+    pub fn free_uppers(&self) -> usize {
+        (0..self.geometry.uppers).filter(|upper| self.upper_owner(*upper).is_none()).count()
+    }
+}
+
+/// Changes a node page.
+pub struct NodesMut<'a> {
+    page: &'a mut [u8],
+    geometry: &'a Geometry,
+}
+
+impl<'a> NodesMut<'a> {
+    /// Checks the page, and makes one of an all-zero page.
+    pub fn new(page: &'a mut [u8], geometry: &'a Geometry, block: u32) -> Result<Self> {
+        if is_new(page) {
+            init_page(page, PageKind::Node, geometry.node_page_used());
+        }
+        check_page(page, block, PageKind::Node)?;
+        Ok(Self { page, geometry })
+    }
+
+    /// Links that a list on this layer can hold.
+    pub fn capacity(&self, level: u8) -> usize {
+        self.geometry.capacity(level)
+    }
+
+    /// For reading.
+    pub fn view(&self) -> Nodes<'_> {
+        Nodes { page: self.page, geometry: self.geometry }
+    }
+
+    /// Fills a free slot with an element of no links, on as many layers above 0 as there are upper slots, up to `level`.
+    /// Returns its level.
+    pub fn occupy(&mut self, slot: usize, level: u8, tids: &[Tid]) -> u8 {
+        let at = self.geometry.node_offset(slot);
+        let free: Vec<usize> = (0..self.geometry.uppers)
+            .filter(|upper| self.view().upper_owner(*upper).is_none())
+            .take(usize::from(level))
+            .collect();
+        let mut next = 0;
+        for (i, upper) in free.iter().enumerate() {
+            let upper_at = self.geometry.upper_offset(*upper);
+            put_u16(self.page, upper_at + UPPER_OWNER, slot as u16 + 1);
+            put_u16(self.page, upper_at + UPPER_NEXT, next);
+            put_u16(self.page, upper_at + UPPER_LEVEL, i as u16 + 1);
+            put_u16(self.page, upper_at + UPPER_LINK_COUNT, 0);
+            next = *upper as u16 + 1;
+        }
+        self.page[at + NODE_STATE] = 1;
+        self.page[at + NODE_LEVEL] = free.len() as u8;
+        self.page[at + NODE_TID_COUNT] = 0;
+        put_u16(self.page, at + NODE_UPPER, next);
+        put_u16(self.page, at + NODE_LINK_COUNT, 0);
+        for tid in tids {
+            self.push_tid(slot, *tid);
+        }
+        free.len() as u8
+    }
+
+    /// Frees a slot and its upper slots; whoever remembers the slot sees another version.
+    pub fn free(&mut self, slot: usize) {
+        let at = self.geometry.node_offset(slot);
+        for upper in 0..self.geometry.uppers {
+            if self.view().upper_owner(upper) == Some(slot) {
+                let upper_at = self.geometry.upper_offset(upper);
+                let len = self.geometry.upper_bytes();
+                self.page[upper_at..upper_at + len].fill(0);
+            }
+        }
+        let version = self.page[at + NODE_VERSION].wrapping_add(1);
+        let len = self.geometry.node_bytes();
+        self.page[at..at + len].fill(0);
+        self.page[at + NODE_VERSION] = version;
+    }
+
+    /// Adds a row; false when [`MAX_TIDS`] are there.
+    pub fn push_tid(&mut self, slot: usize, tid: Tid) -> bool {
+        let count = self.view().tid_count(slot);
+        if count == MAX_TIDS {
+            return false;
+        }
+        let at = self.geometry.node_offset(slot);
+        put_u32(self.page, at + NODE_TIDS + count * TID_BYTES, (tid >> 16) as u32);
+        put_u16(self.page, at + NODE_TIDS + count * TID_BYTES + 4, tid as u16);
+        self.page[at + NODE_TID_COUNT] = count as u8 + 1;
+        true
+    }
+
+    /// Keeps the rows that `keep` says.
+    pub fn retain_tids(&mut self, slot: usize, keep: impl Fn(Tid) -> bool) {
+        let kept: Vec<Tid> = self.view().tids(slot).filter(|tid| keep(*tid)).collect();
+        let at = self.geometry.node_offset(slot);
+        self.page[at + NODE_TIDS..at + NODE_LINKS].fill(0);
+        self.page[at + NODE_TID_COUNT] = 0;
+        for tid in kept {
+            self.push_tid(slot, tid);
+        }
+    }
+
+    /// Replaces the links on a layer; those beyond the capacity are dropped. Nothing where the element has no such layer.
+    pub fn set_links(&mut self, slot: usize, level: u8, links: &[u32]) {
+        let (count_at, links_at) = match level {
+            0 => {
+                let at = self.geometry.node_offset(slot);
+                (at + NODE_LINK_COUNT, at + NODE_LINKS)
+            }
+            _ => match self.view().upper(slot, level) {
+                Some(upper) => {
+                    let at = self.geometry.upper_offset(upper);
+                    (at + UPPER_LINK_COUNT, at + UPPER_LINKS)
+                }
+                None => return,
+            },
+        };
+        let capacity = self.geometry.capacity(level);
+        let links = &links[..links.len().min(capacity)];
+        put_u16(self.page, count_at, links.len() as u16);
+        for (i, link) in links.iter().enumerate() {
+            put_u32(self.page, links_at + 4 * i, *link);
+        }
+        self.page[links_at + 4 * links.len()..links_at + 4 * capacity].fill(0);
+    }
+}
+
+/// Writes a part of a vector onto its page, making the page if it is all zero.
+pub fn put_floats(page: &mut [u8], part: Part, values: &[f32]) -> Result<()> {
+    if is_new(page) {
+        init_page(page, PageKind::Vector, PAYLOAD);
+    }
+    check_page(page, part.block, PageKind::Vector)?;
+    for (bytes, value) in page[part.offset..part.offset + part.len].chunks_exact_mut(4).zip(values) {
+        bytes.copy_from_slice(&value.to_ne_bytes());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests;

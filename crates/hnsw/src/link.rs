@@ -1,0 +1,152 @@
+//! Changing the links of elements on pages.
+//!
+//! What gives way is decided without any lock, from vectors that are read meanwhile; the decision is checked again under
+//! the lock of the page, and taken anew if the list has changed.
+
+use crate::Result;
+use crate::format::{NodesMut, PROTECTED, target};
+use crate::graph::{Graph, PagedGraph};
+use crate::select::{Link, mark_pruned, victim, weigh};
+use crate::store::{PageStore, Record};
+
+/// Times that a lost race is run again before an optional link is given up.
+const ATTEMPTS: usize = 3;
+
+/// A link to add: from `owner`, on a layer, to an element with this vector.
+#[derive(Clone, Copy)]
+pub(crate) struct Offer<'a> {
+    pub owner: u32,
+    pub layer: u8,
+    pub vector: &'a [f32],
+    pub distance: f32,
+    pub protected: bool,
+}
+
+/// What adding a link does to a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It is there already.
+    Present,
+    /// There is room.
+    Append,
+    /// This element's link gives way.
+    Replace(u32),
+}
+
+/// What adding the link would do; None when the owner is gone or every link that it has is better. `new` is the element to
+/// link to, unless it has no number yet.
+pub(crate) fn plan<S: PageStore>(
+    graph: &PagedGraph<'_, S>,
+    offer: Offer<'_>,
+    new: Option<u32>,
+) -> Result<Option<Change>> {
+    let Offer { owner, layer, vector, distance, protected } = offer;
+    let links = graph.node(owner, |nodes, slot| {
+        (nodes.is_live(slot) && nodes.level(slot) >= layer).then(|| nodes.links(slot, layer).to_vec())
+    })?;
+    let Some(links) = links else { return Ok(None) };
+    if new.is_some_and(|new| links.iter().any(|link| target(*link) == new)) {
+        return Ok(Some(Change::Present));
+    }
+    if links.len() < graph.meta.geometry.capacity(layer) {
+        return Ok(Some(Change::Append));
+    }
+    if links.iter().all(|link| link & PROTECTED != 0) {
+        return Ok(None);
+    }
+    let mut list = Vec::with_capacity(links.len());
+    for link in links {
+        let id = target(link);
+        let distance = graph.between(owner, id)?;
+        list.push(Link { id, distance, protected: link & PROTECTED != 0, pruned: false });
+    }
+    mark_pruned(&mut list, |a, b| graph.between(a, b))?;
+    let mut link = Link { id: new.unwrap_or(crate::format::NONE), distance, protected, pruned: false };
+    weigh(&mut list, &mut link, |other| graph.measure(vector, other))?;
+    Ok(victim(&list, &link).map(|at| Change::Replace(list[at].id)))
+}
+
+/// Does what was planned, under the lock of the owner's page; false when the list is no longer what it was.
+pub(crate) fn apply(
+    nodes: &mut NodesMut<'_>,
+    slot: usize,
+    layer: u8,
+    change: Change,
+    new: u32,
+    protected: bool,
+) -> bool {
+    let capacity = nodes.capacity(layer);
+    let view = nodes.view();
+    if !view.is_live(slot) || view.level(slot) < layer {
+        return false;
+    }
+    let mut links = view.links(slot, layer).to_vec();
+    let bit = if protected { PROTECTED } else { 0 };
+    if let Some(link) = links.iter_mut().find(|link| target(**link) == new) {
+        *link |= bit;
+    } else {
+        match change {
+            Change::Present => return false,
+            Change::Append if links.len() < capacity => links.push(new | bit),
+            Change::Append => return false,
+            // Only an unprotected link compares equal to the bare number.
+            Change::Replace(victim) => match links.iter_mut().find(|link| **link == victim) {
+                Some(link) => *link = new | bit,
+                None => return false,
+            },
+        }
+    }
+    nodes.set_links(slot, layer, &links);
+    true
+}
+
+/// Adds a link if the owner would rather have it than another. Whether it is there now.
+pub(crate) fn offer<S: PageStore>(graph: &PagedGraph<'_, S>, offer: Offer<'_>, new: u32) -> Result<bool> {
+    let geometry = &graph.meta.geometry;
+    let (group, slot) = geometry.locate(offer.owner);
+    let block = geometry.node_block(group);
+    for _ in 0..ATTEMPTS {
+        graph.store.poll()?;
+        match plan(graph, offer, Some(new))? {
+            None => return Ok(false),
+            Some(Change::Present) if !offer.protected => return Ok(true),
+            Some(change) => {
+                let mut record = graph.store.record()?;
+                let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
+                if apply(&mut nodes, slot, offer.layer, change, new, offer.protected) {
+                    record.commit()?;
+                    return Ok(true);
+                }
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Links two live elements by protected links both ways, in one record. False when one of them is gone or has no room.
+pub(crate) fn tie<S: PageStore>(graph: &PagedGraph<'_, S>, a: u32, b: u32) -> Result<bool> {
+    let geometry = &graph.meta.geometry;
+    let distance = graph.between(a, b)?;
+    let vectors = [graph.vector(b, <[f32]>::to_vec)?, graph.vector(a, <[f32]>::to_vec)?];
+    for _ in 0..ATTEMPTS {
+        graph.store.poll()?;
+        let mut plans = Vec::with_capacity(2);
+        for ((owner, new), vector) in [(a, b), (b, a)].into_iter().zip(&vectors) {
+            let offer = Offer { owner, layer: 0, vector, distance, protected: true };
+            let Some(change) = plan(graph, offer, Some(new))? else { return Ok(false) };
+            plans.push((geometry.node_block(geometry.locate(owner).0), owner, new, change));
+        }
+        plans.sort_by_key(|(block, ..)| *block); // the order in which a record wants its pages
+        let mut record = graph.store.record()?;
+        let mut done = true;
+        for (block, owner, new, change) in plans {
+            let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
+            done &= apply(&mut nodes, geometry.locate(owner).1, 0, change, new, true);
+        }
+        if done {
+            record.commit()?;
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,190 @@
+//! What the graph promises, over pages in memory.
+
+mod concurrent;
+mod crash;
+mod property;
+mod recall;
+
+use std::collections::BTreeMap;
+
+use crate::build::{Builder, write_empty};
+use crate::format::{Meta, Tid};
+use crate::insert::insert;
+use crate::mem::MemPages;
+use crate::search::search;
+use crate::verify::{Report, verify};
+use crate::{Metric, Result};
+
+/// Numbers from a seed: levels of base 2 are random bits enough, but a plain generator is clearer.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// In -1..1.
+    pub fn float(&mut self) -> f32 {
+        (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    }
+
+    pub fn vector(&mut self, dimensions: usize) -> Vec<f32> {
+        (0..dimensions).map(|_| self.float()).collect()
+    }
+}
+
+/// Vectors around a few hundred centres, as embeddings lie.
+pub fn clustered(count: usize, dimensions: usize, seed: u64) -> Vec<Vec<f32>> {
+    let mut random = Random::new(seed);
+    let centres: Vec<Vec<f32>> = (0..200).map(|_| random.vector(dimensions)).collect();
+    (0..count)
+        .map(|_| {
+            let centre = &centres[random.next() as usize % centres.len()];
+            centre.iter().map(|x| x + 0.6 * random.float()).collect()
+        })
+        .collect()
+}
+
+pub fn empty(meta: &Meta) -> MemPages {
+    let store = MemPages::new();
+    write_empty(meta, &store).unwrap();
+    store
+}
+
+/// Builds with as many threads; rows are numbered from 1. Panics when memory does not suffice.
+pub fn build(meta: Meta, vectors: &[Vec<f32>], threads: usize) -> MemPages {
+    let store = MemPages::new();
+    let mut builder = Builder::new(meta, 1 << 32, 42);
+    let job = builder.job();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| job.work().unwrap());
+        }
+        for (i, vector) in vectors.iter().enumerate() {
+            let prepared = meta.metric.prepare(vector).unwrap();
+            assert!(builder.push(&prepared, i as Tid + 1).unwrap());
+        }
+        builder.close();
+    });
+    builder.flush(&store).unwrap();
+    store
+}
+
+pub fn add(store: &MemPages, metric: Metric, vector: &[f32], tid: Tid) -> Result<()> {
+    insert(store, &metric.prepare(vector).unwrap(), tid, tid.wrapping_mul(0xD134_2543_DE82_EF95))
+}
+
+pub fn nearest(store: &MemPages, metric: Metric, query: &[f32], ef: usize) -> Vec<Tid> {
+    let query = metric.prepare(query).unwrap();
+    search(store, &query, ef).unwrap().into_iter().map(|hit| hit.tid).collect()
+}
+
+/// By looking at every row.
+pub fn exact(rows: &BTreeMap<Tid, Vec<f32>>, metric: Metric, query: &[f32], k: usize) -> Vec<Tid> {
+    let kernel = metric.kernel();
+    let query = metric.prepare(query).unwrap();
+    let mut all: Vec<(f32, Tid)> =
+        rows.iter().map(|(tid, vector)| (kernel(&query, &metric.prepare(vector).unwrap()), *tid)).collect();
+    all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    all.into_iter().take(k).map(|(_, tid)| tid).collect()
+}
+
+/// Verifies and panics with the first fault.
+pub fn verified(store: &MemPages) -> Report {
+    let report = verify(store).unwrap();
+    assert!(report.passed(), "{:#?}", report.checks);
+    report
+}
+
+#[test]
+fn an_empty_index_answers_and_verifies() {
+    let store = empty(&Meta::new(3, 16, 64, Metric::L2));
+    assert!(nearest(&store, Metric::L2, &[1.0, 2.0, 3.0], 40).is_empty());
+    verified(&store);
+    let store = build(Meta::new(3, 16, 64, Metric::L2), &[], 1);
+    assert!(nearest(&store, Metric::L2, &[1.0, 2.0, 3.0], 40).is_empty());
+    add(&store, Metric::L2, &[1.0, 1.0, 1.0], 7).unwrap();
+    assert_eq!(nearest(&store, Metric::L2, &[1.0, 2.0, 3.0], 40), [7]);
+    verified(&store);
+}
+
+#[test]
+fn a_query_or_row_of_other_dimensions_is_an_error() {
+    let store = build(Meta::new(3, 16, 64, Metric::L2), &[vec![1.0, 2.0, 3.0]], 1);
+    let expected = crate::Error::DimensionMismatch { expected: 3, actual: 2 };
+    assert_eq!(search(&store, &[1.0, 2.0], 10).unwrap_err(), expected);
+    assert_eq!(insert(&store, &[1.0, 2.0], 1, 1).unwrap_err(), expected);
+}
+
+#[test]
+fn equal_vectors_share_an_element_up_to_ten_rows() {
+    for build_rows in [0, 5, 20] {
+        let meta = Meta::new(3, 16, 64, Metric::InnerProduct);
+        let store = build(meta, &vec![vec![1.0, 2.0, 3.0]; build_rows], 1);
+        for tid in build_rows..20 {
+            add(&store, Metric::InnerProduct, &[1.0, 2.0, 3.0], tid as Tid + 1).unwrap();
+        }
+        assert_eq!(nearest(&store, Metric::InnerProduct, &[1.0, 1.0, 1.0], 1).len(), 10);
+        let mut all = nearest(&store, Metric::InnerProduct, &[1.0, 1.0, 1.0], 2);
+        all.sort_unstable();
+        assert_eq!(all, (1..=20).collect::<Vec<_>>());
+        verified(&store);
+    }
+}
+
+#[test]
+fn a_build_beyond_its_memory_stops_taking_rows() {
+    let meta = Meta::new(8, 16, 64, Metric::L2);
+    let vectors = clustered(3000, 8, 3);
+    let store = MemPages::new();
+    let mut builder = Builder::new(meta, 500_000, 42);
+    let mut scratch = crate::search::Scratch::new(crate::search::Stamps::default());
+    let taken = vectors.iter().enumerate().take_while(|(i, v)| builder.push(v, *i as Tid).unwrap()).count();
+    assert!((100..2000).contains(&taken), "{taken}");
+    assert!(builder.memory() <= 500_000 + 50_000);
+    builder.close();
+    builder.work_here(&mut scratch).unwrap();
+    builder.flush(&store).unwrap();
+    for (i, vector) in vectors.iter().enumerate().skip(taken) {
+        add(&store, Metric::L2, vector, i as Tid).unwrap();
+    }
+    assert_eq!(verified(&store).rows.len(), 3000);
+}
+
+#[test]
+fn damage_is_noticed() {
+    let meta = Meta::new(8, 4, 16, Metric::L2);
+    let vectors = clustered(200, 8, 3);
+    let failing = |damage: &dyn Fn(&MemPages)| {
+        let store = build(meta, &vectors, 1);
+        verified(&store);
+        damage(&store);
+        let report = verify(&store).unwrap();
+        report.checks.iter().filter(|check| !check.passed).map(|check| check.name).collect::<Vec<_>>()
+    };
+    let geometry = meta.geometry;
+    assert_eq!(failing(&|store| store.damage(0, |page| page[24] ^= 1)), ["metapage"]);
+    assert_eq!(failing(&|store| store.damage(2, |page| page[8186] ^= 1)), ["pages"]);
+    assert_eq!(
+        failing(&|store| store.damage(2, |page| page[24..28].copy_from_slice(&f32::NAN.to_ne_bytes()))),
+        ["vectors"]
+    );
+    let link = geometry.node_offset(3) + 68;
+    assert!(
+        failing(&|store| store.damage(1, |page| page[link..link + 4].copy_from_slice(&9_999u32.to_ne_bytes())))
+            .contains(&"links")
+    );
+    assert!(
+        failing(&|store| store.damage(1, |page| page[link + 4..link + 8].copy_from_slice(&3u32.to_ne_bytes())))
+            .contains(&"links")
+    );
+    let row = |slot: usize| geometry.node_offset(slot) + 8;
+    assert_eq!(failing(&|store| store.damage(1, |page| page.copy_within(row(2)..row(2) + 6, row(3)))), ["rows"]);
+}

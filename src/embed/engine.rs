@@ -1,0 +1,118 @@
+//! The thread that owns ONNX Runtime in this backend.
+//!
+//! The main thread sends it one piece of work at a time and waits on its latch, so a cancel is answered at once: the
+//! statement ends, the run is told to stop, and the next piece of work waits until it has. The thread starts with the first
+//! call, never in the postmaster: ONNX Runtime does not survive a fork. It ends before the process does, because a thread
+//! inside the library while the library's destructors run would crash, and a crash of one backend restarts the server.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Sender, TryRecvError, channel, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use lagoon_embed::{Cancel, Error, Models, Statistics};
+
+use crate::pg::job::{join_within, panic_message};
+use crate::pg::wait::{self, Bell};
+use crate::pg::{exit, log, thread};
+
+/// How long the end of the process waits for the thread: the rest of one node of a graph, or of loading a model.
+const END_LIMIT: Duration = Duration::from_secs(10);
+
+type Work = Box<dyn FnOnce(&mut Models) + Send>;
+
+/// Of this backend; only its main thread takes the lock.
+static ENGINE: Mutex<Option<Engine>> = Mutex::new(None);
+
+struct Engine {
+    sender: Sender<Work>,
+    thread: JoinHandle<()>,
+    bell: Bell,
+    statistics: Arc<Statistics>,
+    /// What runs now, or ran last.
+    current: Weak<Cancel>,
+}
+
+/// Runs `work` on the engine thread and waits for it. When the statement is cancelled meanwhile, raises that error and
+/// leaves the work to stop by itself.
+pub fn call<T: Send + 'static>(
+    work: impl FnOnce(&mut Models, &Cancel) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let withdraw = Withdraw(Arc::default());
+    let (reply, answer) = sync_channel(1);
+    let bell = {
+        let mut engine = engine()?;
+        let Some(engine) = engine.as_mut() else { return Err(Error::NotStarted("no thread".to_owned())) };
+        engine.current = Arc::downgrade(&withdraw.0);
+        let (cancel, ring) = (withdraw.0.clone(), engine.bell.clone());
+        let piece: Work = Box::new(move |models| {
+            let outcome = catch_unwind(AssertUnwindSafe(|| cancel.check().and_then(|()| work(models, &cancel))));
+            let outcome = outcome.unwrap_or_else(|panic| {
+                models.unload(); // whatever was half done
+                Err(Error::Panicked(panic_message(&*panic)))
+            });
+            let _ = reply.send(outcome); // nobody listens when the statement is gone
+            ring.ring();
+        });
+        engine.sender.send(piece).map_err(|_| Error::NotStarted("it has ended".to_owned()))?;
+        engine.bell.clone()
+    };
+    let outcome = wait::until(&bell, || match answer.try_recv() {
+        Ok(outcome) => Some(outcome),
+        Err(TryRecvError::Empty) => None,
+        Err(TryRecvError::Disconnected) => Some(Err(Error::NotStarted("it has ended".to_owned()))),
+    });
+    drop(withdraw); // without effect on work that is done
+    outcome
+}
+
+/// Counters of this backend; `None` before its first call.
+pub fn statistics() -> Option<Arc<Statistics>> {
+    lock().as_ref().map(|engine| engine.statistics.clone())
+}
+
+/// Withdraws a request when its statement ends, by whatever way.
+struct Withdraw(Arc<Cancel>);
+
+impl Drop for Withdraw {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+fn lock() -> MutexGuard<'static, Option<Engine>> {
+    ENGINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn engine() -> Result<MutexGuard<'static, Option<Engine>>, Error> {
+    let mut engine = lock();
+    if engine.is_none() {
+        let failed = |error: std::io::Error| Error::NotStarted(error.to_string());
+        let bell = Bell::new().map_err(failed)?;
+        let statistics = Arc::<Statistics>::default();
+        let counted = statistics.clone();
+        let (sender, receiver) = channel::<Work>();
+        let thread = thread::spawn("lagoon embed", move || {
+            let mut models = Models::new(counted, None);
+            receiver.into_iter().for_each(|work| work(&mut models));
+        });
+        let thread = thread.map_err(failed)?;
+        *engine = Some(Engine { sender, thread, bell, statistics, current: Weak::new() });
+        exit::at_exit(end);
+    }
+    Ok(engine)
+}
+
+/// Stops the thread, which unloads the models and closes the environment of ONNX Runtime.
+fn end() {
+    let Some(engine) = lock().take() else { return };
+    if let Some(cancel) = engine.current.upgrade() {
+        cancel.cancel();
+    }
+    drop(engine.sender);
+    if !join_within(engine.thread, END_LIMIT) {
+        log::log("the embedding engine did not stop in time");
+        exit::now();
+    }
+}

@@ -1,0 +1,183 @@
+//! PostgreSQL arrays of plain numbers as slices, without a datum per element.
+
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+use pgrx::pg_sys::{self, ArrayType, Datum, Oid};
+
+/// A number that an array holds as in memory.
+///
+/// # Safety
+/// An array with elements of type `OID` holds values of `Self`, aligned for it.
+pub unsafe trait Element: Copy + 'static {
+    /// The element type in SQL.
+    const OID: Oid;
+}
+
+// SAFETY: `integer` is four bytes aligned to four.
+unsafe impl Element for i32 {
+    const OID: Oid = pg_sys::INT4OID;
+}
+
+// SAFETY: `real` is four bytes aligned to four.
+unsafe impl Element for f32 {
+    const OID: Oid = pg_sys::FLOAT4OID;
+}
+
+// SAFETY: `double precision` is eight bytes aligned to eight.
+unsafe impl Element for f64 {
+    const OID: Oid = pg_sys::FLOAT8OID;
+}
+
+/// Where the elements of a one-dimensional array without NULLs begin: header, one dimension, one lower bound, aligned to 8.
+const DATA: usize = (size_of::<ArrayType>() + 2 * size_of::<i32>()).next_multiple_of(8);
+
+/// A new one-dimensional array in the current memory context and its elements, all zero.
+pub fn alloc<'a, T: Element>(length: usize) -> (Datum, &'a mut [T]) {
+    let size = DATA + length * size_of::<T>();
+    // SAFETY: palloc0 gives `size` zeroed bytes, aligned to 8, or raises; the layout is that of construct_md_array().
+    unsafe {
+        let start = pg_sys::palloc0(size);
+        pgrx::set_varsize_4b(start.cast(), size as i32);
+        let header = start.cast::<ArrayType>();
+        (*header).ndim = 1;
+        (*header).elemtype = T::OID;
+        *header.add(1).cast::<[i32; 2]>() = [length as i32, 1];
+        (Datum::from(start), std::slice::from_raw_parts_mut(start.byte_add(DATA).cast(), length))
+    }
+}
+
+/// An array that lies in PostgreSQL's memory, detoasted into the current memory context if need be.
+pub struct ArrayRef<'a> {
+    start: NonNull<ArrayType>,
+    is_copy: bool,
+    source: PhantomData<&'a [u8]>,
+}
+
+impl ArrayRef<'_> {
+    /// Borrows an array.
+    ///
+    /// # Safety
+    /// `datum` is an array, not NULL, and outlives the result.
+    pub unsafe fn from_datum(datum: Datum) -> Self {
+        let given: *mut pg_sys::varlena = datum.cast_mut_ptr();
+        // SAFETY: the caller's; pg_detoast_datum gives an aligned, plain value.
+        unsafe {
+            let start = pg_sys::pg_detoast_datum(given);
+            Self { start: NonNull::new_unchecked(start.cast()), is_copy: start != given, source: PhantomData }
+        }
+    }
+
+    /// The array itself, which lives as long as `self` when it [is a copy](Self::is_copy).
+    pub fn as_datum(&self) -> Datum {
+        Datum::from(self.start.as_ptr())
+    }
+
+    /// Whether this is a copy of a toasted array, which a change would not reach.
+    pub fn is_copy(&self) -> bool {
+        self.is_copy
+    }
+
+    /// The array as PostgreSQL's own functions take it.
+    pub fn as_ptr(&self) -> *mut ArrayType {
+        self.start.as_ptr()
+    }
+
+    /// How many dimensions it has; none when it is empty.
+    pub fn dimensions(&self) -> usize {
+        // SAFETY: a plain array.
+        unsafe { self.start.as_ref() }.ndim.max(0) as usize
+    }
+
+    /// The type of its elements.
+    pub fn element_type(&self) -> Oid {
+        // SAFETY: a plain array.
+        unsafe { self.start.as_ref() }.elemtype
+    }
+
+    /// Whether an element is NULL.
+    pub fn has_nulls(&self) -> bool {
+        // SAFETY: a plain array.
+        unsafe { pg_sys::array_contains_nulls(self.start.as_ptr()) }
+    }
+
+    /// The elements of an array of at most one dimension without NULLs, if they are of that type.
+    pub fn elements<T: Element>(&self) -> Option<&[T]> {
+        let (start, length) = self.data::<T>()?;
+        // SAFETY: `data` has looked at type and length.
+        Some(unsafe { std::slice::from_raw_parts(start, length) })
+    }
+
+    /// As [`Self::elements`], to change them in place. Only for the state of an aggregate (`InAggregate`).
+    pub fn elements_mut<T: Element>(&mut self) -> Option<&mut [T]> {
+        let (start, length) = self.data::<T>()?;
+        // SAFETY: `data` has looked at type and length; the state of an aggregate has one owner.
+        Some(unsafe { std::slice::from_raw_parts_mut(start, length) })
+    }
+
+    /// The values of a type modifier, which the parser gives as an array of cstring. Raises 22P02 for one that is no integer.
+    pub fn integer_modifiers(&self) -> &[i32] {
+        let mut count = 0;
+        // SAFETY: gives an array of `count` integers in the current memory context, or raises.
+        unsafe {
+            let first = pg_sys::ArrayGetIntegerTypmods(self.start.as_ptr(), &mut count);
+            std::slice::from_raw_parts(first, count as usize)
+        }
+    }
+
+    fn data<T: Element>(&self) -> Option<(*mut T, usize)> {
+        if self.element_type() != T::OID || self.dimensions() > 1 || self.has_nulls() {
+            return None;
+        }
+        if self.dimensions() == 0 {
+            return Some((NonNull::dangling().as_ptr(), 0));
+        }
+        let start = self.start.as_ptr();
+        // SAFETY: one dimension; a null bitmap without a NULL in it moves the elements to `dataoffset`.
+        unsafe {
+            let length = *start.add(1).cast::<i32>();
+            let offset = if (*start).dataoffset == 0 { DATA } else { (*start).dataoffset as usize };
+            let elements = start.byte_add(offset).cast::<T>();
+            debug_assert!(elements.is_aligned());
+            Some((elements, length.max(0) as usize))
+        }
+    }
+}
+
+impl Drop for ArrayRef<'_> {
+    fn drop(&mut self) {
+        if self.is_copy {
+            // SAFETY: allocated by pg_detoast_datum for us alone.
+            unsafe { pg_sys::pfree(self.start.as_ptr().cast()) }
+        }
+    }
+}
+
+/// The elements of a `numeric[]` without NULLs as `real`, rounded once. Raises 22003 for one out of range.
+pub fn numerics(array: &ArrayRef<'_>) -> Vec<f32> {
+    let mut datums = std::ptr::null_mut();
+    let mut length = 0;
+    // SAFETY: an array of numeric; the datums point into it. deconstruct_array allocates them or raises.
+    unsafe {
+        pg_sys::deconstruct_array(
+            array.as_ptr(),
+            pg_sys::NUMERICOID,
+            -1,
+            false,
+            pg_sys::TYPALIGN_INT as std::ffi::c_char,
+            &mut datums,
+            std::ptr::null_mut(),
+            &mut length,
+        );
+        let datums = std::slice::from_raw_parts(datums, length as usize);
+        datums.iter().map(|datum| numeric_to_f32(*datum)).collect()
+    }
+}
+
+/// # Safety
+/// `datum` is a numeric, not NULL.
+unsafe fn numeric_to_f32(datum: Datum) -> f32 {
+    // SAFETY: the caller's; numeric_float4 never returns NULL.
+    let result = unsafe { pgrx::direct_function_call_as_datum(pg_sys::numeric_float4, &[Some(datum)]) };
+    result.map_or(f32::NAN, |bits| f32::from_bits(bits.value() as u32))
+}

@@ -1,0 +1,238 @@
+//! C functions for hand-written SQL: `sql_functions!` declares them, the traits here carry arguments and results across.
+//!
+//! For functions that `#[pg_extern]` cannot serve: input and output of types, operators on the hot path, support functions.
+//! They must be STRICT in SQL, so that no argument is NULL.
+
+use std::ffi::CStr;
+
+use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
+
+use super::array::{ArrayRef, Element};
+use super::vector::VectorRef;
+
+/// Declares functions under their own names as C symbols, with the record that PostgreSQL looks for (`PG_FUNCTION_INFO_V1`).
+/// Each returns a `Result` whose error is raised behind the last destructor.
+macro_rules! sql_functions {
+    ($($(#[$meta:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $result:ty $body:block)*) => {$(
+        $(#[$meta])*
+        fn $name($($argument: $type),*) -> $result $body
+
+        const _: () = {
+            #[unsafe(export_name = concat!("pg_finfo_", stringify!($name)))]
+            extern "C" fn record() -> &'static ::pgrx::pg_sys::Pg_finfo_record {
+                const V1: ::pgrx::pg_sys::Pg_finfo_record = ::pgrx::pg_sys::Pg_finfo_record { api_version: 1 };
+                &V1
+            }
+
+            #[::pgrx::pg_guard]
+            #[unsafe(export_name = stringify!($name))]
+            unsafe extern "C-unwind" fn shell(fcinfo: ::pgrx::pg_sys::FunctionCallInfo) -> ::pgrx::pg_sys::Datum {
+                let mut call = $crate::pg::function::Call::new(fcinfo);
+                // SAFETY: the SQL declaration has these types, in this order, and is STRICT.
+                $(let $argument: $type = unsafe { $crate::pg::function::Argument::take(&mut call) };)*
+                let result = $crate::pg::error::OrRaise::or_raise($name($($argument),*));
+                $crate::pg::function::Return::give(result, call)
+            }
+        };
+    )*};
+}
+pub(crate) use sql_functions;
+
+/// One call: hands out the arguments in order.
+pub struct Call {
+    fcinfo: FunctionCallInfo,
+    next: usize,
+}
+
+impl Call {
+    /// For what PostgreSQL passes to a function.
+    #[inline]
+    pub fn new(fcinfo: FunctionCallInfo) -> Self {
+        Self { fcinfo, next: 0 }
+    }
+
+    /// The next argument.
+    ///
+    /// # Safety
+    /// The call has that many arguments and is under way.
+    #[inline]
+    unsafe fn value(&mut self) -> Datum {
+        // SAFETY: the caller's; `args` is a flexible array of `nargs` elements.
+        let value = unsafe { (*(*self.fcinfo).args.as_ptr().add(self.next)).value };
+        self.next += 1;
+        value
+    }
+}
+
+/// What a function can take.
+pub trait Argument {
+    /// Takes the next argument of the call.
+    ///
+    /// # Safety
+    /// The call is under way and that argument exists, has the SQL type that belongs to `Self`, and is not NULL.
+    unsafe fn take(call: &mut Call) -> Self;
+}
+
+/// What a function can return.
+pub trait Return {
+    /// Makes the result of the call.
+    fn give(self, call: Call) -> Datum;
+}
+
+impl Argument for VectorRef<'_> {
+    #[inline]
+    unsafe fn take(call: &mut Call) -> Self {
+        // SAFETY: the caller's.
+        unsafe { Self::from_datum(call.value()) }
+    }
+}
+
+impl Argument for ArrayRef<'_> {
+    unsafe fn take(call: &mut Call) -> Self {
+        // SAFETY: the caller's.
+        unsafe { Self::from_datum(call.value()) }
+    }
+}
+
+impl Argument for i32 {
+    unsafe fn take(call: &mut Call) -> Self {
+        // SAFETY: the caller's. An integer is the low half of its datum.
+        unsafe { call.value().value() as i32 }
+    }
+}
+
+/// `boolean`.
+impl Argument for bool {
+    unsafe fn take(call: &mut Call) -> Self {
+        // SAFETY: the caller's.
+        unsafe { call.value().value() & 0xFF != 0 }
+    }
+}
+
+/// `oid`.
+impl Argument for pg_sys::Oid {
+    unsafe fn take(call: &mut Call) -> Self {
+        // SAFETY: the caller's.
+        unsafe { Self::from(call.value().value() as u32) }
+    }
+}
+
+/// `cstring`.
+impl Argument for &CStr {
+    unsafe fn take(call: &mut Call) -> Self {
+        // SAFETY: the caller's; the string lives as long as the call.
+        unsafe { CStr::from_ptr(call.value().cast_mut_ptr()) }
+    }
+}
+
+/// The message that a receive function reads; `internal` in SQL.
+pub struct Message(pg_sys::StringInfo);
+
+impl Message {
+    /// Two bytes as PostgreSQL reads them, without a sign.
+    pub fn u16(&mut self) -> u16 {
+        // SAFETY: a message under way; raises 08P01 when it has ended.
+        unsafe { pg_sys::pq_getmsgint(self.0, 2) as u16 }
+    }
+
+    /// The next `count` numbers of four bytes each, in network order. Raises 08P01 when the message is shorter.
+    pub fn f32s(&mut self, count: usize) -> impl Iterator<Item = f32> {
+        // SAFETY: pq_getmsgbytes raises unless that many bytes are there; they live as long as the call.
+        let bytes = unsafe {
+            let start = pg_sys::pq_getmsgbytes(self.0, (count * 4) as i32);
+            std::slice::from_raw_parts(start.cast::<u8>(), count * 4)
+        };
+        bytes.as_chunks::<4>().0.iter().map(|word| f32::from_be_bytes(*word))
+    }
+}
+
+impl Argument for Message {
+    unsafe fn take(call: &mut Call) -> Self {
+        // SAFETY: the caller's.
+        unsafe { Self(call.value().cast_mut_ptr()) }
+    }
+}
+
+/// Whether the function runs as part of an aggregate, and so may change its first argument in place. Not an argument in SQL.
+pub struct InAggregate(pub bool);
+
+impl Argument for InAggregate {
+    unsafe fn take(call: &mut Call) -> Self {
+        // SAFETY: the call is under way.
+        Self(unsafe { pg_sys::AggCheckCallContext(call.fcinfo, std::ptr::null_mut()) != 0 })
+    }
+}
+
+impl Return for Datum {
+    fn give(self, _call: Call) -> Datum {
+        self
+    }
+}
+
+/// None is NULL.
+impl Return for Option<Datum> {
+    fn give(self, call: Call) -> Datum {
+        // SAFETY: the call is under way.
+        unsafe { (*call.fcinfo).isnull = self.is_none() };
+        self.unwrap_or(Datum::null())
+    }
+}
+
+impl Return for f64 {
+    #[inline]
+    fn give(self, _call: Call) -> Datum {
+        Datum::from(self.to_bits())
+    }
+}
+
+impl Return for i32 {
+    fn give(self, _call: Call) -> Datum {
+        Datum::from(self)
+    }
+}
+
+impl Return for bool {
+    fn give(self, _call: Call) -> Datum {
+        Datum::from(self)
+    }
+}
+
+/// `cstring`: the bytes, to which a NUL is added.
+pub struct Text(pub Vec<u8>);
+
+impl Return for Text {
+    fn give(self, _call: Call) -> Datum {
+        // SAFETY: palloc gives that many bytes or raises.
+        unsafe {
+            let start = pg_sys::palloc(self.0.len() + 1).cast::<u8>();
+            start.copy_from_nonoverlapping(self.0.as_ptr(), self.0.len());
+            *start.add(self.0.len()) = 0;
+            Datum::from(start)
+        }
+    }
+}
+
+/// `bytea`.
+pub struct Bytes(pub Vec<u8>);
+
+impl Return for Bytes {
+    fn give(self, _call: Call) -> Datum {
+        let size = pg_sys::VARHDRSZ + self.0.len();
+        // SAFETY: palloc gives that many bytes or raises; the length word comes first.
+        unsafe {
+            let start = pg_sys::palloc(size).cast::<u8>();
+            pgrx::set_varsize_4b(start.cast(), size as i32);
+            start.add(pg_sys::VARHDRSZ).copy_from_nonoverlapping(self.0.as_ptr(), self.0.len());
+            Datum::from(start)
+        }
+    }
+}
+
+/// An array of numbers.
+impl<T: Element> Return for Vec<T> {
+    fn give(self, _call: Call) -> Datum {
+        let (datum, elements) = super::array::alloc(self.len());
+        elements.copy_from_slice(&self);
+        datum
+    }
+}
