@@ -7,8 +7,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use lagoon_wasm::{
-    Cache, Column, Error, Hooks, Instance, Level, Manifest, Operation, Plugin, RowAnswer, Runtime, Signature, Source, Type,
-    Value, Which,
+    Cache, Column, Error, Hooks, Instance, Level, Manifest, Operation, Plugin, RowAnswer, Runtime, Signature, Source,
+    Type, Value, Which,
 };
 
 thread_local! {
@@ -16,8 +16,7 @@ thread_local! {
     static TIME_LIMIT: Cell<Duration> = const { Cell::new(Duration::from_secs(60)) };
 }
 
-const HOOKS: Hooks =
-    Hooks { interrupted: || INTERRUPTED.get(), request_tick: || {}, time_limit: || TIME_LIMIT.get() };
+const HOOKS: Hooks = Hooks { interrupted: || INTERRUPTED.get(), request_tick: || {}, time_limit: || TIME_LIMIT.get() };
 
 const MOST_MEMORY: usize = 16 << 20;
 
@@ -371,7 +370,8 @@ fn the_cache_gives_back_what_it_was_given_and_nothing_else() {
     // Fuel is another compilation, another secret another server.
     assert!(!with_secret(b"one").compile(&ZOO, true).unwrap().cached);
     assert!(!with_secret(b"two").compile(&ZOO, false).unwrap().cached);
-    let files = || std::fs::read_dir(folder.path().join("deep/er")).unwrap().map(|e| e.unwrap().path()).collect::<Vec<_>>();
+    let files =
+        || std::fs::read_dir(folder.path().join("deep/er")).unwrap().map(|e| e.unwrap().path()).collect::<Vec<_>>();
     assert_eq!(files().len(), 2, "no temporary files are left: {:?}", files());
     // A file that was tampered with, cut or emptied is compiled anew, and then is whole again.
     for tamper in [|b: &mut Vec<u8>| b[100] ^= 1, |b: &mut Vec<u8>| b.truncate(1000), Vec::clear] {
