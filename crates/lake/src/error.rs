@@ -173,8 +173,7 @@ impl Error {
             }
             Self::CsvText { .. } => "The file must be UTF-8 without zero bytes.".to_owned(),
             Self::DatasetName { .. } => {
-                "Use 1 to 63 of the characters A-Z, a-z, 0-9, \"_\", \"-\" and \".\", not beginning with a dot."
-                    .to_owned()
+                "Use 1 to 63 of the characters A-Z, a-z, 0-9, \"_\", \"-\" and \".\", not beginning with a dot.".to_owned()
             }
             Self::NoDataset { .. } => "SELECT name FROM lagoon.datasets lists them.".to_owned(),
             Self::NotSupported { hint, .. } | Self::BadValue { hint, .. } => return hint.clone(),

@@ -23,6 +23,6 @@ pub mod scan;
 pub mod schema;
 pub mod table;
 
+pub use error::{Error, Result};
 /// The batches that a scan delivers are Arrow's.
 pub use arrow;
-pub use error::{Error, Result};
