@@ -390,3 +390,12 @@ fn the_cache_gives_back_what_it_was_given_and_nothing_else() {
     let loaded = Runtime::new(Some(Cache::new(blocked.join("x"), b"")), HOOKS).compile(&ZOO, false).unwrap();
     assert!(loaded.cache_failure.is_some());
 }
+
+#[test]
+fn tests_in_the_server_use_this_zoo() {
+    let hex: String = ZOO.bytes().iter().map(|b| format!("{b:02x}")).collect();
+    let renew = "renew it: cargo run --release -p lagoon-wasm --example wat < crates/wasm/tests/zoo.wat";
+    assert!(include_str!("zoo.hex").trim() == hex, "crates/wasm/tests/zoo.hex is not zoo.wat; {renew}");
+    let suite = include_str!("../../../pg_test/sql/wasm.sql");
+    assert!(suite.contains(&format!("'{hex}'")), "the zoo in pg_test/sql/wasm.sql is not zoo.wat; {renew}");
+}
