@@ -125,4 +125,39 @@ mod tests {
         );
         assert_eq!(differing.unwrap(), Some(0));
     }
+
+    /// Whatever the text, it is a vector or one of four errors that name the type or the element; what is read is written so
+    /// that it is read again.
+    #[pg_extern]
+    fn vector_input_survives_any_text() {
+        Spi::run(
+            r"DO $$
+            DECLARE
+                alphabet text[] := string_to_array('[|]|,|,|1|2|0|9|.|-|+|e|E|nan|inf| |1e39|1e-50|x|é|' || chr(9), '|');
+                literal text;
+                v public.vector;
+                good integer := 0;
+            BEGIN
+                PERFORM setseed(0.25);
+                FOR n IN 1..5000 LOOP
+                    SELECT string_agg(alphabet[1 + floor(random() * array_length(alphabet, 1))], '') INTO literal
+                    FROM generate_series(1, 1 + n % 9);
+                    IF n % 2 = 0 THEN
+                        literal := '[' || literal || ']';
+                    END IF;
+                    BEGIN
+                        v := literal;
+                        good := good + 1;
+                    EXCEPTION WHEN invalid_text_representation OR data_exception OR numeric_value_out_of_range THEN
+                        ASSERT SQLERRM LIKE '%vector%', SQLERRM;
+                        CONTINUE;
+                    END;
+                    ASSERT v = v::text::public.vector, literal;
+                END LOOP;
+                ASSERT good > 100, 'the texts are too bad: ' || good;
+            END
+            $$",
+        )
+        .unwrap();
+    }
 }

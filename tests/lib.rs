@@ -96,19 +96,40 @@ pub struct Cluster {
 impl Cluster {
     /// A started cluster with these settings (`name=value`), without the extension.
     pub fn start(settings: &[&str]) -> Self {
-        let cluster = Self {
+        let cluster = Self::new(settings);
+        cluster.start_again();
+        cluster
+    }
+
+    fn new(settings: &[&str]) -> Self {
+        Self {
             dir: scratch(),
             settings: settings.iter().map(|&setting| setting.to_owned()).collect(),
             runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap(),
-        };
-        cluster.start_again();
-        cluster
+        }
     }
 
     /// A started cluster with the extension in database `postgres`.
     pub fn with_lagoon(settings: &[&str]) -> Self {
         let cluster = Self::start(settings);
         cluster.psql("CREATE EXTENSION lagoon");
+        cluster
+    }
+
+    /// A started streaming standby of `primary`, which must allow WAL senders.
+    pub fn standby_of(primary: &Cluster, settings: &[&str]) -> Self {
+        let cluster = Self::new(settings);
+        run(as_owner(PathBuf::from(pg_config("--bindir")).join("pg_basebackup"))
+            .args(["-p", "5432", "-U", "postgres", "--write-recovery-conf", "--checkpoint=fast", "--wal-method=stream"])
+            .arg("-h")
+            .arg(primary.dir())
+            .arg("-D")
+            .arg(cluster.dir().join("data")));
+        let conf = cluster.dir().join("data/postgresql.auto.conf");
+        let mut text = std::fs::read_to_string(&conf).unwrap();
+        text.push_str(&format!("unix_socket_directories = '{}'\n", cluster.dir().display()));
+        std::fs::write(&conf, text).unwrap();
+        cluster.start_again();
         cluster
     }
 

@@ -1,12 +1,11 @@
-//! The suites that stand in `pg_test/`: pg_regress, isolation specs, and the functions that run inside a server.
+//! The suites in `pg_test/` that compare output: pg_regress and isolation specs.
 //!
-//! `regress` and `isolation` want the library as users install it; `in_server` wants it built with the feature `pg_test`
-//! and passes over one that is not, unless `LAGOON_PG_TEST=1`. `LAGOON_REGRESS=name,name` restricts the first two.
+//! `LAGOON_REGRESS=name,name` restricts them; `LAGOON_REGRESS_RESULTS=folder` keeps the output of those that differ.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
 
-use lagoon_tests::{Cluster, as_owner, checkout, copy_for_owner, describe, pg_config, scratch, text_of};
+use lagoon_tests::{Cluster, as_owner, checkout, copy_for_owner, pg_config, scratch, text_of};
 
 /// Every `pg_test/sql/NAME.sql` gives `pg_test/expected/NAME.out`, each in a database of its own with the extension.
 #[test]
@@ -18,45 +17,6 @@ fn regress() {
 #[test]
 fn isolation() {
     compare("specs", "spec", "src/test/isolation/pg_isolation_regress");
-}
-
-/// Every function of schema `tests` returns. Each runs in a transaction of its own, which is rolled back.
-#[test]
-fn in_server() {
-    let cluster = Cluster::with_lagoon(&["shared_preload_libraries=lagoon", "statement_timeout=5min"]);
-    let session = cluster.session();
-    let built = session.one("SELECT to_regnamespace('tests') IS NOT NULL") == "t";
-    if !built {
-        let demanded = std::env::var("LAGOON_PG_TEST").is_ok_and(|value| value == "1");
-        assert!(!demanded, "LAGOON_PG_TEST=1, but the installed library was built without the feature pg_test");
-        eprintln!("passed over: the installed library was built without the feature pg_test");
-        return;
-    }
-    let filter = std::env::var("LAGOON_IN_SERVER").unwrap_or_default();
-    let names: Vec<String> = session
-        .rows("SELECT proname FROM pg_proc WHERE pronamespace = 'tests'::regnamespace AND pronargs = 0 ORDER BY 1")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(|name| name.contains(&filter))
-        .collect();
-    let mut failures = Vec::new();
-    for name in &names {
-        // A connection of its own: a test may leave settings, caches or a dead backend behind.
-        let session = cluster.session();
-        session.exec("BEGIN");
-        match session.try_rows(&format!("SELECT tests.\"{name}\"()")) {
-            Ok(_) => eprintln!("ok      {name}"),
-            Err(error) => {
-                eprintln!("FAILED  {name}");
-                failures.push(format!("tests.{name}: {}", describe(&error)));
-            }
-        }
-        // A failure of the rollback is that of a connection which the test above has already reported as lost.
-        let _ = session.try_rows("ROLLBACK");
-    }
-    eprintln!("{} tests, {} failures", names.len(), failures.len());
-    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
 /// Runs one of PostgreSQL's two comparing programs over a folder of `pg_test`.

@@ -9,11 +9,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Sender, TryRecvError, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lagoon_embed::{Cancel, Error, Models, Statistics};
 
-use crate::pg::job::panic_message;
+use crate::pg::job::{join_within, panic_message};
 use crate::pg::wait::{self, Bell};
 use crate::pg::{exit, log, thread};
 
@@ -111,13 +111,8 @@ fn end() {
         cancel.cancel();
     }
     drop(engine.sender);
-    let limit = Instant::now() + END_LIMIT;
-    while !engine.thread.is_finished() {
-        if Instant::now() > limit {
-            log::log("the embedding engine did not stop in time");
-            exit::now();
-        }
-        std::thread::sleep(Duration::from_micros(200)); // bounded; every lock of PostgreSQL's is released
+    if !join_within(engine.thread, END_LIMIT) {
+        log::log("the embedding engine did not stop in time");
+        exit::now();
     }
-    let _ = engine.thread.join(); // its panics were turned into values
 }

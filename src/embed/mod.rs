@@ -8,7 +8,6 @@ mod memo;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
-use lagoon_embed::layout::Spec;
 use lagoon_embed::{Error, Registered, Settings, TextEncoder, runtime};
 use pgrx::pg_schema;
 use pgrx::prelude::*;
@@ -83,13 +82,10 @@ fn register(name: &str, directory: &str) -> Result<i32, Error> {
     }
     let (owned, directory, settings) = (name.to_owned(), PathBuf::from(directory), settings());
     let row = engine::call(move |models, _| {
-        let spec = Spec::read(&directory)?;
-        let stamp = spec.stamp()?; // before the fingerprint: a file that changes meanwhile is read again later
-        let fingerprint = spec.fingerprint()?;
-        let model = models.inspect(&owned, spec, &settings)?;
+        let (registered, model) = models.register(&owned, &directory, &settings)?;
         let spec = model.spec();
         Ok(catalog::Row {
-            registered: Registered { name: owned, directory, fingerprint, stamp },
+            registered,
             dimension: i32::try_from(model.dimension()).unwrap_or(i32::MAX),
             max_tokens: i32::try_from(spec.max_tokens).unwrap_or(i32::MAX),
             pooling: spec.pooling.name(),
@@ -112,14 +108,23 @@ fn drop_one(name: &str) -> Result<(), Error> {
     if catalog::delete(name)? { Ok(()) } else { Err(Error::UnknownModel(name.to_owned())) }
 }
 
-/// What a loaded library is; loads nothing.
-fn loaded() -> Result<Option<(String, String)>, Error> {
+struct Loaded {
+    library: String,
+    version: String,
+    build: String,
+}
+
+/// What the loaded library is; loads nothing.
+fn loaded() -> Result<Option<Loaded>, Error> {
     if engine::statistics().is_none() {
         return Ok(None);
     }
     engine::call(|models, _| {
-        let describe = |r: &runtime::Runtime| (r.library().display().to_string(), r.build_info().to_owned());
-        Ok(models.loaded_runtime().map(describe))
+        Ok(models.loaded_runtime().map(|runtime| Loaded {
+            library: runtime.library().display().to_string(),
+            version: runtime.version().to_owned(),
+            build: runtime.build_info().to_owned(),
+        }))
     })
 }
 
@@ -163,8 +168,9 @@ mod lagoon {
         (
             name!(library, String),
             name!(loaded, bool),
+            name!(version, Option<String>),
             name!(build, Option<String>),
-            name!(minimum_api, i32),
+            name!(minimum_version, String),
             name!(threads, i32),
             name!(models_loaded, i64),
             name!(texts, i64),
@@ -173,14 +179,15 @@ mod lagoon {
             name!(inference_ms, f64),
         ),
     > {
-        let (library, build) = loaded().or_raise().unzip();
+        let loaded = loaded().or_raise();
         let statistics = engine::statistics().unwrap_or_default();
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed) as i64;
         TableIterator::once((
-            library.unwrap_or_else(|| guc::text(&guc::ONNXRUNTIME_LIBRARY)),
-            build.is_some(),
-            build,
-            runtime::API_LEVEL as i32,
+            loaded.as_ref().map_or_else(|| guc::text(&guc::ONNXRUNTIME_LIBRARY), |loaded| loaded.library.clone()),
+            loaded.is_some(),
+            loaded.as_ref().map(|loaded| loaded.version.clone()),
+            loaded.map(|loaded| loaded.build),
+            format!("1.{}", runtime::API_LEVEL),
             guc::EMBED_THREADS.get(),
             count(&statistics.models_loaded),
             count(&statistics.texts),

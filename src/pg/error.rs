@@ -104,6 +104,17 @@ pub fn pack_sqlstate(code: &str) -> c_int {
     bytes.iter().enumerate().fold(0, |packed, (i, b)| packed | ((c_int::from(*b) - 0x30) & 0x3F) << (6 * i))
 }
 
+/// The inverse of [`pack_sqlstate`].
+pub fn unpack_sqlstate(code: c_int) -> String {
+    (0..5).map(|i| char::from(((code >> (6 * i)) & 0x3F) as u8 + 0x30)).collect()
+}
+
+/// For whoever catches an ERROR of [`raise`] and does not rethrow it: the code that the report itself could not carry. To be
+/// called at once, else that code would end up on the next error.
+pub fn take_patched_sqlstate() -> Option<c_int> {
+    PENDING.lock().ok().and_then(|mut pending| pending.take()).map(|patch| patch.sqlstate)
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // pgrx carries a SQLSTATE as an enum of errcodes.h, so a code of our own (or of a guest) would arrive as XX000, and it
 // has no field for CONTEXT. PostgreSQL calls the error context callbacks while an error is being finished, and those may

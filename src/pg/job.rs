@@ -107,12 +107,19 @@ impl<C: Fn()> Drop for Guard<C> {
             self.flag.0.store(true, Ordering::Relaxed);
             (self.on_cancel)();
         }
-        let end = Instant::now() + JOIN_LIMIT;
-        while !handle.is_finished() && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(1)); // bounded; the thread holds nothing of PostgreSQL's
-        }
-        if handle.is_finished() {
-            let _ = handle.join(); // its panic was already turned into a value
-        }
+        join_within(handle, JOIN_LIMIT);
     }
+}
+
+/// Joins a thread that was told to stop. False when it does not in time: then it is left behind.
+pub fn join_within(handle: JoinHandle<()>, limit: Duration) -> bool {
+    let end = Instant::now() + limit;
+    while !handle.is_finished() {
+        if Instant::now() > end {
+            return false;
+        }
+        std::thread::sleep(Duration::from_micros(500)); // bounded; the thread holds nothing of PostgreSQL's
+    }
+    let _ = handle.join(); // its panic was already turned into a value
+    true
 }

@@ -1,6 +1,7 @@
 //! What all wings share when they talk to PostgreSQL. Only here, and in the callback shells of the wings, is `unsafe` allowed.
 
 pub mod array;
+pub mod database;
 pub mod error;
 pub mod exit;
 pub mod float;
@@ -9,8 +10,10 @@ pub mod guc;
 pub mod interrupt;
 pub mod job;
 pub mod log;
+pub mod process;
 pub mod thread;
 pub mod tick;
+pub mod transaction;
 pub mod vector;
 pub mod wait;
 

@@ -1,7 +1,7 @@
 //! How the main thread waits for an engine thread: on its latch and on a [`Bell`], answering interrupts at once.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -68,17 +68,32 @@ pub fn sleep(duration: Duration, mut stop: impl FnMut() -> bool) -> bool {
     }
 }
 
+/// Waits for our latch, for `descriptor` to become readable, or for `timeout`, whichever is first. Answers no interrupt:
+/// the main loop of a background process does that, at a point of its own.
+pub fn event(descriptor: Option<BorrowedFd<'_>>, timeout: Option<Duration>) {
+    latch_or(descriptor.map_or(-1, |fd| fd.as_raw_fd()), timeout);
+}
+
 fn once(bell: Option<&Bell>, timeout: Option<Duration>) {
+    let woken = latch_or(bell.map_or(-1, |bell| bell.0.as_raw_fd()), timeout);
+    if let Some(bell) = bell
+        && woken & pg_sys::WL_SOCKET_READABLE != 0
+    {
+        bell.silence();
+    }
+}
+
+/// One wait, for the latch and a descriptor (-1: none); the events that came. The latch is reset.
+fn latch_or(socket: RawFd, timeout: Option<Duration>) -> u32 {
     let mut events = pg_sys::WL_LATCH_SET | pg_sys::WL_EXIT_ON_PM_DEATH;
-    let socket = bell.map_or(-1, |bell| bell.0.as_raw_fd());
-    if bell.is_some() {
+    if socket >= 0 {
         events |= pg_sys::WL_SOCKET_READABLE;
     }
     if timeout.is_some() {
         events |= pg_sys::WL_TIMEOUT;
     }
     let millis = timeout.map_or(-1, |t| t.as_millis().clamp(1, 3_600_000) as i64);
-    // SAFETY: main thread; the descriptor lives as long as the bell. WaitLatchOrSocket is latch.c's own.
+    // SAFETY: main thread; the caller holds the descriptor. WaitLatchOrSocket is latch.c's own.
     let woken =
         unsafe { pg_sys::WaitLatchOrSocket(pg_sys::MyLatch, events as i32, socket, millis, pg_sys::PG_WAIT_EXTENSION) }
             as u32;
@@ -86,11 +101,7 @@ fn once(bell: Option<&Bell>, timeout: Option<Duration>) {
         // SAFETY: our own latch.
         unsafe { pg_sys::ResetLatch(pg_sys::MyLatch) };
     }
-    if let Some(bell) = bell
-        && woken & pg_sys::WL_SOCKET_READABLE != 0
-    {
-        bell.silence();
-    }
+    woken
 }
 
 /// A bell, or the ERROR of a server that is out of descriptors.

@@ -7,6 +7,8 @@ use pgrx::pg_sys::{self, Datum};
 ///
 /// # Safety
 /// `datum` must be a valid, non-null datum of that type.
+// Inlined, so that the value is built where it is used: a copy of a half-written enum stalls the store buffer.
+#[inline(always)]
 pub unsafe fn to_value<'a>(datum: Datum, kind: Type) -> Value<'a> {
     let bits = datum.value();
     match kind {
@@ -22,8 +24,9 @@ pub unsafe fn to_value<'a>(datum: Datum, kind: Type) -> Value<'a> {
 }
 
 /// The datum, and whether it is NULL.
-pub fn to_datum(value: Value<'_>) -> (Datum, bool) {
-    let datum = match value {
+#[inline(always)]
+pub fn to_datum(value: &Value<'_>) -> (Datum, bool) {
+    let datum = match *value {
         Value::Null => return (Datum::null(), true),
         Value::Bool(v) => Datum::from(v),
         Value::Int2(v) => Datum::from(v),

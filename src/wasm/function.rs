@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use lagoon_wasm::{Error, Export, Signature, Value};
-use pgrx::pg_sys::{self, Datum};
 use pgrx::PgMemoryContexts;
+use pgrx::pg_sys::{self, Datum};
 
 use super::convert::{to_datum, to_value};
 use super::declaration::{Declaration, Shape};
@@ -49,7 +49,8 @@ pub unsafe fn call(fcinfo: pg_sys::FunctionCallInfo) -> Result<Datum, Error> {
 
 unsafe fn call_function(site: &mut Site, fcinfo: pg_sys::FunctionCallInfo) -> Result<Datum, Error> {
     site.bind()?;
-    let Site { declaration: Declaration { shape: Shape::Function(signature), .. }, bound: Some(bound), .. } = site else {
+    let Site { declaration: Declaration { shape: Shape::Function(signature), .. }, bound: Some(bound), .. } = site
+    else {
         return Err(Error::Internal("a function lost its binding".to_owned()));
     };
     // SAFETY: PostgreSQL passes as many arguments as the function was declared with.
@@ -76,7 +77,10 @@ unsafe fn call_function(site: &mut Site, fcinfo: pg_sys::FunctionCallInfo) -> Re
 
 fn run(bound: &Bound, signature: &Signature, arguments: &[Value<'_>]) -> Result<(Datum, bool), Error> {
     let mut instance = bound.place.enter()?;
-    let answer = instance.call(&bound.export, signature, arguments).map(to_datum);
+    let answer = match instance.call(&bound.export, signature, arguments) {
+        Ok(ref value) => Ok(to_datum(value)),
+        Err(error) => Err(error),
+    };
     if instance.has_log() {
         let lines = instance.take_log();
         drop(instance);

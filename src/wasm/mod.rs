@@ -17,4 +17,8 @@ mod trigger;
 /// Starts nothing: the engine is made at the first call.
 pub fn init() {}
 
-pgrx::extension_sql_file!("../../sql/wasm.sql", name = "wasm", requires = [install::lagoon::install_plugin, reload::lagoon::reload_plugins]);
+pgrx::extension_sql_file!(
+    "../../sql/wasm.sql",
+    name = "wasm",
+    requires = [install::lagoon::install_plugin, reload::lagoon::reload_plugins]
+);

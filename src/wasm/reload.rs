@@ -36,7 +36,8 @@ mod lagoon {
     /// Installs what has changed in `lagoon.functions_directory`. One row a plugin: `installed`, `replaced`, `unchanged` or
     /// `failed`; a plugin that failed stays at its old version, and `lagoon.plugin_status` shows why.
     #[pg_extern]
-    fn reload_plugins() -> TableIterator<'static, (name!(name, String), name!(outcome, String), name!(message, Option<String>))> {
+    fn reload_plugins()
+    -> TableIterator<'static, (name!(name, String), name!(outcome, String), name!(message, Option<String>))> {
         let directory = guc::text(&guc::FUNCTIONS_DIRECTORY);
         let report = if directory.is_empty() { Err(Error::NoDirectory) } else { reload_changed(Path::new(&directory)) };
         TableIterator::new(finish(report).plugins.into_iter().map(|(name, result)| match result {
@@ -73,7 +74,11 @@ pub(super) fn candidate_of(path: &Path) -> Result<Candidate, Error> {
     };
     check_name(&name)?;
     if is_manifest {
-        return Ok(Candidate { wasm: path.with_file_name(format!("{name}.wasm")), manifest: Some(path.to_owned()), name });
+        return Ok(Candidate {
+            wasm: path.with_file_name(format!("{name}.wasm")),
+            manifest: Some(path.to_owned()),
+            name,
+        });
     }
     let manifest = MANIFESTS.iter().map(|e| path.with_extension(e)).find(|p| p.is_file());
     Ok(Candidate { name, manifest, wasm: path.to_owned() })

@@ -111,11 +111,7 @@ impl<'a> Row<'a> {
 impl Plan {
     /// # Safety
     /// `relation` must be open.
-    unsafe fn new(
-        plugin: &str,
-        wanted: Option<Rc<[Column]>>,
-        relation: pg_sys::Relation,
-    ) -> Result<Self, Error> {
+    unsafe fn new(plugin: &str, wanted: Option<Rc<[Column]>>, relation: pg_sys::Relation) -> Result<Self, Error> {
         // SAFETY: the caller's; an open relation has name and descriptor.
         let (oid, name, attributes) = unsafe {
             let descriptor = (*relation).rd_att;
@@ -132,7 +128,8 @@ impl Plan {
             }
             Some(columns) => {
                 for column in columns.iter() {
-                    let found = attributes.iter().zip(1..).find(|(a, _)| !a.attisdropped && name_of(&a.attname) == column.name);
+                    let found =
+                        attributes.iter().zip(1..).find(|(a, _)| !a.attisdropped && name_of(&a.attname) == column.name);
                     let Some((attribute, number)) = found else {
                         let (plugin, column) = (plugin.to_owned(), column.name.clone());
                         return Err(Error::ColumnMissing { plugin, relation: name, column });
@@ -207,7 +204,7 @@ impl Plan {
                 return Err(Error::AbiViolation("a trigger changed a column of OLD".to_owned()));
             }
             check_length(value, source.typmod)?;
-            let (datum, is_null) = to_datum(value);
+            let (datum, is_null) = to_datum(&value);
             numbers.push(source.number);
             values.push(datum);
             nulls.push(is_null);

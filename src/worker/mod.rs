@@ -1,3 +1,26 @@
-//! TODO
+//! Background processes: a launcher, and a worker in each database that has the extension.
+//!
+//! They exist only when `lagoon` is in `shared_preload_libraries`. Without it everything else works, and for each duty of a
+//! worker a SQL function of its wing does the same by hand.
 
-pub fn init() {}
+mod duty;
+mod folder;
+mod hooks;
+mod launcher;
+mod process;
+mod state;
+mod view;
+
+use pgrx::pg_sys;
+
+/// Called from `_PG_init`.
+pub fn init() {
+    // SAFETY: flags of this process.
+    let (is_preloaded, is_upgrade) =
+        unsafe { (pg_sys::process_shared_preload_libraries_in_progress, pg_sys::IsBinaryUpgrade) };
+    if is_preloaded && !is_upgrade {
+        state::init();
+        hooks::init();
+        launcher::register();
+    }
+}

@@ -1,6 +1,6 @@
 //! The models that are loaded in this process.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -92,30 +92,45 @@ impl Models {
         self.runtime.as_ref().ok_or(Error::LibraryNotSet)
     }
 
-    /// Loads a model from a directory without keeping it, to see whether it works.
-    pub fn inspect(&mut self, name: &str, spec: Spec, settings: &Settings) -> Result<Model, Error> {
-        let statistics = self.statistics.clone();
-        Model::load(name, spec, self.runtime(settings)?, settings.threads, statistics)
+    /// Reads a directory, loads what is in it, and keeps it: registration, and the first use in the same session.
+    pub fn register(&mut self, name: &str, directory: &Path, settings: &Settings) -> Result<(Registered, &Model), Error> {
+        let spec = Spec::read(directory)?;
+        let stamp = spec.stamp()?; // first: a file that changes meanwhile is then read again later
+        let fingerprint = spec.fingerprint()?;
+        let registered = Registered { name: name.to_owned(), directory: directory.to_owned(), fingerprint, stamp };
+        let found = self.loaded.iter().position(|loaded| loaded.registered.name == name);
+        drop(found.map(|index| self.loaded.remove(index)));
+        let model = self.load(registered.clone(), spec, settings)?;
+        Ok((registered, model))
     }
 
     /// The model, loaded if it is not yet. Refuses files that are not the registered ones.
     pub fn get(&mut self, wanted: &Registered, settings: &Settings) -> Result<&mut Model, Error> {
         let found = self.loaded.iter().position(|loaded| loaded.registered.name == wanted.name);
-        let mut current = found.map(|index| self.loaded.remove(index));
-        if current.as_ref().is_none_or(|l| l.registered != *wanted || l.threads != settings.threads) {
-            drop(current.take()); // its memory first
-            let spec = Spec::read(&wanted.directory)?;
-            if spec.stamp()? != wanted.stamp && spec.fingerprint()? != wanted.fingerprint {
-                return Err(Error::ModelChanged(wanted.name.clone()));
-            }
-            if self.loaded.len() >= MAX_LOADED {
-                self.loaded.remove(0);
-            }
-            let model = self.inspect(&wanted.name, spec, settings)?;
-            current = Some(Loaded { registered: wanted.clone(), threads: settings.threads, model });
+        if let Some(loaded) = found.map(|index| self.loaded.remove(index))
+            && loaded.registered == *wanted
+            && loaded.threads == settings.threads
+        {
+            return Ok(self.keep(loaded));
         }
-        self.loaded.extend(current);
-        self.statistics.models_loaded.store(self.loaded.len() as u64, Ordering::Relaxed);
-        self.loaded.last_mut().map(|loaded| &mut loaded.model).ok_or_else(|| Error::UnknownModel(wanted.name.clone()))
+        let spec = Spec::read(&wanted.directory)?;
+        if spec.stamp()? != wanted.stamp && spec.fingerprint()? != wanted.fingerprint {
+            return Err(Error::ModelChanged(wanted.name.clone()));
+        }
+        self.load(wanted.clone(), spec, settings)
+    }
+
+    fn load(&mut self, registered: Registered, spec: Spec, settings: &Settings) -> Result<&mut Model, Error> {
+        if self.loaded.len() >= MAX_LOADED {
+            self.loaded.remove(0); // its memory first
+        }
+        let (threads, statistics) = (settings.threads, self.statistics.clone());
+        let model = Model::load(&registered.name, spec, self.runtime(settings)?, threads, statistics)?;
+        Ok(self.keep(Loaded { registered, threads, model }))
+    }
+
+    fn keep(&mut self, loaded: Loaded) -> &mut Model {
+        self.statistics.models_loaded.store(self.loaded.len() as u64 + 1, Ordering::Relaxed);
+        &mut self.loaded.push_mut(loaded).model
     }
 }

@@ -22,6 +22,7 @@ pub const API_LEVEL: u32 = ort::MINOR_VERSION;
 pub struct Runtime {
     environment: Environment,
     library: PathBuf,
+    version: String,
 }
 
 impl Runtime {
@@ -45,7 +46,9 @@ impl Runtime {
         let environment = builder.with_name("lagoon").with_telemetry(false).build();
         let environment = environment.map_err(|error| unusable(error.to_string()))?;
         environment.set_log_level(LogLevel::Fatal); // failures come back as values
-        Ok(Self { environment, library: library.to_owned() })
+        // The file is loaded already, so this only asks it; the patch level is not to be had from here.
+        let version = ort::util::probe(library).map_or_else(|| "unknown".to_owned(), |minor| format!("1.{minor}"));
+        Ok(Self { environment, library: library.to_owned(), version })
     }
 
     /// The path that it was loaded from.
@@ -53,7 +56,12 @@ impl Runtime {
         &self.library
     }
 
-    /// What the library says about itself: version, commit, compiler flags.
+    /// Its version: major and minor number.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// What the library says about its build: branch, commit, type.
     pub fn build_info(&self) -> &'static str {
         ort::info()
     }

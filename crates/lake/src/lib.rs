@@ -1,1 +1,28 @@
+//! Parquet for PostgreSQL without PostgreSQL: scans on DataFusion, an expression model, CSV ingest and datasets.
+//!
+//! ```text
+//! files::open -> Footer (columns, rows)      what the planner asks
+//! table::resolve                             declared columns against those of the files
+//! pushable::rule -> expr::Filter             what may be pushed, and its translation
+//! scan::Scan                                 a stream of record batches over a bounded channel
+//! ingest::run -> dataset                     CSV to content-addressed Parquet files
+//! ```
+//!
+//! Nothing here knows of PostgreSQL or panics on bad input; nothing here starts a thread before [`runtime::engine`].
 #![forbid(unsafe_code)]
+
+pub mod dataset;
+pub mod error;
+pub mod expr;
+pub mod files;
+pub mod ingest;
+pub mod metadata;
+pub mod pushable;
+pub mod runtime;
+pub mod scan;
+pub mod schema;
+pub mod table;
+
+pub use error::{Error, Result};
+/// The batches that a scan delivers are Arrow's.
+pub use arrow;

@@ -1,7 +1,5 @@
 //! From wasmtime's error to ours: the table of traps, and the guest's backtrace.
 
-use std::fmt::Write;
-
 use wasmtime::{Trap, WasmBacktrace};
 
 use crate::host::{State, Stop};
@@ -41,14 +39,17 @@ pub(crate) fn guest(error: GuestError, backtrace: Option<String>) -> Error {
 
 /// One line a frame, innermost first, like the CONTEXT of PL/pgSQL.
 fn render(backtrace: &WasmBacktrace) -> String {
-    let mut text = String::new();
+    let mut lines: Vec<(String, usize)> = Vec::new();
     for frame in backtrace.frames() {
-        let name = frame.func_name().map_or_else(|| format!("{}", frame.func_index()), |name| format!("\"{name}\""));
-        let _ = write!(text, "{}wasm function {name}", if text.is_empty() { "" } else { "\n" }); // writing to a String
+        let name = frame.func_name().map_or_else(|| frame.func_index().to_string(), |name| format!("\"{name}\""));
         let place = frame.symbols().iter().find_map(|s| s.file().zip(s.line()));
-        if let Some((file, line)) = place {
-            let _ = write!(text, " at {file}:{line}"); // as above
+        let place = place.map(|(file, line)| format!(" at {file}:{line}")).unwrap_or_default();
+        let line = format!("wasm function {name}{place}");
+        match lines.last_mut() {
+            Some((last, times)) if *last == line => *times += 1,
+            _ => lines.push((line, 1)),
         }
     }
-    text
+    let repeated = |times: usize| if times > 1 { format!(" ({times} times)") } else { String::new() };
+    lines.into_iter().map(|(line, times)| line + &repeated(times)).collect::<Vec<_>>().join("\n")
 }

@@ -11,7 +11,7 @@ pub(super) fn available() -> impl Iterator<Item = &'static Kernels> {
 
 static NEON: Kernels = Kernels {
     name: "neon",
-    // SAFETY (all five): this table is only reached through `available`, which has asked the processor for NEON.
+    // SAFETY: for all five, this table is only reached through `available`, which has asked the processor for NEON.
     l2_squared: |a, b| unsafe { l2_squared(a, b) },
     // SAFETY: as above.
     inner_product: |a, b| unsafe { inner_product(a, b) },

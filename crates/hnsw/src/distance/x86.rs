@@ -13,7 +13,7 @@ pub(super) fn available() -> impl Iterator<Item = &'static Kernels> {
 
 static AVX512: Kernels = Kernels {
     name: "avx512f",
-    // SAFETY (all five): this table is only reached through `available`, which has asked the processor for AVX-512F.
+    // SAFETY: for all five, this table is only reached through `available`, which has asked the processor for AVX-512F.
     l2_squared: |a, b| unsafe { avx512::l2_squared(a, b) },
     // SAFETY: as above.
     inner_product: |a, b| unsafe { avx512::inner_product(a, b) },
@@ -27,7 +27,7 @@ static AVX512: Kernels = Kernels {
 
 static AVX2: Kernels = Kernels {
     name: "avx2+fma",
-    // SAFETY (all five): this table is only reached through `available`, which has asked the processor for AVX2 and FMA.
+    // SAFETY: for all five, this table is only reached through `available`, which has asked the processor for AVX2 and FMA.
     l2_squared: |a, b| unsafe { avx2::l2_squared(a, b) },
     // SAFETY: as above.
     inner_product: |a, b| unsafe { avx2::inner_product(a, b) },

@@ -1,0 +1,238 @@
+//! What can go wrong in the lake. SQLSTATEs of class `LG0` are ours: errcodes.h has no code for a bad Parquet file.
+
+use std::path::PathBuf;
+
+/// Shorthand of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Every error of the lake, engine and glue.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// LG001: a dataset exists with other columns.
+    #[error("dataset \"{name}\" has other columns than {path}")]
+    SchemaDrift { name: String, path: String, was: String, now: String },
+    /// LG002: neither the head nor the tail of the file is a Parquet file's.
+    #[error("file \"{}\" is not a Parquet file", path.display())]
+    NotParquet { path: PathBuf },
+    /// LG003: begins as a Parquet file, does not end as one.
+    #[error("Parquet file \"{}\" is truncated", path.display())]
+    Truncated { path: PathBuf },
+    /// LG004: magic at both ends, nonsense between.
+    #[error("Parquet file \"{}\" is damaged: {message}", path.display())]
+    Corrupt { path: PathBuf, message: String },
+    /// LG005: the files of one table have different columns.
+    #[error("file \"{}\" has other columns than \"{}\": {message}", path.display(), first.display())]
+    FilesDisagree { path: PathBuf, first: PathBuf, message: String },
+    /// LG006: a file was replaced between planning and reading.
+    #[error("file \"{}\" changed while it was being read", path.display())]
+    FileChanged { path: PathBuf },
+    /// 58P01: no such file, or a pattern that matches none.
+    #[error("no Parquet file matches \"{path}\"")]
+    NoFile { path: String },
+    /// 58P01: no such file.
+    #[error("could not open file \"{}\": no such file or directory", path.display())]
+    MissingFile { path: PathBuf },
+    /// 42501: the operating system says no.
+    #[error("could not open file \"{}\": permission denied", path.display())]
+    FilePermission { path: PathBuf },
+    /// 42501: our rules say no.
+    #[error("permission denied to {action} \"{path}\"")]
+    PathDenied { action: &'static str, path: String, hint: &'static str },
+    /// 42501: a function that needs a role.
+    #[error("permission denied to {action}")]
+    RoleDenied { action: &'static str, hint: &'static str },
+    /// 42602: a path that means something else in another working directory.
+    #[error("path \"{path}\" is not absolute")]
+    RelativePath { path: String },
+    /// 58030: anything else that the operating system reports.
+    #[error("could not {action} \"{}\": {message}", path.display())]
+    Io { action: &'static str, path: PathBuf, message: String },
+    /// 0A000: a column whose type has no counterpart.
+    #[error("column \"{column}\" of file \"{}\" has type {ty}, which is not supported", path.display())]
+    UnsupportedType { path: PathBuf, column: String, ty: String },
+    /// 0A000: something that this version does not do.
+    #[error("{message}")]
+    NotSupported { message: String, hint: Option<String> },
+    /// HV005: a column of the table that a file lacks.
+    #[error("file \"{}\" has no column \"{column}\"", path.display())]
+    NoColumn { path: PathBuf, column: String, available: String },
+    /// HV004: a column of the table whose type a file's column cannot become.
+    #[error("column \"{column}\" is {declared} in the table but {found} in file \"{}\"", path.display())]
+    ColumnType { path: PathBuf, column: String, declared: String, found: String },
+    /// 42701: a name that stands twice.
+    #[error("column name \"{column}\" appears more than once in \"{}\"", path.display())]
+    DuplicateColumn { path: PathBuf, column: String },
+    /// HV00D: an option that does not exist.
+    #[error("invalid option \"{option}\"")]
+    UnknownOption { option: String, valid: String },
+    /// 22023: an option or argument with a value that makes no sense.
+    #[error("invalid value for {what}: {message}")]
+    BadValue { what: String, message: String, hint: Option<String> },
+    /// 22P04: the CSV itself is malformed.
+    #[error("malformed CSV in \"{}\", row {row}: {message}", path.display())]
+    CsvFormat { path: PathBuf, row: u64, message: String },
+    /// 22P02: a value that contradicts the column's type.
+    #[error("invalid {ty} \"{value}\" in column \"{column}\" of \"{}\", row {row}", path.display())]
+    CsvValue { path: PathBuf, row: u64, column: String, ty: String, value: String },
+    /// 22021: not UTF-8, or a zero byte.
+    #[error("invalid text in column \"{column}\" of \"{}\", row {row}: {message}", path.display())]
+    CsvText { path: PathBuf, row: u64, column: String, message: String },
+    /// 42704: no such dataset.
+    #[error("dataset \"{name}\" does not exist")]
+    NoDataset { name: String },
+    /// 42602: a dataset name that cannot be a folder's.
+    #[error("invalid dataset name \"{name}\"")]
+    DatasetName { name: String },
+    /// 22008 and 22003: a value that PostgreSQL's type cannot hold.
+    #[error("value of column \"{column}\" is out of range for type {ty}")]
+    OutOfRange { column: String, ty: &'static str },
+    /// 22021: text that PostgreSQL cannot hold.
+    #[error("invalid text in column \"{column}\": {message}")]
+    BadText { column: String, message: &'static str },
+    /// 22000: a value that a file holds and the declared type cannot.
+    #[error("could not convert a value of \"{}\": {message}", path.display())]
+    Convert { path: PathBuf, message: String },
+    /// 54000: more than a PostgreSQL value can hold.
+    #[error("value of column \"{column}\" is larger than 1 GB")]
+    TooLarge { column: String },
+    /// 53200: the engine's memory limit.
+    #[error("out of memory in the Parquet engine: {message}")]
+    Memory { message: String },
+    /// 53000: a thread or descriptor could not be had.
+    #[error("could not start the Parquet engine: {message}")]
+    Start { message: String },
+    /// 57014: the statement is gone; the user sees PostgreSQL's own message first.
+    #[error("canceled")]
+    Canceled,
+    /// XX000: a bug, ours or DataFusion's.
+    #[error("internal error in the Parquet engine: {message}")]
+    Internal { message: String },
+}
+
+impl Error {
+    /// Five characters.
+    pub fn sqlstate(&self) -> &'static str {
+        match self {
+            Self::SchemaDrift { .. } => "LG001",
+            Self::NotParquet { .. } => "LG002",
+            Self::Truncated { .. } => "LG003",
+            Self::Corrupt { .. } => "LG004",
+            Self::FilesDisagree { .. } => "LG005",
+            Self::FileChanged { .. } => "LG006",
+            Self::NoFile { .. } | Self::MissingFile { .. } => "58P01",
+            Self::FilePermission { .. } | Self::PathDenied { .. } | Self::RoleDenied { .. } => "42501",
+            Self::RelativePath { .. } | Self::DatasetName { .. } => "42602",
+            Self::Io { .. } => "58030",
+            Self::UnsupportedType { .. } | Self::NotSupported { .. } => "0A000",
+            Self::NoColumn { .. } => "HV005",
+            Self::ColumnType { .. } => "HV004",
+            Self::DuplicateColumn { .. } => "42701",
+            Self::UnknownOption { .. } => "HV00D",
+            Self::BadValue { .. } => "22023",
+            Self::CsvFormat { .. } => "22P04",
+            Self::CsvValue { .. } => "22P02",
+            Self::CsvText { .. } | Self::BadText { .. } => "22021",
+            Self::NoDataset { .. } => "42704",
+            Self::OutOfRange { ty, .. } if ty.starts_with("numeric") => "22003",
+            Self::OutOfRange { .. } => "22008",
+            Self::Convert { .. } => "22000",
+            Self::TooLarge { .. } => "54000",
+            Self::Memory { .. } => "53200",
+            Self::Start { .. } => "53000",
+            Self::Canceled => "57014",
+            Self::Internal { .. } => "XX000",
+        }
+    }
+
+    /// What lies behind the message.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::SchemaDrift { was, now, .. } => Some(format!("The dataset has ({was}), the file has ({now}).")),
+            _ => None,
+        }
+    }
+
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::SchemaDrift { .. } => {
+                "Register it under another name, or call lagoon.drop_dataset() first.".to_owned()
+            }
+            Self::NotParquet { .. } => "lagoon.ingest() turns a CSV file into a Parquet file.".to_owned(),
+            Self::Truncated { .. } => "The file ends before its footer. Was it still being written?".to_owned(),
+            Self::FilesDisagree { .. } => "All files of one table must have the same columns.".to_owned(),
+            Self::FileChanged { .. } => "Run the statement again.".to_owned(),
+            Self::PathDenied { hint, .. } | Self::RoleDenied { hint, .. } => (*hint).to_owned(),
+            Self::RelativePath { .. } => "Give the whole path, beginning with a slash.".to_owned(),
+            Self::UnsupportedType { .. } => "Declare the columns that you need, without this one.".to_owned(),
+            Self::NoColumn { available, .. } => format!("Columns of the file: {available}."),
+            Self::ColumnType { found, column, .. } => format!("Declare \"{column}\" as {found}."),
+            Self::UnknownOption { valid, .. } => format!("Valid options are: {valid}."),
+            Self::CsvValue { column, .. } => {
+                format!("Give the column's type: options => '{{\"types\": {{\"{column}\": \"text\"}}}}'.")
+            }
+            Self::CsvText { .. } => "The file must be UTF-8 without zero bytes.".to_owned(),
+            Self::DatasetName { .. } => {
+                "Use 1 to 63 of the characters A-Z, a-z, 0-9, \"_\", \"-\" and \".\", not beginning with a dot.".to_owned()
+            }
+            Self::NoDataset { .. } => "SELECT name FROM lagoon.datasets lists them.".to_owned(),
+            Self::NotSupported { hint, .. } | Self::BadValue { hint, .. } => return hint.clone(),
+            _ => return None,
+        };
+        Some(text)
+    }
+
+    pub(crate) fn io(action: &'static str, path: &std::path::Path, error: &std::io::Error) -> Self {
+        let path = path.to_owned();
+        match error.kind() {
+            std::io::ErrorKind::NotFound => Self::MissingFile { path },
+            std::io::ErrorKind::PermissionDenied => Self::FilePermission { path },
+            _ => Self::Io { action, path, message: error.to_string() },
+        }
+    }
+
+    pub(crate) fn internal(error: impl std::fmt::Display) -> Self {
+        Self::Internal { message: error.to_string() }
+    }
+
+    /// The cause of an engine's error, found by walking its chain of sources.
+    pub(crate) fn from_engine(error: &(dyn std::error::Error + 'static), path: &std::path::Path) -> Self {
+        use arrow::error::ArrowError;
+        use datafusion::error::DataFusionError;
+        use parquet::errors::ParquetError;
+
+        let mut next = Some(error);
+        let mut found = None;
+        while let Some(error) = next {
+            if let Some(io) = error.downcast_ref::<std::io::Error>() {
+                return Self::io("read", path, io);
+            }
+            if let Some(object_store::Error::NotFound { .. }) = error.downcast_ref() {
+                return Self::MissingFile { path: path.to_owned() };
+            }
+            if let Some(DataFusionError::ResourcesExhausted(message)) = error.downcast_ref() {
+                return Self::Memory { message: message.clone() };
+            }
+            if let Some(error) = error.downcast_ref::<ParquetError>() {
+                found = Some(Self::Corrupt { path: path.to_owned(), message: first_line(error) });
+            } else if let Some(error) = error.downcast_ref::<ArrowError>() {
+                found = found.or(match error {
+                    ArrowError::ParquetError(message) => {
+                        Some(Self::Corrupt { path: path.to_owned(), message: first_line(message) })
+                    }
+                    ArrowError::MemoryError(message) => Some(Self::Memory { message: message.clone() }),
+                    ArrowError::ExternalError(_) => None,
+                    other => Some(Self::Convert { path: path.to_owned(), message: first_line(other) }),
+                });
+            }
+            next = error.source();
+        }
+        found.unwrap_or_else(|| Self::Internal { message: first_line(error) })
+    }
+}
+
+fn first_line(error: impl std::fmt::Display) -> String {
+    let text = error.to_string();
+    let text = text.lines().next().unwrap_or_default();
+    text.strip_prefix("Parquet error: ").unwrap_or(text).to_owned()
+}

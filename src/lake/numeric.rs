@@ -1,0 +1,85 @@
+//! Decimal128 to PostgreSQL's numeric, without a detour over text.
+//!
+//! The format is the short one of numeric.c (NUMERIC_SHORT): a 16-bit header (0x8000, sign 0x2000, scale in bits 7-12, sign
+//! of the weight 0x40, weight in bits 0-5), then base-10000 digits, without zero digits at either end. Every decimal of at
+//! most 38 digits fits. It is PostgreSQL's on-disk format since 9.1.
+
+const SHORT: u16 = 0x8000;
+const NEGATIVE: u16 = 0x2000;
+const SCALE_SHIFT: u16 = 7;
+const WEIGHT_SIGN: u16 = 0x40;
+const WEIGHT_MASK: u16 = 0x3f;
+const BASE: u32 = 10_000;
+
+/// Base-10000 digits of 38 decimal ones, if the point falls badly: 10 before it and 10 behind.
+const MOST_DIGITS: usize = 20;
+
+/// Bytes of the largest result without the length word.
+pub(super) const LARGEST: usize = 2 + 2 * MOST_DIGITS;
+
+/// Writes header and digits of `unscaled / 10^scale` to `out` and returns their length in bytes.
+pub(super) fn encode(unscaled: i128, scale: u8, out: &mut [u8; LARGEST]) -> usize {
+    let magnitude = unscaled.unsigned_abs();
+    let unit = 10u128.pow(u32::from(scale));
+    let (mut whole, mut fraction) = match (u64::try_from(magnitude), u64::try_from(unit)) {
+        (Ok(magnitude), Ok(unit)) => (u128::from(magnitude / unit), u128::from(magnitude % unit)),
+        _ => (magnitude / unit, magnitude % unit),
+    };
+    // From the last digit to the first.
+    let mut reversed = [0u16; MOST_DIGITS];
+    let mut count = 0;
+    let mut push = |digit: u32| {
+        if let Some(slot) = reversed.get_mut(count) {
+            *slot = digit as u16;
+            count += 1;
+        }
+    };
+    let rest = u32::from(scale) % 4;
+    if rest != 0 {
+        let part = 10u32.pow(rest);
+        push(pop(&mut fraction, part) * 10u32.pow(4 - rest));
+    }
+    for _ in 0..scale / 4 {
+        push(pop(&mut fraction, BASE));
+    }
+    let mut weight = -1i32;
+    while whole > 0 {
+        push(pop(&mut whole, BASE));
+        weight += 1;
+    }
+    let digits = &reversed[..count];
+    let last = digits.iter().position(|digit| *digit != 0).unwrap_or(count);
+    let digits = &digits[last..];
+    let leading = digits.iter().rev().take_while(|digit| **digit == 0).count();
+    let digits = &digits[..digits.len() - leading];
+    weight -= leading as i32;
+    let mut header = SHORT | (u16::from(scale) << SCALE_SHIFT);
+    if digits.is_empty() {
+        weight = 0;
+    } else if unscaled < 0 {
+        header |= NEGATIVE;
+    }
+    if weight < 0 {
+        header |= WEIGHT_SIGN;
+    }
+    header |= weight as u16 & WEIGHT_MASK;
+    out[..2].copy_from_slice(&header.to_ne_bytes());
+    for (digit, slot) in digits.iter().rev().zip(out[2..].chunks_exact_mut(2)) {
+        slot.copy_from_slice(&digit.to_ne_bytes());
+    }
+    2 + 2 * digits.len()
+}
+
+fn pop(number: &mut u128, base: u32) -> u32 {
+    match u64::try_from(*number) {
+        Ok(small) => {
+            *number = u128::from(small / u64::from(base));
+            (small % u64::from(base)) as u32
+        }
+        Err(_) => {
+            let digit = (*number % u128::from(base)) as u32;
+            *number /= u128::from(base);
+            digit
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! Planning: row counts from the footers, one path a table, LIMIT taken over where nothing is left to do above.
+
+use std::ffi::CStr;
+use std::ptr::null_mut;
+
+use lagoon_lake::expr::Filter;
+use lagoon_lake::{Error, Result};
+use pgrx::{PgList, PgMemoryContexts, pg_sys};
+use serde_json::{Value, json};
+
+use super::filter::{Reason, Translator};
+use super::relation::{Attribute, Relation};
+use crate::pg::guc;
+
+/// What a scan costs before its first row: threads are there, a few files are opened.
+const STARTUP_COST: f64 = 10.0;
+/// A row that the engine decodes costs less than one of a heap page, and a pushed filter next to nothing.
+const ENGINE_ROW_SHARE: f64 = 0.2;
+
+/// What planning knows of one relation, from GetForeignRelSize to GetForeignPlan.
+pub(super) struct Planned {
+    relation: Relation,
+    pushed: Vec<(*mut pg_sys::RestrictInfo, Filter)>,
+    kept: Vec<(*mut pg_sys::RestrictInfo, Reason)>,
+    params: Vec<*mut pg_sys::Expr>,
+}
+
+/// The executor's part of the plan. PostgreSQL copies and caches plans, so it travels as JSON.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ScanPlan {
+    /// Columns that are read, those that are delivered first.
+    pub attributes: Vec<Attribute>,
+    /// How many of `attributes` are delivered.
+    pub delivered: usize,
+    /// Over `attributes`, with parameters.
+    pub filter: Option<Filter>,
+    /// Why each condition of the plan's qual was kept, in its order.
+    pub reasons: Vec<Reason>,
+    pub limit: Option<Limit>,
+    /// For EXPLAIN without ANALYZE.
+    pub files: Vec<String>,
+}
+
+/// A LIMIT that the scan itself carries out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limit {
+    pub count: Option<u64>,
+    pub offset: u64,
+}
+
+impl ScanPlan {
+    fn to_json(&self) -> String {
+        json!({
+            "attributes": self.attributes.iter().map(Attribute::to_json).collect::<Vec<_>>(),
+            "delivered": self.delivered,
+            "filter": self.filter,
+            "reasons": self.reasons,
+            "limit": self.limit.map(|limit| json!([limit.count, limit.offset])),
+            "files": self.files,
+        })
+        .to_string()
+    }
+
+    /// The inverse, from the private list of a plan node.
+    ///
+    /// # Safety
+    /// `list` must be the fdw_private that [`make_plan`] made, or a copy of it.
+    pub(super) unsafe fn from_private(list: *mut pg_sys::List) -> Result<Self> {
+        // SAFETY: the caller's.
+        let text = unsafe { private_text(list) };
+        let parse = || {
+            let plan: Value = serde_json::from_str(&text?).ok()?;
+            let strings = |key: &str| serde_json::from_value::<Vec<String>>(plan.get(key)?.clone()).ok();
+            let attributes = plan.get("attributes")?.as_array()?.iter().map(Attribute::from_json);
+            let limit: Option<(Option<u64>, u64)> = serde_json::from_value(plan.get("limit")?.clone()).ok()?;
+            Some(Self {
+                attributes: attributes.collect::<Option<Vec<_>>>()?,
+                delivered: usize::try_from(plan.get("delivered")?.as_u64()?).ok()?,
+                filter: serde_json::from_value(plan.get("filter")?.clone()).ok()?,
+                reasons: strings("reasons")?,
+                limit: limit.map(|(count, offset)| Limit { count, offset }),
+                files: strings("files")?,
+            })
+        };
+        parse().ok_or_else(|| Error::Internal { message: "unreadable plan".to_owned() })
+    }
+}
+
+/// GetForeignRelSize: files, columns, conditions, rows.
+///
+/// # Safety
+/// Arguments are those of the callback.
+pub(super) unsafe fn size(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    table: pg_sys::Oid,
+) -> Result<()> {
+    let relation = Relation::load(table)?;
+    // SAFETY: the caller's: both are live for all of planning; conditions are RestrictInfo with a clause.
+    unsafe {
+        let mut planned = Planned { pushed: Vec::new(), kept: Vec::new(), params: Vec::new(), relation };
+        let mut translator = Translator::new((*rel).relid, &planned.relation.attributes);
+        for info in PgList::<pg_sys::RestrictInfo>::from_pg((*rel).baserestrictinfo).iter_ptr() {
+            let condition = if guc::PUSHDOWN.get() {
+                translator.condition((*info).clause.cast())
+            } else {
+                Err("lagoon.pushdown is off".to_owned())
+            };
+            match condition {
+                Ok(filter) => planned.pushed.push((info, filter)),
+                Err(reason) => planned.kept.push((info, reason)),
+            }
+        }
+        planned.params = translator.params;
+        (*rel).tuples = planned.relation.rows() as f64;
+        let bytes: u64 = planned.relation.files.iter().map(|file| file.size()).sum();
+        (*rel).pages = u32::try_from(bytes / u64::from(pg_sys::BLCKSZ)).unwrap_or(u32::MAX).max(1);
+        pg_sys::set_baserel_size_estimates(root, rel);
+        // Dropped with the planner's memory, also on ERROR.
+        let state = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(planned);
+        (*rel).fdw_private = state.cast();
+    }
+    Ok(())
+}
+
+/// GetForeignPaths: one way to scan.
+///
+/// # Safety
+/// As [`size`], after it.
+pub(super) unsafe fn paths(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo) {
+    // SAFETY: the caller's.
+    unsafe {
+        let (startup, total) = cost(rel);
+        let path = foreign_path(root, rel, (*rel).rows, startup, total);
+        pg_sys::add_path(rel, path.cast());
+    }
+}
+
+unsafe fn cost(rel: *mut pg_sys::RelOptInfo) -> (f64, f64) {
+    // SAFETY: the caller's: fdw_private was set by size().
+    unsafe {
+        let planned = &*(*rel).fdw_private.cast::<Planned>();
+        let (tuples, rows) = ((*rel).tuples, (*rel).rows);
+        let engine = tuples * pg_sys::cpu_tuple_cost * ENGINE_ROW_SHARE;
+        // Rows that reach PostgreSQL: every row that passes the pushed filters. Not known apart, so between both.
+        let crossing = if planned.kept.is_empty() { rows } else { tuples };
+        let kept = planned.kept.len() as f64 * pg_sys::cpu_operator_cost;
+        (STARTUP_COST, STARTUP_COST + engine + crossing * (pg_sys::cpu_tuple_cost + kept))
+    }
+}
+
+/// GetForeignUpperPaths for the final step: LIMIT and OFFSET with constants, if nothing else happens above the scan and
+/// every condition is pushed.
+///
+/// # Safety
+/// Arguments are those of the callback.
+pub(super) unsafe fn final_path(
+    root: *mut pg_sys::PlannerInfo,
+    input: *mut pg_sys::RelOptInfo,
+    output: *mut pg_sys::RelOptInfo,
+    extra: *mut std::ffi::c_void,
+) {
+    // SAFETY: the caller's: `extra` is a FinalPathExtraData at this stage.
+    unsafe {
+        let parse = &*(*root).parse;
+        let extra = extra.cast::<pg_sys::FinalPathExtraData>();
+        let simple = parse.commandType == pg_sys::CmdType::CMD_SELECT
+            && parse.limitOption == pg_sys::LimitOption::LIMIT_OPTION_COUNT
+            && parse.rowMarks.is_null()
+            && (*root).rowMarks.is_null()
+            && !parse.hasTargetSRFs;
+        // No grouping, sorting or join in between: the input is the table itself, with our state.
+        let is_table = (*input).reloptkind == pg_sys::RelOptKind::RELOPT_BASEREL && !(*input).fdw_private.is_null();
+        if !guc::PUSHDOWN.get() || extra.is_null() || !(*extra).limit_needed || !simple || !is_table {
+            return;
+        }
+        let sorted = !parse.sortClause.is_null() || !parse.distinctClause.is_null() || parse.hasAggs;
+        let grouped = !parse.groupClause.is_null() || !parse.groupingSets.is_null() || parse.hasWindowFuncs;
+        let planned = &*(*input).fdw_private.cast::<Planned>();
+        if sorted || grouped || !parse.havingQual.is_null() || !planned.kept.is_empty() {
+            return;
+        }
+        let (Some(count), Some(offset)) = (constant(parse.limitCount), constant(parse.limitOffset)) else { return };
+        let limit = Limit { count, offset: offset.unwrap_or(0) };
+        let rows = ((*input).rows - limit.offset as f64).max(0.0);
+        let rows = limit.count.map_or(rows, |count| rows.min(count as f64)).max(1.0);
+        let (startup, total) = cost(input);
+        let share = ((rows + limit.offset as f64) / (*input).rows.max(1.0)).min(1.0);
+        let total = startup + (total - startup) * share;
+        let upper = pg_sys::UpperRelationKind::UPPERREL_FINAL as usize;
+        let private = private_list(&json!([limit.count, limit.offset]).to_string());
+        let path = upper_path(root, input, (*root).upper_targets[upper], rows, startup, total, private);
+        pg_sys::add_path(output, path.cast());
+    }
+}
+
+/// A constant of LIMIT or OFFSET: `Some(None)` if there is none or it is NULL, `None` if it cannot be taken over.
+unsafe fn constant(node: *mut pg_sys::Node) -> Option<Option<u64>> {
+    // SAFETY: the tag says the type; both are of type bigint after parse analysis.
+    unsafe {
+        if node.is_null() {
+            return Some(None);
+        }
+        if (*node).type_ != pg_sys::NodeTag::T_Const {
+            return None;
+        }
+        let constant = &*node.cast::<pg_sys::Const>();
+        if constant.constisnull {
+            return Some(None);
+        }
+        u64::try_from(constant.constvalue.value() as i64).ok().map(Some) // negative: PostgreSQL's own ERROR
+    }
+}
+
+/// GetForeignPlan: the scan node.
+///
+/// # Safety
+/// Arguments are those of the callback.
+pub(super) unsafe fn make_plan(
+    rel: *mut pg_sys::RelOptInfo,
+    best: *mut pg_sys::ForeignPath,
+    targets: *mut pg_sys::List,
+    conditions: *mut pg_sys::List,
+    outer: *mut pg_sys::Plan,
+) -> Result<*mut pg_sys::ForeignScan> {
+    // SAFETY: the caller's: `rel` is a table with our state; conditions are RestrictInfo.
+    unsafe {
+        let planned = &*(*rel).fdw_private.cast::<Planned>();
+        let mut pushed = Vec::new();
+        let mut quals = PgList::<pg_sys::Expr>::new();
+        let mut rechecks = PgList::<pg_sys::Expr>::new();
+        let mut plan = ScanPlan::default();
+        for info in PgList::<pg_sys::RestrictInfo>::from_pg(conditions).iter_ptr() {
+            if (*info).pseudoconstant {
+                continue;
+            }
+            if let Some((_, filter)) = planned.pushed.iter().find(|(known, _)| std::ptr::eq(*known, info)) {
+                pushed.push(filter.clone());
+                rechecks.push((*info).clause);
+            } else {
+                let known = planned.kept.iter().find(|(known, _)| std::ptr::eq(*known, info));
+                plan.reasons.push(known.map_or_else(|| "not a condition of the table alone".to_owned(), |(_, why)| why.clone()));
+                quals.push((*info).clause);
+            }
+        }
+        let mut used = null_mut();
+        pg_sys::pull_varattnos((*(*rel).reltarget).exprs.cast(), (*rel).relid, &mut used);
+        for qual in quals.iter_ptr() {
+            pg_sys::pull_varattnos(qual.cast(), (*rel).relid, &mut used);
+        }
+        let is_used = |number: i16| {
+            pg_sys::bms_is_member(i32::from(number) - pg_sys::FirstLowInvalidHeapAttributeNumber, used)
+        };
+        let whole_row = is_used(0);
+        let all = &planned.relation.attributes;
+        let mut order: Vec<usize> = (0..all.len()).filter(|i| whole_row || is_used(all[*i].number)).collect();
+        plan.delivered = order.len();
+        for filter in &pushed {
+            filter.visit_columns(&mut |column| {
+                if !order.contains(&column) {
+                    order.push(column);
+                }
+            });
+        }
+        plan.attributes = order.iter().map(|i| all[*i].clone()).collect();
+        if !pushed.is_empty() {
+            let position = |column: usize| order.iter().position(|i| *i == column).unwrap_or(column);
+            plan.filter = Some(Filter::And(pushed.iter().map(|filter| filter.map_columns(&position)).collect()));
+        }
+        plan.files = planned.relation.files.iter().map(|file| file.path.to_string_lossy().into_owned()).collect();
+        let limit = private_text((*best).fdw_private).and_then(|text| serde_json::from_str(&text).ok());
+        plan.limit = limit.map(|(count, offset): (Option<u64>, u64)| Limit { count, offset });
+        let mut params = PgList::<pg_sys::Expr>::new();
+        planned.params.iter().for_each(|param| params.push(*param));
+        Ok(pg_sys::make_foreignscan(
+            targets,
+            quals.into_pg(),
+            (*rel).relid,
+            params.into_pg(),
+            private_list(&plan.to_json()),
+            null_mut(),
+            rechecks.into_pg(),
+            outer,
+        ))
+    }
+}
+
+/// One String node: what copyObject, and the functions that read and write plans, know how to treat.
+unsafe fn private_list(text: &str) -> *mut pg_sys::List {
+    // SAFETY: the string is copied into the current memory context, which is the planner's.
+    unsafe {
+        let copy = pg_sys::pnstrdup(text.as_ptr().cast(), text.len());
+        let mut list = PgList::<pg_sys::String>::new();
+        list.push(pg_sys::makeString(copy));
+        list.into_pg()
+    }
+}
+
+unsafe fn private_text(list: *mut pg_sys::List) -> Option<String> {
+    // SAFETY: the caller's: NIL or what private_list made.
+    unsafe {
+        let node = PgList::<pg_sys::String>::from_pg(list).get_ptr(0)?;
+        Some(CStr::from_ptr((*node).sval).to_string_lossy().into_owned())
+    }
+}
+
+// The signatures of the path constructors differ between major versions.
+
+unsafe fn foreign_path(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    rows: f64,
+    startup: f64,
+    total: f64,
+) -> *mut pg_sys::ForeignPath {
+    // SAFETY: the caller's.
+    unsafe {
+        #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
+        return pg_sys::create_foreignscan_path(
+            root, rel, null_mut(), rows, startup, total, null_mut(), (*rel).lateral_relids, null_mut(), null_mut(),
+        );
+        #[cfg(feature = "pg17")]
+        return pg_sys::create_foreignscan_path(
+            root, rel, null_mut(), rows, startup, total, null_mut(), (*rel).lateral_relids, null_mut(), null_mut(), null_mut(),
+        );
+        #[cfg(feature = "pg18")]
+        return pg_sys::create_foreignscan_path(
+            root, rel, null_mut(), rows, 0, startup, total, null_mut(), (*rel).lateral_relids, null_mut(), null_mut(), null_mut(),
+        );
+    }
+}
+
+unsafe fn upper_path(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    target: *mut pg_sys::PathTarget,
+    rows: f64,
+    startup: f64,
+    total: f64,
+    private: *mut pg_sys::List,
+) -> *mut pg_sys::ForeignPath {
+    // SAFETY: the caller's.
+    unsafe {
+        #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
+        return pg_sys::create_foreign_upper_path(root, rel, target, rows, startup, total, null_mut(), null_mut(), private);
+        #[cfg(feature = "pg17")]
+        return pg_sys::create_foreign_upper_path(
+            root, rel, target, rows, startup, total, null_mut(), null_mut(), null_mut(), private,
+        );
+        #[cfg(feature = "pg18")]
+        return pg_sys::create_foreign_upper_path(
+            root, rel, target, rows, 0, startup, total, null_mut(), null_mut(), null_mut(), private,
+        );
+    }
+}

@@ -1,0 +1,75 @@
+//! A transaction of a background process, whose ERROR does not end the process.
+
+use std::panic::AssertUnwindSafe;
+
+use pgrx::pg_sys::panic::CaughtError;
+use pgrx::{PgTryBuilder, pg_sys};
+
+use super::{error, process};
+
+/// The ERROR that aborted a transaction.
+pub struct Failure {
+    /// Five characters.
+    pub sqlstate: String,
+    /// The primary message.
+    pub message: String,
+    /// The DETAIL line.
+    pub detail: Option<String>,
+    /// The HINT line.
+    pub hint: Option<String>,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.message, self.sqlstate)
+    }
+}
+
+/// Runs `work` in a transaction with a snapshot and commits it. An ERROR aborts it and is returned; FATAL ends the process.
+/// For the outermost level of a background process: backends have a transaction around them already.
+pub fn run<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
+    // SAFETY: a plain variable of the main thread.
+    let context_stack = unsafe { pg_sys::error_context_stack };
+    let outcome = PgTryBuilder::new(AssertUnwindSafe(|| {
+        // SAFETY: a background process outside of a transaction.
+        unsafe {
+            pg_sys::SetCurrentStatementStartTimestamp();
+            pg_sys::StartTransactionCommand();
+            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        }
+        let value = work();
+        // SAFETY: ends what was begun above.
+        unsafe {
+            pg_sys::PopActiveSnapshot();
+            pg_sys::CommitTransactionCommand();
+        }
+        Ok(value)
+    }))
+    .catch_others(|cause| Err(Failure::from(cause)))
+    .execute();
+    if outcome.is_err() {
+        process::disarm();
+        // SAFETY: the ERROR was caught at the outermost level; this releases locks, buffers, snapshots and memory.
+        unsafe {
+            pg_sys::error_context_stack = context_stack;
+            pg_sys::AbortCurrentTransaction();
+        }
+    }
+    outcome
+}
+
+impl From<CaughtError> for Failure {
+    fn from(cause: CaughtError) -> Self {
+        let (CaughtError::PostgresError(report)
+        | CaughtError::ErrorReport(report)
+        | CaughtError::RustPanic { ereport: report, .. }) = cause;
+        // A code of our own waits beside the report for the callback that would have put it in.
+        let code = error::take_patched_sqlstate().unwrap_or(report.sql_error_code() as i32);
+        Self {
+            sqlstate: error::unpack_sqlstate(code),
+            message: report.message().to_owned(),
+            detail: report.detail().map(str::to_owned),
+            hint: report.hint().map(str::to_owned),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What wings give the worker to do. [`all`] is the only place in this wing that names another one.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::pg::error::OrRaise;
+use crate::pg::{guc, interrupt};
+use crate::wasm::reload;
+
+/// A piece of work that is done again and again, in each database that has the extension.
+pub trait Duty {
+    /// What it does, in a few words, for the log and `pg_stat_activity`.
+    fn name(&self) -> &'static str;
+
+    /// When it is done. Asked again after each reload of the configuration.
+    fn trigger(&self) -> Trigger;
+
+    /// Does it: inside a transaction of its own, as superuser, with search_path `pg_catalog`. A line for the log, if there
+    /// is something to say. An ERROR rolls the transaction back; the duty is then tried again, at growing intervals.
+    fn run(&mut self) -> Option<String>;
+}
+
+/// When a duty is done.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Trigger {
+    /// When something in this folder, or in a folder in it, has changed and was quiet for 200 ms; and once at the start.
+    Folder(PathBuf),
+    /// At this interval, counted from the end of the last run; and once at the start.
+    #[allow(dead_code, reason = "the refresh of datasets will be the first")]
+    Every(Duration),
+    /// Not now.
+    Never,
+}
+
+/// Every duty, one for each thing that a wing wants done.
+pub fn all() -> Vec<Box<dyn Duty>> {
+    vec![Box::new(ReloadPlugins)]
+}
+
+/// WebAssembly plugins follow the files in `lagoon.functions_directory`.
+struct ReloadPlugins;
+
+impl Duty for ReloadPlugins {
+    fn name(&self) -> &'static str {
+        "reload plugins"
+    }
+
+    fn trigger(&self) -> Trigger {
+        let folder = guc::text(&guc::FUNCTIONS_DIRECTORY);
+        if folder.is_empty() { Trigger::Never } else { Trigger::Folder(folder.into()) }
+    }
+
+    fn run(&mut self) -> Option<String> {
+        let report = reload::reload_changed(Path::new(&guc::text(&guc::FUNCTIONS_DIRECTORY)));
+        interrupt::check(); // what ended an interrupted reload
+        let changed = report.or_raise().plugins.into_iter().filter_map(|(name, result)| match result {
+            Ok(outcome) if outcome.name() == "unchanged" => None,
+            Ok(outcome) => Some(format!("{name} {}", outcome.name())),
+            Err(error) => Some(format!("{name} failed: {error}")),
+        });
+        let changed = changed.collect::<Vec<_>>().join("; ");
+        (!changed.is_empty()).then_some(changed)
+    }
+}

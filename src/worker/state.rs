@@ -1,0 +1,391 @@
+//! What launcher, workers and backends tell each other, in shared memory. It exists only under `shared_preload_libraries`.
+//!
+//! Every access copies in or out under one LWLock and does nothing else there: no call of PostgreSQL, no allocation.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pgrx::pg_sys::Oid;
+use pgrx::{PGRXSharedMemory, PgLwLock, pg_guard, pg_shmem_init, pg_sys};
+
+/// Databases with a worker, at most. More would need more than 64 of `max_worker_processes`.
+pub const MAX_WORKERS: usize = 64;
+/// Databases kept free of workers at one time by `DROP DATABASE` and the like.
+const MAX_PARKED: usize = 16;
+/// Databases that the launcher was asked to look at and has not yet.
+const MAX_ASKED: usize = 32;
+
+/// Where a process of ours stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Phase {
+    /// No process slot was free (`max_worker_processes`), or the last process failed and the next one is not due yet.
+    Waiting,
+    /// Registered, not connected yet.
+    Starting,
+    /// Nothing to do.
+    Idle,
+    /// A duty runs.
+    Running,
+    /// The last run of a duty failed; it is tried again later.
+    BackingOff,
+    /// Ended because the extension is not in the database.
+    Absent,
+    /// Ended and to be started again at once, when nobody keeps the database free.
+    Released,
+    /// Ended by a signal or an error.
+    Stopped,
+}
+
+impl Phase {
+    /// As `lagoon.workers` shows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Waiting => "waiting",
+            Phase::Starting => "starting",
+            Phase::Idle => "idle",
+            Phase::Running => "running",
+            Phase::BackingOff => "backing off",
+            Phase::Absent | Phase::Released | Phase::Stopped => "stopped",
+        }
+    }
+}
+
+/// The head of a text, in shared memory.
+#[derive(Clone, Copy)]
+pub struct Text {
+    length: u16,
+    bytes: [u8; 510],
+}
+
+impl Text {
+    const EMPTY: Self = Self { length: 0, bytes: [0; 510] };
+
+    fn new(text: &str) -> Self {
+        let mut end = text.len().min(Self::EMPTY.bytes.len());
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let mut new = Self::EMPTY;
+        new.bytes[..end].copy_from_slice(&text.as_bytes()[..end]);
+        new.length = end as u16;
+        new
+    }
+
+    /// The text, if there is one.
+    pub fn get(&self) -> Option<String> {
+        (self.length > 0).then(|| String::from_utf8_lossy(&self.bytes[..usize::from(self.length)]).into_owned())
+    }
+}
+
+/// One process of ours: the launcher, or the worker of a database.
+#[derive(Clone, Copy)]
+pub struct Slot {
+    /// The database; invalid: the slot is free, or the launcher's.
+    pub database: Oid,
+    /// 0: it does not run.
+    pub pid: i32,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Start of the process; timestamptz; 0: never.
+    pub started: i64,
+    /// End of the last run of a duty, good or bad; timestamptz; 0: never.
+    pub last_run: i64,
+    /// Runs of duties that succeeded.
+    pub runs: i64,
+    /// Runs of duties that failed.
+    pub failures: i64,
+    /// Starts of the process after the first one.
+    pub restarts: i32,
+    /// The last failure of a duty.
+    pub last_error: Text,
+    /// Set by whoever created or dropped the extension: look again whether it is there.
+    recheck: bool,
+}
+
+impl Slot {
+    const FREE: Self = Self {
+        database: pg_sys::InvalidOid,
+        pid: 0,
+        phase: Phase::Waiting,
+        started: 0,
+        last_run: 0,
+        runs: 0,
+        failures: 0,
+        restarts: 0,
+        last_error: Text::EMPTY,
+        recheck: false,
+    };
+}
+
+#[derive(Clone, Copy)]
+struct Parked {
+    database: Oid,
+    owner: i32,
+}
+
+/// All of it.
+#[derive(Clone, Copy)]
+struct Shared {
+    launcher: Slot,
+    workers: [Slot; MAX_WORKERS],
+    parked: [Parked; MAX_PARKED],
+    asked: [Oid; MAX_ASKED],
+    asked_count: usize,
+}
+
+// SAFETY: plain data without pointers.
+unsafe impl PGRXSharedMemory for Shared {}
+
+impl Shared {
+    const NEW: Self = Self {
+        launcher: Slot::FREE,
+        workers: [Slot::FREE; MAX_WORKERS],
+        parked: [Parked { database: pg_sys::InvalidOid, owner: 0 }; MAX_PARKED],
+        asked: [pg_sys::InvalidOid; MAX_ASKED],
+        asked_count: 0,
+    };
+
+    fn slot(&mut self, database: Oid) -> Option<&mut Slot> {
+        self.workers.iter_mut().find(|slot| slot.database == database)
+    }
+
+    fn is_parked(&self, database: Oid) -> bool {
+        self.parked.iter().any(|parked| parked.owner != 0 && parked.database == database)
+    }
+
+    /// Past the end of `asked`, the count alone goes on: then the launcher looks at every database.
+    fn ask(&mut self, database: Oid) {
+        if self.asked[..self.asked_count.min(MAX_ASKED)].contains(&database) {
+            return;
+        }
+        if let Some(place) = self.asked.get_mut(self.asked_count) {
+            *place = database;
+        }
+        self.asked_count = (self.asked_count + 1).min(MAX_ASKED + 1);
+    }
+}
+
+// SAFETY: no other shared memory has this name.
+static SHARED: PgLwLock<Shared> = unsafe { PgLwLock::new(c"lagoon_workers") };
+static AVAILABLE: AtomicBool = AtomicBool::new(false);
+
+/// Reserves the shared memory; from `_PG_init` in the postmaster.
+#[allow(unexpected_cfgs)] // the macro asks for pg13, which is no feature of ours
+pub fn init() {
+    pg_shmem_init!(SHARED = Shared::NEW);
+    AVAILABLE.store(true, Ordering::Relaxed);
+}
+
+/// Whether the library was loaded by the postmaster, so that there can be workers.
+pub fn is_available() -> bool {
+    AVAILABLE.load(Ordering::Relaxed)
+}
+
+fn change<T>(f: impl FnOnce(&mut Shared) -> T) -> T {
+    f(&mut SHARED.exclusive())
+}
+
+fn change_slot<T>(database: Oid, f: impl FnOnce(&mut Slot) -> T) -> Option<T> {
+    change(|shared| shared.slot(database).map(f))
+}
+
+/// The launcher and the workers, as of now; free slots left out. Nothing without shared memory.
+pub fn processes() -> Vec<Slot> {
+    if !is_available() {
+        return Vec::new();
+    }
+    let (launcher, workers) = {
+        let shared = SHARED.share();
+        (shared.launcher, shared.workers)
+    };
+    let workers = workers.into_iter().filter(|slot| slot.database != pg_sys::InvalidOid);
+    std::iter::once(launcher).chain(workers).collect()
+}
+
+/// The pid of the launcher; 0: it does not run.
+pub fn launcher() -> i32 {
+    SHARED.share().launcher.pid
+}
+
+// --- of the launcher -------------------------------------------------------------------------------------------------
+
+/// The launcher begins.
+pub fn launcher_enters(pid: i32, now: i64) {
+    change(|shared| {
+        let slot = &mut shared.launcher;
+        slot.restarts += i32::from(slot.started != 0);
+        (slot.pid, slot.started, slot.phase) = (pid, now, Phase::Idle);
+    });
+}
+
+/// The launcher ends.
+pub fn launcher_leaves() {
+    change(|shared| (shared.launcher.pid, shared.launcher.phase) = (0, Phase::Stopped));
+}
+
+/// Which databases to look at.
+pub enum Asked {
+    /// These; may be none.
+    Some(Vec<Oid>),
+    /// Too many to list.
+    All,
+}
+
+/// Takes what was asked since the last call.
+pub fn take_asked() -> Asked {
+    let (asked, count) = change(|shared| (shared.asked, std::mem::take(&mut shared.asked_count)));
+    if count > MAX_ASKED { Asked::All } else { Asked::Some(asked[..count].to_vec()) }
+}
+
+/// A worker is about to be started: its slot, or false when all are taken.
+pub fn reserve(database: Oid) -> bool {
+    change(|shared| {
+        if shared.slot(database).is_none() {
+            let Some(free) = shared.slot(pg_sys::InvalidOid) else { return false };
+            *free = Slot { database, ..Slot::FREE };
+        }
+        if let Some(slot) = shared.slot(database) {
+            slot.phase = Phase::Starting;
+        }
+        true
+    })
+}
+
+/// A worker that does not run, and why.
+pub fn set_waiting(database: Oid, why: Option<&str>) {
+    let why = why.map(Text::new);
+    change_slot(database, |slot| {
+        if slot.pid == 0 {
+            slot.phase = Phase::Waiting;
+            slot.last_error = why.unwrap_or(slot.last_error);
+        }
+    });
+}
+
+/// Gives back the slot of a database that has no worker and needs none.
+pub fn free(database: Oid) {
+    change_slot(database, |slot| {
+        if slot.pid == 0 {
+            *slot = Slot::FREE;
+        }
+    });
+}
+
+/// Whether somebody keeps a database free of workers.
+pub fn is_parked(database: Oid) -> bool {
+    SHARED.share().is_parked(database)
+}
+
+// --- of a worker -----------------------------------------------------------------------------------------------------
+
+/// A worker begins; false when the database has one already, or no slot.
+pub fn enter(database: Oid, pid: i32, now: i64) -> bool {
+    change_slot(database, |slot| {
+        if slot.pid != 0 {
+            return false;
+        }
+        slot.restarts += i32::from(slot.started != 0);
+        (slot.pid, slot.started, slot.phase) = (pid, now, Phase::Starting);
+        true
+    })
+    .unwrap_or(false)
+}
+
+/// A worker goes over into another phase.
+pub fn set_phase(database: Oid, phase: Phase) {
+    change_slot(database, |slot| slot.phase = phase);
+}
+
+/// A duty was done.
+pub fn succeeded(database: Oid, now: i64) {
+    change_slot(database, |slot| {
+        slot.runs += 1;
+        slot.last_run = now;
+    });
+}
+
+/// A duty failed.
+pub fn failed(database: Oid, now: i64, why: &str) {
+    let why = Text::new(why);
+    change_slot(database, |slot| {
+        slot.failures += 1;
+        slot.last_run = now;
+        slot.last_error = why;
+    });
+}
+
+/// Whether to look again for the extension; resets the wish.
+pub fn take_recheck(database: Oid) -> bool {
+    change_slot(database, |slot| std::mem::take(&mut slot.recheck)).unwrap_or(false)
+}
+
+/// A worker ends of its own will. When the extension was created while it was about to end for lack of it, it is to be
+/// started again.
+pub fn set_final_phase(database: Oid, phase: Phase) {
+    change_slot(database, |slot| slot.phase = if slot.recheck { Phase::Released } else { phase });
+}
+
+/// The process of a worker ends, for whatever reason. One that was sent away is to come back as soon as it may. Called again,
+/// or by a process that never entered, it does nothing.
+pub fn leave(database: Oid, pid: i32) {
+    change(|shared| {
+        let is_parked = shared.is_parked(database);
+        if let Some(slot) = shared.slot(database).filter(|slot| slot.pid == pid) {
+            slot.pid = 0;
+            slot.phase = match slot.phase {
+                Phase::Absent => Phase::Absent,
+                Phase::Released => Phase::Released,
+                _ if is_parked => Phase::Released,
+                _ => Phase::Stopped,
+            };
+        }
+    });
+}
+
+// --- of a backend ----------------------------------------------------------------------------------------------------
+
+/// Asks the launcher and the worker of `database`, if there is one, to look at it again; their pids, to wake them.
+pub fn ask(database: Oid) -> [i32; 2] {
+    change(|shared| {
+        shared.ask(database);
+        let worker = shared.slot(database).map_or(0, |slot| {
+            slot.recheck = true;
+            slot.pid
+        });
+        [shared.launcher.pid, worker]
+    })
+}
+
+/// Asks the launcher to read the list of databases again; its pid, to wake it.
+pub fn ask_for_list() -> i32 {
+    change(|shared| {
+        shared.ask(pg_sys::InvalidOid);
+        shared.launcher.pid
+    })
+}
+
+/// Keeps `database` free of workers until [`unpark`]; the pid of the one that is in it. False when too many are kept free
+/// already: then only the restart interval keeps the next worker away.
+pub fn park(database: Oid, owner: i32) -> (bool, i32) {
+    change(|shared| {
+        let place = shared.parked.iter_mut().find(|parked| parked.owner == 0);
+        let is_kept = place.is_some();
+        if let Some(place) = place {
+            *place = Parked { database, owner };
+        }
+        (is_kept, shared.slot(database).map_or(0, |slot| slot.pid))
+    })
+}
+
+/// Ends what `owner` has parked, asks the launcher to look at those databases; its pid, to wake it.
+pub fn unpark(owner: i32) -> i32 {
+    change(|shared| {
+        for at in 0..MAX_PARKED {
+            if shared.parked[at].owner == owner {
+                shared.ask(shared.parked[at].database);
+                shared.parked[at].owner = 0;
+            }
+        }
+        shared.launcher.pid
+    })
+}
