@@ -91,6 +91,19 @@ SELECT frugal_spin();
 SELECT frugal_bomb();
 SELECT name, version, manifest FROM lagoon.plugins ORDER BY name;
 
+-- Logging wants a permission. "talker" is
+--   (module (import "lagoon" "log" (func $log (param i32 i32 i32))) (memory (export "memory") 1)
+--     (data (i32.const 8) "hello") (func (export "lagoon_abi_1")) (func (export "say") (param i32) (result i32)
+--       (call $log (local.get 0) (i32.const 8) (i32.const 5)) (local.get 0)))
+\set talker '0061736d01000000010f0360037f7f7f0060000060017f017f020e01066c61676f6f6e036c6f67000003030201020503010001071f03066d656d6f727902000c6c61676f6f6e5f6162695f3100010373617900020a110202000b0c00200041084105100020000b0b0b010041080b0568656c6c6f000d046e616d6501060100036c6f67'
+SELECT lagoon.install_plugin('talker', decode(:'talker', 'hex'));
+SELECT lagoon.install_plugin('talker', decode(:'talker', 'hex'), '{"permissions": ["log"]}');
+CREATE FUNCTION say(int) RETURNS int LANGUAGE wasm STRICT AS 'talker:say';
+SELECT say(4);
+SET client_min_messages = notice;
+SELECT say(i) FROM generate_series(0, 3) i;
+SET client_min_messages = warning;
+
 -- What a plugin cannot be
 SELECT what, state_of(format('SELECT lagoon.install_plugin(%L, %L, %L)', name, wasm, manifest)) FROM (VALUES
     ('not wasm', 'x', '\x68656c6c6f20776f726c64'::bytea, '{}'),

@@ -299,6 +299,30 @@ fn malformed_modules_are_refused_with_a_reason() {
 }
 
 #[test]
+fn bombs_for_the_compiler_are_errors_or_modules() {
+    let runtime = runtime();
+    let nested = |n: usize| format!("(module (func {} {}))", "(block ".repeat(n), ")".repeat(n));
+    let flat = |n: usize, open: &str| format!("(module (func {} {}))", open.repeat(n), "end ".repeat(n));
+    let sum =
+        |n: usize| format!("(module (func (result i32) {} {}))", "i32.const 1 ".repeat(n), "i32.add ".repeat(n - 1));
+    let locals = |n: usize| format!("(module (func (local {})))", "i64 ".repeat(n));
+    let tables = |n: u64| format!("(module (table {n} funcref) (memory 65536))");
+    for (text, compiles) in [
+        (nested(500), true),
+        (flat(50_000, "block "), true),
+        (flat(20_000, "loop "), true),
+        (sum(20_000), true),
+        (locals(50_000), true),
+        (locals(50_001), false),
+        (tables(10_000_000), true),
+        (tables(u64::from(u32::MAX)), false),
+    ] {
+        let compiled = runtime.compile(&source(&text), false);
+        assert_eq!(compiled.is_ok(), compiles, "{}: {:?}", &text[..60], compiled.err());
+    }
+}
+
+#[test]
 fn imports_and_exports_are_checked_before_anything_runs() {
     let runtime = runtime();
     let refused = |text: &str, manifest: &str| match plugin(&runtime, &source(text), manifest) {
