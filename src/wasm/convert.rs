@@ -86,6 +86,7 @@ fn text_datum(text: &[u8]) -> Datum {
 
 fn is_utf8() -> bool {
     // SAFETY: reads a variable of this process that is set before any SQL runs, and never changes.
-    static UTF8: LazyLock<bool> = LazyLock::new(|| unsafe { pg_sys::GetDatabaseEncoding() == pg_sys::pg_enc::PG_UTF8 as i32 });
+    static UTF8: LazyLock<bool> =
+        LazyLock::new(|| unsafe { pg_sys::GetDatabaseEncoding() == pg_sys::pg_enc::PG_UTF8 as i32 });
     *UTF8
 }
