@@ -238,6 +238,10 @@ fn the_folder_is_watched() {
     // Set by a reload; not there yet; made.
     session.exec(&format!("ALTER SYSTEM SET lagoon.functions_directory = '{}'", folder.display()));
     session.exec("SELECT pg_reload_conf()");
+    wait_for("word of the missing folder", DEADLINE, || {
+        let sql = "SELECT last_error FROM lagoon.workers WHERE database = 'postgres'";
+        session.one(sql).contains("could not watch folder").then_some(())
+    });
     std::fs::create_dir(&folder).unwrap();
     give_to_owner(&folder);
     runs_after("a run when the folder appears");

@@ -19,3 +19,19 @@ SET lagoon.worker_restart_interval = '1s';
 ALTER SYSTEM SET lagoon.worker_restart_interval = '0s';
 ALTER SYSTEM SET lagoon.worker_restart_interval = '2h';
 SHOW lagoon.worker_restart_interval;
+
+-- Our hook around utility statements leaves their errors as they are: with position, detail and context.
+CREATE TABLE lagoon_error (a no_such_type);
+CREATE TABLE lagoon_error (a int CHECK (a > 0));
+DO $$ BEGIN EXECUTE 'INSERT INTO lagoon_error VALUES (0)'; EXCEPTION WHEN check_violation THEN
+    DECLARE the_table text; the_constraint text;
+    BEGIN
+        GET STACKED DIAGNOSTICS the_table = TABLE_NAME, the_constraint = CONSTRAINT_NAME;
+        RAISE NOTICE '% %', the_table, the_constraint;
+    END;
+END $$;
+ALTER TABLE lagoon_error ADD COLUMN b int, ADD CHECK (c > 0);
+COPY lagoon_error FROM stdin;
+nonsense
+\.
+DROP TABLE lagoon_error;

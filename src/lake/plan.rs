@@ -243,7 +243,9 @@ pub(super) unsafe fn make_plan(
                 rechecks.push((*info).clause);
             } else {
                 let known = planned.kept.iter().find(|(known, _)| std::ptr::eq(*known, info));
-                plan.reasons.push(known.map_or_else(|| "not a condition of the table alone".to_owned(), |(_, why)| why.clone()));
+                plan.reasons.push(
+                    known.map_or_else(|| "not a condition of the table alone".to_owned(), |(_, why)| why.clone()),
+                );
                 quals.push((*info).clause);
             }
         }
@@ -252,9 +254,8 @@ pub(super) unsafe fn make_plan(
         for qual in quals.iter_ptr() {
             pg_sys::pull_varattnos(qual.cast(), (*rel).relid, &mut used);
         }
-        let is_used = |number: i16| {
-            pg_sys::bms_is_member(i32::from(number) - pg_sys::FirstLowInvalidHeapAttributeNumber, used)
-        };
+        let is_used =
+            |number: i16| pg_sys::bms_is_member(i32::from(number) - pg_sys::FirstLowInvalidHeapAttributeNumber, used);
         let whole_row = is_used(0);
         let all = &planned.relation.attributes;
         let mut order: Vec<usize> = (0..all.len()).filter(|i| whole_row || is_used(all[*i].number)).collect();
@@ -321,15 +322,45 @@ unsafe fn foreign_path(
     unsafe {
         #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
         return pg_sys::create_foreignscan_path(
-            root, rel, null_mut(), rows, startup, total, null_mut(), (*rel).lateral_relids, null_mut(), null_mut(),
+            root,
+            rel,
+            null_mut(),
+            rows,
+            startup,
+            total,
+            null_mut(),
+            (*rel).lateral_relids,
+            null_mut(),
+            null_mut(),
         );
         #[cfg(feature = "pg17")]
         return pg_sys::create_foreignscan_path(
-            root, rel, null_mut(), rows, startup, total, null_mut(), (*rel).lateral_relids, null_mut(), null_mut(), null_mut(),
+            root,
+            rel,
+            null_mut(),
+            rows,
+            startup,
+            total,
+            null_mut(),
+            (*rel).lateral_relids,
+            null_mut(),
+            null_mut(),
+            null_mut(),
         );
         #[cfg(feature = "pg18")]
         return pg_sys::create_foreignscan_path(
-            root, rel, null_mut(), rows, 0, startup, total, null_mut(), (*rel).lateral_relids, null_mut(), null_mut(), null_mut(),
+            root,
+            rel,
+            null_mut(),
+            rows,
+            0,
+            startup,
+            total,
+            null_mut(),
+            (*rel).lateral_relids,
+            null_mut(),
+            null_mut(),
+            null_mut(),
         );
     }
 }
@@ -346,14 +377,43 @@ unsafe fn upper_path(
     // SAFETY: the caller's.
     unsafe {
         #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
-        return pg_sys::create_foreign_upper_path(root, rel, target, rows, startup, total, null_mut(), null_mut(), private);
+        return pg_sys::create_foreign_upper_path(
+            root,
+            rel,
+            target,
+            rows,
+            startup,
+            total,
+            null_mut(),
+            null_mut(),
+            private,
+        );
         #[cfg(feature = "pg17")]
         return pg_sys::create_foreign_upper_path(
-            root, rel, target, rows, startup, total, null_mut(), null_mut(), null_mut(), private,
+            root,
+            rel,
+            target,
+            rows,
+            startup,
+            total,
+            null_mut(),
+            null_mut(),
+            null_mut(),
+            private,
         );
         #[cfg(feature = "pg18")]
         return pg_sys::create_foreign_upper_path(
-            root, rel, target, rows, 0, startup, total, null_mut(), null_mut(), null_mut(), private,
+            root,
+            rel,
+            target,
+            rows,
+            0,
+            startup,
+            total,
+            null_mut(),
+            null_mut(),
+            null_mut(),
+            private,
         );
     }
 }
