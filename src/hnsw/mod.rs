@@ -1,3 +1,22 @@
-//! TODO
+//! The index access method `hnsw`: the graph of `lagoon-hnsw` on PostgreSQL's pages.
+//!
+//! [`handler`] lists the callbacks, each verb has its own file, and [`pages`] is the only one that touches buffers.
 
-pub fn init() {}
+mod build;
+mod column;
+mod cost;
+mod error;
+mod handler;
+mod insert;
+mod options;
+mod pages;
+mod scan;
+mod vacuum;
+mod verify;
+
+pgrx::extension_sql_file!("../../sql/hnsw.sql", name = "hnsw", requires = ["vector"]);
+
+/// Called once per process from `_PG_init`.
+pub fn init() {
+    options::init();
+}

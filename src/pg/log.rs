@@ -11,6 +11,13 @@ pub fn notice(message: impl Into<String>) {
     at(PgLogLevel::NOTICE, message);
 }
 
+/// A NOTICE with its DETAIL and HINT lines.
+pub fn notice_with(message: impl Into<String>, detail: impl Into<String>, hint: impl Into<String>) {
+    let code = PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION;
+    let report = ErrorReport::new(code, message.into(), "lagoon").set_detail(detail).set_hint(hint);
+    interrupt::held(|| report.report(PgLogLevel::NOTICE));
+}
+
 /// A WARNING to client and log.
 pub fn warning(message: impl Into<String>) {
     at(PgLogLevel::WARNING, message);

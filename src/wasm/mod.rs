@@ -24,6 +24,6 @@ pgrx::extension_sql_file!(
         install::lagoon::install_plugin,
         install::lagoon::install_plugin_file,
         install::lagoon::remove_plugin,
-        reload::lagoon::reload_plugins
+        reload::lagoon::reload_plugins,
     ]
 );

@@ -15,12 +15,20 @@ pub enum Error {
         /// The most that are allowed.
         max: usize,
     },
-    /// A value or a query with another number of dimensions than the index.
+    /// A value with another number of dimensions than the index.
     #[error("expected {expected} dimensions, not {actual}")]
     DimensionMismatch {
         /// Of the index.
         expected: usize,
         /// Of the value.
+        actual: usize,
+    },
+    /// A query with another number of dimensions than the index.
+    #[error("different vector dimensions {expected} and {actual}")]
+    DifferentDimensions {
+        /// Of the index.
+        expected: usize,
+        /// Of the query.
         actual: usize,
     },
     /// `ef_construction` below `2 * m`.
@@ -89,7 +97,7 @@ impl Error {
         match self {
             Self::NoDimensions | Self::EfConstructionTooSmall => "22023",
             Self::TooManyDimensions { .. } | Self::TooManyElements { .. } => "54000",
-            Self::DimensionMismatch { .. } => "22000",
+            Self::DimensionMismatch { .. } | Self::DifferentDimensions { .. } => "22000",
             Self::UnsupportedType | Self::ScanWithoutOrder | Self::SnapshotNotMvcc => "0A000",
             Self::Corrupt { .. } | Self::NotAnIndex | Self::NotRepaired => "XX002",
             Self::Version { .. } | Self::Unreadable(_) => "55000",
@@ -128,6 +136,7 @@ mod tests {
             Error::NoDimensions,
             Error::TooManyDimensions { max: 2000 },
             Error::DimensionMismatch { expected: 3, actual: 2 },
+            Error::DifferentDimensions { expected: 3, actual: 2 },
             Error::EfConstructionTooSmall,
             Error::UnsupportedType,
             Error::ScanWithoutOrder,

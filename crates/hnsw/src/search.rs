@@ -232,10 +232,10 @@ pub struct Hit {
 pub fn search<S: PageStore>(store: &S, query: &[f32], ef: usize) -> Result<Vec<Hit>> {
     let _lock = store.lock(Interlock::Scan, Mode::Shared)?;
     let graph = PagedGraph::open(store)?;
-    let Some(entry) = graph.entry() else { return Ok(Vec::new()) };
     if query.len() != graph.meta.dimensions {
-        return Err(Error::DimensionMismatch { expected: graph.meta.dimensions, actual: query.len() });
+        return Err(Error::DifferentDimensions { expected: graph.meta.dimensions, actual: query.len() });
     }
+    let Some(entry) = graph.entry() else { return Ok(Vec::new()) };
     let mut scratch = Scratch::new(IdSet::new(ef * graph.meta.m));
     let nearest = descend(&graph, query, entry, 0, &mut scratch)?;
     let found = search_layer(&graph, query, &nearest, ef, 0, &mut scratch)?;

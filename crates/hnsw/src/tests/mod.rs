@@ -42,8 +42,9 @@ impl Random {
 
 /// Vectors around a few hundred centres, as embeddings lie.
 pub fn clustered(count: usize, dimensions: usize, seed: u64) -> Vec<Vec<f32>> {
-    let mut random = Random::new(seed);
+    let mut random = Random::new(dimensions as u64); // the same centres whatever the seed
     let centres: Vec<Vec<f32>> = (0..200).map(|_| random.vector(dimensions)).collect();
+    let mut random = Random::new(seed);
     (0..count)
         .map(|_| {
             let centre = &centres[random.next() as usize % centres.len()];
@@ -118,9 +119,11 @@ fn an_empty_index_answers_and_verifies() {
 #[test]
 fn a_query_or_row_of_other_dimensions_is_an_error() {
     let store = build(Meta::new(3, 16, 64, Metric::L2), &[vec![1.0, 2.0, 3.0]], 1);
-    let expected = crate::Error::DimensionMismatch { expected: 3, actual: 2 };
-    assert_eq!(search(&store, &[1.0, 2.0], 10).unwrap_err(), expected);
-    assert_eq!(insert(&store, &[1.0, 2.0], 1, 1).unwrap_err(), expected);
+    let (expected, actual) = (3, 2);
+    let error = search(&store, &[1.0, 2.0], 10).unwrap_err();
+    assert_eq!(error, crate::Error::DifferentDimensions { expected, actual });
+    let error = insert(&store, &[1.0, 2.0], 1, 1).unwrap_err();
+    assert_eq!(error, crate::Error::DimensionMismatch { expected, actual });
 }
 
 #[test]
