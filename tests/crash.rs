@@ -174,7 +174,7 @@ fn check(cluster: &Cluster, known: &mut BTreeMap<u64, bool>, news: Vec<Knowledge
     let lost: Vec<_> = session.rows(&sql).into_iter().flatten().flatten().collect();
     assert!(lost.is_empty(), "{} of {} rows not found through the index: {lost:?}", lost.len(), found.len());
 
-    let findings = session.rows("SELECT check_name, details FROM lagoon.verify_index('t_v') WHERE NOT passed");
+    let findings = session.rows("SELECT check_name, detail FROM lagoon.verify_index('t_v') WHERE NOT passed");
     assert!(findings.is_empty(), "verify_index: {findings:?}");
     eprintln!("  {} rows, all found", found.len());
 }
