@@ -117,7 +117,7 @@ mod tests {
         run("INSERT INTO t VALUES (1, '[0,0,0]'), (2, '[1,2,3]'), (3, NULL), (4, '[1,1,1]')");
         run("CREATE INDEX c ON t USING hnsw (v vector_cosine_ops)");
         run("CREATE INDEX p ON t USING hnsw (v vector_l2_ops) WHERE i > 1");
-        run("CREATE INDEX e ON t USING hnsw ((v + '[1,1,1]'::vector)::vector(3) vector_l2_ops)");
+        run("CREATE INDEX e ON t USING hnsw (((v + '[1,1,1]'::vector)::vector(3)) vector_l2_ops)");
         for (index, rows) in [("c", 2), ("p", 2), ("e", 3)] {
             verified(index);
             let heap = text(&format!("SELECT detail FROM lagoon.verify_index('{index}') WHERE check_name = 'heap'"));
