@@ -28,6 +28,8 @@ CREATE FUNCTION lagoon.plugins_changed() RETURNS trigger LANGUAGE c
 REVOKE ALL ON FUNCTION lagoon.plugins_changed() FROM PUBLIC;
 CREATE TRIGGER plugins_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON lagoon.plugins
     FOR EACH STATEMENT EXECUTE FUNCTION lagoon.plugins_changed();
+-- Also when the rows arrive by logical replication.
+ALTER TABLE lagoon.plugins ENABLE ALWAYS TRIGGER plugins_changed;
 
 CREATE VIEW lagoon.plugin_status AS
     SELECT coalesce(p.name, e.name) AS name, p.version, p.hash, pg_catalog.octet_length(p.wasm) AS bytes, p.enabled,

@@ -238,6 +238,10 @@ fn the_folder_is_watched() {
     // Set by a reload; not there yet; made.
     session.exec(&format!("ALTER SYSTEM SET lagoon.functions_directory = '{}'", folder.display()));
     session.exec("SELECT pg_reload_conf()");
+    wait_for("word of the missing folder", DEADLINE, || {
+        let sql = "SELECT last_error FROM lagoon.workers WHERE database = 'postgres'";
+        session.one(sql).contains("could not watch folder").then_some(())
+    });
     std::fs::create_dir(&folder).unwrap();
     give_to_owner(&folder);
     runs_after("a run when the folder appears");
@@ -341,6 +345,55 @@ fn a_busy_worker_stops_with_the_server() {
     let start = Instant::now();
     cluster.stop("fast");
     eprintln!("stopped after {:?}", start.elapsed()); // promised: 5 s; pg_ctl gives up after 60
+}
+
+/// And here it compiles a module that takes its time.
+#[test]
+fn a_compiling_worker_leaves_a_database_and_stops_with_the_server() {
+    let (_place, folder) = plugins();
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("big.wasm"), big_module(300, 4000)).unwrap();
+    give_to_owner(&folder);
+    let setting = format!("lagoon.functions_directory={}", folder.display());
+    let cluster = Cluster::start(&[PRELOAD, &setting]);
+    let session = cluster.session();
+    session.exec("CREATE DATABASE guest");
+    cluster.psql_in("guest", "CREATE EXTENSION lagoon");
+    let compiles = || {
+        let sql = "SELECT count(*) FROM pg_stat_activity
+                   WHERE backend_type = 'lagoon worker' AND state = 'active' AND query = 'lagoon: reload plugins'";
+        (session.one(sql) == "1").then_some(())
+    };
+    wait_for("the worker of the first database to compile", DEADLINE, compiles);
+    session.exec("DROP DATABASE guest");
+    cluster.psql("CREATE EXTENSION lagoon");
+    wait_for("the worker of the second database to compile", DEADLINE, compiles);
+    let start = Instant::now();
+    cluster.stop("fast");
+    eprintln!("stopped after {:?}", start.elapsed());
+}
+
+/// A module of `functions` functions with `length` additions and multiplications each.
+fn big_module(functions: u32, length: usize) -> Vec<u8> {
+    fn leb(mut value: u32) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while value >= 0x80 {
+            bytes.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        bytes.push(value as u8);
+        bytes
+    }
+    let section = |id: u8, content: Vec<u8>| [vec![id], leb(content.len() as u32), content].concat();
+    let body = [vec![0], b"\x20\x00\x20\x00\x41\x07\x6a\x6c\x21\x00".repeat(length), b"\x20\x00\x0b".to_vec()].concat();
+    let one = [leb(body.len() as u32), body].concat();
+    [
+        b"\0asm\x01\0\0\0".to_vec(),
+        section(1, b"\x01\x60\x01\x7f\x01\x7f".to_vec()),
+        section(3, [leb(functions), vec![0; functions as usize]].concat()),
+        section(10, [leb(functions), one.repeat(functions as usize)].concat()),
+    ]
+    .concat()
 }
 
 /// Makes the worker wait for a lock that `holder` holds until its transaction ends.

@@ -166,7 +166,8 @@ fn as_owner<T>(f: impl FnOnce() -> std::result::Result<T, pgrx::spi::Error>) -> 
 }
 
 fn owner() -> Result<pg_sys::Oid> {
-    let lookup = "SELECT c.relowner FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    let lookup =
+        "SELECT c.relowner FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
         WHERE n.nspname = 'lagoon' AND c.relname = 'datasets'";
     Spi::get_one::<pg_sys::Oid>(lookup)
         .map_err(spi)?

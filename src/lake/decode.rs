@@ -151,7 +151,8 @@ impl Decoder {
                 let mut encoded = [0u8; numeric::LARGEST];
                 let mut offsets = Offsets::new(&mut self.storage);
                 for i in 0..array.len() {
-                    let length = numeric::encode(if array.is_null(i) { 0 } else { array.value(i) }, *scale, &mut encoded);
+                    let length =
+                        numeric::encode(if array.is_null(i) { 0 } else { array.value(i) }, *scale, &mut encoded);
                     offsets.push(values, &encoded[..length]);
                 }
                 offsets.finish(values);
@@ -202,12 +203,7 @@ impl Decoder {
             let text = CString::new(text).map_err(|_| Error::BadText { column: name.clone(), message: ZERO_BYTE })?;
             // SAFETY: the function was looked up for this type; the string outlives the call.
             let datum = unsafe {
-                pg_sys::InputFunctionCall(
-                    &mut input.function,
-                    text.as_ptr().cast_mut(),
-                    input.parameter,
-                    input.typmod,
-                )
+                pg_sys::InputFunctionCall(&mut input.function, text.as_ptr().cast_mut(), input.parameter, input.typmod)
             };
             self.values.push(datum);
         }

@@ -13,11 +13,7 @@ const MOST_FILES: usize = 10;
 ///
 /// # Safety
 /// Arguments are those of the callback; `state` is that of the node.
-pub(super) unsafe fn explain(
-    node: *mut pg_sys::ForeignScanState,
-    state: &ScanState,
-    es: *mut pg_sys::ExplainState,
-) {
+pub(super) unsafe fn explain(node: *mut pg_sys::ForeignScanState, state: &ScanState, es: *mut pg_sys::ExplainState) {
     // SAFETY: the caller's.
     let (verbose, analyze, plan) =
         unsafe { ((*es).verbose, (*es).analyze, (*node).ss.ps.plan.cast::<pg_sys::ForeignScan>()) };

@@ -28,7 +28,8 @@ pub(super) struct Translator<'a> {
 
 impl<'a> Translator<'a> {
     pub(super) fn new(relid: pg_sys::Index, attributes: &'a [Attribute]) -> Self {
-        let by_number = attributes.iter().enumerate().map(|(i, attribute)| (attribute.number, (i, attribute))).collect();
+        let by_number =
+            attributes.iter().enumerate().map(|(i, attribute)| (attribute.number, (i, attribute))).collect();
         // SAFETY: reads a variable of this process.
         let utf8 = unsafe { pg_sys::GetDatabaseEncoding() } == pg_sys::pg_enc::PG_UTF8 as i32;
         Self { relid, by_number, utf8, params: Vec::new() }
@@ -109,7 +110,8 @@ impl<'a> Translator<'a> {
             let (column, other, op) = match (self.column(left)?, self.column(right)?) {
                 (Some(column), _) => (column, right, listed.op),
                 (None, Some(column)) => {
-                    let op = listed.op.commuted().ok_or_else(|| format!("the pattern of {} is a column", listed.name()))?;
+                    let op =
+                        listed.op.commuted().ok_or_else(|| format!("the pattern of {} is a column", listed.name()))?;
                     (column, left, op)
                 }
                 (None, None) => return Err(format!("neither side of {} is a column", listed.name())),
@@ -160,15 +162,14 @@ impl<'a> Translator<'a> {
     }
 
     fn same_type(&self, a: usize, b: usize) -> bool {
-        let find = |wanted| self.by_number.values().find(|(i, _)| *i == wanted).map(|(_, attribute)| &attribute.column.ty);
+        let find =
+            |wanted| self.by_number.values().find(|(i, _)| *i == wanted).map(|(_, attribute)| &attribute.column.ty);
         find(a) == find(b)
     }
 
     fn check(&self, listed: &Listed, collation: pg_sys::Oid) -> Result<(), Reason> {
-        let text = matches!(
-            listed.condition,
-            Condition::Deterministic | Condition::ByteOrder | Condition::PlainPattern
-        );
+        let text =
+            matches!(listed.condition, Condition::Deterministic | Condition::ByteOrder | Condition::PlainPattern);
         if !text {
             return Ok(());
         }
@@ -273,9 +274,9 @@ impl Listed {
             // Operators on varchar are those on text behind a relabelling, so the kind of VARCHAROID never comes here.
             let kinds = value::kind(left).zip(value::kind(right));
             let op = Op::from_name(&name);
-            let found = op.zip(kinds).and_then(|(op, (left, right))| {
-                rule(op, left, right).map(|condition| Self { op, condition })
-            });
+            let found = op
+                .zip(kinds)
+                .and_then(|(op, (left, right))| rule(op, left, right).map(|condition| Self { op, condition }));
             found.ok_or_else(unlisted)
         }
     }
@@ -317,7 +318,9 @@ unsafe fn describe(node: *mut pg_sys::Node) -> Reason {
 
 /// Whether a collation orders text by its bytes.
 fn orders_bytes(collation: pg_sys::Oid) -> bool {
-    if collation == pg_sys::Oid::from(pg_sys::C_COLLATION_OID) || collation == pg_sys::Oid::from(pg_sys::POSIX_COLLATION_OID) {
+    if collation == pg_sys::Oid::from(pg_sys::C_COLLATION_OID)
+        || collation == pg_sys::Oid::from(pg_sys::POSIX_COLLATION_OID)
+    {
         return true;
     }
     use pg_sys::SysCacheIdentifier::{COLLOID, DATABASEOID};

@@ -102,10 +102,14 @@ fn ingest_csv(name: &str, source: &str, json: &str) -> Result<(Uuid, Ingested)> 
     }
     let append = !options.replace;
     let (job_name, job_directory) = (name.to_owned(), directory.clone());
-    let ingested = job::run("lagoon ingest", || {}, move |cancel| {
-        let progress = Arc::new(AtomicU64::new(0));
-        ingest::run(&job_name, &path, &job_directory, &options, &cancel.as_atomic(), &progress)
-    })?;
+    let ingested = job::run(
+        "lagoon ingest",
+        || {},
+        move |cancel| {
+            let progress = Arc::new(AtomicU64::new(0));
+            ingest::run(&job_name, &path, &job_directory, &options, &cancel.as_atomic(), &progress)
+        },
+    )?;
     let folder = directory.join(name).to_string_lossy().into_owned();
     let registered = catalog::register(&Registration {
         name,
@@ -139,13 +143,17 @@ fn drop(name: &str) -> Result<()> {
 fn schema(path: &str) -> Result<Vec<(String, SchemaElement)>> {
     let files = options::files_at(path, access::current_role())?;
     start_engine()?;
-    let per_file = job::run("lagoon metadata", || {}, move |_| {
-        let one = |file: &PathBuf| {
-            let uri = file.to_string_lossy().into_owned();
-            let elements = metadata::schema(file)?;
-            Ok(elements.into_iter().map(|element| (uri.clone(), element)).collect::<Vec<_>>())
-        };
-        files.iter().map(one).collect::<Result<Vec<_>>>()
-    })?;
+    let per_file = job::run(
+        "lagoon metadata",
+        || {},
+        move |_| {
+            let one = |file: &PathBuf| {
+                let uri = file.to_string_lossy().into_owned();
+                let elements = metadata::schema(file)?;
+                Ok(elements.into_iter().map(|element| (uri.clone(), element)).collect::<Vec<_>>())
+            };
+            files.iter().map(one).collect::<Result<Vec<_>>>()
+        },
+    )?;
     Ok(per_file.into_iter().flatten().collect())
 }

@@ -23,7 +23,11 @@ mod relation;
 mod scan;
 mod value;
 
-pgrx::extension_sql_file!("../../sql/lake.sql", name = "lake", requires = [lagoon::ingest, lagoon::register_dataset, lagoon::drop_dataset]);
+pgrx::extension_sql_file!(
+    "../../sql/lake.sql",
+    name = "lake",
+    requires = [lagoon::ingest, lagoon::register_dataset, lagoon::drop_dataset]
+);
 
 /// Nothing to register: the foreign data wrapper and the event trigger are found through the catalogs, so they work
 /// whenever the library is loaded.

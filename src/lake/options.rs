@@ -23,7 +23,8 @@ pub(super) fn validate(options: &[(String, String)], catalog: pg_sys::Oid) -> Re
     let is_table = catalog == pg_sys::ForeignTableRelationId;
     let valid: &[&str] = if is_table { &TABLE_OPTIONS } else { &[] };
     if let Some((stranger, _)) = options.iter().find(|(name, _)| !valid.contains(&name.as_str())) {
-        let valid = if valid.is_empty() { "none here, only foreign tables have options".to_owned() } else { valid.join(", ") };
+        let valid =
+            if valid.is_empty() { "none here, only foreign tables have options".to_owned() } else { valid.join(", ") };
         return Err(Error::UnknownOption { option: stranger.clone(), valid });
     }
     if !is_table {
@@ -65,7 +66,12 @@ fn source(options: &[(String, String)]) -> Result<Source> {
         (None, Some(name)) => Ok(Source::Dataset(name)),
         (given, _) => Err(Error::BadValue {
             what: "options of the foreign table".to_owned(),
-            message: if given.is_some() { "path and dataset exclude each other" } else { "path or dataset is required" }.to_owned(),
+            message: if given.is_some() {
+                "path and dataset exclude each other"
+            } else {
+                "path or dataset is required"
+            }
+            .to_owned(),
             hint: Some("For example: OPTIONS (path '/data/sales/*.parquet').".to_owned()),
         }),
     }

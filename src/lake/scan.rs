@@ -50,11 +50,8 @@ impl ScanState {
         unsafe {
             let plan_node = (*node).ss.ps.plan.cast::<pg_sys::ForeignScan>();
             let plan = ScanPlan::from_private((*plan_node).fdw_private)?;
-            let relation = if explain_only {
-                None
-            } else {
-                Some(Self::reload(&plan, (*(*node).ss.ss_currentRelation).rd_id)?)
-            };
+            let relation =
+                if explain_only { None } else { Some(Self::reload(&plan, (*(*node).ss.ss_currentRelation).rd_id)?) };
             let expressions = PgList::<pg_sys::Node>::from_pg((*plan_node).fdw_exprs);
             let oids: Vec<_> = expressions.iter_ptr().map(|expression| pg_sys::exprType(expression)).collect();
             let states = pg_sys::ExecInitExprList((*plan_node).fdw_exprs, &mut (*node).ss.ps);
@@ -116,7 +113,8 @@ impl ScanState {
             let slot = (*node).ss.ss_ScanTupleSlot;
             for decoder in &self.decoders {
                 *(*slot).tts_values.add(decoder.slot_index) = *decoder.values.get_unchecked(row);
-                *(*slot).tts_isnull.add(decoder.slot_index) = !decoder.nulls.is_empty() && *decoder.nulls.get_unchecked(row);
+                *(*slot).tts_isnull.add(decoder.slot_index) =
+                    !decoder.nulls.is_empty() && *decoder.nulls.get_unchecked(row);
             }
         }
         Ok(true)

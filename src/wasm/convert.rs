@@ -1,5 +1,7 @@
 //! Values of PostgreSQL to and from the engine's.
 
+use std::sync::LazyLock;
+
 use lagoon_wasm::{Error, Type, Value};
 use pgrx::pg_sys::{self, Datum};
 
@@ -83,6 +85,8 @@ fn text_datum(text: &[u8]) -> Datum {
 }
 
 fn is_utf8() -> bool {
-    // SAFETY: reads a variable of this process that is set before any SQL runs.
-    unsafe { pg_sys::GetDatabaseEncoding() == pg_sys::pg_enc::PG_UTF8 as i32 }
+    // SAFETY: reads a variable of this process that is set before any SQL runs, and never changes.
+    static UTF8: LazyLock<bool> =
+        LazyLock::new(|| unsafe { pg_sys::GetDatabaseEncoding() == pg_sys::pg_enc::PG_UTF8 as i32 });
+    *UTF8
 }

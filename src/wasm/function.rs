@@ -8,7 +8,7 @@ use pgrx::pg_sys::{self, Datum};
 
 use super::convert::{to_datum, to_value};
 use super::declaration::{Declaration, Shape};
-use super::session::{self, Place, Version};
+use super::session::{self, Place, SnapshotId, Version};
 use super::trigger;
 
 /// Calls with more arguments than this allocate.
@@ -25,6 +25,7 @@ pub struct Site {
 pub struct Bound {
     generation: u64,
     role: u32,
+    snapshot: Option<SnapshotId>,
     pub version: Rc<Version>,
     pub place: Rc<Place>,
     pub export: Export,
@@ -103,14 +104,19 @@ impl Site {
 
     #[cold]
     fn rebind(&mut self) -> Result<(), Error> {
-        self.bound = None;
-        let version = session::version(&self.declaration.plugin)?;
+        let snapshot = SnapshotId::active();
         let generation = session::generation();
+        // A statement that runs keeps its version, even if another one in between (of a cursor's transaction) has moved on.
+        let same_statement = |bound: &Bound| snapshot.is_some() && bound.snapshot == snapshot;
+        let version = match self.bound.take().filter(same_statement) {
+            Some(bound) => bound.version,
+            None => session::version(&self.declaration.plugin)?,
+        };
         self.declaration.check(&version.plugin)?;
         let role = session::role();
         let place = version.place(role)?;
         let export = place.enter()?.export(&self.declaration.export)?;
-        self.bound = Some(Bound { generation, role, version, place, export });
+        self.bound = Some(Bound { generation, role, snapshot, version, place, export });
         self.trigger = None;
         Ok(())
     }

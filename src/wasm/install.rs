@@ -106,6 +106,7 @@ fn remove(name: &str, cascade: bool) -> Result<(), Error> {
     for function in functions {
         Spi::run(&format!("DROP FUNCTION {function} CASCADE")).map_err(sql)?;
     }
+    reload::forget(name)?;
     Spi::run_with_args("DELETE FROM lagoon.plugins WHERE name OPERATOR(pg_catalog.=) $1", &[name.into()]).map_err(sql)
 }
 

@@ -20,5 +20,10 @@ pub fn init() {}
 pgrx::extension_sql_file!(
     "../../sql/wasm.sql",
     name = "wasm",
-    requires = [install::lagoon::install_plugin, reload::lagoon::reload_plugins]
+    requires = [
+        install::lagoon::install_plugin,
+        install::lagoon::install_plugin_file,
+        install::lagoon::remove_plugin,
+        reload::lagoon::reload_plugins,
+    ]
 );

@@ -145,7 +145,8 @@ fn remember(candidate: &Candidate, error: &Error) -> Result<(), Error> {
     .map_err(sql)
 }
 
-fn forget(name: &str) -> Result<(), Error> {
+/// Drops the note about a failure.
+pub(super) fn forget(name: &str) -> Result<(), Error> {
     Spi::run_with_args("DELETE FROM lagoon.plugin_errors WHERE name OPERATOR(pg_catalog.=) $1", &[name.into()])
         .map_err(sql)
 }

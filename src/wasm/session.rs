@@ -61,7 +61,7 @@ pub struct Place(Cell<Option<Box<Instance>>>);
 
 /// What tells a running statement from the next one.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct SnapshotId {
+pub struct SnapshotId {
     xmin: u32,
     xmax: u32,
     running: u32,
@@ -156,6 +156,8 @@ pub fn show(lines: Vec<LogLine>) {
 }
 
 fn look_up(name: &str, old: Option<Rc<Version>>) -> Result<Result<Rc<Version>, Absent>, Error> {
+    // DROP EXTENSION and CREATE EXTENSION in one session make another table.
+    remember_table();
     let Some(row) = catalog::find(name, false)? else { return Ok(Err(Absent::Unknown)) };
     if !row.enabled {
         return Ok(Err(Absent::Disabled));
@@ -284,7 +286,8 @@ impl Drop for Running<'_> {
 }
 
 impl SnapshotId {
-    fn active() -> Option<Self> {
+    /// Of the running statement.
+    pub fn active() -> Option<Self> {
         // SAFETY: plain reads of the snapshot stack.
         unsafe {
             if !pg_sys::ActiveSnapshotSet() {
@@ -301,9 +304,12 @@ impl SnapshotId {
     }
 }
 
+fn remember_table() {
+    PLUGINS.store(catalog::plugins_oid().map_or(0, |oid| oid.to_u32()), Ordering::Relaxed);
+}
+
 fn watch_table() -> u64 {
-    let oid = catalog::plugins_oid().map_or(0, |oid| oid.to_u32());
-    PLUGINS.store(oid, Ordering::Relaxed);
+    remember_table();
     // SAFETY: registered once a process: the generation is never 0 again.
     unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(on_relation_changed), Datum::from(0)) };
     GENERATION.store(1, Ordering::Relaxed);

@@ -24,6 +24,8 @@ pub struct Folder {
     watch: Option<Watch>,
     noise: Option<Noise>,
     next_look: Instant,
+    /// Why there is no watch, and whether that was told.
+    problem: Option<(String, bool)>,
 }
 
 struct Watch {
@@ -41,9 +43,15 @@ struct Noise {
 impl Folder {
     /// Begins to watch; a folder that is there counts as changed, so that its owner looks at it once.
     pub fn new(path: PathBuf) -> Self {
-        let mut folder = Self { path, watch: None, noise: None, next_look: Instant::now() };
+        let mut folder = Self { path, watch: None, noise: None, next_look: Instant::now(), problem: None };
         folder.look();
         folder
+    }
+
+    /// Why the folder cannot be watched; once for each reason.
+    pub fn take_problem(&mut self) -> Option<String> {
+        let (problem, is_told) = self.problem.as_mut()?;
+        (!std::mem::replace(is_told, true)).then(|| problem.clone())
     }
 
     /// What to wait on; none while the folder is not there.
@@ -110,16 +118,25 @@ impl Folder {
     /// Takes hold of the folder, if it is there and not the one that is watched.
     fn look(&mut self) {
         let now = Instant::now();
-        let identity = std::fs::metadata(&self.path).ok().filter(|m| m.is_dir()).map(|m| (m.dev(), m.ino()));
-        self.next_look = now + if identity.is_some() { REVIEW } else { LOOK };
-        if identity == self.watch.as_ref().map(|watch| watch.identity) {
-            return;
-        }
-        // An error, such as a missing permission or too many watches, shows as a folder that is not there: tried again.
-        self.watch = identity.and_then(|identity| Watch::new(&self.path, identity).ok());
-        match self.watch {
-            Some(_) => self.noise = Some(Noise { first: now, last: now }),
-            None => self.next_look = now + LOOK,
+        let found = std::fs::metadata(&self.path).and_then(|folder| {
+            let identity = (folder.dev(), folder.ino());
+            match self.watch.take() {
+                Some(watch) if watch.identity == identity => Ok((watch, false)),
+                _ => Ok((Watch::new(&self.path, identity)?, true)),
+            }
+        });
+        match found {
+            Ok((watch, is_new)) => {
+                (self.watch, self.problem, self.next_look) = (Some(watch), None, now + REVIEW);
+                if is_new {
+                    self.noise = Some(Noise { first: now, last: now });
+                }
+            }
+            Err(error) => {
+                let problem = format!("could not watch folder \"{}\": {error}", self.path.display());
+                let is_told = self.problem.as_ref().is_some_and(|(old, is_told)| *old == problem && *is_told);
+                (self.watch, self.problem, self.next_look) = (None, Some((problem, is_told)), now + LOOK);
+            }
         }
     }
 }

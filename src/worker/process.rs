@@ -75,6 +75,7 @@ impl Worker {
             if process::take_reload() {
                 self.tasks.iter_mut().for_each(Task::configure);
             }
+            self.report_problems();
             if let Some(task) = self.tasks.iter_mut().find_map(|task| task.is_due().then_some(task)) {
                 if !run(self.database, task) {
                     self.is_home = false; // look before anything else
@@ -121,6 +122,14 @@ impl Worker {
             process::wake(state::launcher()); // it starts one worker at a time
         }
         self.is_home
+    }
+
+    /// A folder that is not there, or not for us, is no failure of a duty, but something to know.
+    fn report_problems(&mut self) {
+        for problem in self.tasks.iter_mut().filter_map(|task| task.folder.as_mut().and_then(Folder::take_problem)) {
+            state::set_error(self.database, &problem);
+            log::warning(format!("{problem}; trying again every second"));
+        }
     }
 
     /// Waits for the next thing.

@@ -96,7 +96,7 @@ pub struct Slot {
     pub failures: i64,
     /// Starts of the process after the first one.
     pub restarts: i32,
-    /// The last failure of a duty.
+    /// The last failure of a duty, or what else is amiss.
     pub last_error: Text,
     /// Set by whoever created or dropped the extension: look again whether it is there.
     recheck: bool,
@@ -312,6 +312,12 @@ pub fn failed(database: Oid, now: i64, why: &str) {
         slot.last_run = now;
         slot.last_error = why;
     });
+}
+
+/// Something is amiss that is no failure of a duty.
+pub fn set_error(database: Oid, what: &str) {
+    let what = Text::new(what);
+    change_slot(database, |slot| slot.last_error = what);
 }
 
 /// Whether to look again for the extension; resets the wish.

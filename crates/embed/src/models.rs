@@ -93,7 +93,12 @@ impl Models {
     }
 
     /// Reads a directory, loads what is in it, and keeps it: registration, and the first use in the same session.
-    pub fn register(&mut self, name: &str, directory: &Path, settings: &Settings) -> Result<(Registered, &Model), Error> {
+    pub fn register(
+        &mut self,
+        name: &str,
+        directory: &Path,
+        settings: &Settings,
+    ) -> Result<(Registered, &Model), Error> {
         let spec = Spec::read(directory)?;
         let stamp = spec.stamp()?; // first: a file that changes meanwhile is then read again later
         let fingerprint = spec.fingerprint()?;

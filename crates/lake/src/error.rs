@@ -213,9 +213,18 @@ impl Error {
             if let Some(DataFusionError::ResourcesExhausted(message)) = error.downcast_ref() {
                 return Self::Memory { message: message.clone() };
             }
-            if let Some(error) = error.downcast_ref::<ParquetError>() {
+            // DataFusion boxes what it wraps, and a box is not what it holds.
+            let arrow = match error.downcast_ref() {
+                Some(DataFusionError::ArrowError(inner, _)) => Some(inner.as_ref()),
+                _ => error.downcast_ref::<ArrowError>(),
+            };
+            let parquet = match error.downcast_ref() {
+                Some(DataFusionError::ParquetError(inner)) => Some(inner.as_ref()),
+                _ => error.downcast_ref::<ParquetError>(),
+            };
+            if let Some(error) = parquet {
                 found = Some(Self::Corrupt { path: path.to_owned(), message: first_line(error) });
-            } else if let Some(error) = error.downcast_ref::<ArrowError>() {
+            } else if let Some(error) = arrow {
                 found = found.or(match error {
                     ArrowError::ParquetError(message) => {
                         Some(Self::Corrupt { path: path.to_owned(), message: first_line(message) })

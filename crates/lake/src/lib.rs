@@ -24,5 +24,5 @@ pub mod schema;
 pub mod table;
 
 pub use error::{Error, Result};
-/// The batches that a scan delivers are Arrow's.
-pub use arrow;
+/// The batches that a scan delivers are Arrow's; tests write files with the parquet crate.
+pub use {arrow, parquet};

@@ -318,3 +318,6 @@ fn collect(plan: &dyn ExecutionPlan, statistics: &mut Statistics) {
         collect(child.as_ref(), statistics);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,10 @@ pub struct Cache {
 impl Cache {
     /// `secret` is anything that only the server knows. The directory is made when the first file is written.
     pub fn new(directory: impl Into<PathBuf>, secret: &[u8]) -> Self {
-        Self { directory: directory.into(), key: blake3::derive_key("lagoon 2026 compile cache of wasm plugins", secret) }
+        Self {
+            directory: directory.into(),
+            key: blake3::derive_key("lagoon 2026 compile cache of wasm plugins", secret),
+        }
     }
 
     /// The compiled module, if there is an intact file for this engine.

@@ -162,7 +162,9 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Guest { error, .. } => return error.hint.clone(),
-            Self::NotWasm(_) => "A module starts with the bytes 00 61 73 6d 01 00 00 00; WAT text must be compiled first.",
+            Self::NotWasm(_) => {
+                "A module starts with the bytes 00 61 73 6d 01 00 00 00; WAT text must be compiled first."
+            }
             Self::AbiMissing => "Build the plugin with the crate lagoon-guest, or see guest/ABI.md.",
             Self::AbiVersion(_) => "Build the plugin with the lagoon-guest of this version.",
             Self::UnknownImport { .. } => {

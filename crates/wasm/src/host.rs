@@ -218,7 +218,8 @@ fn error(mut caller: Caller<'_, State>, address: i32, length: i32) -> wasmtime::
 
 /// Five characters of SQLSTATE, then message, detail and hint with NUL between them.
 fn parse_error(record: &str) -> Result<GuestError, String> {
-    let (sqlstate, rest) = record.split_at_checked(5).ok_or("an error record has at least the five characters of a SQLSTATE")?;
+    let (sqlstate, rest) =
+        record.split_at_checked(5).ok_or("an error record has at least the five characters of a SQLSTATE")?;
     let characters = sqlstate.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
     let not_an_error = ["00", "01", "02"].iter().any(|class| sqlstate.starts_with(class));
     if !characters || not_an_error {

@@ -27,6 +27,7 @@ mod trap;
 mod unchecked;
 
 pub use abi::{Signature, Type, Value};
+pub use blake3::Hash;
 pub use cache::Cache;
 pub use error::{Error, GuestError};
 pub use host::{Hooks, Level, LogLine};
@@ -35,7 +36,6 @@ pub use manifest::Manifest;
 pub use plugin::Plugin;
 pub use row::{Column, Operation, RowAnswer, Which};
 pub use runtime::{Loaded, Runtime};
-pub use blake3::Hash;
 pub use source::Source;
 
 /// The result of everything here that can fail.

@@ -12,8 +12,18 @@ const MAX_BYTES: usize = 64 << 10;
 
 /// Permissions that later versions will have; asking for one is an error of its own.
 const RESERVED: [&str; 12] = [
-    "kv_read", "kv_write", "blob_read", "blob_write", "sql_read", "sql_write", "http", "randomness", "clock", "signing",
-    "timers", "hooks",
+    "kv_read",
+    "kv_write",
+    "blob_read",
+    "blob_write",
+    "sql_read",
+    "sql_write",
+    "http",
+    "randomness",
+    "clock",
+    "signing",
+    "timers",
+    "hooks",
 ];
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -229,7 +239,12 @@ mod tests {
 
     #[test]
     fn bad_quantities_are_refused() {
-        for bad in ["limits: {memory: 5 bananas}", "limits: {time: -1}", "limits: {memory: 0}", "limits: {memory: 99999999999GB}"] {
+        for bad in [
+            "limits: {memory: 5 bananas}",
+            "limits: {time: -1}",
+            "limits: {memory: 0}",
+            "limits: {memory: 99999999999GB}",
+        ] {
             assert!(Manifest::parse(bad).is_err(), "{bad}");
         }
     }

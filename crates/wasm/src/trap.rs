@@ -37,11 +37,19 @@ pub(crate) fn guest(error: GuestError, backtrace: Option<String>) -> Error {
     Error::Guest { message: error.message.clone(), error: Box::new(error), backtrace }
 }
 
+/// Innermost frames of a Rust panic: how it is reported, not where it happened.
+const PANIC_MACHINERY: [&str; 6] =
+    ["__rustc", "rust_begin_unwind", "rust_panic", "std::", "core::panicking::", "core::option::unwrap_failed"];
+
 /// One line a frame, innermost first, like the CONTEXT of PL/pgSQL.
 fn render(backtrace: &WasmBacktrace) -> String {
     let mut lines: Vec<(String, usize)> = Vec::new();
     for frame in backtrace.frames() {
-        let name = frame.func_name().map_or_else(|| frame.func_index().to_string(), |name| format!("\"{name}\""));
+        let name = frame.func_name().map(|name| format!("{:#}", rustc_demangle::demangle(name)));
+        if lines.is_empty() && name.as_ref().is_some_and(|n| PANIC_MACHINERY.iter().any(|m| n.starts_with(m))) {
+            continue;
+        }
+        let name = name.map_or_else(|| frame.func_index().to_string(), |name| format!("\"{name}\""));
         let place = frame.symbols().iter().find_map(|s| s.file().zip(s.line()));
         let place = place.map(|(file, line)| format!(" at {file}:{line}")).unwrap_or_default();
         let line = format!("wasm function {name}{place}");

@@ -7,8 +7,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use lagoon_wasm::{
-    Cache, Column, Error, Hooks, Instance, Level, Manifest, Operation, Plugin, RowAnswer, Runtime, Signature, Source, Type,
-    Value, Which,
+    Cache, Column, Error, Hooks, Instance, Level, Manifest, Operation, Plugin, RowAnswer, Runtime, Signature, Source,
+    Type, Value, Which,
 };
 
 thread_local! {
@@ -16,8 +16,7 @@ thread_local! {
     static TIME_LIMIT: Cell<Duration> = const { Cell::new(Duration::from_secs(60)) };
 }
 
-const HOOKS: Hooks =
-    Hooks { interrupted: || INTERRUPTED.get(), request_tick: || {}, time_limit: || TIME_LIMIT.get() };
+const HOOKS: Hooks = Hooks { interrupted: || INTERRUPTED.get(), request_tick: || {}, time_limit: || TIME_LIMIT.get() };
 
 const MOST_MEMORY: usize = 16 << 20;
 
@@ -300,6 +299,30 @@ fn malformed_modules_are_refused_with_a_reason() {
 }
 
 #[test]
+fn bombs_for_the_compiler_are_errors_or_modules() {
+    let runtime = runtime();
+    let nested = |n: usize| format!("(module (func {} {}))", "(block ".repeat(n), ")".repeat(n));
+    let flat = |n: usize, open: &str| format!("(module (func {} {}))", open.repeat(n), "end ".repeat(n));
+    let sum =
+        |n: usize| format!("(module (func (result i32) {} {}))", "i32.const 1 ".repeat(n), "i32.add ".repeat(n - 1));
+    let locals = |n: usize| format!("(module (func (local {})))", "i64 ".repeat(n));
+    let tables = |n: u64| format!("(module (table {n} funcref) (memory 65536))");
+    for (text, compiles) in [
+        (nested(500), true),
+        (flat(50_000, "block "), true),
+        (flat(20_000, "loop "), true),
+        (sum(20_000), true),
+        (locals(50_000), true),
+        (locals(50_001), false),
+        (tables(10_000_000), true),
+        (tables(u64::from(u32::MAX)), false),
+    ] {
+        let compiled = runtime.compile(&source(&text), false);
+        assert_eq!(compiled.is_ok(), compiles, "{}: {:?}", &text[..60], compiled.err());
+    }
+}
+
+#[test]
 fn imports_and_exports_are_checked_before_anything_runs() {
     let runtime = runtime();
     let refused = |text: &str, manifest: &str| match plugin(&runtime, &source(text), manifest) {
@@ -371,7 +394,8 @@ fn the_cache_gives_back_what_it_was_given_and_nothing_else() {
     // Fuel is another compilation, another secret another server.
     assert!(!with_secret(b"one").compile(&ZOO, true).unwrap().cached);
     assert!(!with_secret(b"two").compile(&ZOO, false).unwrap().cached);
-    let files = || std::fs::read_dir(folder.path().join("deep/er")).unwrap().map(|e| e.unwrap().path()).collect::<Vec<_>>();
+    let files =
+        || std::fs::read_dir(folder.path().join("deep/er")).unwrap().map(|e| e.unwrap().path()).collect::<Vec<_>>();
     assert_eq!(files().len(), 2, "no temporary files are left: {:?}", files());
     // A file that was tampered with, cut or emptied is compiled anew, and then is whole again.
     for tamper in [|b: &mut Vec<u8>| b[100] ^= 1, |b: &mut Vec<u8>| b.truncate(1000), Vec::clear] {
@@ -389,4 +413,13 @@ fn the_cache_gives_back_what_it_was_given_and_nothing_else() {
     std::fs::write(&blocked, "").unwrap();
     let loaded = Runtime::new(Some(Cache::new(blocked.join("x"), b"")), HOOKS).compile(&ZOO, false).unwrap();
     assert!(loaded.cache_failure.is_some());
+}
+
+#[test]
+fn tests_in_the_server_use_this_zoo() {
+    let hex: String = ZOO.bytes().iter().map(|b| format!("{b:02x}")).collect();
+    let renew = "renew it: cargo run --release -p lagoon-wasm --example wat < crates/wasm/tests/zoo.wat";
+    assert!(include_str!("zoo.hex").trim() == hex, "crates/wasm/tests/zoo.hex is not zoo.wat; {renew}");
+    let suite = include_str!("../../../pg_test/sql/wasm.sql");
+    assert!(suite.contains(&format!("'{hex}'")), "the zoo in pg_test/sql/wasm.sql is not zoo.wat; {renew}");
 }

@@ -26,17 +26,17 @@
   ;; Raises an error of its own, and goes on living.
   (func (export "fail") (result i32) (call $error (i32.const 16) (i32.const 42)) (i32.const 0))
   ;; As a guest that panics does: says why, then stops.
-  (func (export "panic") (result i32) (call $error (i32.const 16) (i32.const 14)) unreachable)
+  (func $panic (export "panic") (result i32) (call $error (i32.const 16) (i32.const 14)) unreachable)
 
   ;; Misbehaves.
-  (func (export "div") (param i32 i32) (result i32) (i32.div_s (local.get 0) (local.get 1)))
+  (func $div (export "div") (param i32 i32) (result i32) (i32.div_s (local.get 0) (local.get 1)))
   (func (export "truncate") (param f64) (result i32) (i32.trunc_f64_s (local.get 0)))
   (func $boom (export "boom") (result i32) unreachable)
-  (func (export "spin") (result i32) (loop $again (br $again)) (i32.const 0))
+  (func $spin (export "spin") (result i32) (loop $again (br $again)) (i32.const 0))
   (func $deep (export "deep") (param i32) (result i32) (i32.add (i32.const 1) (call $deep (local.get 0))))
-  (func (export "bomb") (result i32)
+  (func $bomb (export "bomb") (result i32)
     (loop $again (br_if $again (i32.ne (memory.grow (i32.const 100)) (i32.const -1)))) unreachable)
-  (func (export "wild") (result i32) (i32.load (i32.const 0x7fffffff)))
+  (func $wild (export "wild") (result i32) (i32.load (i32.const 0x7fffffff)))
 
   ;; Lies.
   (func (export "far_text") (result i64) (i64.const 0x7fffffff00000010))

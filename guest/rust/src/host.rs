@@ -67,8 +67,21 @@ pub fn enter() {
             let text = payload.downcast_ref::<&str>().copied();
             let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
             let place = panic.location().map(|l| format!("Panicked at {}:{}.", l.file(), l.line()));
-            fail(&Error::new("38000", format!("guest panicked: {text}")).detail(place.unwrap_or_default()));
+            fail(&panicked(text).detail(place.unwrap_or_default()));
         }));
+    }
+}
+
+/// Rust checks its arithmetic itself; SQL has codes for that.
+fn panicked(text: &str) -> Error {
+    match text {
+        "attempt to divide by zero" | "attempt to calculate the remainder with a divisor of zero" => {
+            Error::new("22012", "division by zero")
+        }
+        _ if text.starts_with("attempt to ") && text.ends_with(" with overflow") => {
+            Error::new("22003", "number out of range")
+        }
+        _ => Error::new("38000", format!("guest panicked: {text}")),
     }
 }
 
