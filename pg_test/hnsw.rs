@@ -37,10 +37,8 @@ mod tests {
     /// Of the ten nearest rows by a sequential scan, how many the index finds, over 20 queries.
     fn recall(operator: &str) -> f64 {
         let ten = |row: &str| format!("SELECT t.i FROM t ORDER BY t.v {operator} {row}.v LIMIT 10");
-        let both = format!(
-            "SELECT count(*) FROM (SELECT * FROM t WHERE i % 37 = 0 LIMIT 20) q, LATERAL ({}) n",
-            ten("q")
-        );
+        let both =
+            format!("SELECT count(*) FROM (SELECT * FROM t WHERE i % 37 = 0 LIMIT 20) q, LATERAL ({}) n", ten("q"));
         let queries = int(&both.replace("count(*)", "count(DISTINCT q.i)"));
         run("SET LOCAL enable_indexscan = off; SET LOCAL enable_seqscan = on");
         run(&format!("CREATE TEMP TABLE truth ON COMMIT DROP AS {}", both.replace("count(*)", "q.i AS q, n.i AS n")));
@@ -88,7 +86,9 @@ mod tests {
     fn hnsw_serves_rows_inserted_and_updated_after_the_build() {
         table(200, 6);
         run("CREATE INDEX h ON t USING hnsw (v vector_l2_ops)");
-        run("INSERT INTO t SELECT i + 1000, v FROM t; UPDATE t SET v = v * array_fill(2, ARRAY[6])::vector WHERE i = 5");
+        run(
+            "INSERT INTO t SELECT i + 1000, v FROM t; UPDATE t SET v = v * array_fill(2, ARRAY[6])::vector WHERE i = 5",
+        );
         verified("h");
         run("SET LOCAL enable_seqscan = off; SET LOCAL hnsw.ef_search = 500");
         assert_eq!(int("SELECT count(*) FROM (SELECT i FROM t ORDER BY v <-> '[0,0,0,0,0,0]') s"), 400);
