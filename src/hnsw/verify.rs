@@ -76,8 +76,11 @@ unsafe fn check(oid: Oid, table: Oid, heap: Relation, index: Relation) -> Result
 
 /// Whether the handler of the index is ours, whatever the access method is called.
 unsafe fn is_hnsw(index: Relation) -> bool {
-    // SAFETY: the caller's; rd_indam of an open index is what its handler gave.
-    unsafe { (*index).rd_indam.as_ref().is_some_and(|routine| routine.ambuild == Some(super::build::ambuild as _)) }
+    // SAFETY: the caller's; get_func_name() gives a palloced string or NULL.
+    unsafe {
+        let handler = pg_sys::get_func_name((*index).rd_amhandler);
+        !handler.is_null() && CStr::from_ptr(handler) == c"hnsw_handler"
+    }
 }
 
 fn name_of(oid: Oid) -> String {

@@ -108,12 +108,9 @@ impl Error {
         }
     }
 
-    /// What the user can do.
+    /// What the user can do. None with the messages that pgvector has too: its users compare whole outputs.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::NoDimensions => "Declare the column as vector(n), or index an expression such as (v::vector(n)).",
-            Self::TooManyDimensions { .. } => "Index fewer dimensions, for example through subvector().",
-            Self::EfConstructionTooSmall => "Raise ef_construction or lower m.",
             Self::Corrupt { .. } | Self::NotAnIndex | Self::Version { .. } | Self::NotRepaired => "REINDEX the index.",
             Self::WorkerFailed(_) => "This is a bug in Lagoon; the session can go on.",
             Self::NotHnsw(_) => "Give the name of an index that was made with USING hnsw.",

@@ -150,7 +150,7 @@ fn write<S: PageStore>(
         if let Some(parent) = parent {
             let distance = graph.measure(vector, parent)?;
             let offer = Offer { owner: parent, layer: 0, vector, distance, protected: true };
-            let Some(change) = plan(graph, offer, None)? else { return Ok(None) };
+            let Some(change) = plan(graph, offer, None, |_| false)? else { return Ok(None) };
             let (group, slot) = geometry.locate(parent);
             bond = Some((parent, geometry.node_block(group), slot, change));
             match ground.iter().position(|id| *id == parent) {

@@ -29,16 +29,17 @@ pub(crate) enum Change {
     Present,
     /// There is room.
     Append,
-    /// This element's link gives way.
+    /// This link gives way.
     Replace(u32),
 }
 
 /// What adding the link would do; None when the owner is gone or every link that it has is better. `new` is the element to
-/// link to, unless it has no number yet.
+/// link to, unless it has no number yet. Where all links are protected, one to a `doomed` element gives way.
 pub(crate) fn plan<S: PageStore>(
     graph: &PagedGraph<'_, S>,
     offer: Offer<'_>,
     new: Option<u32>,
+    doomed: impl Fn(u32) -> bool,
 ) -> Result<Option<Change>> {
     let Offer { owner, layer, vector, distance, protected } = offer;
     let links = graph.node(owner, |nodes, slot| {
@@ -52,7 +53,7 @@ pub(crate) fn plan<S: PageStore>(
         return Ok(Some(Change::Append));
     }
     if links.iter().all(|link| link & PROTECTED != 0) {
-        return Ok(None);
+        return Ok(links.iter().find(|link| doomed(target(**link))).map(|link| Change::Replace(*link)));
     }
     let mut list = Vec::with_capacity(links.len());
     for link in links {
@@ -89,7 +90,7 @@ pub(crate) fn apply(
             Change::Present => return false,
             Change::Append if links.len() < capacity => links.push(new | bit),
             Change::Append => return false,
-            // Only an unprotected link compares equal to the bare number.
+            // With its bit: a link that has become protected meanwhile is another one.
             Change::Replace(victim) => match links.iter_mut().find(|link| **link == victim) {
                 Some(link) => *link = new | bit,
                 None => return false,
@@ -107,7 +108,7 @@ pub(crate) fn offer<S: PageStore>(graph: &PagedGraph<'_, S>, offer: Offer<'_>, n
     let block = geometry.node_block(group);
     for _ in 0..ATTEMPTS {
         graph.store.poll()?;
-        match plan(graph, offer, Some(new))? {
+        match plan(graph, offer, Some(new), |_| false)? {
             None => return Ok(false),
             Some(Change::Present) if !offer.protected => return Ok(true),
             Some(change) => {
@@ -124,7 +125,12 @@ pub(crate) fn offer<S: PageStore>(graph: &PagedGraph<'_, S>, offer: Offer<'_>, n
 }
 
 /// Links two live elements by protected links both ways, in one record. False when one of them is gone or has no room.
-pub(crate) fn tie<S: PageStore>(graph: &PagedGraph<'_, S>, a: u32, b: u32) -> Result<bool> {
+pub(crate) fn tie<S: PageStore>(
+    graph: &PagedGraph<'_, S>,
+    a: u32,
+    b: u32,
+    doomed: impl Fn(u32) -> bool + Copy,
+) -> Result<bool> {
     let geometry = &graph.meta.geometry;
     let distance = graph.between(a, b)?;
     let vectors = [graph.vector(b, <[f32]>::to_vec)?, graph.vector(a, <[f32]>::to_vec)?];
@@ -133,7 +139,7 @@ pub(crate) fn tie<S: PageStore>(graph: &PagedGraph<'_, S>, a: u32, b: u32) -> Re
         let mut plans = Vec::with_capacity(2);
         for ((owner, new), vector) in [(a, b), (b, a)].into_iter().zip(&vectors) {
             let offer = Offer { owner, layer: 0, vector, distance, protected: true };
-            let Some(change) = plan(graph, offer, Some(new))? else { return Ok(false) };
+            let Some(change) = plan(graph, offer, Some(new), doomed)? else { return Ok(false) };
             plans.push((geometry.node_block(geometry.locate(owner).0), owner, new, change));
         }
         plans.sort_by_key(|(block, ..)| *block); // the order in which a record wants its pages

@@ -3,8 +3,8 @@
 //! 1. Rows that are gone are taken out of their elements. Elements without rows are *doomed*: walks still pass through
 //!    them, nothing new links to them.
 //! 2. Everybody who might have chosen a doomed element before has ended ([`Interlock::Update`]); the entry point is moved
-//!    off them; every link to one is removed and replaced.
-//! 3. The spanning tree is mended: what has come apart is tied together again.
+//!    off them, and the spanning tree is tied together without them.
+//! 3. Every link to a doomed element is removed and replaced.
 //! 4. It is confirmed that no element links to a doomed one. Only then, when all who might still stand on one have ended
 //!    (both interlocks), their slots are freed.
 //!
@@ -44,8 +44,8 @@ pub fn vacuum<S: PageStore>(store: &S, is_dead: impl FnMut(Tid) -> bool) -> Resu
     }
     barrier(store, Interlock::Update)?;
     vacuum.move_entry(&mut live)?;
-    vacuum.repair()?;
     vacuum.mend_tree()?;
+    vacuum.repair()?;
     if !vacuum.is_repaired()? {
         vacuum.repair()?;
         if !vacuum.is_repaired()? {
@@ -209,7 +209,7 @@ impl<S: PageStore> Vacuum<'_, S> {
         Ok(())
     }
 
-    /// Ties together what the doomed elements held together.
+    /// Ties together what only the doomed elements hold together, before their links go: so nobody is ever out of reach.
     fn mend_tree(&mut self) -> Result<()> {
         let graph = PagedGraph::open(self.store)?;
         let geometry = graph.meta.geometry;
@@ -240,7 +240,9 @@ impl<S: PageStore> Vacuum<'_, S> {
                 }
                 self.store.poll()?;
                 for partner in partners(self, &graph, id, &mut forest)? {
-                    if forest.is_member(partner) && forest.find(partner) != forest.find(id) && tie(&graph, id, partner)?
+                    if forest.is_member(partner)
+                        && forest.find(partner) != forest.find(id)
+                        && tie(&graph, id, partner, |id| self.doomed.contains(id))?
                     {
                         forest.union(id, partner);
                         self.outcome.mended += 1;
@@ -258,7 +260,8 @@ impl<S: PageStore> Vacuum<'_, S> {
         let capacity = graph.meta.geometry.capacity(0);
         graph.node(id, |nodes, slot| {
             let links = nodes.links(slot, 0);
-            links.len() < capacity || links.iter().any(|link| link & PROTECTED == 0)
+            links.len() < capacity
+                || links.iter().any(|link| link & PROTECTED == 0 || self.doomed.contains(target(*link)))
         })
     }
 

@@ -56,9 +56,8 @@ fn a_vacuum_cut_anywhere_is_finished_by_the_next() {
             break;
         }
         cuts += 1;
-        // Cut once, life goes on: the graph is traversable though not yet mended.
-        let report = verify(&store).unwrap();
-        assert!(report.checks.iter().filter(|c| !c.passed).all(|c| c.name == "reachable"), "{:#?}", report.checks);
+        // Cut once, life goes on: no row that is left is out of reach.
+        verified(&store);
         for (i, vector) in vectors.iter().enumerate().step_by(40) {
             add(&store, Metric::L2, vector, 1000 + i as Tid).unwrap();
         }
