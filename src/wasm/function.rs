@@ -70,16 +70,18 @@ unsafe fn call_function(site: &mut Site, fcinfo: pg_sys::FunctionCallInfo) -> Re
                 *argument = to_value(given.value, *kind);
             }
         }
-        let (datum, is_null) = run(bound, signature, arguments)?;
-        (*fcinfo).isnull = is_null;
-        Ok(datum)
+        run(bound, signature, arguments, &mut (*fcinfo).isnull)
     }
 }
 
-fn run(bound: &Bound, signature: &Signature, arguments: &[Value<'_>]) -> Result<(Datum, bool), Error> {
+fn run(bound: &Bound, signature: &Signature, arguments: &[Value<'_>], is_null: &mut bool) -> Result<Datum, Error> {
     let mut instance = bound.place.enter()?;
     let answer = match instance.call(&bound.export, signature, arguments) {
-        Ok(ref value) => Ok(to_datum(value)),
+        Ok(ref value) => {
+            let (datum, null) = to_datum(value);
+            *is_null = null;
+            Ok(datum)
+        }
         Err(error) => Err(error),
     };
     if instance.has_log() {
@@ -105,7 +107,7 @@ impl Site {
     #[cold]
     fn rebind(&mut self) -> Result<(), Error> {
         let snapshot = SnapshotId::active();
-        let generation = session::generation();
+        let generation = session::newest_generation();
         // A statement that runs keeps its version, even if another one in between (of a cursor's transaction) has moved on.
         let same_statement = |bound: &Bound| snapshot.is_some() && bound.snapshot == snapshot;
         let version = match self.bound.take().filter(same_statement) {

@@ -81,6 +81,15 @@ pub fn generation() -> u64 {
     }
 }
 
+/// As [`generation`], announcements that wait to be read included. PostgreSQL itself reads them when a relation is locked,
+/// and a statement may call functions without locking any.
+pub fn newest_generation() -> u64 {
+    generation(); // or the first announcement would find nobody
+    // SAFETY: main thread, inside a transaction; done at every lock of a relation.
+    unsafe { pg_sys::AcceptInvalidationMessages() };
+    generation()
+}
+
 /// The current role. A plain read, so that it can be asked at every call.
 pub fn role() -> u32 {
     unsafe extern "C-unwind" {
