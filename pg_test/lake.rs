@@ -432,7 +432,7 @@ mod tests {
         assert_kept("i4 IS DISTINCT FROM 1", "IS DISTINCT FROM");
         assert_kept("i4 > random() - 10", "neither side");
         assert_kept("f8 < random() * 0", "volatile");
-        run("CREATE FUNCTION pg_temp.eq(int4, int4) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true';
+        run("CREATE FUNCTION pg_temp.eq(int4, int4) RETURNS bool LANGUAGE plpgsql AS 'BEGIN RETURN true; END';
              CREATE OPERATOR pg_temp.= (LEFTARG = int4, RIGHTARG = int4, FUNCTION = pg_temp.eq)");
         assert_kept("i4 OPERATOR(pg_temp.=) 1", "");
         run("SET LOCAL lagoon.pushdown = off");

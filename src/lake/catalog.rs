@@ -92,18 +92,29 @@ pub(super) fn register(registration: &Registration<'_>) -> Result<Uuid> {
     if registered {
         return Ok(id);
     }
-    let was = as_owner(|| {
-        Spi::get_one_with_args::<JsonB>(
-            "SELECT columns FROM lagoon.datasets WHERE name OPERATOR(pg_catalog.=) $1",
-            &[registration.name.into()],
-        )
+    let path = registration.files.first().map_or(registration.path, String::as_str);
+    check_drift(registration.name, path, &registration.fingerprint, registration.columns)?;
+    Err(Error::Internal { message: format!("dataset \"{}\" was neither made nor refreshed", registration.name) })
+}
+
+/// LG001 if the dataset exists with another fingerprint.
+pub(super) fn check_drift(name: &str, path: &str, fingerprint: &str, columns: &[Column]) -> Result<()> {
+    let live = as_owner(|| {
+        Spi::connect(|client| {
+            let statement = "SELECT fingerprint, columns FROM lagoon.datasets WHERE name OPERATOR(pg_catalog.=) $1";
+            let mut rows = client.select(statement, Some(1), &[name.into()])?;
+            rows.next().map(|row| Ok((row.get::<String>(1)?, row.get::<JsonB>(2)?))).transpose()
+        })
     })?;
-    Err(Error::SchemaDrift {
-        name: registration.name.to_owned(),
-        path: registration.files.first().cloned().unwrap_or_default(),
-        was: was.map_or_else(String::new, |JsonB(columns)| columns_text(&columns)),
-        now: columns_text(&columns_json(registration.columns)),
-    })
+    match live {
+        Some((Some(other), columns_then)) if other != fingerprint => Err(Error::SchemaDrift {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            was: columns_then.map_or_else(String::new, |JsonB(columns)| columns_text(&columns)),
+            now: columns_text(&columns_json(columns)),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The row of a dataset, as the statement's snapshot sees it.

@@ -1,7 +1,6 @@
 //! The lake's SQL functions.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use lagoon_lake::ingest::{self, Ingested, Options};
@@ -100,32 +99,30 @@ fn ingest_csv(name: &str, source: &str, json: &str) -> Result<(Uuid, Ingested)> 
     if !directory.is_absolute() {
         return Err(Error::RelativePath { path: directory.to_string_lossy().into_owned() });
     }
+    // Learn first, so that a dataset with other columns is refused before anything is written.
+    let (first_path, first_options) = (path.clone(), options.clone());
+    let learnt = job::run("lagoon ingest", || {}, move |cancel| {
+        ingest::learn(&first_path, &first_options, &cancel.as_atomic())
+    })?;
+    catalog::check_drift(name, source, &learnt.fingerprint, &learnt.columns)?;
     let append = !options.replace;
-    let (job_name, job_directory) = (name.to_owned(), directory.clone());
-    let ingested = job::run(
-        "lagoon ingest",
-        || {},
-        move |cancel| {
-            let progress = Arc::new(AtomicU64::new(0));
-            ingest::run(&job_name, &path, &job_directory, &options, &cancel.as_atomic(), &progress)
-        },
-    )?;
+    let (job_name, job_directory, job_learnt) = (name.to_owned(), directory.clone(), learnt.clone());
+    let ingested = job::run("lagoon ingest", || {}, move |cancel| {
+        let (cancel, rows) = (cancel.as_atomic(), AtomicU64::new(0));
+        ingest::run(&job_name, &path, &job_directory, &options, &job_learnt, &cancel, &rows)
+    })?;
     let folder = directory.join(name).to_string_lossy().into_owned();
-    let registered = catalog::register(&Registration {
+    let id = catalog::register(&Registration {
         name,
         path: &folder,
-        fingerprint: ingested.fingerprint.clone(),
-        columns: &ingested.columns,
+        fingerprint: learnt.fingerprint,
+        columns: &learnt.columns,
         files: vec![ingested.file.to_string_lossy().into_owned()],
         rows: ingested.rows,
         bytes: ingested.bytes,
         append,
-    });
-    if matches!(registered, Err(Error::SchemaDrift { .. })) && !ingested.existed {
-        // Nobody can have it: its folder is that of a schema which the dataset does not have.
-        let _ = std::fs::remove_file(&ingested.file);
-    }
-    Ok((registered?, ingested))
+    })?;
+    Ok((id, ingested))
 }
 
 fn register(name: &str, path: &str) -> Result<Uuid> {

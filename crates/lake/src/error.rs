@@ -9,7 +9,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// LG001: a dataset exists with other columns.
-    #[error("dataset \"{name}\" has other columns than {path}")]
+    #[error("dataset \"{name}\" has other columns than file \"{path}\"")]
     SchemaDrift { name: String, path: String, was: String, now: String },
     /// LG002: neither the head nor the tail of the file is a Parquet file's.
     #[error("file \"{}\" is not a Parquet file", path.display())]

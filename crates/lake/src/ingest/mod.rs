@@ -120,37 +120,48 @@ impl Options {
     }
 }
 
-/// What ingest made.
+/// What the first pass learns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Learnt {
+    pub columns: Vec<Column>,
+    pub fingerprint: String,
+}
+
+/// What the second pass makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ingested {
     pub file: PathBuf,
-    pub fingerprint: String,
     pub rows: u64,
     pub bytes: u64,
-    pub columns: Vec<Column>,
     /// Whether the file was there already.
     pub existed: bool,
 }
 
-/// Turns `source` into a Parquet file of dataset `name` under `directory`. Blocks; `cancel` stops it within a batch, with
-/// [`Error::Canceled`]; `progress` counts the rows that are written.
+/// The first pass: the columns of `source`. Blocks; `cancel` stops it soon, with [`Error::Canceled`].
+pub fn learn(source: &Path, options: &Options, cancel: &AtomicBool) -> Result<Learnt> {
+    let columns = infer_columns(source, options, cancel)?;
+    let fingerprint = dataset::fingerprint(&columns);
+    Ok(Learnt { columns, fingerprint })
+}
+
+/// The second pass: turns `source` into a Parquet file of dataset `name` under `directory`. Blocks; `cancel` stops it soon;
+/// `progress` counts the rows that are written.
 pub fn run(
     name: &str,
     source: &Path,
     directory: &Path,
     options: &Options,
+    learnt: &Learnt,
     cancel: &AtomicBool,
     progress: &AtomicU64,
 ) -> Result<Ingested> {
     dataset::check_name(name)?;
-    let columns = infer_columns(source, options, cancel)?;
-    let fingerprint = dataset::fingerprint(&columns);
-    let folder = dataset::folder(directory, name, &fingerprint);
+    let folder = dataset::folder(directory, name, &learnt.fingerprint);
     make_folder(&folder)?;
     let mut output = Output::create(&folder)?;
-    let rows = write(source, options, &columns, &mut output, cancel, progress)?;
+    let rows = write(source, options, &learnt.columns, &mut output, cancel, progress)?;
     let (file, bytes, existed) = output.publish(&folder)?;
-    Ok(Ingested { file, fingerprint, rows, bytes, columns, existed })
+    Ok(Ingested { file, rows, bytes, existed })
 }
 
 fn infer_columns(source: &Path, options: &Options, cancel: &AtomicBool) -> Result<Vec<Column>> {

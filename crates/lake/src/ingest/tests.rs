@@ -1,11 +1,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::*;
 
-fn ingest(folder: &Path, csv: &[u8], options: &str) -> Result<Ingested> {
+fn ingest(folder: &Path, csv: &[u8], options: &str) -> Result<(Learnt, Ingested)> {
     let source = folder.join("source.csv");
     fs::write(&source, csv).unwrap();
     let options = Options::parse(options)?;
-    run("t", &source, &folder.join("out"), &options, &AtomicBool::new(false), &AtomicU64::new(0))
+    let go = AtomicBool::new(false);
+    let learnt = learn(&source, &options, &go)?;
+    let ingested = run("t", &source, &folder.join("out"), &options, &learnt, &go, &AtomicU64::new(0))?;
+    Ok((learnt, ingested))
 }
 
 fn files(folder: &Path) -> Vec<String> {
@@ -26,16 +29,16 @@ fn files(folder: &Path) -> Vec<String> {
 fn the_same_input_is_the_same_file_and_no_second_one() {
     let folder = tempfile::tempdir().unwrap();
     let csv = b"id,name,zip\n1,a,007\n2,,123\n";
-    let first = ingest(folder.path(), csv, "{}").unwrap();
-    let second = ingest(folder.path(), csv, "{}").unwrap();
+    let (learnt, first) = ingest(folder.path(), csv, "{}").unwrap();
+    let (_, second) = ingest(folder.path(), csv, "{}").unwrap();
     assert!(!first.existed && second.existed);
     assert_eq!(first.file, second.file);
     assert_eq!(first.rows, 2);
     assert_eq!(files(folder.path()).len(), 1);
-    let types: Vec<_> = first.columns.iter().map(|column| column.ty.clone().unwrap().to_string()).collect();
+    let types: Vec<_> = learnt.columns.iter().map(|column| column.ty.clone().unwrap().to_string()).collect();
     assert_eq!(types, ["bigint", "text", "text"]);
-    let third = ingest(folder.path(), b"id,name,zip\n1,a,007\n", "{}").unwrap();
-    assert_eq!(third.fingerprint, first.fingerprint);
+    let (same, third) = ingest(folder.path(), b"id,name,zip\n1,a,007\n", "{}").unwrap();
+    assert_eq!(same.fingerprint, learnt.fingerprint);
     assert_ne!(third.file, first.file);
     assert_eq!(files(folder.path()).len(), 2);
 }
@@ -66,14 +69,11 @@ fn a_cancelled_ingest_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("source.csv");
     fs::write(&source, "a\n1\n".repeat(1000)).unwrap();
-    let result = run(
-        "t",
-        &source,
-        &folder.path().join("out"),
-        &Options { header: false, ..Options::default() },
-        &AtomicBool::new(true),
-        &AtomicU64::new(0),
-    );
+    let options = Options { header: false, ..Options::default() };
+    let (go, stop) = (AtomicBool::new(false), AtomicBool::new(true));
+    assert!(matches!(learn(&source, &options, &stop), Err(Error::Canceled)));
+    let learnt = learn(&source, &options, &go).unwrap();
+    let result = run("t", &source, &folder.path().join("out"), &options, &learnt, &stop, &AtomicU64::new(0));
     assert!(matches!(result, Err(Error::Canceled)));
     assert_eq!(files(folder.path()), Vec::<String>::new());
 }
@@ -82,9 +82,9 @@ fn a_cancelled_ingest_leaves_nothing() {
 fn options_change_how_the_source_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let options = r#"{"delimiter": ";", "quote": "'", "header": false, "null": "-"}"#;
-    let ingested = ingest(folder.path(), b"1;'a;b';-\n2;'c''d';3\n", options).unwrap();
+    let (learnt, ingested) = ingest(folder.path(), b"1;'a;b';-\n2;'c''d';3\n", options).unwrap();
     let columns: Vec<_> =
-        ingested.columns.iter().map(|column| format!("{} {}", column.name, column.ty.as_ref().unwrap())).collect();
+        learnt.columns.iter().map(|column| format!("{} {}", column.name, column.ty.as_ref().unwrap())).collect();
     assert_eq!(columns, ["column1 bigint", "column2 text", "column3 bigint"]);
     assert_eq!(ingested.rows, 2);
 }

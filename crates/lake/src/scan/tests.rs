@@ -226,3 +226,16 @@ fn damaged_bytes_never_hang_or_crash() {
     eprintln!("{errors} errors, {panics} of them caught panics");
     assert!(errors > 0);
 }
+
+#[test]
+fn a_value_beyond_the_type_is_a_data_exception() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let seconds: ArrayRef = Arc::new(arrow::array::TimestampSecondArray::from(vec![i64::MAX / 2]));
+    let batch = RecordBatch::try_from_iter([("s", seconds)]).unwrap();
+    let mut writer = ArrowWriter::try_new(std::fs::File::create(&path).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let error = run(&spec(&path).unwrap()).unwrap_err();
+    assert_eq!(error.sqlstate(), "22000", "{error}");
+}
