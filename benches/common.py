@@ -37,6 +37,8 @@ def descriptions():
     """The different descriptions of Debian's packages, in an order that is random and always the same."""
     with open(path("BENCH_FILES", "packages.csv"), newline="") as file:
         texts = sorted({row["description"] for row in csv.DictReader(file)} - {""})
+    if not texts:
+        raise SystemExit("apt-cache knows no packages: run apt-get update")
     random.Random(1).shuffle(texts)
     return texts
 
