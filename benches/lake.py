@@ -1,4 +1,4 @@
-"""Aggregates over a Parquet file, through a foreign table, against DuckDB on the same file and a heap table of the same rows."""
+"""Aggregates over a Parquet file through a foreign table, against DuckDB on that file and a heap table of the same rows."""
 
 import math
 import os
@@ -22,7 +22,8 @@ COPY (
 QUERIES = {
     "count(*)": "SELECT count(*) FROM sales",
     "sum and avg of half by region": """
-        SELECT region, count(*), sum(quantity), avg(price) FROM sales WHERE quantity >= 50 GROUP BY region ORDER BY region""",
+        SELECT region, count(*), sum(quantity), avg(price)
+        FROM sales WHERE quantity >= 50 GROUP BY region ORDER BY region""",
     "sum of 1 day in 2,000": "SELECT count(*), sum(price) FROM sales WHERE day = DATE '2023-01-01'",
 }
 
@@ -45,7 +46,8 @@ def main():
         os.chmod(f"{file}.new", 0o644)
         os.rename(f"{file}.new", file)
     duck.execute(f"CREATE VIEW sales AS SELECT * FROM read_parquet('{file}')")
-    common.say(f"lake: {rows:,} rows in {file.stat().st_size / 1e6:.0f} MB of Parquet written by DuckDB {duckdb.__version__}")
+    size = file.stat().st_size / 1e6
+    common.say(f"lake: {rows:,} rows in {size:.0f} MB of Parquet written by DuckDB {duckdb.__version__}")
 
     connection = common.lagoon()
     execute = connection.execute

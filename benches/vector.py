@@ -1,6 +1,6 @@
 """The hnsw index against pgvector (through SQL, equal settings) and hnswlib (in memory, called from Python).
 
-Data: all-MiniLM-L6-v2 embeddings of package descriptions, 384 dimensions, cosine distance, m = 16, ef_construction = 64.
+Data: all-MiniLM-L6-v2 embeddings of package descriptions, 384 dimensions. Cosine distance, m 16, ef_construction 64.
 """
 
 import hashlib
@@ -102,7 +102,7 @@ def sweep(name, set_ef, search, queries, similarity):
 
 
 def at_recall(curve):
-    """Queries per second at the recall wanted, between the two points around it; those of the first point if that is past it."""
+    """Queries per second at the recall wanted, from the two points around it, or from the first if that is past it."""
     if curve[0][0] >= RECALL:
         common.say(f"vector: recall is past {RECALL} at the smallest ef already")
         return curve[0][1]
@@ -162,7 +162,8 @@ def main():
 
     for peer, (seconds, size, curve) in peers.items():
         common.row(f"build, {len(rows):,} rows", "s", ours[0], peer, seconds)
-        common.row(f"queries at recall@{K} {RECALL}", "/s", at_recall(ours[2]), peer, at_recall(curve), more_is_better=True)
+        rate, peer_rate = at_recall(ours[2]), at_recall(curve)
+        common.row(f"queries at recall@{K} {RECALL}", "/s", rate, peer, peer_rate, more_is_better=True)
         common.row("index size", "MB", ours[1] / 1e6, peer, size / 1e6)
 
 

@@ -69,7 +69,10 @@ def main():
     report("scalar call (int4, int4), over int4pl", "ns", cost)
 
     execute("CREATE UNLOGGED TABLE source (id int4, name text, email text, section text)")
-    execute(f"INSERT INTO source SELECT i, 'Person ' || i, ' Person.' || i || '@Example.ORG', 'Utils ' FROM generate_series(1, {ROWS}) AS i")
+    execute(
+        "INSERT INTO source SELECT i, 'Person ' || i, ' Person.' || i || '@Example.ORG', 'Utils '"
+        f" FROM generate_series(1, {ROWS}) AS i"
+    )
     execute("CREATE UNLOGGED TABLE target (LIKE source)")
     execute("VACUUM ANALYZE source")
 
