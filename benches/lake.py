@@ -1,4 +1,4 @@
-"""Aggregates over a Parquet file through a foreign table, against DuckDB on that file and a heap table of the same rows."""
+"""Aggregates over a Parquet file through a foreign table, against DuckDB on that file and a heap table of the rows."""
 
 import math
 import os
