@@ -55,6 +55,17 @@ def median(run, repeats, before=None):
     return statistics.median(seconds)
 
 
+def medians(ours, theirs, repeats):
+    """Medians of two, run in turns so that a busy moment of the machine meets both."""
+    seconds = [[], []]
+    for _ in range(repeats):
+        for run, times in zip((ours, theirs), seconds):
+            start = time.perf_counter()
+            run()
+            times.append(time.perf_counter() - start)
+    return [statistics.median(times) for times in seconds]
+
+
 def say(text):
     print("bench: " + text, file=sys.stderr, flush=True)
 
