@@ -51,7 +51,7 @@ def main():
 
     connection = common.lagoon()
     execute = connection.execute
-    execute(f"CREATE FOREIGN TABLE sales () SERVER lagoon OPTIONS (filename '{file}')")
+    execute(f"CREATE FOREIGN TABLE sales () SERVER lagoon OPTIONS (path '{file}')")
     execute("CREATE SCHEMA heap")
     execute("CREATE UNLOGGED TABLE heap.sales AS TABLE public.sales")
     execute("VACUUM ANALYZE heap.sales")

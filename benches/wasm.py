@@ -8,6 +8,7 @@ import psycopg
 
 import common
 
+PLUGIN = "bench"  # guest/examples/bench
 CALLS, ROWS, REPEATS = 1_000_000, 200_000, 5
 
 SCALAR = {
