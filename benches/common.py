@@ -43,27 +43,26 @@ def descriptions():
     return texts
 
 
+def seconds(run):
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
 def median(run, repeats, before=None):
     """Median of the seconds that `run` takes; `before` is called before each run and is not measured."""
-    seconds = []
+    times = []
     for _ in range(repeats):
         if before:
             before()
-        start = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
+        times.append(seconds(run))
+    return statistics.median(times)
 
 
 def medians(ours, theirs, repeats):
     """Medians of two, run in turns so that a busy moment of the machine meets both."""
-    seconds = [[], []]
-    for _ in range(repeats):
-        for run, times in zip((ours, theirs), seconds):
-            start = time.perf_counter()
-            run()
-            times.append(time.perf_counter() - start)
-    return [statistics.median(times) for times in seconds]
+    times = [(seconds(ours), seconds(theirs)) for _ in range(repeats)]
+    return [statistics.median(column) for column in zip(*times)]
 
 
 def say(text):

@@ -4,6 +4,8 @@ The cost of a call is what it takes more than the built-in int4pl, the cost of a
 without one.
 """
 
+import statistics
+
 import psycopg
 
 import common
@@ -33,8 +35,6 @@ TRIGGER = {
         return "MODIFY" $$""",
 }
 
-NAMES = {"plpgsql": "PL/pgSQL", "plpython3u": "PL/Python"}
-
 
 def main():
     connection = common.lagoon()
@@ -54,20 +54,15 @@ def main():
     execute("VACUUM ANALYZE numbers")
 
     def call(function):
-        """Nanoseconds of one call, the scan and the sum included."""
-        execute(f"SELECT sum({function}(i, 1)) FROM numbers")
-        return common.median(lambda: execute(f"SELECT sum({function}(i, 1)) FROM numbers"), REPEATS) / CALLS * 1e9
+        return lambda: common.seconds(lambda: execute(f"SELECT sum({function}(i, 1)) FROM numbers"))
 
-    native = call("int4pl")
-    cost = {}
     for language in languages:
         execute(
             f"CREATE FUNCTION add_{language}(a int4, b int4) RETURNS int4 LANGUAGE {language} IMMUTABLE STRICT"
             f" AS {SCALAR[language].format(plugin=PLUGIN)}"
         )
-        cost[language] = call(f"add_{language}") - native
-        common.say(f"wasm: {language} {cost[language]:.0f} ns a call over int4pl ({native:.0f} ns with scan and sum)")
-    report("scalar call (int4, int4), over int4pl", "ns", cost)
+    runs = {language: call(f"add_{language}") for language in languages}
+    report("scalar call (int4, int4), over int4pl", CALLS, over(call("int4pl"), runs))
 
     execute("CREATE UNLOGGED TABLE source (id int4, name text, email text, section text)")
     execute(
@@ -77,38 +72,46 @@ def main():
     execute("CREATE UNLOGGED TABLE target (LIKE source)")
     execute("VACUUM ANALYZE source")
 
-    def insert():
-        """Nanoseconds of one row."""
+    def insert(language=None):
         def run():
-            execute("INSERT INTO target TABLE source")
-
-        def empty():
             execute("TRUNCATE target")
+            if language:
+                execute(
+                    "CREATE TRIGGER normalise BEFORE INSERT ON target"
+                    f" FOR EACH ROW EXECUTE FUNCTION normalise_{language}()"
+                )
+            seconds = common.seconds(lambda: execute("INSERT INTO target TABLE source"))
+            if language:
+                stored.add(execute("SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM target AS t").fetchone())
+                execute("DROP TRIGGER normalise ON target")
+            return seconds
 
-        return common.median(run, REPEATS, before=empty) / ROWS * 1e9
+        return run
 
-    insert()
-    native = insert()
-    cost, stored = {}, set()
+    stored = set()
     for language in languages:
         execute(
             f"CREATE FUNCTION normalise_{language}() RETURNS trigger LANGUAGE {language}"
             f" AS {TRIGGER[language].format(plugin=PLUGIN)}"
         )
-        execute(f"CREATE TRIGGER normalise BEFORE INSERT ON target FOR EACH ROW EXECUTE FUNCTION normalise_{language}()")
-        cost[language] = insert() - native
-        stored.add(execute("SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM target AS t").fetchone())
-        execute("DROP TRIGGER normalise ON target")
-        common.say(f"wasm: {language} {cost[language]:.0f} ns a row over an insert without trigger ({native:.0f} ns)")
+    cost = over(insert(), {language: insert(language) for language in languages})
     if len(stored) > 1:
         raise SystemExit("the triggers do not store the same rows")
-    report("row trigger, two of four columns rewritten", "ns", cost)
+    report("row trigger, two of four columns rewritten", ROWS, cost)
 
 
-def report(what, unit, cost):
-    for peer, name in NAMES.items():
+def over(native, runs):
+    """Seconds that each run takes more than the native one: the median of differences within a round."""
+    for run in (native, *runs.values()):
+        run()
+    rounds = [(native(), {name: run() for name, run in runs.items()}) for _ in range(REPEATS)]
+    return {name: statistics.median(times[name] - base for base, times in rounds) for name in runs}
+
+
+def report(what, count, cost):
+    for peer, name in {"plpgsql": "PL/pgSQL", "plpython3u": "PL/Python"}.items():
         if peer in cost:
-            common.row(what, unit, cost["wasm"], name, cost[peer])
+            common.row(what, "ns", cost["wasm"] / count * 1e9, name, cost[peer] / count * 1e9)
 
 
 if __name__ == "__main__":
