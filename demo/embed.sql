@@ -4,7 +4,9 @@
 \echo '\033[1m3. Descriptions become vectors inside PostgreSQL, and an hnsw index makes them searchable.\033[0m'
 SELECT lagoon.register_model('minilm', :'model');
 
+SET client_min_messages = warning;
 DROP TABLE IF EXISTS search;
+RESET client_min_messages;
 CREATE TABLE search (name text PRIMARY KEY, description text NOT NULL, embedding vector(384) NOT NULL);
 
 INSERT INTO search
@@ -12,7 +14,7 @@ SELECT batch.*
 FROM (
     SELECT array_agg(name) AS names, array_agg(description) AS descriptions
     FROM packages
-    WHERE section IN ('video', 'sound', 'graphics', 'text', 'editors', 'mail', 'web', 'games', 'science', 'math')
+    WHERE section IN ('video', 'sound', 'graphics', 'editors', 'mail', 'games')
       AND name NOT LIKE 'lib%' AND name !~ '-(data|doc|dbg|common|dev)$'
 ) AS chosen,
     unnest(names, descriptions, lagoon.embed('minilm', descriptions)) AS batch;

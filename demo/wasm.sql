@@ -13,6 +13,9 @@ BEGIN
         USING HINT = 'See lagoon.plugin_status, lagoon.workers and the server log.';
 END
 $$;
+SET client_min_messages = warning;
+DROP TABLE IF EXISTS submissions;
+RESET client_min_messages;
 \o /dev/null
 SELECT lagoon.remove_plugin(name, cascade => true) FROM lagoon.plugins WHERE name = 'package_rules';
 \o
@@ -25,7 +28,6 @@ CALL pg_temp.wait_for_other_build(NULL);
 SELECT name, version, left(hash, 12) AS hash, bytes FROM lagoon.plugin_status;
 
 CREATE FUNCTION check_package() RETURNS trigger LANGUAGE wasm AS 'package_rules:check_package';
-DROP TABLE IF EXISTS submissions;
 CREATE TABLE submissions (name text, section text, maintainer text, email text);
 CREATE TRIGGER check_package BEFORE INSERT OR UPDATE ON submissions FOR EACH ROW EXECUTE FUNCTION check_package();
 
