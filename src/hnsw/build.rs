@@ -230,12 +230,7 @@ impl Drop for Workers {
         self.job.cancel();
         let end = Instant::now() + JOIN_LIMIT;
         for handle in self.handles.drain(..) {
-            while !handle.is_finished() && Instant::now() < end {
-                std::thread::sleep(Duration::from_millis(1)); // bounded; the thread holds nothing of PostgreSQL's
-            }
-            if handle.is_finished() {
-                let _ = handle.join(); // its panic was already turned into a value
-            }
+            job::join_within(handle, end.saturating_duration_since(Instant::now()));
         }
     }
 }

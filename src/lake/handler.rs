@@ -138,9 +138,7 @@ unsafe extern "C-unwind" fn iterate_foreign_scan(node: *mut pg_sys::ForeignScanS
     // tuptable.h and execTuples.c, inlined: a guarded call for each row would cost more than the row.
     unsafe {
         let slot = (*node).ss.ss_ScanTupleSlot;
-        if let Some(clear) = (*(*slot).tts_ops).clear {
-            clear(slot);
-        }
+        (*(*slot).tts_ops).clear.inspect(|clear| clear(slot));
         let state = &mut *(*node).fdw_state.cast::<State>();
         if let Some(state) = state
             && state.next(node).or_raise()
