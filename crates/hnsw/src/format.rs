@@ -290,8 +290,8 @@ impl Geometry {
     pub fn vector_parts(&self, id: u32) -> (Part, Option<Part>) {
         let (group, slot) = self.locate(id);
         let first = self.node_block(group) + 1;
-        if self.per_page > 0 {
-            let block = first + (slot / self.per_page) as u32;
+        if let Some(page) = slot.checked_div(self.per_page) {
+            let block = first + page as u32;
             let offset = PAGE_HEADER + slot % self.per_page * self.vector_bytes;
             return (Part { block, offset, len: self.vector_bytes }, None);
         }
