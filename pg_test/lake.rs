@@ -3,14 +3,14 @@
 //! The heart of it: every operator that `lagoon_lake::pushable` lists, on every type, with edge values, gives the same rows
 //! when DataFusion answers it as when PostgreSQL does on a heap copy.
 
+mod edges;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lagoon_lake::arrow::array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray, Float32Array,
-    Float64Array, Int16Array, Int32Array, Int64Array, ListArray, ListBuilder, RecordBatch, StringArray, StringBuilder,
-    Time64MicrosecondArray, TimestampMicrosecondArray, TimestampNanosecondArray, TimestampSecondArray, UInt32Array,
-    UInt64Array,
+    Array, ArrayRef, Date32Array, Decimal128Array, Int64Array, ListArray, ListBuilder, RecordBatch, StringArray,
+    StringBuilder, TimestampMicrosecondArray, TimestampNanosecondArray, TimestampSecondArray, UInt32Array, UInt64Array,
 };
 use lagoon_lake::arrow::datatypes::{Field, Int32Type, Schema};
 use lagoon_lake::parquet::arrow::ArrowWriter;
@@ -19,6 +19,8 @@ use lagoon_lake::parquet::file::properties::WriterProperties;
 use lagoon_lake::parquet::schema::parser::parse_message_type;
 use lagoon_lake::parquet::schema::types::SchemaDescriptor;
 use pgrx::prelude::*;
+
+use edges::{Edge, ROWS, edges};
 
 /// A folder in the data directory, deleted at the end.
 struct Folder(PathBuf);
@@ -64,174 +66,10 @@ fn explain(query: &str) -> String {
     })
 }
 
-/// A column of edge values, as Arrow array and as SQL literals.
-struct Edge {
-    name: &'static str,
-    sql: &'static str,
-    array: ArrayRef,
-    literals: Vec<Option<String>>,
-    /// Constants that are compared with, beside the values themselves: literals with type.
-    more: Vec<&'static str>,
-}
-
-const ROWS: usize = 24;
-
-fn cycle<T: Clone>(values: &[Option<T>]) -> Vec<Option<T>> {
-    values.iter().cloned().cycle().take(ROWS).collect()
-}
-
-fn literals<T: std::fmt::Display>(values: &[Option<T>]) -> Vec<Option<String>> {
-    values.iter().map(|value| value.as_ref().map(ToString::to_string)).collect()
-}
-
-fn number_edge<T: Clone + std::fmt::Display, A: Array + From<Vec<Option<T>>> + 'static>(
-    name: &'static str,
-    sql: &'static str,
-    values: &[Option<T>],
-    more: &[&'static str],
-) -> Edge {
-    let values = cycle(values);
-    Edge { name, sql, literals: literals(&values), array: Arc::new(A::from(values)), more: more.to_vec() }
-}
-
-fn parsed_edge<T: Clone>(
-    name: &'static str,
-    sql: &'static str,
-    values: &[Option<(&str, T)>],
-    build: impl Fn(Vec<Option<T>>) -> ArrayRef,
-    more: &[&'static str],
-) -> Edge {
-    let values = cycle(values);
-    let literals = values.iter().map(|value| value.as_ref().map(|(text, _)| (*text).to_owned())).collect();
-    let array = build(values.into_iter().map(|value| value.map(|(_, value)| value)).collect());
-    Edge { name, sql, literals, array, more: more.to_vec() }
-}
-
-fn decimals(precision: u8, scale: i8) -> impl Fn(Vec<Option<i128>>) -> ArrayRef {
-    move |values| Arc::new(Decimal128Array::from(values).with_precision_and_scale(precision, scale).unwrap())
-}
-
-fn edges() -> Vec<Edge> {
-    const DAY: i64 = 86_400_000_000;
-    let instants: [Option<(&str, i64)>; 7] = [
-        Some(("1970-01-01 00:00:00", 0)),
-        Some(("1969-12-31 23:59:59.999999", -1)),
-        Some(("0001-01-01 00:00:00", -719_162 * DAY)),
-        None,
-        Some(("9999-12-31 00:00:00", 2_932_896 * DAY)),
-        Some(("2024-02-29 12:30:00.5", 19_782 * DAY + 45_000_500_000)),
-        Some(("2000-01-01 00:00:00", 10_957 * DAY)),
-    ];
-    let int_more = &["'-32769'::int4", "0::int2", "1::int4", "1::int8", "2147483648::int8", "'-9223372036854775808'::int8"];
-    let float_more = &["'NaN'::float8", "'NaN'::float4", "0.1::float4", "0.1::float8", "'-0'::float8", "'Infinity'::float8", "1e300::float8"];
-    vec![
-        number_edge::<bool, BooleanArray>("b", "boolean", &[Some(true), Some(false), None], &[]),
-        number_edge::<i16, Int16Array>("i2", "smallint", &[Some(i16::MIN), Some(-1), Some(0), None, Some(1), Some(i16::MAX)], int_more),
-        number_edge::<i32, Int32Array>("i4", "integer", &[Some(i32::MIN), Some(-1), Some(0), None, Some(1), Some(32768), Some(i32::MAX)], int_more),
-        number_edge::<i64, Int64Array>("i8", "bigint", &[Some(i64::MIN), Some(-1), None, Some(0), Some(1), Some(i64::MAX)], int_more),
-        parsed_edge(
-            "f4",
-            "real",
-            &[
-                Some(("NaN", f32::NAN)), Some(("NaN", -f32::NAN)), Some(("0", 0.0)), Some(("-0", -0.0)), None, Some(("0.1", 0.1)),
-                Some(("Infinity", f32::INFINITY)), Some(("-Infinity", f32::NEG_INFINITY)), Some(("1.5", 1.5)), Some(("-1e38", -1e38)),
-            ],
-            |values| Arc::new(Float32Array::from(values)),
-            float_more,
-        ),
-        parsed_edge(
-            "f8",
-            "double precision",
-            &[
-                Some(("1.5", 1.5)), Some(("NaN", f64::NAN)), Some(("NaN", -f64::NAN)), Some(("0", 0.0)), Some(("-0", -0.0)), None,
-                Some(("0.1", 0.1)), Some(("Infinity", f64::INFINITY)), Some(("-Infinity", f64::NEG_INFINITY)), Some(("1e300", 1e300)),
-            ],
-            |values| Arc::new(Float64Array::from(values)),
-            float_more,
-        ),
-        parsed_edge(
-            "n",
-            "numeric(10,2)",
-            &[
-                Some(("-99999999.99", -9_999_999_999)), Some(("-1.01", -101)), Some(("-1", -100)), Some(("0", 0)), None,
-                Some(("0.01", 1)), Some(("1", 100)), Some(("1.01", 101)), Some(("99999999.99", 9_999_999_999)),
-            ],
-            decimals(10, 2),
-            &[
-                "1.005::numeric", "'-1.005'::numeric", "1.0000::numeric", "'NaN'::numeric", "'Infinity'::numeric",
-                "'-Infinity'::numeric", "1e45::numeric", "'-1e45'::numeric", "99999999.991::numeric", "100000000::numeric",
-                "0.000000000000000000000000000000000000000000000001::numeric",
-            ],
-        ),
-        parsed_edge(
-            "n38",
-            "numeric(38,19)",
-            &[
-                Some(("1234567890123456789.0123456789012345678", 12_345_678_901_234_567_890_123_456_789_012_345_678)),
-                Some(("-0.0000000000000000001", -1)), None, Some(("0", 0)), Some(("10000", 100_000_000_000_000_000_000_000)),
-            ],
-            decimals(38, 19),
-            &["'-0.00000000000000000005'::numeric", "10000.00000000000000000001::numeric"],
-        ),
-        number_edge::<&str, StringArray>(
-            "t",
-            "text",
-            &[Some(""), Some("a"), Some("A"), Some("é"), Some("e"), None, Some("aé"), Some("a_b"), Some("50%"), Some("b\\"), Some("x\ny"), Some("a ")],
-            &["'zzz'::text", "'A'::varchar", "'a'::text COLLATE \"C\"", "'e\u{301}'::text"],
-        ),
-        parsed_edge(
-            "y",
-            "bytea",
-            &[Some(("\\x", &b""[..])), Some(("\\x00", b"\0")), Some(("\\xff", b"\xff")), None, Some(("\\x00ff", b"\0\xff"))],
-            |values| Arc::new(BinaryArray::from(values)),
-            &["'\\x0000'::bytea"],
-        ),
-        parsed_edge(
-            "d",
-            "date",
-            &[Some(("1970-01-01", 0)), Some(("1969-12-31", -1)), Some(("0001-01-01", -719_162)), None, Some(("9999-12-31", 2_932_896)), Some(("2024-02-29", 19_782))],
-            |values| Arc::new(Date32Array::from(values)),
-            &["'infinity'::date", "'-infinity'::date", "'4713-01-01 BC'::date"],
-        ),
-        parsed_edge(
-            "tm",
-            "time",
-            &[Some(("00:00:00", 0)), Some(("12:34:56.789", 45_296_789_000)), None, Some(("23:59:59.999999", DAY - 1))],
-            |values| Arc::new(Time64MicrosecondArray::from(values)),
-            &["'24:00'::time"],
-        ),
-        parsed_edge(
-            "ts",
-            "timestamp",
-            &instants,
-            |values| Arc::new(TimestampMicrosecondArray::from(values)),
-            &["'infinity'::timestamp", "'-infinity'::timestamp", "'294276-12-31'::timestamp"],
-        ),
-        parsed_edge(
-            "tz",
-            "timestamptz",
-            &instants,
-            |values| Arc::new(TimestampMicrosecondArray::from(values).with_timezone("UTC")),
-            &["'infinity'::timestamptz", "'-infinity'::timestamptz", "'1970-01-01 02:00:00+02'::timestamptz"],
-        ),
-        parsed_edge(
-            "u",
-            "uuid",
-            &[
-                Some(("00000000-0000-0000-0000-000000000000", [0u8; 16])),
-                Some(("ffffffff-ffff-ffff-ffff-ffffffffffff", [255u8; 16])),
-                None,
-                Some(("80808080-8080-8080-8080-808080808080", [128u8; 16])),
-            ],
-            |values| Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(values.into_iter(), 16).unwrap()),
-            &["'7f7f7f7f-0000-0000-0000-000000000000'::uuid"],
-        ),
-    ]
-}
-
 /// Writes columns to a Parquet file with row groups of five rows, so that there is something to prune.
 fn write(path: &str, columns: Vec<(&str, ArrayRef)>) {
-    let fields: Vec<_> = columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
+    let fields: Vec<_> =
+        columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
     let schema = Arc::new(Schema::new(fields));
     let batch = RecordBatch::try_new(schema.clone(), columns.iter().map(|(_, array)| array.clone()).collect()).unwrap();
     let properties = WriterProperties::builder().set_max_row_group_row_count(Some(5)).build();
@@ -239,8 +77,13 @@ fn write(path: &str, columns: Vec<(&str, ArrayRef)>) {
     // The writer does not say of 16 bytes that they are a UUID, so say it.
     let converter = lagoon_lake::parquet::arrow::ArrowSchemaConverter::new();
     let mut message = Vec::new();
-    lagoon_lake::parquet::schema::printer::print_schema(&mut message, converter.convert(&schema).unwrap().root_schema());
-    let message = String::from_utf8(message).unwrap().replace("FIXED_LEN_BYTE_ARRAY (16) u;", "FIXED_LEN_BYTE_ARRAY (16) u (UUID);");
+    lagoon_lake::parquet::schema::printer::print_schema(
+        &mut message,
+        converter.convert(&schema).unwrap().root_schema(),
+    );
+    let message = String::from_utf8(message)
+        .unwrap()
+        .replace("FIXED_LEN_BYTE_ARRAY (16) u;", "FIXED_LEN_BYTE_ARRAY (16) u (UUID);");
     let root = Arc::new(parse_message_type(&message).unwrap());
     let options = options.with_parquet_schema(SchemaDescriptor::new(root));
     let file = std::fs::File::create(path).unwrap();
@@ -363,7 +206,9 @@ mod tests {
     fn lake_columns_are_compared_with_columns() {
         let folder = Folder::new("columns");
         edge_tables(&folder);
-        for (left, right) in [("i2", "i4"), ("i4", "i8"), ("i8", "id"), ("f4", "f8"), ("n", "n"), ("ts", "ts"), ("t", "t")] {
+        for (left, right) in
+            [("i2", "i4"), ("i4", "i8"), ("i8", "id"), ("f4", "f8"), ("n", "n"), ("ts", "ts"), ("t", "t")]
+        {
             for op in ["=", "<>", "<", "<=", ">", ">="] {
                 assert_same(&format!("{left} {op} {right}"));
                 assert_pushed(&format!("{left} {op} {right} OR id < 0"));
@@ -448,7 +293,8 @@ mod tests {
              'BEGIN RETURN (SELECT string_agg(id::text, '','' ORDER BY id) FROM ft WHERE i4 >= v AND i8 = ANY (l) OR t = s); END'");
         run("CREATE FUNCTION pg_temp.expect(v int4, l int8[], s text) RETURNS text LANGUAGE plpgsql AS
              'BEGIN RETURN (SELECT string_agg(id::text, '','' ORDER BY id) FROM heap WHERE i4 >= v AND i8 = ANY (l) OR t = s); END'");
-        for arguments in ["0, '{1,0}', 'a'", "NULL, '{1}', 'é'", "-1, '{}', NULL", "1, NULL, ''", "1, '{NULL,1}', 'a'"] {
+        for arguments in ["0, '{1,0}', 'a'", "NULL, '{1}', 'é'", "-1, '{}', NULL", "1, NULL, ''", "1, '{NULL,1}', 'a'"]
+        {
             assert_eq!(
                 one(&format!("SELECT coalesce(pg_temp.ask({arguments}), '')")),
                 one(&format!("SELECT coalesce(pg_temp.expect({arguments}), '')")),
@@ -527,11 +373,8 @@ mod tests {
     fn lake_nested_and_odd_types() {
         let folder = Folder::new("lists");
         let path = folder.file("lists.parquet");
-        let ints = ListArray::from_iter_primitive::<Int32Type, _, _>([
-            Some(vec![Some(1), None, Some(3)]),
-            None,
-            Some(vec![]),
-        ]);
+        let ints =
+            ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), None, Some(3)]), None, Some(vec![])]);
         let mut names = ListBuilder::new(StringBuilder::new());
         names.append_value([Some("a"), Some("é,\"x\""), None]);
         names.append_value(Vec::<Option<&str>>::new());
@@ -573,9 +416,18 @@ mod tests {
         assert_eq!(one("SELECT sum(i2)::text FROM wide"), one("SELECT sum(i2)::text FROM heap"));
         assert_eq!(one("SELECT sum(i4)::text FROM wide"), one("SELECT sum(i4)::text FROM heap"));
         assert_eq!(one("SELECT max(n)::text FROM wide"), "99999999.9900");
-        assert_eq!(one("SELECT string_agg(t, '|' ORDER BY id) FROM wide"), one("SELECT string_agg(t, '|' ORDER BY id) FROM heap"));
-        assert_eq!(one("SELECT count(*)::text FROM wide WHERE f4 = 0.1"), one("SELECT count(*)::text FROM heap WHERE f4 = 0.1::float8"));
-        assert_eq!(one("SELECT count(*)::text FROM wide WHERE i2 = 0 AND n > 1.005"), one("SELECT count(*)::text FROM heap WHERE i2 = 0 AND n > 1.005"));
+        assert_eq!(
+            one("SELECT string_agg(t, '|' ORDER BY id) FROM wide"),
+            one("SELECT string_agg(t, '|' ORDER BY id) FROM heap")
+        );
+        assert_eq!(
+            one("SELECT count(*)::text FROM wide WHERE f4 = 0.1"),
+            one("SELECT count(*)::text FROM heap WHERE f4 = 0.1::float8")
+        );
+        assert_eq!(
+            one("SELECT count(*)::text FROM wide WHERE i2 = 0 AND n > 1.005"),
+            one("SELECT count(*)::text FROM heap WHERE i2 = 0 AND n > 1.005")
+        );
         table("short", "t varchar(1)");
         assert_eq!(sqlstate("SELECT t FROM short"), "22001");
         table("narrow", "i8 integer");
@@ -621,7 +473,10 @@ mod tests {
         std::fs::write(folder.file("notes.txt"), "not data").unwrap();
         std::fs::write(folder.file(".hidden.parquet"), "not data").unwrap();
         run(&format!("CREATE FOREIGN TABLE all_files () SERVER lagoon OPTIONS (path '{}')", folder.file("")));
-        run(&format!("CREATE FOREIGN TABLE some_files () SERVER lagoon OPTIONS (path '{}')", folder.file("part[12].*")));
+        run(&format!(
+            "CREATE FOREIGN TABLE some_files () SERVER lagoon OPTIONS (path '{}')",
+            folder.file("part[12].*")
+        ));
         assert_eq!(one("SELECT string_agg(id::text, ',' ORDER BY id) FROM all_files"), "0,1,10,11,20,21,30,31");
         assert_eq!(one("SELECT string_agg(id::text, ',' ORDER BY id) FROM some_files"), "10,11,20,21");
         // A new file is there for the next statement; one with other columns is named.
@@ -639,7 +494,10 @@ mod tests {
     fn lake_damaged_files_are_errors() {
         let folder = Folder::new("damaged");
         let good = folder.file("good.parquet");
-        write(&good, vec![("t", Arc::new(StringArray::from_iter_values((0..100).map(|i| format!("row {i}")))) as ArrayRef)]);
+        write(
+            &good,
+            vec![("t", Arc::new(StringArray::from_iter_values((0..100).map(|i| format!("row {i}")))) as ArrayRef)],
+        );
         let bytes = std::fs::read(&good).unwrap();
         let half = &bytes[..bytes.len() / 2];
         let mut nonsense = bytes.clone();

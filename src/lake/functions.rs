@@ -101,16 +101,22 @@ fn ingest_csv(name: &str, source: &str, json: &str) -> Result<(Uuid, Ingested)> 
     }
     // Learn first, so that a dataset with other columns is refused before anything is written.
     let (first_path, first_options) = (path.clone(), options.clone());
-    let learnt = job::run("lagoon ingest", || {}, move |cancel| {
-        ingest::learn(&first_path, &first_options, &cancel.as_atomic())
-    })?;
+    let learnt = job::run(
+        "lagoon ingest",
+        || {},
+        move |cancel| ingest::learn(&first_path, &first_options, &cancel.as_atomic()),
+    )?;
     catalog::check_drift(name, source, &learnt.fingerprint, &learnt.columns)?;
     let append = !options.replace;
     let (job_name, job_directory, job_learnt) = (name.to_owned(), directory.clone(), learnt.clone());
-    let ingested = job::run("lagoon ingest", || {}, move |cancel| {
-        let (cancel, rows) = (cancel.as_atomic(), AtomicU64::new(0));
-        ingest::run(&job_name, &path, &job_directory, &options, &job_learnt, &cancel, &rows)
-    })?;
+    let ingested = job::run(
+        "lagoon ingest",
+        || {},
+        move |cancel| {
+            let (cancel, rows) = (cancel.as_atomic(), AtomicU64::new(0));
+            ingest::run(&job_name, &path, &job_directory, &options, &job_learnt, &cancel, &rows)
+        },
+    )?;
     let folder = directory.join(name).to_string_lossy().into_owned();
     let id = catalog::register(&Registration {
         name,

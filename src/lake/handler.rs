@@ -3,7 +3,7 @@
 use pgrx::{PgBox, PgMemoryContexts, pg_guard, pg_sys};
 
 use super::scan::ScanState;
-use super::{explain, infer, options, plan};
+use super::{explain, infer, options, plan, scan};
 use crate::pg::error::OrRaise;
 
 macro_rules! version_1 {
@@ -134,17 +134,14 @@ unsafe extern "C-unwind" fn begin_foreign_scan(node: *mut pg_sys::ForeignScanSta
 
 #[pg_guard]
 unsafe extern "C-unwind" fn iterate_foreign_scan(node: *mut pg_sys::ForeignScanState) -> *mut pg_sys::TupleTableSlot {
-    // SAFETY: PostgreSQL's argument, after begin_foreign_scan. What follows is ExecClearTuple and ExecStoreVirtualTuple of
-    // tuptable.h and execTuples.c, inlined: a guarded call for each row would cost more than the row.
+    // SAFETY: PostgreSQL's argument, after begin_foreign_scan.
     unsafe {
         let slot = (*node).ss.ss_ScanTupleSlot;
-        (*(*slot).tts_ops).clear.inspect(|clear| clear(slot));
-        let state = &mut *(*node).fdw_state.cast::<State>();
-        if let Some(state) = state
+        scan::clear(slot);
+        if let Some(state) = &mut *(*node).fdw_state.cast::<State>()
             && state.next(node).or_raise()
         {
-            (*slot).tts_flags &= !(pg_sys::TTS_FLAG_EMPTY as u16);
-            (*slot).tts_nvalid = (*(*slot).tts_tupleDescriptor).natts as i16;
+            scan::store(slot);
         }
         slot
     }

@@ -220,3 +220,31 @@ impl ScanState {
         }
     }
 }
+
+// ExecClearTuple of tuptable.h and ExecStoreVirtualTuple of execTuples.c, written out: a guarded call for each row would
+// cost more than the row.
+
+/// Empties a slot.
+///
+/// # Safety
+/// `slot` is a live slot. Its clear function only frees memory and raises nothing.
+pub(super) unsafe fn clear(slot: *mut pg_sys::TupleTableSlot) {
+    // SAFETY: the caller's.
+    unsafe {
+        if let Some(clear) = (*(*slot).tts_ops).clear {
+            clear(slot);
+        }
+    }
+}
+
+/// Marks an empty slot whose values are filled in as holding a row.
+///
+/// # Safety
+/// `slot` is a live slot, and all its values are set.
+pub(super) unsafe fn store(slot: *mut pg_sys::TupleTableSlot) {
+    // SAFETY: the caller's.
+    unsafe {
+        (*slot).tts_flags &= !(pg_sys::TTS_FLAG_EMPTY as u16);
+        (*slot).tts_nvalid = (*(*slot).tts_tupleDescriptor).natts as i16;
+    }
+}

@@ -71,8 +71,7 @@ mod tests {
 
     #[test]
     fn fingerprint_sees_name_type_nullability_and_order() {
-        let column =
-            |name: &str, ty, nullable| Column { name: name.into(), ty: Ok(ty), nullable, exact: true };
+        let column = |name: &str, ty, nullable| Column { name: name.into(), ty: Ok(ty), nullable, exact: true };
         let base = vec![column("a", ColumnType::Int8, true), column("b", ColumnType::Text, true)];
         let mut reversed = base.clone();
         reversed.reverse();

@@ -173,7 +173,8 @@ impl Error {
             }
             Self::CsvText { .. } => "The file must be UTF-8 without zero bytes.".to_owned(),
             Self::DatasetName { .. } => {
-                "Use 1 to 63 of the characters A-Z, a-z, 0-9, \"_\", \"-\" and \".\", not beginning with a dot.".to_owned()
+                "Use 1 to 63 of the characters A-Z, a-z, 0-9, \"_\", \"-\" and \".\", not beginning with a dot."
+                    .to_owned()
             }
             Self::NoDataset { .. } => "SELECT name FROM lagoon.datasets lists them.".to_owned(),
             Self::NotSupported { hint, .. } | Self::BadValue { hint, .. } => return hint.clone(),
@@ -212,6 +213,9 @@ impl Error {
             }
             if let Some(DataFusionError::ResourcesExhausted(message)) = error.downcast_ref() {
                 return Self::Memory { message: message.clone() };
+            }
+            if let Some(DataFusionError::Execution(message)) = error.downcast_ref() {
+                found = found.or(Some(Self::Convert { path: path.to_owned(), message: first_line(message) }));
             }
             // DataFusion boxes what it wraps, and a box is not what it holds.
             let arrow = match error.downcast_ref() {

@@ -73,9 +73,16 @@ pub enum Filter {
     Or(Vec<Filter>),
     Not(Box<Filter>),
     /// `column op operand`; the glue has swapped sides where needed.
-    Compare { op: Op, column: usize, operand: Operand },
+    Compare {
+        op: Op,
+        column: usize,
+        operand: Operand,
+    },
     /// `column = ANY (list)`.
-    In { column: usize, list: Operand },
+    In {
+        column: usize,
+        list: Operand,
+    },
     IsNull(usize),
     /// A boolean column as a condition.
     Column(usize),
@@ -307,7 +314,10 @@ enum Scaled {
     Above,
     Below,
     /// The largest multiple of 10^-scale that is not above the constant, and whether it is the constant.
-    Value { floor: i128, exact: bool },
+    Value {
+        floor: i128,
+        exact: bool,
+    },
 }
 
 impl Scaled {
@@ -437,12 +447,10 @@ impl ScalarUDFImpl for CanonicalFloat {
         };
         let array = argument.to_array(args.number_rows)?;
         let result: ArrayRef = match array.data_type() {
-            DataType::Float32 => {
-                Arc::new(array.as_primitive::<Float32Type>().unary::<_, Float32Type>(canonical_f32)) as Arc<Float32Array>
-            }
-            DataType::Float64 => {
-                Arc::new(array.as_primitive::<Float64Type>().unary::<_, Float64Type>(canonical_f64)) as Arc<Float64Array>
-            }
+            DataType::Float32 => Arc::new(array.as_primitive::<Float32Type>().unary::<_, Float32Type>(canonical_f32))
+                as Arc<Float32Array>,
+            DataType::Float64 => Arc::new(array.as_primitive::<Float64Type>().unary::<_, Float64Type>(canonical_f64))
+                as Arc<Float64Array>,
             other => return Err(DataFusionError::Internal(format!("lagoon_float of {other}"))),
         };
         Ok(ColumnarValue::Array(result))

@@ -157,7 +157,9 @@ async fn read_footer(engine: &Engine, path: &Path, meta: &ObjectMeta) -> Result<
         .fetch_metadata()
         .await
         .map_err(|error| match Error::from_engine(&error, path) {
-            Error::Internal { message } => Error::Corrupt { path: path.to_owned(), message },
+            Error::Internal { message } | Error::Convert { message, .. } => {
+                Error::Corrupt { path: path.to_owned(), message }
+            }
             other => other,
         })
 }
@@ -173,9 +175,10 @@ async fn check_magic(engine: &Engine, path: &Path, meta: &ObjectMeta) -> Result<
     let is = |end: usize, magic: &[u8]| ends.get(end).is_some_and(|bytes| bytes.as_ref() == magic);
     match (is(0, MAGIC), is(1, MAGIC)) {
         (_, true) => Ok(()),
-        _ if is(0, MAGIC_ENCRYPTED) || is(1, MAGIC_ENCRYPTED) => {
-            Err(Error::NotSupported { message: format!("Parquet file \"{}\" is encrypted", path.display()), hint: None })
-        }
+        _ if is(0, MAGIC_ENCRYPTED) || is(1, MAGIC_ENCRYPTED) => Err(Error::NotSupported {
+            message: format!("Parquet file \"{}\" is encrypted", path.display()),
+            hint: None,
+        }),
         (true, false) => Err(Error::Truncated { path }),
         (false, false) => Err(Error::NotParquet { path }),
     }
@@ -187,8 +190,11 @@ fn stat(path: &Path) -> Result<ObjectMeta> {
         return Err(Error::NotParquet { path: path.to_owned() });
     }
     let modified = found.modified().map_err(|error| Error::io("stat", path, &error))?;
-    let location = StorePath::from_absolute_path(path)
-        .map_err(|error| Error::Io { action: "open", path: path.to_owned(), message: error.to_string() })?;
+    let location = StorePath::from_absolute_path(path).map_err(|error| Error::Io {
+        action: "open",
+        path: path.to_owned(),
+        message: error.to_string(),
+    })?;
     let unique = std::os::unix::fs::MetadataExt::ino(&found);
     Ok(ObjectMeta {
         location,

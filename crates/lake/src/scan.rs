@@ -277,7 +277,10 @@ fn plan(engine: &Engine, spec: &ScanSpec) -> Result<Arc<dyn ExecutionPlan>> {
     // A bare LIMIT is answered by the first rows; more partitions would only decode what is thrown away.
     if spec.parallelism > 1 && early_limit.is_none() {
         let split = config.repartitioned(spec.parallelism, SMALLEST_SPLIT, None).map_err(failed)?;
-        if let Some(split) = split.as_ref().and_then(|split| split.downcast_ref::<datafusion::datasource::physical_plan::FileScanConfig>()) {
+        if let Some(split) = split
+            .as_ref()
+            .and_then(|split| split.downcast_ref::<datafusion::datasource::physical_plan::FileScanConfig>())
+        {
             config = split.clone();
         }
     }

@@ -119,7 +119,8 @@ impl FromStr for ColumnType {
 
     fn from_str(text: &str) -> Result<Self> {
         let lower = text.trim().to_ascii_lowercase();
-        let unknown = || Error::BadValue {
+        let unknown = || {
+            Error::BadValue {
             what: "option \"types\"".to_owned(),
             message: format!("\"{text}\" is not a type that a CSV column can have"),
             hint: Some(
@@ -127,6 +128,7 @@ impl FromStr for ColumnType {
                  timestamptz."
                     .to_owned(),
             ),
+        }
         };
         Ok(match lower.as_str() {
             "boolean" | "bool" => Self::Bool,
@@ -140,7 +142,8 @@ impl FromStr for ColumnType {
             "timestamp" | "timestamp without time zone" => Self::Timestamp,
             "timestamptz" | "timestamp with time zone" => Self::Timestamptz,
             other => {
-                let arguments = other.strip_prefix("numeric(").and_then(|rest| rest.strip_suffix(')')).ok_or_else(unknown)?;
+                let arguments =
+                    other.strip_prefix("numeric(").and_then(|rest| rest.strip_suffix(')')).ok_or_else(unknown)?;
                 let mut numbers = arguments.split(',').map(|part| part.trim().parse::<u8>());
                 let (precision, scale) = (numbers.next(), numbers.next().unwrap_or(Ok(0)));
                 match (precision, scale, numbers.next()) {
@@ -207,7 +210,10 @@ fn column_type(ty: &DataType) -> (std::result::Result<ColumnType, String>, bool)
         DataType::UInt64 => Numeric(20, 0),
         DataType::Float16 | DataType::Float32 => Float4,
         DataType::Float64 => Float8,
-        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s) | DataType::Decimal256(p, s)
+        DataType::Decimal32(p, s)
+        | DataType::Decimal64(p, s)
+        | DataType::Decimal128(p, s)
+        | DataType::Decimal256(p, s)
             if (1..=MAX_PRECISION).contains(p) && (0..=*p as i8).contains(s) =>
         {
             Numeric(*p, *s as u8)
@@ -259,7 +265,9 @@ mod tests {
         assert!(ok(Int2, Int8) && ok(Int4, Int8) && ok(Float4, Float8) && ok(Int8, Numeric(19, 0)) && ok(Bytea, Text));
         assert!(ok(Numeric(10, 2), Numeric(12, 4)) && !ok(Numeric(10, 2), Numeric(10, 4)));
         assert!(!ok(Int8, Int4) && !ok(Float8, Float4) && !ok(Int8, Float8) && !ok(Int8, Numeric(18, 0)));
-        assert!(!ok(Timestamp, Timestamptz) && !ok(Text, Bytea) && !ok(Text, Int4) && !ok(Numeric(10, 2), Numeric(10, 1)));
+        assert!(
+            !ok(Timestamp, Timestamptz) && !ok(Text, Bytea) && !ok(Text, Int4) && !ok(Numeric(10, 2), Numeric(10, 1))
+        );
         assert_eq!(Numeric(7, 3).read_as(&Declared::AnyNumeric), Some(Numeric(7, 3)));
     }
 

@@ -88,7 +88,8 @@ impl Options {
             what: "options".to_owned(),
             message: error.to_string(),
             hint: Some(
-                "Valid keys are: format, delimiter, quote, escape, header, null, sample_rows, types, replace.".to_owned(),
+                "Valid keys are: format, delimiter, quote, escape, header, null, sample_rows, types, replace."
+                    .to_owned(),
             ),
         })?;
         if options.format != "csv" {

@@ -24,7 +24,8 @@ fn sample(path: &Path) {
         ("x", Arc::new(Float64Array::from_iter_values(floats))),
         ("t", Arc::new(StringArray::from_iter(ids.iter().map(|id| (id % 7 != 0).then(|| format!("row {id}")))))),
     ];
-    let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap();
+    let batch =
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap();
     let properties = WriterProperties::builder().set_max_row_group_row_count(Some(100)).build();
     let file = std::fs::File::create(path).unwrap();
     let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
@@ -132,7 +133,8 @@ fn projection_filter_and_limit_are_independent() {
     spec.limit = Some(150);
     spec.projection = vec![0];
     let (batches, _) = run(&spec).unwrap();
-    let ids: Vec<i64> = batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect();
+    let ids: Vec<i64> =
+        batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect();
     assert_eq!(ids, (0..150).collect::<Vec<_>>());
 }
 
@@ -213,7 +215,8 @@ fn damaged_bytes_never_hang_or_crash() {
         std::fs::write(&place, &damaged).unwrap();
         let outcome = spec(&place).and_then(|mut spec| {
             if round % 3 == 0 {
-                spec.filter = compare(Op::Gt, 0, Value::Int(500)).filter(|_| spec.columns.first().is_some_and(|c| c.ty == crate::schema::ColumnType::Int8));
+                spec.filter = compare(Op::Gt, 0, Value::Int(500))
+                    .filter(|_| spec.columns.first().is_some_and(|c| c.ty == crate::schema::ColumnType::Int8));
             }
             run(&spec)
         });
