@@ -49,19 +49,12 @@ def seconds(run):
     return time.perf_counter() - start
 
 
-def median(run, repeats, before=None):
-    """Median of the seconds that `run` takes; `before` is called before each run and is not measured."""
+def medians(repeats, *runs, before=lambda: None):
+    """The median seconds of each, run in turns so that a busy moment of the machine meets all. `before` is not measured."""
     times = []
     for _ in range(repeats):
-        if before:
-            before()
-        times.append(seconds(run))
-    return statistics.median(times)
-
-
-def medians(ours, theirs, repeats):
-    """Medians of two, run in turns so that a busy moment of the machine meets both."""
-    times = [(seconds(ours), seconds(theirs)) for _ in range(repeats)]
+        before()
+        times.append([seconds(run) for run in runs])
     return [statistics.median(column) for column in zip(*times)]
 
 

@@ -73,7 +73,7 @@ def main():
     common.say(f"embed: {len(texts)} texts, {tokens} tokens, largest difference from the peer {difference:.1e}")
 
     def compare(what, lagoon, peer):
-        lagoon, peer = common.medians(lagoon, peer, 5)
+        lagoon, peer = common.medians(5, lagoon, peer)
         common.row(f"{what}, texts", "/s", len(texts) / lagoon, "onnxruntime", len(texts) / peer, more_is_better=True)
         common.row(f"{what}, tokens", "/s", tokens / lagoon, "onnxruntime", tokens / peer, more_is_better=True)
 
@@ -88,9 +88,9 @@ def main():
 
     # Each text is new, so that no cache helps; a repeated one is all cache.
     new, again = (iter(f"edit videos from the command line {n}" for n in range(300)) for _ in range(2))
-    lagoon, peer = common.medians(lambda: embed_one(next(new)), lambda: encoder.batch([next(again)]), 300)
+    lagoon, peer = common.medians(300, lambda: embed_one(next(new)), lambda: encoder.batch([next(again)]))
     common.row("one short text, p50", "ms", lagoon * 1e3, "onnxruntime", peer * 1e3)
-    repeated = common.median(lambda: embed_one("edit videos from the command line"), 300)
+    (repeated,) = common.medians(300, lambda: embed_one("edit videos from the command line"))
     common.row("the same text again, p50", "us", repeated * 1e6, "onnxruntime", peer * 1e6)
 
 

@@ -72,7 +72,7 @@ def main():
         for peer, run in {"DuckDB": duckdb_direct, "heap": heap}.items():
             if not same(answer, run()):
                 raise SystemExit(f"{peer} answers {query} differently: {run()}, Lagoon {answer}")
-            seconds, peer_seconds = common.medians(ours, run, 5)
+            seconds, peer_seconds = common.medians(5, ours, run)
             common.row(what, "ms", seconds * 1e3, peer, peer_seconds * 1e3)
 
 

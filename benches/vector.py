@@ -33,51 +33,51 @@ def embeddings(count):
     return numpy.load(file)
 
 
-def encoded(vector):
-    """The binary form of type vector: dimensions, zero, float4s."""
-    return struct.pack("!hh", len(vector), 0) + vector.astype(">f4").tobytes()
-
-
 class Server:
-    def __init__(self, connection, rows):
-        self.connection = connection
-        execute = connection.execute
-        execute("SET enable_seqscan = off")
-        execute("SET plan_cache_mode = force_generic_plan")
-        execute("CREATE TABLE items (id int4 NOT NULL, v vector(384) NOT NULL)")
+    """Lagoon or pgvector: the same SQL."""
+
+    def __init__(self, name, connection, rows):
+        self.name, self.connection, self.execute = name, connection, connection.execute
+        self.execute("SET enable_seqscan = off")
+        self.execute("SET plan_cache_mode = force_generic_plan")
+        self.execute("CREATE TABLE items (id int4 NOT NULL, v vector(384) NOT NULL)")
         # What the planner grants depends on the size of the table; here both get the same.
-        execute(f"ALTER TABLE items SET (parallel_workers = {common.THREADS - 1})")
+        self.execute(f"ALTER TABLE items SET (parallel_workers = {common.THREADS - 1})")
         with connection.cursor().copy("COPY items FROM STDIN (FORMAT binary)") as copy:
             copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
             for number, vector in enumerate(rows):
-                value = encoded(vector)
+                value = self.encode(vector)
                 copy.write(struct.pack("!hiii", 2, 4, number, len(value)) + value)
             copy.write(b"\xff\xff")
-        execute("VACUUM ANALYZE items")
+        self.execute("VACUUM ANALYZE items")
 
-    def unbuild(self):
-        self.connection.execute("DROP INDEX IF EXISTS items_v")
-        self.connection.execute("CHECKPOINT")
+    def encode(self, vector):
+        """The binary form of type vector: dimensions, zero, float4s."""
+        return struct.pack("!hh", len(vector), 0) + vector.astype(">f4").tobytes()
+
+    def reset(self):
+        self.execute("DROP INDEX IF EXISTS items_v")
+        self.execute("CHECKPOINT")
 
     def build(self):
-        self.connection.execute(
+        self.execute(
             "CREATE INDEX items_v ON items USING hnsw (v vector_cosine_ops)"
             f" WITH (m = {M}, ef_construction = {EF_CONSTRUCTION})"
         )
 
     def size(self):
-        return self.connection.execute("SELECT pg_relation_size('items_v')").fetchone()[0]
+        return self.execute("SELECT pg_relation_size('items_v')").fetchone()[0]
 
     def prepare(self):
         query = f"SELECT id FROM items ORDER BY v <=> $1 LIMIT {K}"
         self.connection.pgconn.prepare(b"nearest", query.encode())
         probe = "[" + ",".join(["1"] * 384) + "]"
-        plan = self.connection.execute(f"EXPLAIN {query.replace('$1', repr(probe))}").fetchall()
+        plan = self.execute(f"EXPLAIN {query.replace('$1', repr(probe))}").fetchall()
         if not any("items_v" in line for (line,) in plan):
             raise SystemExit(f"the index is not used: {plan}")
 
     def set_ef(self, ef):
-        self.connection.execute(f"SET hnsw.ef_search = {ef}")
+        self.execute(f"SET hnsw.ef_search = {ef}")
 
     def search(self, query):
         """libpq itself, so that little of the time is Python's."""
@@ -87,18 +87,63 @@ class Server:
         return [int.from_bytes(result.get_value(at, 0), "big") for at in range(result.ntuples)]
 
 
-def sweep(name, set_ef, search, queries, similarity):
-    """Recall and queries per second at each ef, the median of three passes. A tie with the k-th neighbour is a hit."""
+class Hnswlib:
+    """In memory, in this process, without SQL."""
+
+    name = "hnswlib"
+
+    def __init__(self, rows):
+        import hnswlib
+
+        self.library, self.rows = hnswlib, rows
+
+    def encode(self, vector):
+        return vector
+
+    def reset(self):
+        self.index = None
+
+    def build(self):
+        self.index = self.library.Index("cosine", self.rows.shape[1])
+        self.index.init_index(len(self.rows), EF_CONSTRUCTION, M)
+        self.index.add_items(self.rows, num_threads=common.THREADS)
+
+    def size(self):
+        with tempfile.NamedTemporaryFile() as file:
+            self.index.save_index(file.name)
+            return os.path.getsize(file.name)
+
+    def prepare(self):
+        pass
+
+    def set_ef(self, ef):
+        self.index.set_ef(ef)
+
+    def search(self, query):
+        return self.index.knn_query(query, K, num_threads=1)[0][0].astype(int)
+
+
+def sweep(contenders, rows, queries):
+    """For each contender its recall and its queries per second at each ef. A tie with the k-th neighbour is a hit."""
+    similarity = queries @ rows.T
     least = numpy.partition(similarity, -K, axis=1)[:, -K] - 1e-6
-    curve = []
+    encoded = {c.name: [c.encode(query) for query in queries] for c in contenders}
+    curves = {c.name: [] for c in contenders}
+
+    def all_queries(contender):
+        return lambda: [contender.search(query) for query in encoded[contender.name]]
+
     for ef in EF_SEARCH:
-        set_ef(ef)
-        found = [search(query) for query in queries]
-        hits = sum((similarity[at, ids] >= least[at]).sum() for at, ids in enumerate(found))
-        seconds = common.median(lambda: [search(query) for query in queries], 3)
-        curve.append((hits / (K * len(queries)), len(queries) / seconds))
-        common.say(f"vector: {name} ef {ef}: recall@{K} {curve[-1][0]:.4f}, {curve[-1][1]:,.0f} queries/s")
-    return curve
+        for contender in contenders:
+            contender.set_ef(ef)
+        seconds = common.medians(5, *map(all_queries, contenders))
+        for contender, spent in zip(contenders, seconds):
+            found = all_queries(contender)()
+            hits = sum((similarity[at, ids] >= least[at]).sum() for at, ids in enumerate(found))
+            recall, rate = hits / (K * len(queries)), len(queries) / spent
+            curves[contender.name].append((recall, rate))
+            common.say(f"vector: {contender.name}, ef {ef}: recall@{K} {recall:.4f}, {rate:,.0f} queries/s")
+    return curves
 
 
 def at_recall(curve):
@@ -112,59 +157,37 @@ def at_recall(curve):
     raise SystemExit(f"recall {RECALL} is never reached: {curve}")
 
 
-def server(name, connection, rows, queries, similarity):
-    ours = Server(connection, rows)
-    seconds = common.median(ours.build, 3, before=ours.unbuild)
-    ours.prepare()
-    common.say(f"vector: {name} builds in {seconds:.2f} s, {ours.size() / 1e6:.0f} MB")
-    curve = sweep(name, ours.set_ef, ours.search, [encoded(query) for query in queries], similarity)
-    return seconds, ours.size(), curve
-
-
-def hnswlib_in_memory(rows, queries, similarity):
-    import hnswlib
-
-    def build():
-        nonlocal index
-        index = hnswlib.Index("cosine", rows.shape[1])
-        index.init_index(len(rows), EF_CONSTRUCTION, M)
-        index.add_items(rows, num_threads=common.THREADS)
-
-    index = None
-    seconds = common.median(build, 3)
-    with tempfile.NamedTemporaryFile() as file:
-        index.save_index(file.name)
-        size = os.path.getsize(file.name)
-    common.say(f"vector: hnswlib builds in {seconds:.2f} s, {size / 1e6:.0f} MB")
-
-    def search(query):
-        return index.knn_query(query, K, num_threads=1)[0][0].astype(int)
-
-    return seconds, size, sweep("hnswlib", index.set_ef, search, list(queries), similarity)
-
-
 def main():
     count = int(os.environ["BENCH_VECTORS"])
     vectors = embeddings(count + 500)
     rows, queries = vectors[:-500], vectors[-500:]
-    similarity = queries @ rows.T
     common.say(f"vector: {len(rows)} rows, {len(queries)} queries, {rows.shape[1]} dimensions")
 
-    ours = server("lagoon", common.lagoon(), rows, queries, similarity)
     pgvector = common.connect("pgvector")
     pgvector.execute("CREATE EXTENSION vector")
     (version,) = pgvector.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchone()
-    peers = {f"pgvector {version}": server("pgvector", pgvector, rows, queries, similarity)}
+    contenders = [Server("lagoon", common.lagoon(), rows), Server(f"pgvector {version}", pgvector, rows)]
     try:
-        peers["hnswlib"] = hnswlib_in_memory(rows, queries, similarity)
+        contenders.append(Hnswlib(rows))
     except ImportError:
         common.say("vector: hnswlib is not installed, its rows are left out")
 
-    for peer, (seconds, size, curve) in peers.items():
-        common.row(f"build, {len(rows):,} rows", "s", ours[0], peer, seconds)
-        rate, peer_rate = at_recall(ours[2]), at_recall(curve)
-        common.row(f"queries at recall@{K} {RECALL}", "/s", rate, peer, peer_rate, more_is_better=True)
-        common.row("index size", "MB", ours[1] / 1e6, peer, size / 1e6)
+    def reset():
+        for contender in contenders:
+            contender.reset()
+
+    builds = dict(zip((c.name for c in contenders), common.medians(3, *(c.build for c in contenders), before=reset)))
+    for contender in contenders:
+        contender.prepare()
+        common.say(f"vector: {contender.name} builds in {builds[contender.name]:.2f} s")
+    curves = sweep(contenders, rows, queries)
+
+    lagoon, *peers = contenders
+    for peer in peers:
+        common.row(f"build, {len(rows):,} rows", "s", builds["lagoon"], peer.name, builds[peer.name])
+        ours, theirs = at_recall(curves["lagoon"]), at_recall(curves[peer.name])
+        common.row(f"queries at recall@{K} {RECALL}", "/s", ours, peer.name, theirs, more_is_better=True)
+        common.row("index size", "MB", lagoon.size() / 1e6, peer.name, peer.size() / 1e6)
 
 
 if __name__ == "__main__":
