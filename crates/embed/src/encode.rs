@@ -221,11 +221,8 @@ impl Padded {
     fn positions(&self) -> Vec<i64> {
         let mut positions = vec![1; self.mask.len()];
         for (row, mask) in positions.chunks_mut(self.length).zip(self.mask.chunks(self.length)) {
-            let mut next = 0;
-            for (slot, _) in row.iter_mut().zip(mask).filter(|(_, m)| **m != 0) {
-                *slot = next;
-                next += 1;
-            }
+            let slots = row.iter_mut().zip(mask).filter(|(_, m)| **m != 0);
+            slots.zip(0..).for_each(|((slot, _), position)| *slot = position);
         }
         positions
     }

@@ -77,7 +77,7 @@ impl Pooling {
             out[start..].iter_mut().for_each(|o| *o /= total.max(1e-9));
         }
         if self.last {
-            append_row(rows().last(), width, out);
+            append_row(rows().next_back(), width, out);
         }
     }
 }
