@@ -95,14 +95,18 @@ mod tests {
         fs::write(folder.join("two/manifest.json"), "{}").unwrap();
         assert_eq!(reload(), [is("one", "22P03"), is("two", "58P01")]);
         assert_eq!(int("SELECT one()"), Some(3), "the old version stays");
-        let failed = int("SELECT count(*)::int FROM lagoon.plugin_status WHERE error_sqlstate IS NOT NULL AND version IS NOT NULL");
+        let failed = int(
+            "SELECT count(*)::int FROM lagoon.plugin_status WHERE error_sqlstate IS NOT NULL AND version IS NOT NULL",
+        );
         assert_eq!(failed, Some(2));
 
         fs::write(folder.join("one.wasm"), answering(5)).unwrap();
         fs::remove_dir_all(folder.join("two")).unwrap();
         assert_eq!(reload(), [is("one", "ok")]);
         assert_eq!(int("SELECT one()"), Some(5));
-        let failed = Spi::get_one::<String>("SELECT string_agg(name, ',') FROM lagoon.plugin_status WHERE error_message IS NOT NULL");
+        let failed = Spi::get_one::<String>(
+            "SELECT string_agg(name, ',') FROM lagoon.plugin_status WHERE error_message IS NOT NULL",
+        );
         assert_eq!(failed.unwrap().as_deref(), Some("two"));
         fs::remove_dir_all(folder).unwrap();
     }

@@ -236,7 +236,7 @@ impl Drop for Workers {
 }
 
 fn spill_notice(rows: u64) {
-    log::notice_with(
+    log::notice(
         format!("hnsw graph no longer fits into maintenance_work_mem after {rows} tuples"),
         "Building will take significantly more time.",
         "Increase maintenance_work_mem to speed up builds.",

@@ -24,6 +24,7 @@ struct Estimate {
 
 /// Costs of scanning this index as the path says.
 #[pg_guard]
+#[allow(clippy::too_many_arguments)] // PostgreSQL's signature
 pub unsafe extern "C-unwind" fn amcostestimate(
     root: *mut PlannerInfo,
     path: *mut IndexPath,

@@ -16,6 +16,7 @@ use crate::pg::error::OrRaise;
 
 /// Adds a row. The result matters for unique indexes only.
 #[pg_guard]
+#[allow(clippy::too_many_arguments)] // PostgreSQL's signature
 pub unsafe extern "C-unwind" fn aminsert(
     index: Relation,
     values: *mut Datum,

@@ -98,7 +98,7 @@ impl Decoder {
         self.values.clear();
         let ty = self.attribute.column.ty.clone();
         if self.input.is_some() {
-            self.from_text(array.as_string_view())?;
+            self.parse_text(array.as_string_view())?;
         } else if let ColumnType::Array(item) = &ty {
             self.arrays(&array, item)?;
         } else {
@@ -116,10 +116,10 @@ impl Decoder {
                 let array: &BooleanArray = array.as_boolean();
                 values.extend(array.values().iter().map(pg_sys::Datum::from));
             }
-            ColumnType::Int2 => fixed::<Int16Type>(array, values, |value| pg_sys::Datum::from(value)),
-            ColumnType::Int4 => fixed::<Int32Type>(array, values, |value| pg_sys::Datum::from(value)),
-            ColumnType::Int8 => fixed::<Int64Type>(array, values, |value| pg_sys::Datum::from(value)),
-            ColumnType::Time => fixed::<Time64MicrosecondType>(array, values, |value| pg_sys::Datum::from(value)),
+            ColumnType::Int2 => fixed::<Int16Type>(array, values, pg_sys::Datum::from),
+            ColumnType::Int4 => fixed::<Int32Type>(array, values, pg_sys::Datum::from),
+            ColumnType::Int8 => fixed::<Int64Type>(array, values, pg_sys::Datum::from),
+            ColumnType::Time => fixed::<Time64MicrosecondType>(array, values, pg_sys::Datum::from),
             ColumnType::Float4 => fixed::<Float32Type>(array, values, |value| pg_sys::Datum::from(value.to_bits())),
             ColumnType::Float8 => fixed::<Float64Type>(array, values, |value| pg_sys::Datum::from(value.to_bits())),
             ColumnType::Date => {
@@ -189,7 +189,7 @@ impl Decoder {
     }
 
     /// Values of a type that its input function makes from text.
-    fn from_text(&mut self, array: &StringViewArray) -> Result<()> {
+    fn parse_text(&mut self, array: &StringViewArray) -> Result<()> {
         let name = &self.attribute.column.name;
         let Some(input) = &mut self.input else { return Ok(()) };
         for i in 0..array.len() {

@@ -318,9 +318,7 @@ unsafe fn describe(node: *mut pg_sys::Node) -> Reason {
 
 /// Whether a collation orders text by its bytes.
 fn orders_bytes(collation: pg_sys::Oid) -> bool {
-    if collation == pg_sys::Oid::from(pg_sys::C_COLLATION_OID)
-        || collation == pg_sys::Oid::from(pg_sys::POSIX_COLLATION_OID)
-    {
+    if collation == pg_sys::C_COLLATION_OID || collation == pg_sys::POSIX_COLLATION_OID {
         return true;
     }
     use pg_sys::SysCacheIdentifier::{COLLOID, DATABASEOID};

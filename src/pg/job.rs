@@ -13,17 +13,12 @@ use super::{thread, wait};
 /// How long an abandoned job may take to stop before its thread is left behind.
 const JOIN_LIMIT: Duration = Duration::from_secs(1);
 
-/// Set when the waiting statement is gone. Engine loops look at it between batches.
+/// Set when the waiting statement is gone.
 #[derive(Clone, Default)]
 pub struct CancelFlag(Arc<AtomicBool>);
 
 impl CancelFlag {
-    /// Whether to stop.
-    pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// The flag itself, for engines, which know nothing of this module.
+    /// The flag itself: engines know nothing of this module, and look at it between batches.
     pub fn as_atomic(&self) -> Arc<AtomicBool> {
         self.0.clone()
     }

@@ -6,13 +6,8 @@ use pgrx::{PgLogLevel, PgSqlErrorCode};
 
 use super::interrupt;
 
-/// A NOTICE to the client.
-pub fn notice(message: impl Into<String>) {
-    at(PgLogLevel::NOTICE, message);
-}
-
-/// A NOTICE with its DETAIL and HINT lines.
-pub fn notice_with(message: impl Into<String>, detail: impl Into<String>, hint: impl Into<String>) {
+/// A NOTICE to the client with its DETAIL and HINT lines.
+pub fn notice(message: impl Into<String>, detail: impl Into<String>, hint: impl Into<String>) {
     let code = PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION;
     let report = ErrorReport::new(code, message.into(), "lagoon").set_detail(detail).set_hint(hint);
     interrupt::held(|| report.report(PgLogLevel::NOTICE));

@@ -86,11 +86,6 @@ impl Vector {
         check_elements(&values)?;
         Ok(Self(values))
     }
-
-    /// The elements.
-    pub fn into_inner(self) -> Vec<f32> {
-        self.0
-    }
 }
 
 impl Deref for Vector {
