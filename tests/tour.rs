@@ -3,9 +3,10 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
 use std::process::Stdio;
 
-use lagoon_tests::{Cluster, checkout, pg_config, text_of};
+use lagoon_tests::{Cluster, checkout, copy_for_owner, pg_config, text_of};
 
 /// A block of SQL and, where README shows one, its output.
 struct Step {
@@ -21,7 +22,9 @@ fn the_tour_in_readme_gives_what_it_shows() {
 
     let library = std::env::var("LAGOON_ONNXRUNTIME").expect("LAGOON_ONNXRUNTIME: run `make test`");
     let model = std::env::var("LAGOON_MODEL").expect("LAGOON_MODEL: run `make test`");
+    let guest = std::env::var("CARGO_TARGET_DIR").expect("CARGO_TARGET_DIR: run `make test`") + "/guests/hello.wasm";
     let cluster = Cluster::start(&[&format!("lagoon.onnxruntime_library={library}")]);
+    copy_for_owner(Path::new(&guest), &cluster.dir().join("hello.wasm"));
     let mut script = String::from("\\pset pager off\n");
     for (number, step) in steps.iter().enumerate() {
         write!(script, "\\echo @@{number}\n{}\n", step.sql).unwrap();
@@ -30,7 +33,7 @@ fn the_tour_in_readme_gives_what_it_shows() {
         .args(["--no-psqlrc", "--quiet", "-U", "postgres", "-d", "postgres", "-p", "5432", "-v", "ON_ERROR_STOP=1"])
         .arg("-h")
         .arg(cluster.dir())
-        .args(["-v", &format!("model={model}")])
+        .args(["-v", &format!("model={model}"), "-v", &format!("guests={}", cluster.dir().display())])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
