@@ -107,7 +107,7 @@ fn edge_tables(folder: &Folder) -> Vec<Edge> {
     for row in 0..ROWS {
         let values: Vec<_> = edges
             .iter()
-            .map(|edge| edge.literals[row].as_ref().map_or("NULL".to_owned(), |text| pgrx::spi::quote_literal(text)))
+            .map(|edge| edge.literals[row].as_ref().map_or("NULL".to_owned(), pgrx::spi::quote_literal))
             .collect();
         run(&format!("INSERT INTO heap VALUES ({}, {})", row + 1, values.join(", ")));
     }

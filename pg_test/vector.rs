@@ -14,7 +14,7 @@ mod tests {
     /// For the tests below, called through SQL.
     #[pg_extern]
     fn vector_reversed(given: Vector) -> Vector {
-        let mut values = given.into_inner();
+        let mut values = given.to_vec();
         values.reverse();
         Vector::new(values).unwrap()
     }
@@ -112,6 +112,7 @@ mod tests {
         assert_eq!(bytes, [64, 0, 0, 0, 2, 0, 0, 0, 0, 0, 128, 63, 0, 0, 0, 192]);
         // SAFETY: a vector.
         assert_eq!(unsafe { Vector::from_datum(datum, false) }, Some(vector(&[1.0, -2.0])));
+        // SAFETY: a NULL is not looked at.
         assert_eq!(unsafe { Vector::from_datum(pg_sys::Datum::null(), true) }, None);
     }
 
