@@ -50,7 +50,7 @@ def seconds(run):
 
 
 def medians(repeats, *runs, before=lambda: None):
-    """The median seconds of each, run in turns so that a busy moment of the machine meets all. `before` is not measured."""
+    """Median seconds of each, run in turns so that a busy moment of the machine meets all. `before` is not measured."""
     times = []
     for _ in range(repeats):
         before()
