@@ -64,7 +64,7 @@ mod tests {
         text("SELECT current_setting('tests.sqlstate')")
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn embed_gives_the_mean_of_the_tokens() {
         use_library();
         let model = TinyModel { normalize: false, ..TinyModel::default() };
@@ -79,7 +79,7 @@ mod tests {
         }
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn embed_of_an_array_equals_one_by_one_and_keeps_nulls() {
         use_library();
         let directory = Directory::with(&TinyModel::default());
@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(text("SELECT lagoon.embed('tiny', '{}'::text[])::text"), "{}");
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn embed_follows_a_model_that_is_registered_again() {
         use_library();
         let (first, second) =
@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(text("SELECT dimension::text FROM lagoon.models WHERE name = 'tiny'"), "4");
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn embed_refuses_files_that_changed() {
         use_library();
         let directory = Directory::with(&TinyModel::default());
@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(sqlstate("SELECT lagoon.embed('tiny', 'red')"), "no error");
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn embed_errors_have_their_sqlstates() {
         use_library();
         let directory = Directory::with(&TinyModel::default());
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(text("SELECT count(*)::text FROM lagoon.models"), "1");
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn embed_needs_the_library_only_when_it_runs() {
         for (library, expected) in [
             ("", "55000"),
@@ -157,7 +157,7 @@ mod tests {
         register("tiny", &Directory::with(&TinyModel::default()).0);
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn embed_of_repeated_text_runs_the_model_once() {
         use_library();
         let directory = Directory::with(&TinyModel::default());
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(number("SELECT texts::float8 FROM lagoon.embed_status()") - before, 2.0);
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn embed_is_open_to_all_and_registration_is_not() {
         use_library();
         let directory = Directory::with(&TinyModel::default());

@@ -2,7 +2,7 @@
 
 #[pgrx::pg_schema]
 mod tests {
-    use pgrx::{PgSqlErrorCode, PgTryBuilder, Spi, pg_extern};
+    use pgrx::{PgSqlErrorCode, PgTryBuilder, Spi, pg_test};
 
     fn run(sql: &str) {
         Spi::run(sql).unwrap();
@@ -50,7 +50,7 @@ mod tests {
         hits as f64 / (queries * 10) as f64
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn hnsw_finds_what_a_sequential_scan_finds() {
         table(2000, 12);
         for (class, operator) in
@@ -64,7 +64,7 @@ mod tests {
         }
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn hnsw_is_chosen_for_order_by_and_limit_only() {
         table(5000, 24);
         run("CREATE INDEX h ON t USING hnsw (v vector_l2_ops); ANALYZE t");
@@ -82,7 +82,7 @@ mod tests {
         assert!(!plan(&other_operator).contains("\"Index Name\":\"h\""));
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn hnsw_serves_rows_inserted_and_updated_after_the_build() {
         table(200, 6);
         run("CREATE INDEX h ON t USING hnsw (v vector_l2_ops)");
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(int(nearest), 5);
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn hnsw_builds_the_same_rows_with_and_without_threads_and_memory() {
         table(3000, 8);
         for (workers, memory) in [(0, "64MB"), (4, "64MB"), (2, "1MB"), (0, "1MB")] {
@@ -111,7 +111,7 @@ mod tests {
         }
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn hnsw_verify_counts_only_rows_that_belong_in_the_index() {
         run("CREATE TABLE t (i int, v vector(3))");
         run("INSERT INTO t VALUES (1, '[0,0,0]'), (2, '[1,2,3]'), (3, NULL), (4, '[1,1,1]')");
@@ -138,13 +138,13 @@ mod tests {
         .execute()
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn hnsw_verify_refuses_what_is_no_hnsw_index() {
         run("CREATE TABLE t (i int PRIMARY KEY)");
         assert_eq!(code("SELECT lagoon.verify_index('t_pkey')"), PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE);
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn hnsw_verify_wants_select_on_the_table() {
         run("CREATE TABLE t (v vector(3)); CREATE INDEX h ON t USING hnsw (v vector_l2_ops)");
         run("CREATE ROLE lagoon_hnsw_stranger; GRANT USAGE ON SCHEMA lagoon TO lagoon_hnsw_stranger");

@@ -138,7 +138,7 @@ fn assert_kept(condition: &str, reason: &str) {
 mod tests {
     use super::*;
 
-    #[pg_extern]
+    #[pg_test]
     fn lake_values_of_every_type_arrive_unchanged() {
         let folder = Folder::new("values");
         let edges = edge_tables(&folder);
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(one("SELECT count(*)::text FROM (TABLE ft EXCEPT ALL TABLE heap) d"), "0");
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn lake_every_pushed_comparison_answers_like_a_heap_table() {
         let folder = Folder::new("operators");
         for edge in edge_tables(&folder) {
@@ -192,7 +192,7 @@ mod tests {
         }
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn lake_float_lists_know_nan_and_zero() {
         let folder = Folder::new("float_lists");
         edge_tables(&folder);
@@ -202,7 +202,7 @@ mod tests {
         }
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn lake_columns_are_compared_with_columns() {
         let folder = Folder::new("columns");
         edge_tables(&folder);
@@ -217,7 +217,7 @@ mod tests {
         assert_kept("n < n38", "different precision");
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn lake_conditions_combine_with_three_values() {
         let folder = Folder::new("combine");
         edge_tables(&folder);
@@ -242,7 +242,7 @@ mod tests {
         }
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn lake_patterns_without_backslash_are_pushed() {
         let folder = Folder::new("patterns");
         edge_tables(&folder);
@@ -256,7 +256,7 @@ mod tests {
         assert_kept("t ~ 'a'", "not in the list");
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn lake_collations_decide_over_text() {
         let folder = Folder::new("collations");
         edge_tables(&folder);
@@ -267,7 +267,7 @@ mod tests {
         assert_kept("t = 'a' COLLATE pg_temp.nocase", "nondeterministic");
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn lake_what_is_not_listed_stays_in_postgres() {
         let folder = Folder::new("kept");
         edge_tables(&folder);
@@ -284,7 +284,7 @@ mod tests {
         assert_kept("i4 = 1", "lagoon.pushdown is off");
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn lake_parameters_are_evaluated_at_execution() {
         let folder = Folder::new("parameters");
         edge_tables(&folder);
@@ -305,7 +305,7 @@ mod tests {
         assert_pushed("i4 = (SELECT max(i4) FROM heap)");
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn lake_rescans_begin_again() {
         let folder = Folder::new("rescan");
         edge_tables(&folder);
@@ -317,7 +317,7 @@ mod tests {
         assert_eq!(one(&join.replace('%', "ft")), one(&join.replace('%', "heap")));
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn lake_limits_are_pushed_only_when_nothing_is_left_to_do() {
         let folder = Folder::new("limit");
         edge_tables(&folder);
@@ -345,7 +345,7 @@ mod tests {
         assert_eq!(sqlstate("SELECT id FROM ft LIMIT -1"), "2201W");
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn lake_only_what_is_asked_for_is_read() {
         let folder = Folder::new("projection");
         edge_tables(&folder);
@@ -357,7 +357,7 @@ mod tests {
         assert_eq!(one("SELECT DISTINCT tableoid::regclass::text FROM ft"), "ft");
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn lake_cursors_fetch_in_parts() {
         let folder = Folder::new("cursor");
         edge_tables(&folder);
@@ -369,7 +369,7 @@ mod tests {
         assert_eq!(one("SELECT count(*)::text FROM ft"), "24");
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn lake_nested_and_odd_types() {
         let folder = Folder::new("lists");
         let path = folder.file("lists.parquet");
@@ -404,7 +404,7 @@ mod tests {
         assert_eq!(one("SELECT count(*)::text FROM lists WHERE big > 18446744073709551614"), "1");
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn lake_declared_columns_are_checked_and_widened() {
         let folder = Folder::new("declared");
         edge_tables(&folder);
@@ -442,7 +442,7 @@ mod tests {
         assert_eq!(one("SELECT id::text FROM reordered WHERE id = 2"), "2");
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn lake_out_of_range_values_are_errors() {
         let folder = Folder::new("range");
         let path = folder.file("range.parquet");
@@ -463,7 +463,7 @@ mod tests {
         assert_eq!(one("SELECT count(*)::text FROM range"), "1");
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn lake_many_files_are_one_table() {
         let folder = Folder::new("files");
         for i in 0..4i64 {
@@ -490,7 +490,7 @@ mod tests {
         );
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn lake_damaged_files_are_errors() {
         let folder = Folder::new("damaged");
         let good = folder.file("good.parquet");
@@ -525,7 +525,7 @@ mod tests {
         assert_eq!(one(&format!("SELECT column_type FROM lagoon.parquet_schema('{good}') WHERE name = 't'")), "text");
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn lake_numerics_are_encoded_as_postgres_does() {
         let folder = Folder::new("numerics");
         let mut seed = 42u64;

@@ -2,11 +2,12 @@
 //!
 //!     #[pgrx::pg_schema]
 //!     mod tests {
-//!         #[pgrx::pg_extern]
+//!         #[pgrx::pg_test]
 //!         fn wing_promise_name() { assert!(...) }
 //!     }
 //!
-//! The harness (`tests/suites.rs`) calls every function of schema `tests` in a transaction that it rolls back.
+//! The harness (`tests/inside.rs`) calls every function of schema `tests` without arguments in a transaction that it rolls
+//! back. `cargo pgrx test` is not used: as root it needs sudo, and it links all the code twice.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod embed;

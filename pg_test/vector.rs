@@ -3,7 +3,7 @@
 #[pgrx::pg_schema]
 mod tests {
     use pgrx::datum::DatumWithOid;
-    use pgrx::{FromDatum, IntoDatum, PgTryBuilder, Spi, pg_extern, pg_sys};
+    use pgrx::{FromDatum, IntoDatum, PgTryBuilder, Spi, pg_extern, pg_sys, pg_test};
 
     use crate::pg::vector::{Vector, VectorError, VectorRef, alloc, to_datum, type_oid};
 
@@ -25,20 +25,20 @@ mod tests {
         given.into_iter().rev().collect()
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn vector_is_an_argument_and_a_result() {
         let found = Spi::get_one::<Vector>("SELECT tests.vector_reversed('[1,2,3]')").unwrap();
         assert_eq!(found, Some(vector(&[3.0, 2.0, 1.0])));
         assert_eq!(Spi::get_one::<Vector>("SELECT tests.vector_reversed(NULL)").unwrap(), None);
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn vector_arrays_are_arguments_and_results() {
         let found = Spi::get_one::<String>("SELECT tests.vectors_reversed('{[1],\"[2,3]\"}')::text").unwrap();
         assert_eq!(found.as_deref(), Some("{\"[2,3]\",[1]}"));
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn vector_is_a_parameter_of_spi() {
         let given = vector(&[0.5, -1.0]);
         // SAFETY: a datum of that type.
@@ -48,7 +48,7 @@ mod tests {
     }
 
     /// Every form in which PostgreSQL stores a value gives the same elements.
-    #[pg_extern]
+    #[pg_test]
     fn vector_is_read_from_every_form_of_storage() {
         Spi::run("CREATE TEMPORARY TABLE forms (storage text, v vector)").unwrap();
         for length in [1usize, 29, 30, 31, 500, 3000, 16_000] {
@@ -68,7 +68,7 @@ mod tests {
         }
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn vector_of_another_schema_is_not_ours() {
         let ours = type_oid();
         Spi::run("CREATE SCHEMA other; CREATE DOMAIN other.vector AS text; SET LOCAL search_path = other, public")
@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(Vector::type_oid(), ours);
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn vector_with_a_wrong_length_is_refused() {
         for dimensions in [0u16, 2, 4, u16::MAX] {
             let (datum, _) = alloc(3);
@@ -94,7 +94,7 @@ mod tests {
         }
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn vector_refuses_what_is_no_vector() {
         assert_eq!(Vector::new(vec![]), Err(VectorError::Empty("vector")));
         assert_eq!(Vector::new(vec![0.0; 16_001]), Err(VectorError::TooLong("vector")));
@@ -104,7 +104,7 @@ mod tests {
     }
 
     /// The layout of pgvector: `{length word, i16 dimensions, i16 zero, elements}`.
-    #[pg_extern]
+    #[pg_test]
     fn vector_layout_is_stable() {
         let datum = to_datum(&[1.0, -2.0]);
         // SAFETY: sixteen bytes, as just built.
@@ -117,7 +117,7 @@ mod tests {
     }
 
     /// `real` and an element are written alike, over all magnitudes.
-    #[pg_extern]
+    #[pg_test]
     fn vector_elements_are_written_as_real() {
         let differing = Spi::get_one::<i64>(
             "SELECT count(*) FROM (
@@ -129,7 +129,7 @@ mod tests {
 
     /// Whatever the text, it is a vector or one of four errors that name the type or the element; what is read is written so
     /// that it is read again.
-    #[pg_extern]
+    #[pg_test]
     fn vector_input_survives_any_text() {
         Spi::run(
             r"DO $$

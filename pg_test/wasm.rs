@@ -41,7 +41,7 @@ mod tests {
         folder
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn wasm_next_statement_sees_the_new_version() {
         assert_eq!(install("one", answering(1)), "installed");
         Spi::run("CREATE FUNCTION one() RETURNS int LANGUAGE wasm STRICT AS 'one:answer'").unwrap();
@@ -51,7 +51,7 @@ mod tests {
         assert_eq!(install("one", answering(2)), "unchanged");
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn wasm_cache_can_be_deleted_at_any_time() {
         install("one", answering(7));
         Spi::run("CREATE FUNCTION one() RETURNS int LANGUAGE wasm STRICT AS 'one:answer'").unwrap();
@@ -63,7 +63,7 @@ mod tests {
         assert!(fs::read_dir("lagoon/wasm").unwrap().count() > 0, "the cache is made again");
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn wasm_reload_installs_what_changed_and_keeps_what_fails() {
         let folder = folder("reload");
         let reload = || -> Vec<(String, String)> {
@@ -111,7 +111,7 @@ mod tests {
         fs::remove_dir_all(folder).unwrap();
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn wasm_a_million_calls_do_not_grow_memory() {
         install("zoo", decode(ZOO));
         Spi::run("CREATE FUNCTION echo(text) RETURNS text LANGUAGE wasm STRICT AS 'zoo:echo'").unwrap();
@@ -131,7 +131,7 @@ mod tests {
         assert!(grown < 8 << 10, "grown by {grown} kB");
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn wasm_traps_do_not_leak_instances() {
         install("zoo", decode(ZOO));
         Spi::run("CREATE FUNCTION boom() RETURNS int LANGUAGE wasm STRICT AS 'zoo:boom'").unwrap();
@@ -145,7 +145,7 @@ mod tests {
         assert!(maps < 2000, "{maps} mappings");
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn wasm_roles_do_not_share_memory() {
         install("zoo", decode(ZOO));
         Spi::run("CREATE FUNCTION count_calls() RETURNS int LANGUAGE wasm STRICT AS 'zoo:count'").unwrap();

@@ -9,7 +9,7 @@ mod tests {
     use crate::pg::error::{self, Plain};
     use crate::pg::{database, process};
 
-    #[pg_extern]
+    #[pg_test]
     fn worker_view_shows_the_launcher() {
         let shown = Spi::get_one::<i64>(
             "SELECT count(*) FROM lagoon.workers w JOIN pg_stat_activity a USING (pid)
@@ -18,7 +18,7 @@ mod tests {
         assert_eq!(shown, Ok(Some(1)));
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn worker_sees_this_database_as_one_to_enter() {
         let found = database::enterable();
         assert!(found.iter().any(|database| database.oid == process::database()));
@@ -27,7 +27,7 @@ mod tests {
         assert_eq!(database::find(c"no such database"), None);
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn worker_sqlstates_survive_packing() {
         for code in ["00000", "22P02", "57P01", "LG001", "XX000"] {
             assert_eq!(error::unpack_sqlstate(error::pack_sqlstate(code)), code);
@@ -35,7 +35,7 @@ mod tests {
         assert_eq!(error::unpack_sqlstate(error::pack_sqlstate("nonsense")), "XX000");
     }
 
-    #[pg_extern]
+    #[pg_test]
     fn worker_catch_takes_the_code_that_the_report_cannot_carry() {
         let raise = || error::raise(&Plain { sqlstate: "LG999", message: "of our own".to_owned(), hint: None });
         let message = PgTryBuilder::new(AssertUnwindSafe(raise))
