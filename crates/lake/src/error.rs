@@ -117,6 +117,11 @@ impl Error {
             Self::NotParquet { .. } => "LG002",
             Self::Truncated { .. } => "LG003",
             Self::Corrupt { .. } => "LG004",
+            Self::Corrupt { .. } => "Write the file anew from its source.".to_owned(),
+            Self::NoFile { .. } | Self::MissingFile { .. } => {
+                "The path is one of the database server, not of the client.".to_owned()
+            }
+            Self::FilePermission { .. } => "The server's operating system user must be able to read it.".to_owned(),
             Self::FilesDisagree { .. } => "LG005",
             Self::FileChanged { .. } => "LG006",
             Self::NoFile { .. } | Self::MissingFile { .. } => "58P01",
