@@ -67,8 +67,9 @@ bench: deps install guests ## Print a ratio against a peer for each wing
 	@benches/run
 
 .PHONY: package
-package: ## Make an installable tree in $(LAGOON_CACHE)/package: thin LTO, stripped of debug information
-	cargo pgrx package --profile dist --pg-config "$$(command -v $(PG_CONFIG))" --out-dir $(LAGOON_CACHE)/package
+package: ## Make an installable tree in $(LAGOON_CACHE)/package, stripped of debug information
+	cargo pgrx package --pg-config "$$(command -v $(PG_CONFIG))" --out-dir $(LAGOON_CACHE)/package
+	strip --strip-debug $(LAGOON_CACHE)/package$$($(PG_CONFIG) --pkglibdir)/lagoon.so
 
 .PHONY: clean
 clean: ## Stop the demo's cluster and delete its data; the build folder stays
