@@ -67,9 +67,8 @@ bench: deps install guests ## Print a ratio against a peer for each wing
 	@benches/run
 
 .PHONY: package
-package: ## Make an installable tree in $(LAGOON_CACHE)/package, stripped of debug information
+package: ## Make an installable tree in $(LAGOON_CACHE)/package
 	cargo pgrx package --pg-config "$$(command -v $(PG_CONFIG))" --out-dir $(LAGOON_CACHE)/package
-	strip --strip-debug $(LAGOON_CACHE)/package$$($(PG_CONFIG) --pkglibdir)/lagoon.so
 
 .PHONY: clean
 clean: ## Stop the demo's cluster and delete its data; the build folder stays

@@ -117,11 +117,6 @@ impl Error {
             Self::NotParquet { .. } => "LG002",
             Self::Truncated { .. } => "LG003",
             Self::Corrupt { .. } => "LG004",
-            Self::Corrupt { .. } => "Write the file anew from its source.".to_owned(),
-            Self::NoFile { .. } | Self::MissingFile { .. } => {
-                "The path is one of the database server, not of the client.".to_owned()
-            }
-            Self::FilePermission { .. } => "The server's operating system user must be able to read it.".to_owned(),
             Self::FilesDisagree { .. } => "LG005",
             Self::FileChanged { .. } => "LG006",
             Self::NoFile { .. } | Self::MissingFile { .. } => "58P01",
@@ -165,6 +160,11 @@ impl Error {
             }
             Self::NotParquet { .. } => "lagoon.ingest() turns a CSV file into a Parquet file.".to_owned(),
             Self::Truncated { .. } => "The file ends before its footer. Was it still being written?".to_owned(),
+            Self::Corrupt { .. } => "Write the file anew from its source.".to_owned(),
+            Self::NoFile { .. } | Self::MissingFile { .. } => {
+                "The path is one of the database server, not of the client.".to_owned()
+            }
+            Self::FilePermission { .. } => "The server's operating system user must be able to read it.".to_owned(),
             Self::FilesDisagree { .. } => "All files of one table must have the same columns.".to_owned(),
             Self::FileChanged { .. } => "Run the statement again.".to_owned(),
             Self::PathDenied { hint, .. } | Self::RoleDenied { hint, .. } => (*hint).to_owned(),
