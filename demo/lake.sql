@@ -6,7 +6,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS lagoon;
 RESET client_min_messages;
 
-SELECT * FROM lagoon.ingest('packages', :'catalogue');
+SELECT * FROM lagoon.ingest('packages', :'catalogue', '{"replace": true}');
 
 DROP FOREIGN TABLE IF EXISTS packages;
 CREATE FOREIGN TABLE packages () SERVER lagoon OPTIONS (dataset 'packages');
