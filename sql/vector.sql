@@ -1,5 +1,5 @@
--- Type vector with its functions, operators, aggregates and casts. Names, signatures and cast contexts are pgvector's, so that
--- clients, ORMs and dumps made for it work here. Everything stands in the schema of the extension.
+-- Type vector with its functions, operators, aggregates and casts. Names, signatures, cast contexts and selectivity estimators
+-- are pgvector's, so that clients, ORMs, dumps and plans made for it work here. Everything stands in the schema of the extension.
 
 -- Two types of that name in one database would confuse every client, and there can be one access method hnsw only.
 DO $$
@@ -98,6 +98,9 @@ CREATE FUNCTION vector_concat(vector, vector) RETURNS vector
 CREATE FUNCTION l2_normalize(vector) RETURNS vector
     AS 'MODULE_PATHNAME' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION l2_normalize(vector) IS 'the vector divided by its Euclidean length';
+CREATE FUNCTION binary_quantize(vector) RETURNS bit
+    AS 'MODULE_PATHNAME' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION binary_quantize(vector) IS 'one bit an element: whether it is above zero';
 CREATE FUNCTION subvector(vector, integer, integer) RETURNS vector
     AS 'MODULE_PATHNAME' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION subvector(vector, integer, integer) IS 'elements from a position, counted from 1, and how many';
@@ -138,7 +141,7 @@ CREATE OPERATOR = (
 );
 CREATE OPERATOR <> (
     FUNCTION = vector_ne, LEFTARG = vector, RIGHTARG = vector,
-    COMMUTATOR = <>, NEGATOR = =, RESTRICT = neqsel, JOIN = neqjoinsel
+    COMMUTATOR = <>, NEGATOR = =, RESTRICT = eqsel, JOIN = eqjoinsel
 );
 CREATE OPERATOR >= (
     FUNCTION = vector_ge, LEFTARG = vector, RIGHTARG = vector,

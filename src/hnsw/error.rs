@@ -3,6 +3,7 @@
 use lagoon_hnsw::Error;
 
 use crate::pg::error::SqlError;
+use crate::pg::vector::VectorHint;
 
 impl SqlError for Error {
     fn sqlstate(&self) -> &str {
@@ -10,6 +11,10 @@ impl SqlError for Error {
     }
 
     fn hint(&self) -> Option<String> {
-        self.hint()
+        match self {
+            Self::DimensionMismatch { .. } => VectorHint::Expected.text(),
+            Self::DifferentDimensions { .. } => VectorHint::Different.text(),
+            _ => self.hint(),
+        }
     }
 }

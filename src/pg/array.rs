@@ -1,9 +1,12 @@
 //! PostgreSQL arrays of plain numbers as slices, without a datum per element.
 
-use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use pgrx::pg_sys::{self, ArrayType, Datum, Oid};
+
+use super::error::raise;
+use super::varlena::{self, Varlena};
+use super::vector::VectorError;
 
 /// A number that an array holds as in memory.
 ///
@@ -34,71 +37,61 @@ const DATA: usize = (size_of::<ArrayType>() + 2 * size_of::<i32>()).next_multipl
 
 /// A new one-dimensional array in the current memory context and its elements, all zero.
 pub fn alloc<'a, T: Element>(length: usize) -> (Datum, &'a mut [T]) {
-    let size = DATA + length * size_of::<T>();
-    // SAFETY: palloc0 gives `size` zeroed bytes, aligned to 8, or raises; the layout is that of construct_md_array().
+    let start = varlena::alloc::<ArrayType>(DATA + length * size_of::<T>()).as_ptr();
+    // SAFETY: zero bytes make a header; the elements lie behind it as construct_md_array() puts them, inside what was allocated.
     unsafe {
-        let start = pg_sys::palloc0(size);
-        pgrx::set_varsize_4b(start.cast(), size as i32);
-        let header = start.cast::<ArrayType>();
-        (*header).ndim = 1;
-        (*header).elemtype = T::OID;
-        *header.add(1).cast::<[i32; 2]>() = [length as i32, 1];
+        (*start).ndim = 1;
+        (*start).elemtype = T::OID;
+        *start.add(1).cast::<[i32; 2]>() = [length as i32, 1];
         (Datum::from(start), std::slice::from_raw_parts_mut(start.byte_add(DATA).cast(), length))
     }
 }
 
 /// An array that lies in PostgreSQL's memory, detoasted into the current memory context if need be.
-pub struct ArrayRef<'a> {
-    start: NonNull<ArrayType>,
-    is_copy: bool,
-    source: PhantomData<&'a [u8]>,
-}
+pub struct ArrayRef<'a>(Varlena<'a, ArrayType>);
 
 impl ArrayRef<'_> {
-    /// Borrows an array.
+    /// Borrows an array. Raises XX001 when it is shorter than any array.
     ///
     /// # Safety
     /// `datum` is an array, not NULL, and outlives the result.
     pub unsafe fn from_datum(datum: Datum) -> Self {
-        let given: *mut pg_sys::varlena = datum.cast_mut_ptr();
-        // SAFETY: the caller's; pg_detoast_datum gives an aligned, plain value.
-        unsafe {
-            let start = pg_sys::pg_detoast_datum(given);
-            Self { start: NonNull::new_unchecked(start.cast()), is_copy: start != given, source: PhantomData }
+        // SAFETY: the caller's; a header is made of integers, and arrays are aligned to 4 at least.
+        match unsafe { Varlena::from_datum(datum) } {
+            Some(array) => Self(array),
+            None => raise(&VectorError::Damaged("array")),
         }
     }
 
     /// The array itself, which lives as long as `self` when it [is a copy](Self::is_copy).
     pub fn as_datum(&self) -> Datum {
-        Datum::from(self.start.as_ptr())
+        Datum::from(self.as_ptr())
     }
 
     /// Whether this is a copy of a toasted array, which a change would not reach.
     pub fn is_copy(&self) -> bool {
-        self.is_copy
+        self.0.is_copy()
     }
 
     /// The array as PostgreSQL's own functions take it.
     pub fn as_ptr(&self) -> *mut ArrayType {
-        self.start.as_ptr()
+        self.0.as_ptr()
     }
 
     /// How many dimensions it has; none when it is empty.
     pub fn dimensions(&self) -> usize {
-        // SAFETY: a plain array.
-        unsafe { self.start.as_ref() }.ndim.max(0) as usize
+        self.0.header().ndim.max(0) as usize
     }
 
     /// The type of its elements.
     pub fn element_type(&self) -> Oid {
-        // SAFETY: a plain array.
-        unsafe { self.start.as_ref() }.elemtype
+        self.0.header().elemtype
     }
 
     /// Whether an element is NULL.
     pub fn has_nulls(&self) -> bool {
         // SAFETY: a plain array.
-        unsafe { pg_sys::array_contains_nulls(self.start.as_ptr()) }
+        unsafe { pg_sys::array_contains_nulls(self.as_ptr()) }
     }
 
     /// The elements of an array of at most one dimension without NULLs, if they are of that type.
@@ -120,7 +113,7 @@ impl ArrayRef<'_> {
         let mut count = 0;
         // SAFETY: gives an array of `count` integers in the current memory context, or raises.
         unsafe {
-            let first = pg_sys::ArrayGetIntegerTypmods(self.start.as_ptr(), &mut count);
+            let first = pg_sys::ArrayGetIntegerTypmods(self.as_ptr(), &mut count);
             std::slice::from_raw_parts(first, count as usize)
         }
     }
@@ -132,7 +125,7 @@ impl ArrayRef<'_> {
         if self.dimensions() == 0 {
             return Some((NonNull::dangling().as_ptr(), 0));
         }
-        let start = self.start.as_ptr();
+        let start = self.as_ptr();
         // SAFETY: one dimension; a null bitmap without a NULL in it moves the elements to `dataoffset`.
         unsafe {
             let length = *start.add(1).cast::<i32>();
@@ -140,15 +133,6 @@ impl ArrayRef<'_> {
             let elements = start.byte_add(offset).cast::<T>();
             debug_assert!(elements.is_aligned());
             Some((elements, length.max(0) as usize))
-        }
-    }
-}
-
-impl Drop for ArrayRef<'_> {
-    fn drop(&mut self) {
-        if self.is_copy {
-            // SAFETY: allocated by pg_detoast_datum for us alone.
-            unsafe { pg_sys::pfree(self.start.as_ptr().cast()) }
         }
     }
 }

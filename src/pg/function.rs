@@ -8,35 +8,86 @@ use std::ffi::CStr;
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 
 use super::array::{ArrayRef, Element};
-use super::vector::VectorRef;
+use super::error::{OrRaise, SqlError};
+use super::vector::{BitRef, DenseRef, Scalar, SparsevecRef};
 
-/// Declares functions under their own names as C symbols, with the record that PostgreSQL looks for (`PG_FUNCTION_INFO_V1`).
-/// Each returns a `Result` whose error is raised behind the last destructor.
-macro_rules! sql_functions {
-    ($($(#[$meta:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $result:ty $body:block)*) => {$(
-        $(#[$meta])*
-        fn $name($($argument: $type),*) -> $result $body
-
+/// Gives functions C symbols, with the record that PostgreSQL looks for (`PG_FUNCTION_INFO_V1`): `add_i4 = add::<i32>, ...`.
+/// Arguments and results are those of the function, which returns a `Result`; its error is raised behind the last destructor.
+macro_rules! sql_symbols {
+    ($($symbol:ident = $function:expr),* $(,)?) => {$(
         const _: () = {
-            #[unsafe(export_name = concat!("pg_finfo_", stringify!($name)))]
+            #[unsafe(export_name = concat!("pg_finfo_", stringify!($symbol)))]
             extern "C" fn record() -> &'static ::pgrx::pg_sys::Pg_finfo_record {
                 const V1: ::pgrx::pg_sys::Pg_finfo_record = ::pgrx::pg_sys::Pg_finfo_record { api_version: 1 };
                 &V1
             }
 
             #[::pgrx::pg_guard]
-            #[unsafe(export_name = stringify!($name))]
+            #[unsafe(export_name = stringify!($symbol))]
             unsafe extern "C-unwind" fn shell(fcinfo: ::pgrx::pg_sys::FunctionCallInfo) -> ::pgrx::pg_sys::Datum {
-                let mut call = $crate::pg::function::Call::new(fcinfo);
                 // SAFETY: the SQL declaration has these types, in this order, and is STRICT.
-                $(let $argument: $type = unsafe { $crate::pg::function::Argument::take(&mut call) };)*
-                let result = $crate::pg::error::OrRaise::or_raise($name($($argument),*));
-                $crate::pg::function::Return::give(result, call)
+                unsafe { $crate::pg::function::call($function, fcinfo) }
             }
         };
     )*};
 }
+pub(crate) use sql_symbols;
+
+/// Declares functions and gives each the C symbol of its name.
+macro_rules! sql_functions {
+    ($($(#[$meta:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $result:ty $body:block)*) => {
+        $($(#[$meta])* fn $name($($argument: $type),*) -> $result $body)*
+        $crate::pg::function::sql_symbols! { $($name = $name),* }
+    };
+}
 pub(crate) use sql_functions;
+
+/// Calls `function` with the arguments that PostgreSQL passes.
+///
+/// # Safety
+/// The call is under way; its SQL declaration has the types of `function`, in this order, and is STRICT.
+#[inline]
+pub unsafe fn call<A>(function: impl Function<A>, fcinfo: FunctionCallInfo) -> Datum {
+    let mut call = Call { fcinfo, next: 0 };
+    // SAFETY: the caller's.
+    let result = unsafe { function.apply(&mut call) };
+    result.or_raise().give(call)
+}
+
+/// A Rust function of one to three arguments `A`.
+pub trait Function<A> {
+    /// What it returns if all is well.
+    type Result: Return;
+    /// What it returns else.
+    type Error: SqlError;
+
+    /// Takes the arguments from a call.
+    ///
+    /// # Safety
+    /// As for [`call`].
+    unsafe fn apply(self, call: &mut Call) -> Result<Self::Result, Self::Error>;
+}
+
+macro_rules! function_of {
+    ($($argument:ident)*) => {
+        impl<F, R: Return, E: SqlError, $($argument: Argument),*> Function<($($argument,)*)> for F
+        where
+            F: FnOnce($($argument),*) -> Result<R, E>,
+        {
+            type Result = R;
+            type Error = E;
+
+            #[inline]
+            unsafe fn apply(self, call: &mut Call) -> Result<R, E> {
+                // SAFETY: the caller's; arguments are evaluated from left to right.
+                unsafe { self($($argument::take(call)),*) }
+            }
+        }
+    };
+}
+function_of!(A);
+function_of!(A B);
+function_of!(A B C);
 
 /// One call: hands out the arguments in order.
 pub struct Call {
@@ -45,12 +96,6 @@ pub struct Call {
 }
 
 impl Call {
-    /// For what PostgreSQL passes to a function.
-    #[inline]
-    pub fn new(fcinfo: FunctionCallInfo) -> Self {
-        Self { fcinfo, next: 0 }
-    }
-
     /// The next argument.
     ///
     /// # Safety
@@ -79,7 +124,23 @@ pub trait Return {
     fn give(self, call: Call) -> Datum;
 }
 
-impl Argument for VectorRef<'_> {
+impl<E: Scalar> Argument for DenseRef<'_, E> {
+    #[inline]
+    unsafe fn take(call: &mut Call) -> Self {
+        // SAFETY: the caller's.
+        unsafe { Self::from_datum(call.value()) }
+    }
+}
+
+impl Argument for SparsevecRef<'_> {
+    #[inline]
+    unsafe fn take(call: &mut Call) -> Self {
+        // SAFETY: the caller's.
+        unsafe { Self::from_datum(call.value()) }
+    }
+}
+
+impl Argument for BitRef<'_> {
     #[inline]
     unsafe fn take(call: &mut Call) -> Self {
         // SAFETY: the caller's.
@@ -135,14 +196,19 @@ impl Message {
         unsafe { pg_sys::pq_getmsgint(self.0, 2) as u16 }
     }
 
-    /// The next `count` numbers of four bytes each, in network order. Raises 08P01 when the message is shorter.
-    pub fn f32s(&mut self, count: usize) -> impl Iterator<Item = f32> {
+    /// Four bytes with a sign.
+    pub fn i32(&mut self) -> i32 {
+        // SAFETY: a message under way; raises 08P01 when it has ended.
+        unsafe { pg_sys::pq_getmsgint(self.0, 4) as i32 }
+    }
+
+    /// The next `count` numbers of `N` bytes each, in network order. Raises 08P01 when the message is shorter.
+    pub fn words<const N: usize>(&mut self, count: usize) -> &[[u8; N]] {
         // SAFETY: pq_getmsgbytes raises unless that many bytes are there; they live as long as the call.
-        let bytes = unsafe {
-            let start = pg_sys::pq_getmsgbytes(self.0, (count * 4) as i32);
-            std::slice::from_raw_parts(start.cast::<u8>(), count * 4)
-        };
-        bytes.as_chunks::<4>().0.iter().map(|word| f32::from_be_bytes(*word))
+        unsafe {
+            let start = pg_sys::pq_getmsgbytes(self.0, (count * N) as i32);
+            std::slice::from_raw_parts(start.cast(), count)
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
 
 /// `hnsw.ef_search`: size of the candidate list of an index scan.
 pub static EF_SEARCH: GucSetting<i32> = GucSetting::<i32>::new(40);
+/// `lagoon.vector_hints`: whether errors of the vector types that pgvector has too carry a hint.
+pub static VECTOR_HINTS: GucSetting<bool> = GucSetting::<bool>::new(true);
 /// `lagoon.parallelism`: engine threads of one statement.
 pub static PARALLELISM: GucSetting<i32> = GucSetting::<i32>::new(2);
 /// `lagoon.pushdown`: whether filters and limits are pushed into Parquet scans.
@@ -44,6 +46,7 @@ pub fn init() {
         Userset,
         GucFlags::default(),
     );
+    boolean(c"lagoon.vector_hints", c"Give a hint with errors that pgvector has without.", &VECTOR_HINTS, Userset);
     int(c"lagoon.parallelism", c"Engine threads of one statement.", &PARALLELISM, 1, 64, Userset, GucFlags::default());
     boolean(c"lagoon.pushdown", c"Push filters and limits into scans of Parquet files.", &PUSHDOWN, Userset);
     string(

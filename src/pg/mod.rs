@@ -14,6 +14,7 @@ pub mod process;
 pub mod thread;
 pub mod tick;
 pub mod transaction;
+pub mod varlena;
 pub mod vector;
 pub mod wait;
 

@@ -1,52 +1,81 @@
-//! Between `vector` and arrays, and to a number of dimensions. The third argument of a cast, whether it is explicit, changes
-//! nothing: a vector is never cut or padded.
+//! Between `vector`, `halfvec` and arrays, and to a number of dimensions. The third argument of a cast, whether it is explicit,
+//! changes nothing: a vector is never cut or padded.
 
+use lagoon_hnsw::distance::half::f16;
 use pgrx::pg_sys::{self, Datum};
 
-use super::check_modifier;
 use super::error::Error;
+use super::{check_modifier, to_element};
 use crate::pg::array::{ArrayRef, numerics};
-use crate::pg::function::sql_functions;
-use crate::pg::vector::{VectorRef, alloc, check_dimensions, check_elements};
+use crate::pg::function::sql_symbols;
+use crate::pg::vector::{DenseRef, Scalar, alloc, check_dimensions, check_elements};
 
-sql_functions! {
-    /// `vector` to `vector(n)`.
-    fn vector(value: VectorRef<'_>, modifier: i32, _explicit: bool) -> Result<Datum, Error> {
-        check_modifier(modifier, value.len())?;
-        Ok(value.into_datum())
+/// `vector` to `vector(n)`.
+fn sized<E: Scalar>(value: DenseRef<'_, E>, modifier: i32, _explicit: bool) -> Result<Datum, Error> {
+    check_modifier(modifier, value.len())?;
+    Ok(value.into_datum())
+}
+
+/// Of `integer[]`, `real[]`, `double precision[]` or `numeric[]`.
+fn of_array<E: Scalar>(array: ArrayRef<'_>, modifier: i32, _explicit: bool) -> Result<Datum, Error> {
+    let values = numbers(&array)?;
+    check_dimensions::<E>(values.len())?;
+    check_modifier(modifier, values.len())?;
+    let (datum, elements) = alloc::<E>(values.len());
+    for (element, value) in elements.iter_mut().zip(values) {
+        *element = to_element(value)?;
     }
+    check_elements(elements)?;
+    Ok(datum)
+}
 
-    /// Of `integer[]`, `real[]`, `double precision[]` or `numeric[]`.
-    fn array_to_vector(array: ArrayRef<'_>, modifier: i32, _explicit: bool) -> Result<Datum, Error> {
-        if array.dimensions() > 1 {
-            return Err(Error::NotOneDimensional);
-        }
-        if array.has_nulls() {
-            return Err(Error::Null);
-        }
-        if let Some(values) = array.elements::<f32>() {
-            convert(values, modifier, |x| x)
-        } else if let Some(values) = array.elements::<f64>() {
-            convert(values, modifier, |x| x as f32)
-        } else if let Some(values) = array.elements::<i32>() {
-            convert(values, modifier, |x| x as f32)
-        } else if array.element_type() == pg_sys::NUMERICOID {
-            convert(&numerics(&array), modifier, |x| x)
-        } else {
-            Err(Error::ArrayType)
-        }
+/// The elements of an array as `real`, rounded once, infinite out of range; but a numeric out of range raises 22003.
+pub fn numbers(array: &ArrayRef<'_>) -> Result<Vec<f32>, Error> {
+    if array.dimensions() > 1 {
+        return Err(Error::NotOneDimensional);
     }
-
-    fn vector_to_float4(vector: VectorRef<'_>, _modifier: i32, _explicit: bool) -> Result<Vec<f32>, Error> {
-        Ok(vector.to_vec())
+    if array.has_nulls() {
+        return Err(Error::Null);
+    }
+    if let Some(values) = array.elements::<f32>() {
+        Ok(values.to_vec())
+    } else if let Some(values) = array.elements::<f64>() {
+        Ok(values.iter().map(|x| *x as f32).collect())
+    } else if let Some(values) = array.elements::<i32>() {
+        Ok(values.iter().map(|x| *x as f32).collect())
+    } else if array.element_type() == pg_sys::NUMERICOID {
+        Ok(numerics(array))
+    } else {
+        Err(Error::ArrayType)
     }
 }
 
-fn convert<T: Copy>(values: &[T], modifier: i32, element: impl Fn(T) -> f32) -> Result<Datum, Error> {
-    check_dimensions(values.len())?;
-    check_modifier(modifier, values.len())?;
-    let (datum, elements) = alloc(values.len());
-    elements.iter_mut().zip(values).for_each(|(slot, value)| *slot = element(*value));
-    check_elements(elements)?;
+/// To `real[]`, exactly.
+fn to_array<E: Scalar>(vector: DenseRef<'_, E>, _modifier: i32, _explicit: bool) -> Result<Vec<f32>, Error> {
+    Ok(vector.iter().map(|x| x.to_f32()).collect())
+}
+
+/// Between the two types. An element that the narrower one cannot hold is an error.
+fn convert<From: Scalar, To: Scalar>(
+    vector: DenseRef<'_, From>,
+    modifier: i32,
+    _explicit: bool,
+) -> Result<Datum, Error> {
+    check_modifier(modifier, vector.len())?;
+    let (datum, elements) = alloc::<To>(vector.len());
+    for (element, x) in elements.iter_mut().zip(vector.iter()) {
+        *element = to_element(x.to_f32())?;
+    }
     Ok(datum)
+}
+
+sql_symbols! {
+    vector = sized::<f32>,
+    halfvec = sized::<f16>,
+    array_to_vector = of_array::<f32>,
+    array_to_halfvec = of_array::<f16>,
+    vector_to_float4 = to_array::<f32>,
+    halfvec_to_float4 = to_array::<f16>,
+    vector_to_halfvec = convert::<f32, f16>,
+    halfvec_to_vector = convert::<f16, f32>,
 }

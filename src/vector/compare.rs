@@ -2,41 +2,58 @@
 
 use std::cmp::Ordering;
 
+use lagoon_hnsw::distance::half::f16;
+
 use super::error::Error;
-use crate::pg::function::sql_functions;
-use crate::pg::vector::VectorRef;
+use crate::pg::function::sql_symbols;
+use crate::pg::vector::{DenseRef, Scalar};
 
-sql_functions! {
-    fn vector_lt(a: VectorRef<'_>, b: VectorRef<'_>) -> Result<bool, Error> {
-        Ok(compare(&a, &b).is_lt())
-    }
+fn lt<E: Scalar>(a: DenseRef<'_, E>, b: DenseRef<'_, E>) -> Result<bool, Error> {
+    Ok(compare(&a, &b).is_lt())
+}
 
-    fn vector_le(a: VectorRef<'_>, b: VectorRef<'_>) -> Result<bool, Error> {
-        Ok(compare(&a, &b).is_le())
-    }
+fn le<E: Scalar>(a: DenseRef<'_, E>, b: DenseRef<'_, E>) -> Result<bool, Error> {
+    Ok(compare(&a, &b).is_le())
+}
 
-    fn vector_eq(a: VectorRef<'_>, b: VectorRef<'_>) -> Result<bool, Error> {
-        Ok(compare(&a, &b).is_eq())
-    }
+fn eq<E: Scalar>(a: DenseRef<'_, E>, b: DenseRef<'_, E>) -> Result<bool, Error> {
+    Ok(compare(&a, &b).is_eq())
+}
 
-    fn vector_ne(a: VectorRef<'_>, b: VectorRef<'_>) -> Result<bool, Error> {
-        Ok(compare(&a, &b).is_ne())
-    }
+fn ne<E: Scalar>(a: DenseRef<'_, E>, b: DenseRef<'_, E>) -> Result<bool, Error> {
+    Ok(compare(&a, &b).is_ne())
+}
 
-    fn vector_ge(a: VectorRef<'_>, b: VectorRef<'_>) -> Result<bool, Error> {
-        Ok(compare(&a, &b).is_ge())
-    }
+fn ge<E: Scalar>(a: DenseRef<'_, E>, b: DenseRef<'_, E>) -> Result<bool, Error> {
+    Ok(compare(&a, &b).is_ge())
+}
 
-    fn vector_gt(a: VectorRef<'_>, b: VectorRef<'_>) -> Result<bool, Error> {
-        Ok(compare(&a, &b).is_gt())
-    }
+fn gt<E: Scalar>(a: DenseRef<'_, E>, b: DenseRef<'_, E>) -> Result<bool, Error> {
+    Ok(compare(&a, &b).is_gt())
+}
 
-    fn vector_cmp(a: VectorRef<'_>, b: VectorRef<'_>) -> Result<i32, Error> {
-        Ok(compare(&a, &b) as i32)
-    }
+fn cmp<E: Scalar>(a: DenseRef<'_, E>, b: DenseRef<'_, E>) -> Result<i32, Error> {
+    Ok(compare(&a, &b) as i32)
 }
 
 /// Elements are never NaN, so every pair has an order. Zero equals minus zero.
-fn compare(a: &[f32], b: &[f32]) -> Ordering {
+fn compare<E: Scalar>(a: &[E], b: &[E]) -> Ordering {
     a.partial_cmp(b).unwrap_or(Ordering::Equal)
+}
+
+sql_symbols! {
+    vector_lt = lt::<f32>,
+    halfvec_lt = lt::<f16>,
+    vector_le = le::<f32>,
+    halfvec_le = le::<f16>,
+    vector_eq = eq::<f32>,
+    halfvec_eq = eq::<f16>,
+    vector_ne = ne::<f32>,
+    halfvec_ne = ne::<f16>,
+    vector_ge = ge::<f32>,
+    halfvec_ge = ge::<f16>,
+    vector_gt = gt::<f32>,
+    halfvec_gt = gt::<f16>,
+    vector_cmp = cmp::<f32>,
+    halfvec_cmp = cmp::<f16>,
 }

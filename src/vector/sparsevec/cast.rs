@@ -1,0 +1,69 @@
+//! Between `sparsevec`, the dense types and arrays, and to a number of dimensions.
+
+use lagoon_hnsw::distance::half::f16;
+use pgrx::pg_sys::Datum;
+
+use super::super::{cast::numbers, check_modifier, to_element};
+use super::{TYPE, check_count};
+use crate::pg::array::ArrayRef;
+use crate::pg::function::{sql_functions, sql_symbols};
+use crate::pg::vector::{
+    DenseRef, Scalar, SparsevecRef, VectorError, alloc, alloc_sparse, check_dimensions, check_finite,
+    check_sparse_dimensions,
+};
+use crate::vector::error::Error;
+
+sql_functions! {
+    /// `sparsevec` to `sparsevec(n)`.
+    fn sparsevec(vector: SparsevecRef<'_>, modifier: i32, _explicit: bool) -> Result<Datum, Error> {
+        check_modifier(modifier, vector.dimensions() as usize)?;
+        Ok(vector.into_datum())
+    }
+
+    /// Of `integer[]`, `real[]`, `double precision[]` or `numeric[]`.
+    fn array_to_sparsevec(array: ArrayRef<'_>, modifier: i32, _explicit: bool) -> Result<Datum, Error> {
+        let numbers = numbers(&array)?;
+        check_sparse_dimensions(numbers.len() as i32)?;
+        let datum = of_numbers(&numbers, modifier)?;
+        check_finite(TYPE, numbers.into_iter())?;
+        Ok(datum)
+    }
+}
+
+fn of_dense<E: Scalar>(vector: DenseRef<'_, E>, modifier: i32, _explicit: bool) -> Result<Datum, Error> {
+    let numbers: Vec<f32> = vector.iter().map(|x| x.to_f32()).collect();
+    of_numbers(&numbers, modifier)
+}
+
+/// Stores those that are not zero.
+fn of_numbers(numbers: &[f32], modifier: i32) -> Result<Datum, Error> {
+    check_modifier(modifier, numbers.len())?;
+    let dimensions = numbers.len() as i32;
+    let stored = || (0..dimensions).zip(numbers).filter(|(_, x)| **x != 0.0);
+    let count = check_count(stored().count() as i32, dimensions)?;
+    let (datum, indices, values) = alloc_sparse(dimensions, count);
+    for ((index, value), (i, x)) in indices.iter_mut().zip(values).zip(stored()) {
+        (*index, *value) = (i, *x);
+    }
+    Ok(datum)
+}
+
+fn to_dense<E: Scalar>(vector: SparsevecRef<'_>, modifier: i32, _explicit: bool) -> Result<Datum, Error> {
+    let dimensions = vector.dimensions() as usize;
+    check_dimensions::<E>(dimensions)?;
+    check_modifier(modifier, dimensions)?;
+    let (datum, elements) = alloc::<E>(dimensions);
+    let parts = vector.parts();
+    for (index, value) in parts.indices().iter().zip(parts.values()) {
+        let slot = elements.get_mut(*index as usize).ok_or(VectorError::Damaged(TYPE))?;
+        *slot = to_element(*value)?;
+    }
+    Ok(datum)
+}
+
+sql_symbols! {
+    vector_to_sparsevec = of_dense::<f32>,
+    halfvec_to_sparsevec = of_dense::<f16>,
+    sparsevec_to_vector = to_dense::<f32>,
+    sparsevec_to_halfvec = to_dense::<f16>,
+}
