@@ -5,7 +5,11 @@ mod tests {
     use pgrx::datum::DatumWithOid;
     use pgrx::{FromDatum, IntoDatum, PgTryBuilder, Spi, pg_extern, pg_sys, pg_test};
 
-    use crate::pg::vector::{Vector, VectorError, VectorRef, alloc, to_datum, type_oid};
+    use lagoon_hnsw::distance::half::f16;
+
+    use crate::pg::vector::{
+        BitRef, SparsevecRef, Vector, VectorError, VectorRef, alloc, alloc_bits, alloc_sparse, to_datum, type_oid,
+    };
 
     fn vector(values: &[f32]) -> Vector {
         Vector::try_from(values).unwrap()
@@ -42,7 +46,7 @@ mod tests {
     fn vector_is_a_parameter_of_spi() {
         let given = vector(&[0.5, -1.0]);
         // SAFETY: a datum of that type.
-        let parameter = unsafe { DatumWithOid::new(to_datum(&given), type_oid()) };
+        let parameter = unsafe { DatumWithOid::new(to_datum::<f32>(&given), type_oid()) };
         let found = Spi::get_one_with_args::<Vector>("SELECT $1 + '[1,1]'", &[parameter]).unwrap();
         assert_eq!(found, Some(vector(&[1.5, 0.0])));
     }
@@ -80,7 +84,7 @@ mod tests {
     #[pg_test]
     fn vector_with_a_wrong_length_is_refused() {
         for dimensions in [0u16, 2, 4, u16::MAX] {
-            let (datum, _) = alloc(3);
+            let (datum, _) = alloc::<f32>(3);
             // SAFETY: the dimensions stand behind the length word.
             unsafe { *datum.cast_mut_ptr::<u16>().add(2) = dimensions };
             let caught = PgTryBuilder::new(|| {
@@ -97,7 +101,7 @@ mod tests {
     #[pg_test]
     fn vector_refuses_what_is_no_vector() {
         assert_eq!(Vector::new(vec![]), Err(VectorError::Empty("vector")));
-        assert_eq!(Vector::new(vec![0.0; 16_001]), Err(VectorError::TooLong("vector")));
+        assert_eq!(Vector::new(vec![0.0; 16_001]), Err(VectorError::TooLong("vector", 16_000)));
         assert_eq!(Vector::new(vec![1.0, f32::NAN]), Err(VectorError::NotANumber("vector")));
         assert_eq!(Vector::new(vec![f32::NEG_INFINITY]), Err(VectorError::Infinite("vector")));
         assert!(Vector::new(vec![0.0; 16_000]).is_ok());
@@ -106,7 +110,7 @@ mod tests {
     /// The layout of pgvector: `{length word, i16 dimensions, i16 zero, elements}`.
     #[pg_test]
     fn vector_layout_is_stable() {
-        let datum = to_datum(&[1.0, -2.0]);
+        let datum = to_datum(&[1.0f32, -2.0]);
         // SAFETY: sixteen bytes, as just built.
         let bytes = unsafe { std::slice::from_raw_parts(datum.cast_mut_ptr::<u8>(), 16) };
         assert_eq!(bytes, [64, 0, 0, 0, 2, 0, 0, 0, 0, 0, 128, 63, 0, 0, 0, 192]);
@@ -114,6 +118,58 @@ mod tests {
         assert_eq!(unsafe { Vector::from_datum(datum, false) }, Some(vector(&[1.0, -2.0])));
         // SAFETY: a NULL is not looked at.
         assert_eq!(unsafe { Vector::from_datum(pg_sys::Datum::null(), true) }, None);
+    }
+
+    /// The layouts of pgvector: elements of two bytes; and `{length word, dimensions, count, zero, indices, elements}`.
+    #[pg_test]
+    fn vector_layouts_of_the_other_types_are_stable() {
+        // SAFETY: as many bytes as the value has.
+        let bytes =
+            |datum: pg_sys::Datum, size| unsafe { std::slice::from_raw_parts(datum.cast_mut_ptr::<u8>(), size) };
+        let half = to_datum(&[f16::ONE, f16::from_f32(-2.0), f16::MAX]);
+        assert_eq!(bytes(half, 14), [56, 0, 0, 0, 3, 0, 0, 0, 0, 60, 0, 192, 255, 123]);
+        let (sparse, indices, values) = alloc_sparse(258, 2);
+        indices.copy_from_slice(&[1, 6]);
+        values.copy_from_slice(&[1.0, -2.0]);
+        let header = [128, 0, 0, 0, 2, 1, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(bytes(sparse, 16), header);
+        assert_eq!(bytes(sparse, 32)[16..], [1, 0, 0, 0, 6, 0, 0, 0, 0, 0, 128, 63, 0, 0, 0, 192]);
+        let (bit, _) = alloc_bits(9);
+        assert_eq!(bytes(bit, 10), [40, 0, 0, 0, 9, 0, 0, 0, 0, 0]);
+    }
+
+    /// No stored value, however damaged, is read beyond its end.
+    #[pg_test]
+    fn vector_types_with_a_wrong_length_are_refused() {
+        fn refused(read: impl FnOnce() + std::panic::UnwindSafe) -> bool {
+            PgTryBuilder::new(|| {
+                read();
+                false
+            })
+            .catch_when(pgrx::PgSqlErrorCode::ERRCODE_DATA_CORRUPTED, |_| true)
+            .execute()
+        }
+        for count in [-1, 1, 3, 16_001, i32::MAX] {
+            let (datum, _, _) = alloc_sparse(5, 2);
+            // SAFETY: the count stands behind the length word and the dimensions; a plain varlena, although a damaged one.
+            let read = move || unsafe {
+                *datum.cast_mut_ptr::<i32>().add(2) = count;
+                drop(SparsevecRef::from_datum(datum));
+            };
+            assert!(refused(read), "{count}");
+        }
+        for bits in [-1, 0, 8, 17, i32::MAX] {
+            let (datum, _) = alloc_bits(9);
+            // SAFETY: the number of bits stands behind the length word; a plain varlena, although a damaged one.
+            let read = move || unsafe {
+                *datum.cast_mut_ptr::<i32>().add(1) = bits;
+                drop(BitRef::from_datum(datum));
+            };
+            assert!(refused(read), "{bits}");
+        }
+        let half = to_datum(&[f16::ONE; 3]);
+        // SAFETY: a plain varlena, taken for another type.
+        assert!(refused(move || unsafe { drop(VectorRef::from_datum(half)) }));
     }
 
     /// `real` and an element are written alike, over all magnitudes.

@@ -56,13 +56,13 @@ fn to_array<E: Scalar>(vector: DenseRef<'_, E>, _modifier: i32, _explicit: bool)
 }
 
 /// Between the two types. An element that the narrower one cannot hold is an error.
-fn convert<From: Scalar, To: Scalar>(
-    vector: DenseRef<'_, From>,
+fn convert<Source: Scalar, Target: Scalar>(
+    vector: DenseRef<'_, Source>,
     modifier: i32,
     _explicit: bool,
 ) -> Result<Datum, Error> {
     check_modifier(modifier, vector.len())?;
-    let (datum, elements) = alloc::<To>(vector.len());
+    let (datum, elements) = alloc::<Target>(vector.len());
     for (element, x) in elements.iter_mut().zip(vector.iter()) {
         *element = to_element(x.to_f32())?;
     }

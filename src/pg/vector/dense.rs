@@ -15,7 +15,7 @@ use crate::pg::varlena::{self, Varlena};
 ///
 /// # Safety
 /// The SQL type [`Self::TYPE`] has the layout above with elements of `Self`; any bytes make a `Self`, and zero bytes a zero.
-pub unsafe trait Scalar: Copy + PartialOrd + Default + 'static {
+pub unsafe trait Scalar: Copy + PartialOrd + 'static {
     /// The name of the SQL type.
     const TYPE: &'static str;
     /// Exact.
