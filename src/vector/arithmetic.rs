@@ -25,7 +25,7 @@ fn multiply<E: Scalar>(a: DenseRef<'_, E>, b: DenseRef<'_, E>) -> Result<Datum, 
 
 fn concat<E: Scalar>(a: DenseRef<'_, E>, b: DenseRef<'_, E>) -> Result<Datum, Error> {
     check_dimensions::<E>(a.len() + b.len())?;
-    let (datum, elements) = alloc(a.len() + b.len());
+    let (datum, elements) = alloc::<E>(a.len() + b.len());
     elements[..a.len()].copy_from_slice(&a);
     elements[a.len()..].copy_from_slice(&b);
     Ok(datum)
@@ -34,7 +34,7 @@ fn concat<E: Scalar>(a: DenseRef<'_, E>, b: DenseRef<'_, E>) -> Result<Datum, Er
 /// The vector divided by its length; a zero vector stays as it is.
 fn normalize<E: Scalar>(vector: DenseRef<'_, E>) -> Result<Datum, Error> {
     let norm = E::norm(&vector);
-    let (datum, elements) = alloc(vector.len());
+    let (datum, elements) = alloc::<E>(vector.len());
     if norm > 0.0 {
         for (element, x) in elements.iter_mut().zip(vector.iter()) {
             *element = finite((f64::from(x.to_f32()) / norm) as f32)?;
@@ -60,7 +60,7 @@ fn elementwise<E: Scalar>(
     operation: impl Fn(f32, f32) -> Result<f32, Error>,
 ) -> Result<Datum, Error> {
     same_dimensions(a, b)?;
-    let (datum, elements) = alloc(a.len());
+    let (datum, elements) = alloc::<E>(a.len());
     for ((element, x), y) in elements.iter_mut().zip(a.iter()).zip(b.iter()) {
         *element = finite(operation(x.to_f32(), y.to_f32())?)?;
     }

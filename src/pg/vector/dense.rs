@@ -152,9 +152,6 @@ pub struct DenseRef<'a, E>(Varlena<'a, Header>, PhantomData<&'a [E]>);
 /// A value of type `vector`.
 pub type VectorRef<'a> = DenseRef<'a, f32>;
 
-/// A value of type `halfvec`.
-pub type HalfvecRef<'a> = DenseRef<'a, f16>;
-
 impl<E: Scalar> DenseRef<'_, E> {
     /// Borrows a value. Raises XX001 when it is damaged.
     ///

@@ -22,7 +22,9 @@ impl VectorHint {
             Self::Expected => {
                 "Give a value of the expected dimensions; values of another model need a column or an index of their own."
             }
-            Self::Different => "Both operands need the same number of dimensions: use vectors of one model.",
+            Self::Different => {
+                "Both operands need the same number of dimensions; vectors of different models cannot be compared."
+            }
         };
         VECTOR_HINTS.get().then(|| text.to_owned())
     }
