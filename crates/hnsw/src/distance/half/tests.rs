@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use super::{HalfKernel, HalfKernels, available, f16, kernels};
+use super::{HalfKernel, HalfKernels, available, f16, kernels, widen};
 
 fn halves(values: &[f32]) -> Vec<f16> {
     values.iter().map(|x| f16::from_f32(*x)).collect()
@@ -36,6 +36,13 @@ fn check(set: &HalfKernels, a: &[f16], b: &[f16]) {
     near("cosine b", parts.b_squared.into(), &|_, y| y * y);
     let exact: f64 = a.iter().map(|x| x.to_f64() * x.to_f64()).sum();
     assert!(((set.norm_squared)(a) - exact).abs() <= exact * 1e-14, "{} norm_squared of {}", set.name, a.len());
+}
+
+#[test]
+fn every_finite_half_is_widened_exactly() {
+    for half in (0..=u16::MAX).map(f16::from_bits).filter(|half| half.is_finite()) {
+        assert_eq!(widen(half).to_bits(), half.to_f32().to_bits());
+    }
 }
 
 #[test]
