@@ -1,11 +1,12 @@
 //! A client made for pgvector, unchanged: tokio-postgres and the crate `pgvector`, in the binary protocol.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 
 use futures::TryStreamExt;
 use lagoon_tests::{Cluster, describe};
-use pgvector::Vector;
+use pgvector::{Bit, SparseVector, Vector};
 use tokio_postgres::Client;
 use tokio_postgres::binary_copy::{BinaryCopyInWriter, BinaryCopyOutStream};
 use tokio_postgres::types::Type;
@@ -54,6 +55,28 @@ fn vectors_travel_in_binary_both_ways() {
         let longest = Vector::from((0..16_000).map(|i| i as f32).collect::<Vec<_>>());
         let row = client.query_one("SELECT $1::vector", &[&longest]).await.unwrap();
         assert_eq!(row.get::<_, Vector>(0), longest);
+    });
+}
+
+#[test]
+fn sparse_vectors_and_bits_travel_in_binary_both_ways() {
+    let cluster = Cluster::with_lagoon(&[]);
+    cluster.block_on(async {
+        let client = cluster.connect().await;
+        let given = SparseVector::from_map(&BTreeMap::from([(0, 1.5), (999_999_999, -3e38)]), 1_000_000_000);
+        let row = client.query_one("SELECT $1::sparsevec, $1::sparsevec::text", &[&given]).await.unwrap();
+        assert_eq!(row.get::<_, SparseVector>(0), given);
+        assert_eq!(row.get::<_, &str>(1), "{1:1.5,1000000000:-3e+38}/1000000000");
+
+        let dense = Vector::from(vec![0.0, 2.5, 0.0, -1.0]);
+        let row =
+            client.query_one("SELECT $1::vector::sparsevec, binary_quantize($1::vector)", &[&dense]).await.unwrap();
+        assert_eq!(row.get::<_, SparseVector>(0), SparseVector::from_dense(dense.as_slice()));
+        assert_eq!(row.get::<_, Bit>(1), Bit::new(&[false, true, false, false]));
+
+        let (a, b) = (Bit::new(&[true, true, false]), Bit::new(&[true, false, true]));
+        let row = client.query_one("SELECT $1::bit(3) <~> $2::bit(3)", &[&a, &b]).await.unwrap();
+        assert_eq!(row.get::<_, f64>(0), 2.0);
     });
 }
 
