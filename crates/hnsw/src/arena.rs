@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use crate::Result;
-use crate::distance::Kernel;
 use crate::format::{MAX_TIDS, Meta, NONE, Tid};
 use crate::graph::Graph;
 use crate::search::{Candidate, Scratch, Stamps, descend, search_layer};
 use crate::select::{Link, select, victim, weigh};
+use crate::space::Measure;
 
 /// Elements of a chunk.
 pub(crate) const CHUNK: usize = 128;
@@ -31,7 +31,7 @@ pub(crate) struct Inner {
 }
 
 pub(crate) struct Chunk {
-    vectors: Vec<f32>,
+    codes: Vec<u32>,
     levels: Vec<u8>,
     /// Links of layer 0, `2 * m` each, filled up with [`NONE`]: the copy that walks read.
     ground: Vec<AtomicU32>,
@@ -41,7 +41,7 @@ pub(crate) struct Chunk {
 /// What the feeder gathers until a chunk is full.
 #[derive(Default)]
 pub(crate) struct Pending {
-    pub vectors: Vec<f32>,
+    pub codes: Vec<u32>,
     pub levels: Vec<u8>,
     pub tids: Vec<Tid>,
 }
@@ -49,7 +49,8 @@ pub(crate) struct Pending {
 /// A graph in memory.
 pub struct Arena {
     pub(crate) meta: Meta,
-    kernel: Kernel,
+    measure: Measure,
+    words: usize,
     chunks: Vec<OnceLock<Chunk>>,
     entry: RwLock<Option<(u32, u8)>>,
 }
@@ -59,7 +60,8 @@ impl Arena {
     pub(crate) fn new(meta: Meta, max_chunks: usize) -> Self {
         Self {
             meta,
-            kernel: meta.metric.kernel(),
+            words: meta.space.max_code_bytes() / 4,
+            measure: meta.space.measure(),
             chunks: (0..max_chunks).map(|_| OnceLock::new()).collect(),
             entry: RwLock::new(None),
         }
@@ -68,7 +70,7 @@ impl Arena {
     /// Bytes that a chunk takes whose elements all are on layer 0 only.
     pub(crate) fn chunk_bytes(meta: &Meta) -> usize {
         let lists = 2 * meta.m * (size_of::<u32>() + size_of::<Link>()) + size_of::<Vec<Link>>();
-        let element = meta.geometry.vector_bytes + lists + size_of::<Mutex<Inner>>() + 2 * size_of::<Tid>() + 1 + 48;
+        let element = meta.space.max_code_bytes() + lists + size_of::<Mutex<Inner>>() + 2 * size_of::<Tid>() + 1 + 48;
         CHUNK * element // 48: what the allocator adds to three small blocks
     }
 
@@ -79,25 +81,26 @@ impl Arena {
 
     /// Makes the elements of a chunk known; they are linked later.
     pub(crate) fn publish(&self, chunk: usize, pending: Pending) {
-        let Pending { vectors, levels, tids } = pending;
+        let Pending { codes, levels, tids } = pending;
         let cells = levels.len() * 2 * self.meta.m;
         let inner = tids.into_iter().map(|tid| Mutex::new(Inner { tids: vec![tid], lists: Vec::new() })).collect();
         let ground = (0..cells).map(|_| AtomicU32::new(NONE)).collect();
         // A chunk is published once, by the only feeder.
-        let _ = self.chunks[chunk].set(Chunk { vectors, levels, ground, inner });
+        let _ = self.chunks[chunk].set(Chunk { codes, levels, ground, inner });
     }
 
     fn chunk(&self, id: u32) -> (&Chunk, usize) {
         static NOTHING: Chunk =
-            Chunk { vectors: Vec::new(), levels: Vec::new(), ground: Vec::new(), inner: Vec::new() };
+            Chunk { codes: Vec::new(), levels: Vec::new(), ground: Vec::new(), inner: Vec::new() };
         (self.chunks[id as usize / CHUNK].get().unwrap_or(&NOTHING), id as usize % CHUNK)
     }
 
-    /// The vector of an element.
+    /// The code of an element.
     #[inline]
-    pub(crate) fn vector(&self, id: u32) -> &[f32] {
+    pub(crate) fn code(&self, id: u32) -> &[u32] {
         let (chunk, at) = self.chunk(id);
-        &chunk.vectors[at * self.meta.dimensions..(at + 1) * self.meta.dimensions]
+        let words = self.words;
+        &chunk.codes[at * words..(at + 1) * words]
     }
 
     pub(crate) fn level(&self, id: u32) -> u8 {
@@ -148,13 +151,13 @@ impl Arena {
 
     /// False when the element was folded.
     fn link(&self, id: u32, entry: (u32, u8), scratch: &mut Scratch<Stamps>) -> Result<bool> {
-        let vector = self.vector(id);
+        let code = self.code(id);
         let level = self.level(id);
-        let mut near = descend(self, vector, entry, level, scratch)?;
+        let mut near = descend(self, code, entry, level, scratch)?;
         let mut lists = vec![Vec::new(); usize::from(level) + 1];
         for layer in (0..=level.min(entry.1)).rev() {
-            let found = search_layer(self, vector, &near, self.meta.ef_construction, layer, scratch)?;
-            if layer == 0 && self.fold(id, vector, &found) {
+            let found = search_layer(self, code, &near, self.meta.ef_construction, layer, scratch)?;
+            if layer == 0 && self.fold(id, code, &found) {
                 return Ok(false);
             }
             lists[usize::from(layer)] = select(&found, self.meta.geometry.capacity(layer), |a, b| self.between(a, b))?;
@@ -174,11 +177,11 @@ impl Arena {
         Ok(true)
     }
 
-    /// Adds the row to an element with the same vector, if there is one with room.
-    fn fold(&self, id: u32, vector: &[f32], found: &[Candidate]) -> bool {
-        let own = (self.kernel)(vector, vector);
+    /// Adds the row to an element with the same code, if there is one with room.
+    fn fold(&self, id: u32, code: &[u32], found: &[Candidate]) -> bool {
+        let own = self.measure.distance(code, code);
         for candidate in found.iter().filter(|candidate| candidate.distance == own) {
-            if self.vector(candidate.id) != vector {
+            if self.code(candidate.id) != code {
                 continue;
             }
             let Some(tid) = self.inner(id).tids.first().copied() else { return false };
@@ -251,8 +254,8 @@ impl Arena {
             return Ok(true);
         }
         let mut link = Link { id: new, distance, protected, pruned: false };
-        let vector = self.vector(new);
-        weigh(list, &mut link, |other| Ok((self.kernel)(vector, self.vector(other))))?;
+        let code = self.code(new);
+        weigh(list, &mut link, |other| Ok(self.measure.distance(code, self.code(other))))?;
         let at = if list.len() < self.meta.geometry.capacity(layer) {
             list.push(link);
             list.len() - 1
@@ -274,8 +277,8 @@ impl Arena {
 
 impl Graph for Arena {
     #[inline]
-    fn distances(&self, query: &[f32], ids: &[u32], out: &mut Vec<f32>) -> Result<()> {
-        out.extend(ids.iter().map(|id| (self.kernel)(query, self.vector(*id))));
+    fn distances(&self, query: &[u32], ids: &[u32], out: &mut Vec<f32>) -> Result<()> {
+        out.extend(ids.iter().map(|id| self.measure.distance(query, self.code(*id))));
         Ok(())
     }
 
@@ -292,6 +295,6 @@ impl Graph for Arena {
 
     #[inline]
     fn between(&self, a: u32, b: u32) -> Result<f32> {
-        Ok((self.kernel)(self.vector(a), self.vector(b)))
+        Ok(self.measure.distance(self.code(a), self.code(b)))
     }
 }

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crate::arena::{Arena, CHUNK, Pending, lock};
-use crate::format::{self, MAX_ELEMENTS, Meta, NodesMut, PageKind, Tid};
+use crate::format::{self, MAX_ELEMENTS, Meta, NodesMut, Tid};
 use crate::level::Levels;
 use crate::search::{Scratch, Stamps};
+use crate::select::Link;
 use crate::store::{PAGE_SIZE, PageStore};
 use crate::{Error, Result};
 
@@ -138,23 +139,22 @@ impl Builder {
         self.job.clone()
     }
 
-    /// Feeds a row with its [prepared](crate::Metric::prepare) vector. False: it would exceed the memory limit, and was not
+    /// Feeds a row with its [code](crate::Space::encode). False: it would exceed the memory limit, and was not
     /// taken; [`Self::close`] the build and [insert](crate::insert::insert) the rest.
-    pub fn push(&mut self, vector: &[f32], tid: Tid) -> Result<bool> {
-        if vector.len() != self.meta.dimensions {
-            return Err(Error::DimensionMismatch { expected: self.meta.dimensions, actual: vector.len() });
-        }
+    pub fn push(&mut self, code: &[u32], tid: Tid) -> Result<bool> {
         if self.pending.levels.is_empty() {
             let bytes = Arena::chunk_bytes(&self.meta);
             if self.chunks == self.max_chunks || self.memory + bytes > self.memory_limit {
                 return Ok(false);
             }
             self.memory += bytes;
-            self.pending.vectors.reserve_exact(CHUNK * self.meta.dimensions);
+            self.pending.codes.reserve_exact(CHUNK * self.meta.space.max_code_bytes() / 4);
         }
         let level = self.levels.draw();
         self.memory += usize::from(level) * Arena::layer_bytes(&self.meta);
-        self.pending.vectors.extend_from_slice(vector);
+        self.pending.codes.extend_from_slice(code);
+        let words = self.meta.space.max_code_bytes() / 4;
+        self.pending.codes.resize(self.pending.levels.len() * words + words, 0);
         self.pending.levels.push(level);
         self.pending.tids.push(tid);
         self.fed += 1;
@@ -213,70 +213,64 @@ pub fn write_empty<S: PageStore>(meta: &Meta, store: &S) -> Result<()> {
 }
 
 /// Numbers the elements as they will lie on pages: in the order they came, as many on a node page as its upper slots allow.
-fn number(arena: &Arena, count: u32) -> (Vec<u32>, Vec<Vec<u32>>) {
+fn number(arena: &Arena, count: u32) -> (Vec<u32>, Vec<Vec<(u32, usize)>>) {
     let geometry = &arena.meta.geometry;
     let mut numbers = vec![format::NONE; count as usize];
-    let mut groups: Vec<Vec<u32>> = Vec::new();
-    let mut uppers = 0;
+    let mut pages: Vec<Vec<(u32, usize)>> = Vec::new();
+    let (mut used, mut uppers) = (0, 0);
     for id in (0..count).filter(|id| !arena.inner(*id).tids.is_empty()) {
         let level = usize::from(arena.level(id));
-        match groups.last_mut() {
-            Some(group) if group.len() < geometry.nodes && uppers + level <= geometry.uppers => group.push(id),
-            _ => {
-                groups.push(vec![id]);
-                uppers = 0;
-            }
+        let slots = geometry.slots(4 * arena.code(id).len());
+        if pages.is_empty() || used + slots > geometry.nodes || uppers + level > geometry.uppers {
+            pages.push(Vec::new());
+            (used, uppers) = (0, 0);
         }
+        let node_page = pages.len() as u32 - 1;
+        pages[node_page as usize].push((id, used));
+        numbers[id as usize] = geometry.id(node_page, used);
+        used += slots;
         uppers += level;
-        let slot = groups.last().map_or(0, |group| group.len() - 1);
-        numbers[id as usize] = geometry.id(groups.len() as u32 - 1, slot);
     }
-    (numbers, groups)
+    (numbers, pages)
 }
 
 fn write<S: PageStore>(arena: &Arena, count: u32, store: &S) -> Result<()> {
-    let (numbers, groups) = number(arena, count);
+    let (numbers, node_pages) = number(arena, count);
     let geometry = arena.meta.geometry;
     let mut meta = arena.meta;
     if let Some((entry, level)) = arena.entry() {
         meta.entry = numbers[entry as usize];
         meta.entry_level = level;
     }
-    meta.insert_hint = (groups.len() as u32).saturating_sub(1);
+    meta.insert_hint = (node_pages.len() as u32).saturating_sub(1);
     write_empty(&meta, store)?;
-    for (group, ids) in groups.iter().enumerate() {
+    for (group, members) in node_pages.chunks(geometry.node_pages).enumerate() {
         store.poll()?;
-        let block = geometry.node_block(group as u32);
-        let mut page = vec![0; PAGE_SIZE];
-        let mut nodes = NodesMut::new(&mut page, &geometry, block)?;
-        for (slot, id) in ids.iter().enumerate() {
-            let inner = arena.inner(*id);
-            nodes.occupy(slot, arena.level(*id), &inner.tids);
-            for (layer, list) in inner.lists.iter().enumerate() {
-                let links: Vec<u32> =
-                    list.iter().map(|link| (link.on_disk() & format::PROTECTED) | numbers[link.id as usize]).collect();
-                nodes.set_links(slot, layer as u8, &links);
+        let first = (group * geometry.node_pages) as u32;
+        let mut pages = vec![vec![0; PAGE_SIZE]; geometry.group_blocks() as usize];
+        let start = geometry.node_block(first);
+        for (node_page, members) in (first..).zip(members) {
+            let block = geometry.node_block(node_page);
+            let mut nodes = NodesMut::new(&mut pages[(block - start) as usize], &geometry, block)?;
+            for (id, slot) in members {
+                let inner = arena.inner(*id);
+                nodes.occupy(*slot, geometry.slots(4 * arena.code(*id).len()), arena.level(*id), &inner.tids);
+                for (layer, list) in inner.lists.iter().enumerate() {
+                    let link = |link: &Link| (link.on_disk() & format::PROTECTED) | numbers[link.id as usize];
+                    nodes.set_links(*slot, layer as u8, &list.iter().map(link).collect::<Vec<u32>>());
+                }
+            }
+            for (id, slot) in members {
+                let code = arena.code(*id);
+                let (part, rest) = geometry.code_parts(geometry.id(node_page, *slot), 4 * code.len());
+                let (head, tail) = code.split_at(part.len / size_of::<u32>());
+                for (part, words) in std::iter::once((part, head)).chain(rest.map(|rest| (rest, tail))) {
+                    format::put_words(&mut pages[(part.block - start) as usize], part, words)?;
+                }
             }
         }
-        store.append(&page)?;
-        let mut vectors = vec![vec![0; PAGE_SIZE]; geometry.vector_pages];
-        let mut used = 0;
-        for (slot, id) in ids.iter().enumerate() {
-            let (part, rest) = geometry.vector_parts(geometry.id(group as u32, slot));
-            let (head, tail) = arena.vector(*id).split_at(part.len / size_of::<f32>());
-            for (part, values) in std::iter::once((part, head)).chain(rest.map(|rest| (rest, tail))) {
-                let at = (part.block - block - 1) as usize;
-                format::put_floats(&mut vectors[at], part, values)?;
-                used = used.max(at + 1);
-            }
-        }
-        // The last group may be short: an insert extends it.
-        let is_last = group + 1 == groups.len();
-        for page in vectors.iter_mut().take(if is_last { used } else { geometry.vector_pages }) {
-            if format::is_new(page) {
-                format::init_page(page, PageKind::Vector, format::PAYLOAD);
-            }
-            store.append(page)?;
+        for page in pages {
+            store.append(&page)?;
         }
     }
     Ok(())

@@ -24,12 +24,20 @@ pub enum Error {
         actual: usize,
     },
     /// A query with another number of dimensions than the index.
-    #[error("different vector dimensions {expected} and {actual}")]
+    #[error("different {kind} dimensions {expected} and {actual}")]
     DifferentDimensions {
+        /// The type.
+        kind: &'static str,
         /// Of the index.
         expected: usize,
         /// Of the query.
         actual: usize,
+    },
+    /// A sparse vector with more elements than fit.
+    #[error("sparsevec cannot have more than {max} non-zero elements for hnsw index")]
+    TooManyNonZero {
+        /// The most that are allowed.
+        max: usize,
     },
     /// `ef_construction` below `2 * m`.
     #[error("ef_construction must be greater than or equal to 2 * m")]
@@ -96,7 +104,7 @@ impl Error {
     pub fn sqlstate(&self) -> &'static str {
         match self {
             Self::NoDimensions | Self::EfConstructionTooSmall => "22023",
-            Self::TooManyDimensions { .. } | Self::TooManyElements { .. } => "54000",
+            Self::TooManyDimensions { .. } | Self::TooManyNonZero { .. } | Self::TooManyElements { .. } => "54000",
             Self::DimensionMismatch { .. } | Self::DifferentDimensions { .. } => "22000",
             Self::UnsupportedType | Self::ScanWithoutOrder | Self::SnapshotNotMvcc => "0A000",
             Self::Corrupt { .. } | Self::NotAnIndex | Self::NotRepaired => "XX002",
@@ -133,7 +141,8 @@ mod tests {
             Error::NoDimensions,
             Error::TooManyDimensions { max: 2000 },
             Error::DimensionMismatch { expected: 3, actual: 2 },
-            Error::DifferentDimensions { expected: 3, actual: 2 },
+            Error::DifferentDimensions { kind: "vector", expected: 3, actual: 2 },
+            Error::TooManyNonZero { max: 1000 },
             Error::EfConstructionTooSmall,
             Error::UnsupportedType,
             Error::ScanWithoutOrder,

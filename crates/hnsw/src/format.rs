@@ -1,32 +1,37 @@
 //! The on-disk format: every structure, constant and position, and nothing else.
 //!
 //! Pages of 8192 bytes with PostgreSQL's page header (24 bytes) and a special area of 8. Block 0 is the metapage. After it
-//! come *groups* of the same shape: one node page, then its vector pages.
+//! come *groups* of the same shape: some node pages, then the code pages of their elements.
 //!
 //! ```text
-//! 0        1      2 ..             1 + G
-//! meta | node | vector vector ... | node | vector vector ... | ...
-//!        \________ group 0 ______/  \________ group 1 ______/
+//! 0      1 ..                       1 + G
+//! meta | node ... | code code ... | node ... | code code ... | ...
+//!        \_______ group 0 _______/  \_______ group 1 _______/
 //! ```
 //!
-//! An element is a number: `id = group * nodes per page + slot`. Where its node and its vector lie follows by arithmetic, so
-//! a link is 4 bytes, and what a walk follows (links) is apart from what is only measured (vectors). A node page is an
-//! array of [node slots](Geometry::node_offset) followed by an array of [upper slots](Geometry::upper_offset), which hold
-//! the links of layers above 0. A vector page is an array of vectors; where whole vectors would waste more than a tenth of
-//! a page they run on over the pages of their group instead.
+//! An element is a number: `id = node page * nodes per page + slot`. Where its node and its code (see [`crate::space`]) lie
+//! follows by arithmetic, so a link is 4 bytes, and what a walk follows (links) is apart from what is only measured (codes).
+//! A node page is an array of [node slots](Geometry::node_offset) followed by an array of
+//! [upper slots](Geometry::upper_offset), which hold the links of layers above 0. A code page is an array of code slots;
+//! where whole ones would waste more than a tenth of a page they run on over the pages of their group instead. A code that is
+//! longer than a code slot (sparse vectors) takes the slots after it, too, whose node slots are then *continuations*.
+//!
+//! A code is written before anything links to its element and not changed before nothing does any more and every walk that
+//! began before that has ended: so walks read codes without a lock, from pages that they have pinned.
 //!
 //! An all-zero page is a valid page with nothing in it: what a crash leaves after an extension needs no repair. Numbers are
 //! in the byte order of the machine, as everywhere in PostgreSQL's files.
 
-use zerocopy::FromBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 use crate::store::PAGE_SIZE;
-use crate::{Error, Metric, Result};
+use crate::space::{Form, Metric, Space};
+use crate::{Error, Result};
 
 /// Of the metapage: "LGHN".
 pub const MAGIC: u32 = 0x4C47_484E;
 /// Of this format. A reader of another version refuses.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// In the special area of every page, where pageinspect and pg_filedump look.
 pub const PAGE_ID: u16 = 0xFFA1;
 
@@ -39,8 +44,8 @@ const SPECIAL_OFFSET: usize = PAGE_SIZE - SPECIAL;
 pub const PAYLOAD: usize = PAGE_SIZE - PAGE_HEADER - SPECIAL;
 const PAGE_LAYOUT_VERSION: u16 = 4; // PG_PAGE_LAYOUT_VERSION in bufpage.h
 
-/// Dimensions that a `vector` in an hnsw index may have.
-pub const MAX_DIMENSIONS: usize = 2000;
+/// Dimensions that any index may have: those of a sparse vector.
+pub const MAX_DIMENSIONS: usize = 1_000_000_000;
 /// Heap rows that share one element.
 pub const MAX_TIDS: usize = 10;
 /// Layers above 0, at most.
@@ -66,8 +71,8 @@ pub enum PageKind {
     Meta = 1,
     /// Nodes and upper slots.
     Node = 2,
-    /// Vectors.
-    Vector = 3,
+    /// Codes.
+    Code = 3,
 }
 
 /// A heap row: `block << 16 | offset number`.
@@ -76,8 +81,7 @@ const TID_BYTES: usize = 6;
 
 // ---------------------------------------------------------------------------------------------------------- positions
 
-const NODE_STATE: usize = 0;
-const NODE_VERSION: usize = 1;
+const NODE_STATE: usize = 0; // then a byte to spare
 const NODE_LEVEL: usize = 2;
 const NODE_TID_COUNT: usize = 3;
 const NODE_UPPER: usize = 4; // u16: first upper slot + 1, from the highest layer down; 0: none
@@ -99,16 +103,23 @@ const META_DIMENSIONS: usize = PAGE_HEADER + 8;
 const META_M: usize = PAGE_HEADER + 12; // u16
 const META_EF: usize = PAGE_HEADER + 14; // u16
 const META_METRIC: usize = PAGE_HEADER + 16; // u16
-const META_ELEMENT_TYPE: usize = PAGE_HEADER + 18; // u16: 1 = f32
+const META_FORM: usize = PAGE_HEADER + 18; // u16
 const META_NODES: usize = PAGE_HEADER + 20; // u16
 const META_UPPERS: usize = PAGE_HEADER + 22; // u16
-const META_VECTOR_PAGES: usize = PAGE_HEADER + 24; // u16
-const META_PER_PAGE: usize = PAGE_HEADER + 26; // u16
-const META_ENTRY: usize = PAGE_HEADER + 28;
-const META_ENTRY_LEVEL: usize = PAGE_HEADER + 32; // u16
-const META_HINT: usize = PAGE_HEADER + 36;
-const META_END: usize = PAGE_HEADER + 64; // 24 bytes to spare
-const ELEMENT_F32: u16 = 1;
+const META_NODE_PAGES: usize = PAGE_HEADER + 24; // u16
+const META_CODE_PAGES: usize = PAGE_HEADER + 26; // u16
+const META_SLOT_BYTES: usize = PAGE_HEADER + 28;
+const META_ENTRY: usize = PAGE_HEADER + 32;
+const META_ENTRY_LEVEL: usize = PAGE_HEADER + 36; // u16
+const META_HINT: usize = PAGE_HEADER + 40;
+const META_GENERATION: usize = PAGE_HEADER + 44;
+const META_END: usize = PAGE_HEADER + 64; // 16 bytes to spare
+
+/// States of a node slot.
+const FREE: u8 = 0;
+const ELEMENT: u8 = 1;
+/// Its code slot belongs to the element before it.
+const CONTINUATION: u8 = 2;
 
 const _: () = assert!(PAYLOAD == 8160 && PAYLOAD.is_multiple_of(4) && META_END < SPECIAL_OFFSET);
 
@@ -172,48 +183,86 @@ pub fn hole_is_zero(page: &[u8]) -> bool {
 
 // ------------------------------------------------------------------------------------------------------------ geometry
 
-/// Where things lie; follows from `m` and the size of a vector.
+/// Where things lie; follows from `m` and the codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Geometry {
     /// Links per layer above 0; layer 0 has twice as many.
     pub m: usize,
-    /// Bytes of one vector.
-    pub vector_bytes: usize,
-    /// Node slots per group.
+    /// Bytes of a code slot.
+    pub slot_bytes: usize,
+    /// Node slots per node page.
     pub nodes: usize,
-    /// Upper slots per group.
+    /// Upper slots per node page.
     pub uppers: usize,
-    /// Vector pages per group.
-    pub vector_pages: usize,
-    /// Whole vectors per vector page; 0: they run on over pages.
-    pub per_page: usize,
+    /// Node pages per group.
+    pub node_pages: usize,
+    /// Code pages per group.
+    pub code_pages: usize,
+    /// How code slots lie on their pages.
+    pub layout: Layout,
 }
 
+/// How code slots lie on the code pages of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// So many whole ones on each page.
+    Whole(usize),
+    /// One after the other over the ends of pages, each on two at most.
+    RunOn,
+    /// Each on two pages of its own.
+    Pair,
+}
+
+/// Node pages of a group, at most: a group is added as a whole.
+const MAX_NODE_PAGES: usize = 8;
+/// Bytes of a code slot of sparse vectors, at least: about 30 elements that are not zero.
+const SPARSE_SLOT: usize = 256;
+
 impl Geometry {
-    /// The densest layout. `m` is 2..=100, `vector_bytes` a multiple of 4 up to a page's payload.
-    pub fn new(m: usize, vector_bytes: usize) -> Self {
-        let per_page = match PAYLOAD / vector_bytes {
-            whole if whole * vector_bytes * 10 >= PAYLOAD * 9 => whole,
-            _ => 0,
-        };
-        let shape = |nodes: usize| {
-            // Twice the layers that random levels need, so that hardly any element has to go lower than it drew.
-            let uppers = (2 * nodes).div_ceil(m - 1) + 2;
-            let vector_pages = match per_page {
-                0 => (nodes * vector_bytes).div_ceil(PAYLOAD),
-                whole => nodes.div_ceil(whole),
-            };
-            Self { m, vector_bytes, nodes, uppers, vector_pages, per_page }
-        };
-        let fits = |g: &Self| g.nodes * g.node_bytes() + g.uppers * g.upper_bytes() <= PAYLOAD;
-        let mut best = shape(1);
-        for candidate in (2..).map(shape).take_while(fits) {
-            // Pages per node, compared without division. Of equals the larger group.
-            if (1 + candidate.vector_pages) * best.nodes <= (1 + best.vector_pages) * candidate.nodes {
-                best = candidate;
+    /// The densest layout. `m` is 2..=100.
+    pub fn new(m: usize, space: &Space) -> Self {
+        let bytes = space.max_code_bytes();
+        if space.form != Form::Sparse {
+            return Self::densest(m, bytes, 1);
+        }
+        // The longest code has to fit the slots of one node page.
+        let most = (1..).take_while(|nodes| Self::shape(m, SPARSE_SLOT, *nodes, 1).fits()).last().unwrap_or(1);
+        let slot_bytes = bytes.div_ceil(most).next_multiple_of(4).max(SPARSE_SLOT);
+        Self::densest(m, slot_bytes, bytes.div_ceil(slot_bytes))
+    }
+
+    fn densest(m: usize, slot_bytes: usize, min_nodes: usize) -> Self {
+        let mut best = Self::shape(m, slot_bytes, min_nodes, 1);
+        for node_pages in 1..=MAX_NODE_PAGES {
+            for nodes in min_nodes.. {
+                let candidate = Self::shape(m, slot_bytes, nodes, node_pages);
+                if !candidate.fits() {
+                    break;
+                }
+                // A larger group has to save a hundredth of the pages.
+                let pages = |g: &Self| (g.node_pages + g.code_pages) as f64 / (g.node_pages * g.nodes) as f64;
+                if pages(&candidate) < pages(&best) * if node_pages == best.node_pages { 1.0 } else { 0.99 } {
+                    best = candidate;
+                }
             }
         }
         best
+    }
+
+    fn shape(m: usize, slot_bytes: usize, nodes: usize, node_pages: usize) -> Self {
+        // Twice the layers that random levels need, so that hardly any element has to go lower than it drew.
+        let uppers = (2 * nodes).div_ceil(m - 1) + 2;
+        let slots = nodes * node_pages;
+        let (layout, code_pages) = match PAYLOAD / slot_bytes {
+            0 => (Layout::Pair, 2 * slots),
+            whole if whole * slot_bytes * 10 >= PAYLOAD * 9 => (Layout::Whole(whole), slots.div_ceil(whole)),
+            _ => (Layout::RunOn, (slots * slot_bytes).div_ceil(PAYLOAD)),
+        };
+        Self { m, slot_bytes, nodes, uppers, node_pages, code_pages, layout }
+    }
+
+    fn fits(&self) -> bool {
+        self.node_page_used() <= PAYLOAD
     }
 
     /// Bytes of a node slot.
@@ -231,7 +280,12 @@ impl Geometry {
     /// Blocks of a group.
     #[inline]
     pub fn group_blocks(&self) -> u32 {
-        1 + self.vector_pages as u32
+        (self.node_pages + self.code_pages) as u32
+    }
+
+    /// Code slots that a code of so many bytes takes.
+    pub fn slots(&self, code_bytes: usize) -> usize {
+        code_bytes.div_ceil(self.slot_bytes).max(1)
     }
 
     /// Links that a list on this layer can hold.
@@ -257,53 +311,56 @@ impl Geometry {
         PAGE_HEADER + self.nodes * self.node_bytes() + upper * self.upper_bytes()
     }
 
-    /// The group and slot of an element.
+    /// The node page (counted without the pages between) and slot of an element.
     #[inline]
     pub fn locate(&self, id: u32) -> (u32, usize) {
         (id / self.nodes as u32, (id % self.nodes as u32) as usize)
     }
 
-    /// The element in a slot of a group.
+    /// The element in a slot of a node page.
     #[inline]
-    pub fn id(&self, group: u32, slot: usize) -> u32 {
-        group * self.nodes as u32 + slot as u32
+    pub fn id(&self, node_page: u32, slot: usize) -> u32 {
+        node_page * self.nodes as u32 + slot as u32
     }
 
-    /// The block of a group's node page.
+    /// The block of a node page.
     #[inline]
-    pub fn node_block(&self, group: u32) -> u32 {
-        1 + group * self.group_blocks()
+    pub fn node_block(&self, node_page: u32) -> u32 {
+        let per_group = self.node_pages as u32;
+        1 + node_page / per_group * self.group_blocks() + node_page % per_group
     }
 
-    /// Groups whose node page is among the first `blocks` blocks.
-    pub fn groups(&self, blocks: u32) -> u32 {
-        blocks.saturating_sub(1).div_ceil(self.group_blocks())
+    /// Node pages among the first `blocks` blocks.
+    pub fn node_pages_of(&self, blocks: u32) -> u32 {
+        let (per_group, blocks) = (self.node_pages as u32, blocks.saturating_sub(1));
+        blocks / self.group_blocks() * per_group + (blocks % self.group_blocks()).min(per_group)
     }
 
-    /// Blocks of an index with this many groups.
-    pub fn blocks(&self, groups: u32) -> u32 {
-        1 + groups * self.group_blocks()
+    /// Whether a block after the metapage is a node page.
+    pub fn is_node_block(&self, block: u32) -> bool {
+        (block - 1) % self.group_blocks() < self.node_pages as u32
     }
 
-    /// Where the vector of an element lies: one part, or two where it runs on over a page's end.
+    /// Blocks of an index with so many node pages: whole groups.
+    pub fn blocks(&self, node_pages: u32) -> u32 {
+        1 + node_pages.div_ceil(self.node_pages as u32) * self.group_blocks()
+    }
+
+    /// Where the code of an element lies, of so many bytes: one part, or two where it runs on over a page's end.
     #[inline]
-    pub fn vector_parts(&self, id: u32) -> (Part, Option<Part>) {
-        let (group, slot) = self.locate(id);
-        let first = self.node_block(group) + 1;
-        if let Some(page) = slot.checked_div(self.per_page) {
-            let block = first + page as u32;
-            let offset = PAGE_HEADER + slot % self.per_page * self.vector_bytes;
-            return (Part { block, offset, len: self.vector_bytes }, None);
-        }
-        let start = slot * self.vector_bytes;
-        let (page, offset) = (start / PAYLOAD, start % PAYLOAD);
-        let len = self.vector_bytes.min(PAYLOAD - offset);
+    pub fn code_parts(&self, id: u32, bytes: usize) -> (Part, Option<Part>) {
+        let (node_page, slot) = self.locate(id);
+        let (group, page_of_group) = (node_page / self.node_pages as u32, node_page % self.node_pages as u32);
+        let first = 1 + group * self.group_blocks() + self.node_pages as u32;
+        let slot = page_of_group as usize * self.nodes + slot;
+        let (page, offset) = match self.layout {
+            Layout::Whole(per_page) => (slot / per_page, slot % per_page * self.slot_bytes),
+            Layout::RunOn => (slot * self.slot_bytes / PAYLOAD, slot * self.slot_bytes % PAYLOAD),
+            Layout::Pair => (2 * slot, 0),
+        };
         let block = first + page as u32;
-        let rest = (len < self.vector_bytes).then(|| Part {
-            block: block + 1,
-            offset: PAGE_HEADER,
-            len: self.vector_bytes - len,
-        });
+        let len = bytes.min(PAYLOAD - offset);
+        let rest = (len < bytes).then(|| Part { block: block + 1, offset: PAGE_HEADER, len: bytes - len });
         (Part { block, offset: PAGE_HEADER + offset, len }, rest)
     }
 
@@ -324,11 +381,11 @@ pub struct Part {
     pub len: usize,
 }
 
-/// Numbers on a page, where they lie.
+/// Words on a page, where they lie. Pages are aligned to 8 bytes, as PostgreSQL's buffers are.
 #[inline]
-pub fn floats(page: &[u8], part: Part) -> Result<&[f32]> {
-    <[f32]>::ref_from_bytes(&page[part.offset..part.offset + part.len])
-        .map_err(|_| Error::Corrupt { block: part.block, what: "vector not aligned" })
+pub fn words(page: &[u8], part: Part) -> Result<&[u32]> {
+    <[u32]>::ref_from_bytes(&page[part.offset..part.offset + part.len])
+        .map_err(|_| Error::Corrupt { block: part.block, what: "code not aligned" })
 }
 
 // ------------------------------------------------------------------------------------------------------------ metapage
@@ -336,29 +393,29 @@ pub fn floats(page: &[u8], part: Part) -> Result<&[f32]> {
 /// What block 0 says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Meta {
-    /// Elements of each vector.
-    pub dimensions: usize,
+    /// The values and their distance.
+    pub space: Space,
     /// Links per layer above 0.
     pub m: usize,
     /// Candidates kept while inserting.
     pub ef_construction: usize,
-    /// How distance is measured.
-    pub metric: Metric,
     /// Where every walk begins: an element on the highest layer, or [`NONE`].
     pub entry: u32,
     /// Its layer.
     pub entry_level: u8,
-    /// The group where an insert looks first for a free slot.
+    /// The node page where an insert looks first for a free slot.
     pub insert_hint: u32,
+    /// Changes before vacuum frees slots: whoever holds elements without an interlock looks at this first.
+    pub generation: u32,
     /// Follows from the rest; kept on the page as a check.
     pub geometry: Geometry,
 }
 
 impl Meta {
     /// An empty index.
-    pub fn new(dimensions: usize, m: usize, ef_construction: usize, metric: Metric) -> Self {
-        let geometry = Geometry::new(m, dimensions * size_of::<f32>());
-        Self { dimensions, m, ef_construction, metric, entry: NONE, entry_level: 0, insert_hint: 0, geometry }
+    pub fn new(space: Space, m: usize, ef_construction: usize) -> Self {
+        let geometry = Geometry::new(m, &space);
+        Self { space, m, ef_construction, entry: NONE, entry_level: 0, insert_hint: 0, generation: 0, geometry }
     }
 
     /// Reads block 0.
@@ -370,33 +427,44 @@ impl Meta {
         if found != VERSION {
             return Err(Error::Version { found, expected: VERSION });
         }
-        let dimensions = u32_at(page, META_DIMENSIONS) as usize;
         let m = usize::from(u16_at(page, META_M));
-        let metric = Metric::from_code(u16_at(page, META_METRIC));
-        if !(1..=MAX_DIMENSIONS).contains(&dimensions)
-            || !(2..=100).contains(&m)
-            || u16_at(page, META_ELEMENT_TYPE) != ELEMENT_F32
+        let dimensions = u32_at(page, META_DIMENSIONS) as usize;
+        let (Some(metric), Some(form)) =
+            (Metric::from_code(u16_at(page, META_METRIC)), Form::from_code(u16_at(page, META_FORM)))
+        else {
+            return Err(Error::NotAnIndex);
+        };
+        let space = Space { form, metric, dimensions };
+        if !(2..=100).contains(&m)
+            || !(1..=MAX_DIMENSIONS).contains(&dimensions)
+            || space.max_code_bytes() > 2 * PAYLOAD
         {
             return Err(Error::NotAnIndex);
         }
-        let Some(metric) = metric else { return Err(Error::NotAnIndex) };
-        let meta = Self {
+        // The layout is read, not worked out anew: that takes a while, and this is the first thing that every walk does.
+        let (nodes, uppers) = (usize::from(u16_at(page, META_NODES)), usize::from(u16_at(page, META_UPPERS)));
+        let slot_bytes = u32_at(page, META_SLOT_BYTES) as usize;
+        let node_pages = usize::from(u16_at(page, META_NODE_PAGES));
+        if nodes == 0 || node_pages == 0 || slot_bytes == 0 {
+            return Err(Error::Corrupt { block: 0, what: "layout does not follow from the options" });
+        }
+        let geometry = Geometry::shape(m, slot_bytes, nodes, node_pages);
+        if !geometry.fits()
+            || (geometry.uppers, geometry.code_pages) != (uppers, usize::from(u16_at(page, META_CODE_PAGES)))
+            || geometry.slots(space.max_code_bytes()) > nodes
+        {
+            return Err(Error::Corrupt { block: 0, what: "layout does not follow from the options" });
+        }
+        Ok(Self {
+            space,
+            m,
+            ef_construction: usize::from(u16_at(page, META_EF)),
             entry: u32_at(page, META_ENTRY),
             entry_level: u16_at(page, META_ENTRY_LEVEL) as u8,
             insert_hint: u32_at(page, META_HINT),
-            ..Self::new(dimensions, m, usize::from(u16_at(page, META_EF)), metric)
-        };
-        let stored = (
-            usize::from(u16_at(page, META_NODES)),
-            usize::from(u16_at(page, META_UPPERS)),
-            usize::from(u16_at(page, META_VECTOR_PAGES)),
-            usize::from(u16_at(page, META_PER_PAGE)),
-        );
-        let g = &meta.geometry;
-        if stored != (g.nodes, g.uppers, g.vector_pages, g.per_page) {
-            return Err(Error::Corrupt { block: 0, what: "layout does not follow from the options" });
-        }
-        Ok(meta)
+            generation: u32_at(page, META_GENERATION),
+            geometry,
+        })
     }
 
     /// Writes block 0.
@@ -404,18 +472,26 @@ impl Meta {
         init_page(page, PageKind::Meta, META_END - PAGE_HEADER);
         put_u32(page, META_MAGIC, MAGIC);
         put_u32(page, META_VERSION, VERSION);
-        put_u32(page, META_DIMENSIONS, self.dimensions as u32);
+        put_u32(page, META_DIMENSIONS, self.space.dimensions as u32);
         put_u16(page, META_M, self.m as u16);
         put_u16(page, META_EF, self.ef_construction as u16);
-        put_u16(page, META_METRIC, self.metric.code());
-        put_u16(page, META_ELEMENT_TYPE, ELEMENT_F32);
+        put_u16(page, META_METRIC, self.space.metric.code());
+        put_u16(page, META_FORM, self.space.form.code());
         put_u16(page, META_NODES, self.geometry.nodes as u16);
         put_u16(page, META_UPPERS, self.geometry.uppers as u16);
-        put_u16(page, META_VECTOR_PAGES, self.geometry.vector_pages as u16);
-        put_u16(page, META_PER_PAGE, self.geometry.per_page as u16);
+        put_u16(page, META_NODE_PAGES, self.geometry.node_pages as u16);
+        put_u16(page, META_CODE_PAGES, self.geometry.code_pages as u16);
+        put_u32(page, META_SLOT_BYTES, self.geometry.slot_bytes as u32);
         set_entry(page, self.entry, self.entry_level);
         set_hint(page, self.insert_hint);
+        put_u32(page, META_GENERATION, self.generation);
     }
+}
+
+/// Begins another generation. `page` is block 0.
+pub fn next_generation(page: &mut [u8]) {
+    let generation = u32_at(page, META_GENERATION);
+    put_u32(page, META_GENERATION, generation.wrapping_add(1));
 }
 
 /// Moves the entry point. `page` is block 0.
@@ -425,8 +501,8 @@ pub fn set_entry(page: &mut [u8], entry: u32, level: u8) {
 }
 
 /// Moves the insert hint. `page` is block 0.
-pub fn set_hint(page: &mut [u8], group: u32) {
-    put_u32(page, META_HINT, group);
+pub fn set_hint(page: &mut [u8], node_page: u32) {
+    put_u32(page, META_HINT, node_page);
 }
 
 /// The insert hint. `page` is block 0.
@@ -460,12 +536,20 @@ impl<'a> Nodes<'a> {
     /// Whether the slot holds an element.
     #[inline]
     pub fn is_used(&self, slot: usize) -> bool {
-        self.page[self.at(slot) + NODE_STATE] != 0
+        self.page[self.at(slot) + NODE_STATE] == ELEMENT
     }
 
-    /// Counts how often the slot was freed.
-    pub fn version(&self, slot: usize) -> u8 {
-        self.page[self.at(slot) + NODE_VERSION]
+    /// Whether so many slots from this one on are there and free.
+    pub fn is_free(&self, slot: usize, slots: usize) -> bool {
+        slot + slots <= self.geometry.nodes
+            && (slot..slot + slots).all(|slot| self.page[self.at(slot) + NODE_STATE] == FREE)
+    }
+
+    /// Slots after an element that belong to it.
+    pub fn continuations(&self, slot: usize) -> usize {
+        (slot + 1..self.geometry.nodes)
+            .take_while(|slot| self.page[self.at(*slot) + NODE_STATE] == CONTINUATION)
+            .count()
     }
 
     /// The highest layer of the element.
@@ -531,9 +615,9 @@ impl<'a> Nodes<'a> {
         usize::from(u16_at(self.page, self.geometry.upper_offset(upper) + UPPER_OWNER)).checked_sub(1)
     }
 
-    /// The first free node slot at or after `from`.
-    pub fn free_slot(&self, from: usize) -> Option<usize> {
-        (from..self.geometry.nodes).find(|slot| !self.is_used(*slot))
+    /// The first of so many free slots in a row.
+    pub fn free_slot(&self, slots: usize) -> Option<usize> {
+        (0..self.geometry.nodes).find(|slot| self.is_free(*slot, slots))
     }
 
     /// How many upper slots are free.
@@ -568,9 +652,13 @@ impl<'a> NodesMut<'a> {
         Nodes { page: self.page, geometry: self.geometry }
     }
 
-    /// Fills a free slot with an element of no links, on as many layers above 0 as there are upper slots, up to `level`.
-    /// Returns its level.
-    pub fn occupy(&mut self, slot: usize, level: u8, tids: &[Tid]) -> u8 {
+    /// Fills so many free slots with an element of no links, on as many layers above 0 as there are upper slots, up to
+    /// `level`. Returns its level.
+    pub fn occupy(&mut self, slot: usize, slots: usize, level: u8, tids: &[Tid]) -> u8 {
+        for continuation in slot + 1..slot + slots {
+            let at = self.geometry.node_offset(continuation);
+            self.page[at + NODE_STATE] = CONTINUATION;
+        }
         let at = self.geometry.node_offset(slot);
         let free: Vec<usize> = (0..self.geometry.uppers)
             .filter(|upper| self.view().upper_owner(*upper).is_none())
@@ -585,7 +673,7 @@ impl<'a> NodesMut<'a> {
             put_u16(self.page, upper_at + UPPER_LINK_COUNT, 0);
             next = *upper as u16 + 1;
         }
-        self.page[at + NODE_STATE] = 1;
+        self.page[at + NODE_STATE] = ELEMENT;
         self.page[at + NODE_LEVEL] = free.len() as u8;
         self.page[at + NODE_TID_COUNT] = 0;
         put_u16(self.page, at + NODE_UPPER, next);
@@ -596,8 +684,12 @@ impl<'a> NodesMut<'a> {
         free.len() as u8
     }
 
-    /// Frees a slot and its upper slots; whoever remembers the slot sees another version.
+    /// Frees an element's slots and upper slots.
     pub fn free(&mut self, slot: usize) {
+        for continuation in slot + 1..=slot + self.view().continuations(slot) {
+            let at = self.geometry.node_offset(continuation);
+            self.page[at + NODE_STATE] = FREE;
+        }
         let at = self.geometry.node_offset(slot);
         for upper in 0..self.geometry.uppers {
             if self.view().upper_owner(upper) == Some(slot) {
@@ -606,10 +698,8 @@ impl<'a> NodesMut<'a> {
                 self.page[upper_at..upper_at + len].fill(0);
             }
         }
-        let version = self.page[at + NODE_VERSION].wrapping_add(1);
         let len = self.geometry.node_bytes();
         self.page[at..at + len].fill(0);
-        self.page[at + NODE_VERSION] = version;
     }
 
     /// Adds a row; false when [`MAX_TIDS`] are there.
@@ -661,15 +751,13 @@ impl<'a> NodesMut<'a> {
     }
 }
 
-/// Writes a part of a vector onto its page, making the page if it is all zero.
-pub fn put_floats(page: &mut [u8], part: Part, values: &[f32]) -> Result<()> {
+/// Writes a part of a code onto its page, making the page if it is all zero.
+pub fn put_words(page: &mut [u8], part: Part, words: &[u32]) -> Result<()> {
     if is_new(page) {
-        init_page(page, PageKind::Vector, PAYLOAD);
+        init_page(page, PageKind::Code, PAYLOAD);
     }
-    check_page(page, part.block, PageKind::Vector)?;
-    for (bytes, value) in page[part.offset..part.offset + part.len].chunks_exact_mut(4).zip(values) {
-        bytes.copy_from_slice(&value.to_ne_bytes());
-    }
+    check_page(page, part.block, PageKind::Code)?;
+    page[part.offset..part.offset + part.len].copy_from_slice(words.as_bytes());
     Ok(())
 }
 

@@ -3,15 +3,15 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use crate::distance::Kernel;
-use crate::format::{self, Meta, NONE, Nodes, target};
+use crate::format::{self, Meta, NONE, Nodes, PageKind, Part, target};
+use crate::space::{Form, Measure};
 use crate::store::PageStore;
 use crate::{Error, Result};
 
-/// A graph whose elements have numbers.
+/// A graph whose elements have numbers. Queries are codes of its [`crate::Space`].
 pub trait Graph {
     /// Appends the distance of each element to `query`.
-    fn distances(&self, query: &[f32], ids: &[u32], out: &mut Vec<f32>) -> Result<()>;
+    fn distances(&self, query: &[u32], ids: &[u32], out: &mut Vec<f32>) -> Result<()>;
 
     /// Appends the elements that `id` links to on a layer; says whether `id` has rows.
     fn expand(&self, id: u32, level: u8, out: &mut Vec<u32>) -> Result<bool>;
@@ -26,12 +26,12 @@ pub struct PagedGraph<'a, S> {
     pub store: &'a S,
     /// The metapage.
     pub meta: Meta,
-    kernel: Kernel,
-    /// Vectors that [`Graph::between`] has read: an insert compares the same few hundred many times.
-    cache: RefCell<HashMap<u32, Box<[f32]>>>,
+    measure: Measure,
+    /// Codes that [`Graph::between`] has read: an insert compares the same few hundred many times.
+    cache: RefCell<HashMap<u32, Box<[u32]>>>,
 }
 
-/// Vectors that the cache keeps before it starts again.
+/// Codes that the cache keeps before it starts again.
 const CACHE_LIMIT: usize = 8192;
 
 impl<'a, S: PageStore> PagedGraph<'a, S> {
@@ -41,7 +41,7 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
             return Err(Error::NotAnIndex);
         }
         let meta = Meta::read(&store.read(0)?)?;
-        Ok(Self { store, kernel: meta.metric.kernel(), meta, cache: RefCell::default() })
+        Ok(Self { store, measure: meta.space.measure(), meta, cache: RefCell::default() })
     }
 
     /// Where walks begin, if there is an element.
@@ -52,40 +52,47 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
     /// Gives `f` the node page of an element and its slot there.
     pub fn node<R>(&self, id: u32, f: impl FnOnce(Nodes<'_>, usize) -> R) -> Result<R> {
         let geometry = &self.meta.geometry;
-        let (group, slot) = geometry.locate(id);
-        let block = geometry.node_block(group);
+        let (node_page, slot) = geometry.locate(id);
+        let block = geometry.node_block(node_page);
         let page = self.store.read(block)?;
         Ok(f(Nodes::new(&page, geometry, block)?, slot))
     }
 
-    /// Gives `f` the vector of an element: on its page, or put together where it runs on over two.
-    pub fn vector<R>(&self, id: u32, f: impl FnOnce(&[f32]) -> R) -> Result<R> {
-        let (part, rest) = self.meta.geometry.vector_parts(id);
+    /// The code of an element.
+    pub fn code(&self, id: u32) -> Result<Box<[u32]>> {
+        let space = &self.meta.space;
+        let mut bytes = space.max_code_bytes();
+        if space.form == Form::Sparse {
+            let (first, _) = self.meta.geometry.code_parts(id, 4);
+            bytes = 4 * self.part(first, |words| space.code_words(words[0]))?;
+        }
+        let (part, rest) = self.meta.geometry.code_parts(id, bytes);
+        let mut code = Vec::with_capacity(bytes / 4);
+        self.part(part, |words| code.extend_from_slice(words))?;
+        if let Some(rest) = rest {
+            self.part(rest, |words| code.extend_from_slice(words))?;
+        }
+        Ok(code.into())
+    }
+
+    fn part<R>(&self, part: Part, f: impl FnOnce(&[u32]) -> R) -> Result<R> {
         let page = self.store.read(part.block)?;
-        format::check_page(&page, part.block, format::PageKind::Vector)?;
-        let Some(rest) = rest else { return Ok(f(format::floats(&page, part)?)) };
-        let mut whole = Vec::with_capacity(self.meta.dimensions);
-        whole.extend_from_slice(format::floats(&page, part)?);
-        drop(page);
-        let page = self.store.read(rest.block)?;
-        format::check_page(&page, rest.block, format::PageKind::Vector)?;
-        whole.extend_from_slice(format::floats(&page, rest)?);
-        drop(page);
-        Ok(f(&whole))
+        format::check_page(&page, part.block, PageKind::Code)?;
+        Ok(f(format::words(&page, part)?))
     }
 
-    /// The distance of two prepared vectors.
+    /// The distance of two codes.
     #[inline]
-    pub fn distance(&self, a: &[f32], b: &[f32]) -> f32 {
-        (self.kernel)(a, b)
+    pub fn distance(&self, a: &[u32], b: &[u32]) -> f32 {
+        self.measure.distance(a, b)
     }
 
-    /// The distance of a prepared vector to an element, whose vector is kept for the next time.
-    pub fn measure(&self, vector: &[f32], id: u32) -> Result<f32> {
+    /// The distance of a code to an element, whose code is kept for the next time.
+    pub fn measure(&self, code: &[u32], id: u32) -> Result<f32> {
         self.cached(id)?;
         match self.cache.borrow().get(&id) {
-            Some(other) => Ok((self.kernel)(vector, other)),
-            None => Err(Error::Store("vector cache")),
+            Some(other) => Ok(self.measure.distance(code, other)),
+            None => Err(Error::Store("code cache")),
         }
     }
 
@@ -95,18 +102,17 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
             if cache.len() >= CACHE_LIMIT {
                 cache.clear();
             }
-            let vector = self.vector(id, |vector| vector.into())?;
-            cache.insert(id, vector);
+            cache.insert(id, self.code(id)?);
         }
         Ok(())
     }
 }
 
 impl<S: PageStore> Graph for PagedGraph<'_, S> {
-    fn distances(&self, query: &[f32], ids: &[u32], out: &mut Vec<f32>) -> Result<()> {
+    fn distances(&self, query: &[u32], ids: &[u32], out: &mut Vec<f32>) -> Result<()> {
         self.store.poll()?;
         for id in ids {
-            out.push(self.vector(*id, |vector| (self.kernel)(query, vector))?);
+            out.push(self.measure.distance(query, &self.code(*id)?));
         }
         Ok(())
     }
@@ -123,11 +129,10 @@ impl<S: PageStore> Graph for PagedGraph<'_, S> {
         self.cached(b)?;
         let cache = self.cache.borrow();
         match (cache.get(&a), cache.get(&b)) {
-            (Some(a), Some(b)) => Ok((self.kernel)(a, b)),
+            (Some(a), Some(b)) => Ok(self.measure.distance(a, b)),
             _ => {
                 drop(cache); // the second one has emptied the cache
-                let first: Box<[f32]> = self.vector(a, |vector| vector.into())?;
-                self.vector(b, |second| (self.kernel)(&first, second))
+                Ok(self.measure.distance(&self.code(a)?, &self.code(b)?))
             }
         }
     }

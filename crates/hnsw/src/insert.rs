@@ -1,6 +1,6 @@
 //! Inserting into an index on pages.
 //!
-//! The element, its vector and the protected link from its parent are written in one record, so an element is reachable
+//! The element, its code and the protected link from its parent are written in one record, so an element is reachable
 //! from the moment it exists, whatever happens next. Links back from its other neighbours follow, one record each.
 
 use std::collections::HashSet;
@@ -14,35 +14,32 @@ use crate::select::{Link, select};
 use crate::store::{Interlock, Mode, PageStore, Record};
 use crate::{Error, Result};
 
-/// Adds a row with its [prepared](crate::Metric::prepare) vector. `seed` makes its random level.
-pub fn insert<S: PageStore>(store: &S, vector: &[f32], tid: Tid, seed: u64) -> Result<()> {
+/// Adds a row with its [code](crate::Space::encode). `seed` makes its random level.
+pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid, seed: u64) -> Result<()> {
     let mut drawn = None;
     let mut mode = Mode::Shared;
     loop {
         let _lock = store.lock(Interlock::Update, mode)?;
         let graph = PagedGraph::open(store)?;
         let meta = &graph.meta;
-        if vector.len() != meta.dimensions {
-            return Err(Error::DimensionMismatch { expected: meta.dimensions, actual: vector.len() });
-        }
         let level = *drawn.get_or_insert_with(|| Levels::new(meta.m, meta.geometry.max_level(), seed).draw());
         let top = graph.entry().map(|(_, top)| top);
         if mode == Mode::Shared && top.is_none_or(|top| level > top) {
             mode = Mode::Exclusive; // the entry point is going to move
             continue;
         }
-        let found = neighbours(&graph, vector, level, None)?;
+        let found = neighbours(&graph, code, level, None)?;
         if mode == Mode::Shared && !found.near.iter().any(|candidate| candidate.live) {
             mode = Mode::Exclusive; // all that there was is going to be freed: this element starts the graph anew
             continue;
         }
-        if fold(&graph, vector, tid, &found.near)? {
+        if fold(&graph, code, tid, &found.near)? {
             return Ok(());
         }
-        let Some((id, level)) = place(&graph, vector, tid, level, &found)? else { continue };
+        let Some((id, level)) = place(&graph, code, tid, level, &found)? else { continue };
         for (layer, links) in found.links.iter().enumerate().take(usize::from(level) + 1) {
             for Link { id: owner, distance, .. } in links.iter().copied() {
-                offer(&graph, Offer { owner, layer: layer as u8, vector, distance, protected: false }, id)?;
+                offer(&graph, Offer { owner, layer: layer as u8, code, distance, protected: false }, id)?;
             }
         }
         if top.is_some_and(|top| level > top) {
@@ -62,10 +59,10 @@ pub(crate) struct Neighbours {
     pub links: Vec<Vec<Link>>,
 }
 
-/// Algorithm 1 up to the choice of links. `myself` is left out, when the vector is that of an element in the graph.
+/// Algorithm 1 up to the choice of links. `myself` is left out, when the code is that of an element in the graph.
 pub(crate) fn neighbours<S: PageStore>(
     graph: &PagedGraph<'_, S>,
-    vector: &[f32],
+    code: &[u32],
     level: u8,
     myself: Option<u32>,
 ) -> Result<Neighbours> {
@@ -73,9 +70,9 @@ pub(crate) fn neighbours<S: PageStore>(
     let Some(entry) = graph.entry() else { return Ok(Neighbours { near: Vec::new(), links }) };
     let ef = graph.meta.ef_construction + usize::from(myself.is_some());
     let mut scratch = Scratch::new(IdSet::new(ef * graph.meta.m));
-    let mut near = descend(graph, vector, entry, level, &mut scratch)?;
+    let mut near = descend(graph, code, entry, level, &mut scratch)?;
     for layer in (0..=level.min(entry.1)).rev() {
-        near = search_layer(graph, vector, &near, ef, layer, &mut scratch)?;
+        near = search_layer(graph, code, &near, ef, layer, &mut scratch)?;
         let others: Vec<Candidate> =
             near.iter().filter(|candidate| candidate.live && Some(candidate.id) != myself).copied().collect();
         let limit = graph.meta.geometry.capacity(layer);
@@ -84,16 +81,16 @@ pub(crate) fn neighbours<S: PageStore>(
     Ok(Neighbours { near, links })
 }
 
-/// Adds the row to an element with the same vector, if there is one with room.
-fn fold<S: PageStore>(graph: &PagedGraph<'_, S>, vector: &[f32], tid: Tid, near: &[Candidate]) -> Result<bool> {
+/// Adds the row to an element with the same code, if there is one with room.
+fn fold<S: PageStore>(graph: &PagedGraph<'_, S>, code: &[u32], tid: Tid, near: &[Candidate]) -> Result<bool> {
     let geometry = &graph.meta.geometry;
-    let own = graph.distance(vector, vector);
+    let own = graph.distance(code, code);
     for twin in near.iter().filter(|candidate| candidate.live && candidate.distance == own) {
-        if !graph.vector(twin.id, |other| other == vector)? {
+        if *graph.code(twin.id)? != *code {
             continue;
         }
-        let (group, slot) = geometry.locate(twin.id);
-        let block = geometry.node_block(group);
+        let (node_page, slot) = geometry.locate(twin.id);
+        let block = geometry.node_block(node_page);
         let mut record = graph.store.record()?;
         let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
         // One without rows is being freed: a row added to it would be lost.
@@ -108,21 +105,21 @@ fn fold<S: PageStore>(graph: &PagedGraph<'_, S>, vector: &[f32], tid: Tid, near:
 /// Writes the element with its links and the link from its parent. None: all who could be its parent are gone; look again.
 fn place<S: PageStore>(
     graph: &PagedGraph<'_, S>,
-    vector: &[f32],
+    code: &[u32],
     tid: Tid,
     level: u8,
     found: &Neighbours,
 ) -> Result<Option<(u32, u8)>> {
     let mut queue: Vec<u32> = found.near.iter().filter(|candidate| candidate.live).map(|c| c.id).collect();
     if queue.is_empty() {
-        return write(graph, vector, tid, level, found, None);
+        return write(graph, code, tid, level, found, None);
     }
     // The nearest that has room, else whoever is found by walking on: a tree has leaves everywhere.
     let mut seen: HashSet<u32> = queue.iter().copied().collect();
     while !queue.is_empty() {
         let mut further = Vec::new();
         for parent in queue {
-            if let Some(placed) = write(graph, vector, tid, level, found, Some(parent))? {
+            if let Some(placed) = write(graph, code, tid, level, found, Some(parent))? {
                 return Ok(Some(placed));
             }
             graph.expand(parent, 0, &mut further)?;
@@ -136,7 +133,7 @@ fn place<S: PageStore>(
 /// One try with one parent. None: it has no room or is gone.
 fn write<S: PageStore>(
     graph: &PagedGraph<'_, S>,
-    vector: &[f32],
+    code: &[u32],
     tid: Tid,
     level: u8,
     found: &Neighbours,
@@ -148,11 +145,11 @@ fn write<S: PageStore>(
         let mut ground: Vec<u32> = found.links[0].iter().map(|link| link.id).collect();
         let mut bond: Option<(u32, u32, usize, Change)> = None;
         if let Some(parent) = parent {
-            let distance = graph.measure(vector, parent)?;
-            let offer = Offer { owner: parent, layer: 0, vector, distance, protected: true };
+            let distance = graph.measure(code, parent)?;
+            let offer = Offer { owner: parent, layer: 0, code, distance, protected: true };
             let Some(change) = plan(graph, offer, None, |_| false)? else { return Ok(None) };
-            let (group, slot) = geometry.locate(parent);
-            bond = Some((parent, geometry.node_block(group), slot, change));
+            let (node_page, slot) = geometry.locate(parent);
+            bond = Some((parent, geometry.node_block(node_page), slot, change));
             match ground.iter().position(|id| *id == parent) {
                 Some(at) => ground[at] |= PROTECTED,
                 None => {
@@ -161,9 +158,10 @@ fn write<S: PageStore>(
                 }
             }
         }
-        let (group, slot) = free_slot(graph)?;
-        let (id, block) = (geometry.id(group, slot), geometry.node_block(group));
-        let (part, rest) = geometry.vector_parts(id);
+        let slots = geometry.slots(4 * code.len());
+        let (node_page, slot) = free_slot(graph, slots)?;
+        let (id, block) = (geometry.id(node_page, slot), geometry.node_block(node_page));
+        let (part, rest) = geometry.code_parts(id, 4 * code.len());
         let mut blocks = vec![block, part.block];
         blocks.extend(rest.map(|rest| rest.block));
         match bond {
@@ -178,10 +176,10 @@ fn write<S: PageStore>(
             record.page(block)?;
         }
         let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
-        if nodes.view().is_used(slot) {
+        if !nodes.view().is_free(slot, slots) {
             continue; // somebody else was faster
         }
-        let level = nodes.occupy(slot, level, &[tid]);
+        let level = nodes.occupy(slot, slots, level, &[tid]);
         nodes.set_links(slot, 0, &ground);
         for (layer, links) in found.links.iter().enumerate().skip(1) {
             let links: Vec<u32> = links.iter().map(|link| link.id).collect();
@@ -196,28 +194,28 @@ fn write<S: PageStore>(
             }
             None => format::set_entry(record.page(0)?, id, level),
         }
-        let (head, tail) = vector.split_at(part.len / size_of::<f32>());
-        format::put_floats(record.page(part.block)?, part, head)?;
+        let (head, tail) = code.split_at(part.len / size_of::<u32>());
+        format::put_words(record.page(part.block)?, part, head)?;
         if let Some(rest) = rest {
-            format::put_floats(record.page(rest.block)?, rest, tail)?;
+            format::put_words(record.page(rest.block)?, rest, tail)?;
         }
         record.commit()?;
-        remember(graph, group)?;
+        remember(graph, node_page)?;
         return Ok(Some((id, level)));
     }
 }
 
-/// A free slot, from the insert hint on, else in a new group.
-fn free_slot<S: PageStore>(graph: &PagedGraph<'_, S>) -> Result<(u32, usize)> {
+/// So many free slots in a row, from the insert hint on, else in a new group.
+fn free_slot<S: PageStore>(graph: &PagedGraph<'_, S>, slots: usize) -> Result<(u32, usize)> {
     let geometry = &graph.meta.geometry;
     let blocks = graph.store.blocks()?;
-    let groups = geometry.groups(blocks);
-    let mut found = (groups, 0);
-    for group in graph.meta.insert_hint.min(groups)..groups {
-        let block = geometry.node_block(group);
+    let node_pages = geometry.node_pages_of(blocks);
+    let mut found = (node_pages, 0);
+    for node_page in graph.meta.insert_hint.min(node_pages)..node_pages {
+        let block = geometry.node_block(node_page);
         let page = graph.store.read(block)?;
-        if let Some(slot) = format::Nodes::new(&page, geometry, block)?.free_slot(0) {
-            found = (group, slot);
+        if let Some(slot) = format::Nodes::new(&page, geometry, block)?.free_slot(slots) {
+            found = (node_page, slot);
             break;
         }
     }
@@ -232,14 +230,14 @@ fn free_slot<S: PageStore>(graph: &PagedGraph<'_, S>) -> Result<(u32, usize)> {
 }
 
 /// Moves the insert hint, unless somebody has moved it meanwhile: vacuum moves it back.
-fn remember<S: PageStore>(graph: &PagedGraph<'_, S>, group: u32) -> Result<()> {
-    if group == graph.meta.insert_hint {
+fn remember<S: PageStore>(graph: &PagedGraph<'_, S>, node_page: u32) -> Result<()> {
+    if node_page == graph.meta.insert_hint {
         return Ok(());
     }
     let mut record = graph.store.record()?;
     let page = record.page(0)?;
     if format::hint(page) == graph.meta.insert_hint {
-        format::set_hint(page, group);
+        format::set_hint(page, node_page);
         record.commit()?;
     }
     Ok(())

@@ -18,15 +18,16 @@ pub mod insert;
 pub mod level;
 mod link;
 pub mod mem;
-pub mod metric;
+
 pub mod search;
 mod select;
+pub mod space;
 pub mod store;
 pub mod vacuum;
 pub mod verify;
 
 pub use error::{Error, Result};
-pub use metric::Metric;
+pub use space::{Metric, Space};
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

@@ -1,6 +1,6 @@
 //! Changing the links of elements on pages.
 //!
-//! What gives way is decided without any lock, from vectors that are read meanwhile; the decision is checked again under
+//! What gives way is decided without any lock, from codes that are read meanwhile; the decision is checked again under
 //! the lock of the page, and taken anew if the list has changed.
 
 use crate::Result;
@@ -12,12 +12,12 @@ use crate::store::{PageStore, Record};
 /// Times that a lost race is run again before an optional link is given up.
 const ATTEMPTS: usize = 3;
 
-/// A link to add: from `owner`, on a layer, to an element with this vector.
+/// A link to add: from `owner`, on a layer, to an element with this code.
 #[derive(Clone, Copy)]
 pub(crate) struct Offer<'a> {
     pub owner: u32,
     pub layer: u8,
-    pub vector: &'a [f32],
+    pub code: &'a [u32],
     pub distance: f32,
     pub protected: bool,
 }
@@ -41,7 +41,7 @@ pub(crate) fn plan<S: PageStore>(
     new: Option<u32>,
     doomed: impl Fn(u32) -> bool,
 ) -> Result<Option<Change>> {
-    let Offer { owner, layer, vector, distance, protected } = offer;
+    let Offer { owner, layer, code, distance, protected } = offer;
     let links = graph.node(owner, |nodes, slot| {
         (nodes.is_live(slot) && nodes.level(slot) >= layer).then(|| nodes.links(slot, layer).to_vec())
     })?;
@@ -63,7 +63,7 @@ pub(crate) fn plan<S: PageStore>(
     }
     mark_pruned(&mut list, |a, b| graph.between(a, b))?;
     let mut link = Link { id: new.unwrap_or(crate::format::NONE), distance, protected, pruned: false };
-    weigh(&mut list, &mut link, |other| graph.measure(vector, other))?;
+    weigh(&mut list, &mut link, |other| graph.measure(code, other))?;
     Ok(victim(&list, &link).map(|at| Change::Replace(list[at].id)))
 }
 
@@ -104,8 +104,8 @@ pub(crate) fn apply(
 /// Adds a link if the owner would rather have it than another. Whether it is there now.
 pub(crate) fn offer<S: PageStore>(graph: &PagedGraph<'_, S>, offer: Offer<'_>, new: u32) -> Result<bool> {
     let geometry = &graph.meta.geometry;
-    let (group, slot) = geometry.locate(offer.owner);
-    let block = geometry.node_block(group);
+    let (node_page, slot) = geometry.locate(offer.owner);
+    let block = geometry.node_block(node_page);
     for _ in 0..ATTEMPTS {
         graph.store.poll()?;
         match plan(graph, offer, Some(new), |_| false)? {
@@ -133,12 +133,12 @@ pub(crate) fn tie<S: PageStore>(
 ) -> Result<bool> {
     let geometry = &graph.meta.geometry;
     let distance = graph.between(a, b)?;
-    let vectors = [graph.vector(b, <[f32]>::to_vec)?, graph.vector(a, <[f32]>::to_vec)?];
+    let codes = [graph.code(b)?, graph.code(a)?];
     for _ in 0..ATTEMPTS {
         graph.store.poll()?;
         let mut plans = Vec::with_capacity(2);
-        for ((owner, new), vector) in [(a, b), (b, a)].into_iter().zip(&vectors) {
-            let offer = Offer { owner, layer: 0, vector, distance, protected: true };
+        for ((owner, new), code) in [(a, b), (b, a)].into_iter().zip(&codes) {
+            let offer = Offer { owner, layer: 0, code, distance, protected: true };
             let Some(change) = plan(graph, offer, Some(new), doomed)? else { return Ok(false) };
             plans.push((geometry.node_block(geometry.locate(owner).0), owner, new, change));
         }

@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 use crate::format::{Nodes, Tid};
 use crate::graph::{Graph, PagedGraph};
 use crate::store::{Interlock, Mode, PageStore};
-use crate::{Error, Result};
+use crate::Result;
 
 /// An element and how far it is from the query.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -145,7 +145,7 @@ impl<V: Visited> Scratch<V> {
 /// Elements without rows are walked through and returned with `live` false; they do not count towards `ef`.
 pub fn search_layer<G: Graph, V: Visited>(
     graph: &G,
-    query: &[f32],
+    query: &[u32],
     entries: &[Candidate],
     ef: usize,
     level: u8,
@@ -202,7 +202,7 @@ pub fn search_layer<G: Graph, V: Visited>(
 /// Walks down from the entry point to just above `level`, keeping the one nearest element.
 pub fn descend<G: Graph, V: Visited>(
     graph: &G,
-    query: &[f32],
+    query: &[u32],
     entry: (u32, u8),
     level: u8,
     scratch: &mut Scratch<V>,
@@ -228,21 +228,18 @@ pub struct Hit {
     pub tid: Tid,
 }
 
-/// The rows of the `ef` elements nearest to `query`, nearest first. `query` is [prepared](crate::Metric::prepare).
-pub fn search<S: PageStore>(store: &S, query: &[f32], ef: usize) -> Result<Vec<Hit>> {
+/// The rows of the `ef` elements nearest to `query`, nearest first. `query` is a code of its space.
+pub fn search<S: PageStore>(store: &S, query: &[u32], ef: usize) -> Result<Vec<Hit>> {
     let _lock = store.lock(Interlock::Scan, Mode::Shared)?;
     let graph = PagedGraph::open(store)?;
-    if query.len() != graph.meta.dimensions {
-        return Err(Error::DifferentDimensions { expected: graph.meta.dimensions, actual: query.len() });
-    }
     let Some(entry) = graph.entry() else { return Ok(Vec::new()) };
     let mut scratch = Scratch::new(IdSet::new(ef * graph.meta.m));
     let nearest = descend(&graph, query, entry, 0, &mut scratch)?;
     let found = search_layer(&graph, query, &nearest, ef, 0, &mut scratch)?;
     let mut hits = Vec::with_capacity(found.len());
     for candidate in found.iter().filter(|candidate| candidate.live) {
-        let (group, slot) = graph.meta.geometry.locate(candidate.id);
-        let block = graph.meta.geometry.node_block(group);
+        let (node_page, slot) = graph.meta.geometry.locate(candidate.id);
+        let block = graph.meta.geometry.node_block(node_page);
         let page = store.read(block)?;
         let nodes = Nodes::new(&page, &graph.meta.geometry, block)?;
         hits.extend(nodes.tids(slot).map(|tid| Hit { distance: candidate.distance, tid }));

@@ -52,6 +52,7 @@ pub fn vacuum<S: PageStore>(store: &S, is_dead: impl FnMut(Tid) -> bool) -> Resu
             return Err(Error::NotRepaired);
         }
     }
+    vacuum.next_generation()?;
     barrier(store, Interlock::Update)?;
     barrier(store, Interlock::Scan)?;
     vacuum.free()?;
@@ -62,9 +63,9 @@ pub fn vacuum<S: PageStore>(store: &S, is_dead: impl FnMut(Tid) -> bool) -> Resu
 pub fn count_rows<S: PageStore>(store: &S) -> Result<u64> {
     let mut rows = 0;
     let graph = PagedGraph::open(store)?;
-    for group in 0..graph.meta.geometry.groups(store.blocks()?) {
+    for node_page in 0..graph.meta.geometry.node_pages_of(store.blocks()?) {
         store.poll()?;
-        read_group(&graph, group, |nodes| {
+        read_node_page(&graph, node_page, |nodes| {
             rows += (0..graph.meta.geometry.nodes)
                 .filter(|slot| nodes.is_used(*slot))
                 .map(|slot| nodes.tid_count(slot) as u64)
@@ -84,17 +85,17 @@ struct Vacuum<'a, S> {
 type Highest = Option<(u32, u8)>;
 
 impl<S: PageStore> Vacuum<'_, S> {
-    fn groups(&self, graph: &PagedGraph<'_, S>) -> Result<std::ops::Range<u32>> {
-        Ok(0..graph.meta.geometry.groups(self.store.blocks()?))
+    fn node_pages(&self, graph: &PagedGraph<'_, S>) -> Result<std::ops::Range<u32>> {
+        Ok(0..graph.meta.geometry.node_pages_of(self.store.blocks()?))
     }
 
     fn remove_rows(&mut self, mut is_dead: impl FnMut(Tid) -> bool) -> Result<Highest> {
         let graph = PagedGraph::open(self.store)?;
         let geometry = graph.meta.geometry;
         let mut highest: Highest = None;
-        for group in self.groups(&graph)? {
+        for node_page in self.node_pages(&graph)? {
             self.store.poll()?;
-            let rows: Vec<(usize, Vec<Tid>)> = read_group(&graph, group, |nodes| {
+            let rows: Vec<(usize, Vec<Tid>)> = read_node_page(&graph, node_page, |nodes| {
                 let used = (0..geometry.nodes).filter(|slot| nodes.is_used(*slot));
                 used.map(|slot| (slot, nodes.tids(slot).collect())).collect()
             })?;
@@ -104,7 +105,7 @@ impl<S: PageStore> Vacuum<'_, S> {
                 .filter(|(_, tids)| !tids.is_empty())
                 .collect();
             if !dead.is_empty() {
-                let block = geometry.node_block(group);
+                let block = geometry.node_block(node_page);
                 let mut record = self.store.record()?;
                 let mut nodes = NodesMut::new(record.page(block)?, &geometry, block)?;
                 for (slot, tids) in &dead {
@@ -113,9 +114,9 @@ impl<S: PageStore> Vacuum<'_, S> {
                 }
                 record.commit()?;
             }
-            read_group(&graph, group, |nodes| {
+            read_node_page(&graph, node_page, |nodes| {
                 for slot in (0..geometry.nodes).filter(|slot| nodes.is_used(*slot)) {
-                    let id = geometry.id(group, slot);
+                    let id = geometry.id(node_page, slot);
                     self.outcome.rows += nodes.tid_count(slot) as u64;
                     if !nodes.is_live(slot) {
                         self.doomed.insert(id);
@@ -136,11 +137,11 @@ impl<S: PageStore> Vacuum<'_, S> {
         }
         if highest.is_none() {
             // None was alive in the first pass; an insert may have added some before the barrier.
-            for group in self.groups(&graph)? {
-                read_group(&graph, group, |nodes| {
+            for node_page in self.node_pages(&graph)? {
+                read_node_page(&graph, node_page, |nodes| {
                     for slot in (0..graph.meta.geometry.nodes).filter(|slot| nodes.is_live(*slot)) {
                         if highest.is_none_or(|(_, level)| nodes.level(slot) > level) {
-                            *highest = Some((graph.meta.geometry.id(group, slot), nodes.level(slot)));
+                            *highest = Some((graph.meta.geometry.id(node_page, slot), nodes.level(slot)));
                         }
                     }
                 })?;
@@ -155,12 +156,12 @@ impl<S: PageStore> Vacuum<'_, S> {
     /// Removes every link of a live element to a doomed one, and finds others instead.
     fn repair(&mut self) -> Result<()> {
         let graph = PagedGraph::open(self.store)?;
-        for group in self.groups(&graph)? {
+        for node_page in self.node_pages(&graph)? {
             self.store.poll()?;
-            let hurt: Vec<(u32, u8)> = read_group(&graph, group, |nodes| {
+            let hurt: Vec<(u32, u8)> = read_node_page(&graph, node_page, |nodes| {
                 let live = (0..graph.meta.geometry.nodes).filter(|slot| nodes.is_live(*slot));
                 live.filter(|slot| self.is_hurt(nodes, *slot))
-                    .map(|slot| (graph.meta.geometry.id(group, slot), nodes.level(slot)))
+                    .map(|slot| (graph.meta.geometry.id(node_page, slot), nodes.level(slot)))
                     .collect()
             })?;
             for (id, level) in hurt {
@@ -178,10 +179,10 @@ impl<S: PageStore> Vacuum<'_, S> {
     fn heal(&mut self, id: u32, level: u8) -> Result<()> {
         let graph = PagedGraph::open(self.store)?; // anew: the entry point may have moved
         let geometry = &graph.meta.geometry;
-        let vector = graph.vector(id, <[f32]>::to_vec)?;
-        let found = neighbours(&graph, &vector, level, Some(id))?;
-        let (group, slot) = geometry.locate(id);
-        let block = geometry.node_block(group);
+        let code = graph.code(id)?;
+        let found = neighbours(&graph, &code, level, Some(id))?;
+        let (node_page, slot) = geometry.locate(id);
+        let block = geometry.node_block(node_page);
         let mut record = self.store.record()?;
         let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
         let mut added = Vec::new();
@@ -203,7 +204,7 @@ impl<S: PageStore> Vacuum<'_, S> {
         }
         record.commit()?;
         for (layer, link) in added {
-            let back = Offer { owner: link.id, layer, vector: &vector, distance: link.distance, protected: false };
+            let back = Offer { owner: link.id, layer, code: &code, distance: link.distance, protected: false };
             offer(&graph, back, id)?;
         }
         Ok(())
@@ -213,13 +214,13 @@ impl<S: PageStore> Vacuum<'_, S> {
     fn mend_tree(&mut self) -> Result<()> {
         let graph = PagedGraph::open(self.store)?;
         let geometry = graph.meta.geometry;
-        let groups = self.groups(&graph)?;
-        let mut forest = Forest::new(groups.end as usize * geometry.nodes);
-        for group in groups.clone() {
+        let node_pages = self.node_pages(&graph)?;
+        let mut forest = Forest::new(node_pages.end as usize * geometry.nodes);
+        for node_page in node_pages.clone() {
             self.store.poll()?;
-            read_group(&graph, group, |nodes| {
+            read_node_page(&graph, node_page, |nodes| {
                 for slot in (0..geometry.nodes).filter(|slot| nodes.is_live(*slot)) {
-                    let id = geometry.id(group, slot);
+                    let id = geometry.id(node_page, slot);
                     forest.add(id);
                     for link in nodes.links(slot, 0).iter().filter(|link| *link & PROTECTED != 0) {
                         if !self.doomed.contains(target(*link)) {
@@ -275,8 +276,8 @@ impl<S: PageStore> Vacuum<'_, S> {
         if forest.failures > SEARCHES {
             return Ok(Vec::new());
         }
-        let vector = graph.vector(id, <[f32]>::to_vec)?;
-        let Neighbours { near, .. } = neighbours(graph, &vector, 0, Some(id))?;
+        let code = graph.code(id)?;
+        let Neighbours { near, .. } = neighbours(graph, &code, 0, Some(id))?;
         Ok(near.iter().filter(|candidate| candidate.live).map(|candidate| candidate.id).collect())
     }
 
@@ -286,9 +287,9 @@ impl<S: PageStore> Vacuum<'_, S> {
 
     fn is_repaired(&self) -> Result<bool> {
         let graph = PagedGraph::open(self.store)?;
-        for group in self.groups(&graph)? {
+        for node_page in self.node_pages(&graph)? {
             self.store.poll()?;
-            let is_hurt = read_group(&graph, group, |nodes| {
+            let is_hurt = read_node_page(&graph, node_page, |nodes| {
                 (0..graph.meta.geometry.nodes).any(|slot| nodes.is_live(slot) && self.is_hurt(nodes, slot))
             })?;
             if is_hurt {
@@ -298,18 +299,25 @@ impl<S: PageStore> Vacuum<'_, S> {
         Ok(!self.doomed.contains(graph.meta.entry))
     }
 
+    /// Before the barriers: a scan that goes on after them sees it.
+    fn next_generation(&self) -> Result<()> {
+        let mut record = self.store.record()?;
+        format::next_generation(record.page(0)?);
+        record.commit()
+    }
+
     fn free(&mut self) -> Result<()> {
         let graph = PagedGraph::open(self.store)?;
         let geometry = &graph.meta.geometry;
         let mut first = None;
-        for group in self.groups(&graph)? {
+        for node_page in self.node_pages(&graph)? {
             let doomed: Vec<usize> =
-                (0..geometry.nodes).filter(|slot| self.doomed.contains(geometry.id(group, *slot))).collect();
+                (0..geometry.nodes).filter(|slot| self.doomed.contains(geometry.id(node_page, *slot))).collect();
             if doomed.is_empty() {
                 continue;
             }
             self.store.poll()?;
-            let block = geometry.node_block(group);
+            let block = geometry.node_block(node_page);
             let mut record = self.store.record()?;
             let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
             for slot in &doomed {
@@ -317,7 +325,7 @@ impl<S: PageStore> Vacuum<'_, S> {
             }
             record.commit()?;
             self.outcome.freed += doomed.len() as u64;
-            first.get_or_insert(group);
+            first.get_or_insert(node_page);
         }
         if let Some(first) = first {
             let mut record = self.store.record()?;
@@ -331,9 +339,9 @@ impl<S: PageStore> Vacuum<'_, S> {
     }
 }
 
-fn read_group<S: PageStore, R>(graph: &PagedGraph<'_, S>, group: u32, f: impl FnOnce(Nodes<'_>) -> R) -> Result<R> {
+fn read_node_page<S: PageStore, R>(graph: &PagedGraph<'_, S>, node_page: u32, f: impl FnOnce(Nodes<'_>) -> R) -> Result<R> {
     let geometry = &graph.meta.geometry;
-    let block = geometry.node_block(group);
+    let block = geometry.node_block(node_page);
     let page = graph.store.read(block)?;
     Ok(f(Nodes::new(&page, geometry, block)?))
 }

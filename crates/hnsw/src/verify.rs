@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::Result;
+use crate::graph::PagedGraph;
 use crate::format::{self, Geometry, Meta, NONE, Nodes, PageKind, Tid, target};
 use crate::store::{Interlock, Mode, PageStore};
 
@@ -107,10 +108,10 @@ pub fn verify<S: PageStore>(store: &S) -> Result<Report> {
         format!(
             "format {}, {} dimensions, m {}, ef_construction {}, {}",
             format::VERSION,
-            meta.dimensions,
+            meta.space.dimensions,
             meta.m,
             meta.ef_construction,
-            meta.metric.name()
+            meta.space.metric.name()
         ),
         &faults,
     );
@@ -128,7 +129,7 @@ fn pages<S: PageStore>(store: &S, meta: &Meta, report: &mut Report) -> Result<()
     let blocks = store.blocks()?;
     for block in 1..blocks {
         store.poll()?;
-        let kind = if (block - 1) % meta.geometry.group_blocks() == 0 { PageKind::Node } else { PageKind::Vector };
+        let kind = if meta.geometry.is_node_block(block) { PageKind::Node } else { PageKind::Code };
         let page = store.read(block)?;
         if !format::is_new(&page)
             && let Err(error) = format::check_page(&page, block, kind)
@@ -136,7 +137,7 @@ fn pages<S: PageStore>(store: &S, meta: &Meta, report: &mut Report) -> Result<()
             faults.push(|| error.to_string());
         }
     }
-    report.add("pages", format!("{blocks} blocks in {} groups", meta.geometry.groups(blocks)), &faults);
+    report.add("pages", format!("{blocks} blocks, {} of nodes", meta.geometry.node_pages_of(blocks)), &faults);
     Ok(())
 }
 
@@ -145,16 +146,17 @@ fn elements<S: PageStore>(store: &S, meta: &Meta, report: &mut Report) -> Result
     let mut faults = Faults::default();
     let mut vectors = Faults::default();
     let mut elements = HashMap::new();
+    let graph = PagedGraph::open(store)?;
     let blocks = store.blocks()?;
-    for group in 0..geometry.groups(blocks) {
+    for node_page in 0..geometry.node_pages_of(blocks) {
         store.poll()?;
-        let block = geometry.node_block(group);
+        let block = geometry.node_block(node_page);
         {
             let page = store.read(block)?;
             let Ok(nodes) = Nodes::new(&page, geometry, block) else { continue }; // reported as a page
             let mut owners = 0;
             for slot in (0..geometry.nodes).filter(|slot| nodes.is_used(*slot)) {
-                let id = geometry.id(group, slot);
+                let id = geometry.id(node_page, slot);
                 let level = nodes.level(slot);
                 for layer in 1..=level.min(geometry.max_level()) {
                     if nodes.upper(slot, layer).and_then(|upper| nodes.upper_owner(upper)) != Some(slot) {
@@ -173,20 +175,14 @@ fn elements<S: PageStore>(store: &S, meta: &Meta, report: &mut Report) -> Result
             }
         }
         for slot in 0..geometry.nodes {
-            let id = geometry.id(group, slot);
+            let id = geometry.id(node_page, slot);
             if !elements.contains_key(&id) {
                 continue;
             }
-            let (part, rest) = geometry.vector_parts(id);
-            for part in std::iter::once(part).chain(rest) {
-                if part.block >= blocks {
-                    vectors.push(|| format!("vector of element {id} is beyond the end of the index"));
-                    continue;
-                }
-                let page = store.read(part.block)?;
-                if format::is_new(&page) || !format::floats(&page, part)?.iter().all(|x| x.is_finite()) {
-                    vectors.push(|| format!("vector of element {id} is not finite or missing"));
-                }
+            match graph.code(id) {
+                Ok(code) if meta.space.is_sound(&code) => {}
+                Ok(_) => vectors.push(|| format!("vector of element {id} is not finite or missing")),
+                Err(error) => vectors.push(|| error.to_string()),
             }
         }
     }

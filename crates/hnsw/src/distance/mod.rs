@@ -13,6 +13,7 @@ pub mod half;
 #[cfg(target_arch = "aarch64")]
 #[allow(unsafe_code)]
 mod neon;
+pub mod bytes;
 mod scalar;
 pub mod sparse;
 #[cfg(target_arch = "x86_64")]

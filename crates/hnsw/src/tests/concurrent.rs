@@ -7,7 +7,7 @@ use crate::vacuum::vacuum;
 
 #[test]
 fn inserts_scans_and_vacuums_at_once_lose_nothing() {
-    let meta = Meta::new(6, 4, 24, Metric::L2);
+    let meta = super::meta(6, 4, 24, Metric::L2);
     let store = empty(&meta);
     let next = AtomicU64::new(1);
     let stop = AtomicBool::new(false);
@@ -21,7 +21,7 @@ fn inserts_scans_and_vacuums_at_once_lose_nothing() {
                         if tid > 3000 {
                             return;
                         }
-                        add(&store, Metric::L2, &vectors[tid as usize], tid).unwrap();
+                        add(&store, &vectors[tid as usize], tid).unwrap();
                     }
                 })
             })
@@ -29,7 +29,7 @@ fn inserts_scans_and_vacuums_at_once_lose_nothing() {
         scope.spawn(|| {
             while !stop.load(Ordering::SeqCst) {
                 for query in vectors.iter().take(50) {
-                    nearest(&store, Metric::L2, query, 20);
+                    nearest(&store, query, 20);
                 }
             }
         });
@@ -49,14 +49,14 @@ fn inserts_scans_and_vacuums_at_once_lose_nothing() {
     let report = verified(&store);
     assert_eq!(report.rows.len(), 600);
     assert!((1..=3000).filter(|tid| tid % 5 == 0).all(|tid| report.rows.contains_key(&tid)));
-    assert_eq!(nearest(&store, Metric::L2, &vectors[0], 700).len(), 600, "a wide scan finds everything");
+    assert_eq!(nearest(&store, &vectors[0], 700).len(), 600, "a wide scan finds everything");
 }
 
 #[test]
 fn threads_build_a_sound_graph() {
     let vectors = clustered(3000, 8, 62);
     for threads in [1, 2, 8] {
-        let store = build(Meta::new(8, 3, 12, Metric::L2), &vectors, threads);
+        let store = build(meta(8, 3, 12, Metric::L2), &vectors, threads);
         assert_eq!(verified(&store).rows.len(), 3000);
     }
 }

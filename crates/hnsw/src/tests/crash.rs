@@ -10,7 +10,7 @@ fn an_insert_cut_anywhere_leaves_a_sound_index() {
     for dimensions in [300, 700] {
         let vectors: Vec<Vec<f32>> =
             vectors.iter().map(|v| v.iter().cycle().take(dimensions).copied().collect()).collect();
-        let store = empty(&Meta::new(dimensions, 4, 16, Metric::L2));
+        let store = empty(&meta(dimensions, 4, 16, Metric::L2));
         let mut committed = Vec::new();
         let mut points = 0;
         for (i, vector) in vectors.iter().enumerate() {
@@ -19,7 +19,7 @@ fn an_insert_cut_anywhere_leaves_a_sound_index() {
             let mut writes = (i % 7) as u32;
             loop {
                 store.cut_power_after(writes);
-                let done = add(&store, Metric::L2, vector, tid).is_ok();
+                let done = add(&store, vector, tid).is_ok();
                 store.restart();
                 points += 1;
                 let report = verified(&store);
@@ -38,7 +38,7 @@ fn an_insert_cut_anywhere_leaves_a_sound_index() {
         }
         assert!(points > 500, "only {points} crashes");
         for (i, vector) in vectors.iter().enumerate() {
-            assert_eq!(nearest(&store, Metric::L2, vector, vectors.len())[0], i as Tid + 1);
+            assert_eq!(nearest(&store, vector, vectors.len())[0], i as Tid + 1);
         }
     }
 }
@@ -48,7 +48,7 @@ fn a_vacuum_cut_anywhere_is_finished_by_the_next() {
     let vectors = clustered(250, 20, 52);
     let mut cuts = 0;
     for writes in 0.. {
-        let store = build(Meta::new(20, 3, 16, Metric::L2), &vectors, 1);
+        let store = build(meta(20, 3, 16, Metric::L2), &vectors, 1);
         store.cut_power_after(writes);
         let done = vacuum(&store, |tid| tid % 3 != 0).is_ok();
         store.restart();
@@ -59,7 +59,7 @@ fn a_vacuum_cut_anywhere_is_finished_by_the_next() {
         // Cut once, life goes on: no row that is left is out of reach.
         verified(&store);
         for (i, vector) in vectors.iter().enumerate().step_by(40) {
-            add(&store, Metric::L2, vector, 1000 + i as Tid).unwrap();
+            add(&store, vector, 1000 + i as Tid).unwrap();
         }
         vacuum(&store, |tid| tid < 1000 && tid % 3 != 0).unwrap();
         let report = verified(&store);

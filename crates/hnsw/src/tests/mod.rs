@@ -13,7 +13,9 @@ use crate::insert::insert;
 use crate::mem::MemPages;
 use crate::search::search;
 use crate::verify::{Report, verify};
-use crate::{Metric, Result};
+use crate::space::{Element, Form, Value};
+use crate::store::PageStore;
+use crate::{Metric, Result, Space, distance};
 
 /// Numbers from a seed: levels of base 2 are random bits enough, but a plain generator is clearer.
 pub struct Random(u64);
@@ -53,6 +55,29 @@ pub fn clustered(count: usize, dimensions: usize, seed: u64) -> Vec<Vec<f32>> {
         .collect()
 }
 
+/// Dense vectors of any number of dimensions.
+pub fn meta(dimensions: usize, m: usize, ef_construction: usize, metric: Metric) -> Meta {
+    Meta::new(Space::new(Element::Dense, metric, dimensions), m, ef_construction)
+}
+
+/// The code of a vector; a sparse one has what is above zero, bits are the signs.
+pub fn code(space: &Space, vector: &[f32]) -> Vec<u32> {
+    let code = match space.form {
+        Form::Floats | Form::Quantised => space.encode(Value::Dense(vector)),
+        Form::Sparse => {
+            let (places, values): (Vec<u32>, Vec<f32>) =
+                (0u32..).zip(vector).filter(|(_, x)| **x > 0.0).map(|(i, x)| (i, *x)).unzip();
+            space.encode(Value::Sparse(&places, &values))
+        }
+        Form::Bits => {
+            let bit = |i: usize, x: &f32| u8::from(*x > 0.0) << (i % 8);
+            let byte = |chunk: &[f32]| chunk.iter().enumerate().map(|(i, x)| bit(i, x)).sum();
+            space.encode(Value::Bits(&vector.chunks(8).map(byte).collect::<Vec<u8>>()))
+        }
+    };
+    code.unwrap().unwrap()
+}
+
 pub fn empty(meta: &Meta) -> MemPages {
     let store = MemPages::new();
     write_empty(meta, &store).unwrap();
@@ -69,8 +94,7 @@ pub fn build(meta: Meta, vectors: &[Vec<f32>], threads: usize) -> MemPages {
             scope.spawn(|| job.work().unwrap());
         }
         for (i, vector) in vectors.iter().enumerate() {
-            let prepared = meta.metric.prepare(vector).unwrap();
-            assert!(builder.push(&prepared, i as Tid + 1).unwrap());
+            assert!(builder.push(&code(&meta.space, vector), i as Tid + 1).unwrap());
         }
         builder.close();
     });
@@ -78,21 +102,28 @@ pub fn build(meta: Meta, vectors: &[Vec<f32>], threads: usize) -> MemPages {
     store
 }
 
-pub fn add(store: &MemPages, metric: Metric, vector: &[f32], tid: Tid) -> Result<()> {
-    insert(store, &metric.prepare(vector).unwrap(), tid, tid.wrapping_mul(0xD134_2543_DE82_EF95))
+fn space(store: &MemPages) -> Space {
+    Meta::read(&store.read(0).unwrap()).unwrap().space
 }
 
-pub fn nearest(store: &MemPages, metric: Metric, query: &[f32], ef: usize) -> Vec<Tid> {
-    let query = metric.prepare(query).unwrap();
-    search(store, &query, ef).unwrap().into_iter().map(|hit| hit.tid).collect()
+pub fn add(store: &MemPages, vector: &[f32], tid: Tid) -> Result<()> {
+    insert(store, &code(&space(store), vector), tid, tid.wrapping_mul(0xD134_2543_DE82_EF95))
+}
+
+pub fn nearest(store: &MemPages, query: &[f32], ef: usize) -> Vec<Tid> {
+    search(store, &code(&space(store), query), ef).unwrap().into_iter().map(|hit| hit.tid).collect()
 }
 
 /// By looking at every row.
-pub fn exact(rows: &BTreeMap<Tid, Vec<f32>>, metric: Metric, query: &[f32], k: usize) -> Vec<Tid> {
-    let kernel = metric.kernel();
-    let query = metric.prepare(query).unwrap();
-    let mut all: Vec<(f32, Tid)> =
-        rows.iter().map(|(tid, vector)| (kernel(&query, &metric.prepare(vector).unwrap()), *tid)).collect();
+pub fn exact(rows: &BTreeMap<Tid, Vec<f32>>, space: &Space, query: &[f32], k: usize) -> Vec<Tid> {
+    let distance = |vector: &[f32]| match (space.form, space.metric) {
+        (Form::Sparse | Form::Bits, _) => space.measure().distance(&code(space, query), &code(space, vector)),
+        (_, Metric::L1) => distance::l1(query, vector),
+        (_, Metric::InnerProduct) => -distance::inner_product(query, vector),
+        (_, Metric::Cosine) => distance::cosine(query, vector).distance() as f32,
+        _ => distance::l2_squared(query, vector),
+    };
+    let mut all: Vec<(f32, Tid)> = rows.iter().map(|(tid, vector)| (distance(vector), *tid)).collect();
     all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     all.into_iter().take(k).map(|(_, tid)| tid).collect()
 }
@@ -106,36 +137,32 @@ pub fn verified(store: &MemPages) -> Report {
 
 #[test]
 fn an_empty_index_answers_and_verifies() {
-    let store = empty(&Meta::new(3, 16, 64, Metric::L2));
-    assert!(nearest(&store, Metric::L2, &[1.0, 2.0, 3.0], 40).is_empty());
+    let store = empty(&meta(3, 16, 64, Metric::L2));
+    assert!(nearest(&store, &[1.0, 2.0, 3.0], 40).is_empty());
     verified(&store);
-    let store = build(Meta::new(3, 16, 64, Metric::L2), &[], 1);
-    assert!(nearest(&store, Metric::L2, &[1.0, 2.0, 3.0], 40).is_empty());
-    add(&store, Metric::L2, &[1.0, 1.0, 1.0], 7).unwrap();
-    assert_eq!(nearest(&store, Metric::L2, &[1.0, 2.0, 3.0], 40), [7]);
+    let store = build(meta(3, 16, 64, Metric::L2), &[], 1);
+    assert!(nearest(&store, &[1.0, 2.0, 3.0], 40).is_empty());
+    add(&store, &[1.0, 1.0, 1.0], 7).unwrap();
+    assert_eq!(nearest(&store, &[1.0, 2.0, 3.0], 40), [7]);
     verified(&store);
 }
 
 #[test]
-fn a_query_or_row_of_other_dimensions_is_an_error() {
-    let store = build(Meta::new(3, 16, 64, Metric::L2), &[vec![1.0, 2.0, 3.0]], 1);
-    let (expected, actual) = (3, 2);
-    let error = search(&store, &[1.0, 2.0], 10).unwrap_err();
-    assert_eq!(error, crate::Error::DifferentDimensions { expected, actual });
-    let error = insert(&store, &[1.0, 2.0], 1, 1).unwrap_err();
-    assert_eq!(error, crate::Error::DimensionMismatch { expected, actual });
+fn a_value_of_other_dimensions_is_an_error() {
+    let error = meta(3, 16, 64, Metric::L2).space.encode(Value::Dense(&[1.0, 2.0])).unwrap_err();
+    assert_eq!(error, crate::Error::DimensionMismatch { expected: 3, actual: 2 });
 }
 
 #[test]
 fn equal_vectors_share_an_element_up_to_ten_rows() {
     for build_rows in [0, 5, 20] {
-        let meta = Meta::new(3, 16, 64, Metric::InnerProduct);
+        let meta = self::meta(3, 16, 64, Metric::InnerProduct);
         let store = build(meta, &vec![vec![1.0, 2.0, 3.0]; build_rows], 1);
         for tid in build_rows..20 {
-            add(&store, Metric::InnerProduct, &[1.0, 2.0, 3.0], tid as Tid + 1).unwrap();
+            add(&store, &[1.0, 2.0, 3.0], tid as Tid + 1).unwrap();
         }
-        assert_eq!(nearest(&store, Metric::InnerProduct, &[1.0, 1.0, 1.0], 1).len(), 10);
-        let mut all = nearest(&store, Metric::InnerProduct, &[1.0, 1.0, 1.0], 2);
+        assert_eq!(nearest(&store, &[1.0, 1.0, 1.0], 1).len(), 10);
+        let mut all = nearest(&store, &[1.0, 1.0, 1.0], 2);
         all.sort_unstable();
         assert_eq!(all, (1..=20).collect::<Vec<_>>());
         verified(&store);
@@ -144,26 +171,26 @@ fn equal_vectors_share_an_element_up_to_ten_rows() {
 
 #[test]
 fn a_build_beyond_its_memory_stops_taking_rows() {
-    let meta = Meta::new(8, 16, 64, Metric::L2);
+    let meta = self::meta(8, 16, 64, Metric::L2);
     let vectors = clustered(3000, 8, 3);
     let store = MemPages::new();
     let mut builder = Builder::new(meta, 500_000, 42);
     let mut scratch = crate::search::Scratch::new(crate::search::Stamps::default());
-    let taken = vectors.iter().enumerate().take_while(|(i, v)| builder.push(v, *i as Tid).unwrap()).count();
+    let taken = vectors.iter().enumerate().take_while(|(i, v)| builder.push(&code(&meta.space, v), *i as Tid).unwrap()).count();
     assert!((100..2000).contains(&taken), "{taken}");
     assert!(builder.memory() <= 500_000 + 50_000);
     builder.close();
     builder.work_here(&mut scratch).unwrap();
     builder.flush(&store).unwrap();
     for (i, vector) in vectors.iter().enumerate().skip(taken) {
-        add(&store, Metric::L2, vector, i as Tid).unwrap();
+        add(&store, vector, i as Tid).unwrap();
     }
     assert_eq!(verified(&store).rows.len(), 3000);
 }
 
 #[test]
 fn damage_is_noticed() {
-    let meta = Meta::new(8, 4, 16, Metric::L2);
+    let meta = self::meta(8, 4, 16, Metric::L2);
     let vectors = clustered(200, 8, 3);
     let failing = |damage: &dyn Fn(&MemPages)| {
         let store = build(meta, &vectors, 1);
@@ -173,10 +200,11 @@ fn damage_is_noticed() {
         report.checks.iter().filter(|check| !check.passed).map(|check| check.name).collect::<Vec<_>>()
     };
     let geometry = meta.geometry;
+    let codes = 1 + geometry.node_pages as u32;
     assert_eq!(failing(&|store| store.damage(0, |page| page[24] ^= 1)), ["metapage"]);
-    assert_eq!(failing(&|store| store.damage(2, |page| page[8186] ^= 1)), ["pages"]);
+    assert_eq!(failing(&|store| store.damage(codes, |page| page[8186] ^= 1)), ["pages"]);
     assert_eq!(
-        failing(&|store| store.damage(2, |page| page[24..28].copy_from_slice(&f32::NAN.to_ne_bytes()))),
+        failing(&|store| store.damage(codes, |page| page[24..28].copy_from_slice(&f32::NAN.to_ne_bytes()))),
         ["vectors"]
     );
     let link = geometry.node_offset(3) + 68;

@@ -37,7 +37,7 @@ proptest! {
 
     #[test]
     fn any_order_of_changes_leaves_a_sound_graph(steps in steps(), m in 2usize..6, seed: u64, built in 0usize..100) {
-        let meta = Meta::new(4, m, 16, Metric::L2);
+        let meta = super::meta(4, m, 16, Metric::L2);
         let mut random = Random::new(seed);
         let mut rows: BTreeMap<Tid, (u8, Vec<f32>)> = BTreeMap::new();
         let mut dead: BTreeSet<Tid> = BTreeSet::new();
@@ -50,7 +50,7 @@ proptest! {
             match step {
                 Step::Insert { near, count } => for _ in 0..count {
                     let vector = point(near, &mut random);
-                    add(&store, Metric::L2, &vector, next).unwrap();
+                    add(&store, &vector, next).unwrap();
                     rows.insert(next, (near, vector));
                     next += 1;
                 },
@@ -70,19 +70,19 @@ proptest! {
             prop_assert_eq!(report.rows.keys().copied().collect::<BTreeSet<_>>(), rows.keys().copied().collect());
         }
         // Everything is reachable, so a scan wide enough returns everything, nearest first.
-        let all = nearest(&store, Metric::L2, &[0.0; 4], rows.len() + 1);
+        let all = nearest(&store, &[0.0; 4], rows.len() + 1);
         prop_assert_eq!(all.len(), rows.len());
     }
 }
 
 #[test]
 fn deleting_everything_and_starting_again_reuses_all_space() {
-    let store = empty(&Meta::new(16, 8, 32, Metric::L2));
+    let store = empty(&meta(16, 8, 32, Metric::L2));
     let vectors = clustered(500, 16, 9);
     let mut blocks = 0;
     for round in 0..4u64 {
         for (i, vector) in vectors.iter().enumerate() {
-            add(&store, Metric::L2, vector, round * 1000 + i as u64).unwrap();
+            add(&store, vector, round * 1000 + i as u64).unwrap();
         }
         let now = crate::store::PageStore::blocks(&store).unwrap();
         assert!(round == 0 || now == blocks, "{blocks} blocks became {now}");
@@ -91,6 +91,6 @@ fn deleting_everything_and_starting_again_reuses_all_space() {
         let outcome = vacuum(&store, |_| true).unwrap();
         assert_eq!((outcome.rows, outcome.freed), (0, 500));
         verified(&store);
-        assert!(nearest(&store, Metric::L2, &vectors[0], 10).is_empty());
+        assert!(nearest(&store, &vectors[0], 10).is_empty());
     }
 }

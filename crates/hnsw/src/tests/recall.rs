@@ -2,11 +2,11 @@
 
 use super::*;
 
-fn recall(store: &MemPages, rows: &BTreeMap<Tid, Vec<f32>>, metric: Metric, queries: &[Vec<f32>], ef: usize) -> f64 {
+fn recall(store: &MemPages, rows: &BTreeMap<Tid, Vec<f32>>, queries: &[Vec<f32>], ef: usize) -> f64 {
     let mut found = 0;
     for query in queries {
-        let truth = exact(rows, metric, query, 10);
-        let got: Vec<Tid> = nearest(store, metric, query, ef).into_iter().take(10).collect();
+        let truth = exact(rows, &space(store), query, 10);
+        let got: Vec<Tid> = nearest(store, query, ef).into_iter().take(10).collect();
         found += truth.iter().filter(|tid| got.contains(tid)).count();
     }
     found as f64 / (queries.len() * 10) as f64
@@ -21,18 +21,18 @@ fn built_and_inserted_graphs_find_the_nearest_with_every_metric() {
     let vectors = clustered(4000, 24, 11);
     let rows = numbered(&vectors);
     let queries = clustered(60, 24, 12);
-    for metric in Metric::ALL {
-        let meta = Meta::new(24, 16, 64, metric);
+    for metric in [Metric::L2, Metric::InnerProduct, Metric::Cosine, Metric::L1] {
+        let meta = super::meta(24, 16, 64, metric);
         let built = build(meta, &vectors, 2);
         assert_eq!(verified(&built).rows.len(), 4000);
-        let r = recall(&built, &rows, metric, &queries, 40);
+        let r = recall(&built, &rows, &queries, 40);
         assert!(r > 0.95, "{metric:?} built: {r}");
         let inserted = empty(&meta);
         for (tid, vector) in &rows {
-            add(&inserted, metric, vector, *tid).unwrap();
+            add(&inserted, vector, *tid).unwrap();
         }
         assert_eq!(verified(&inserted).rows.len(), 4000);
-        let r = recall(&inserted, &rows, metric, &queries, 40);
+        let r = recall(&inserted, &rows, &queries, 40);
         assert!(r > 0.95, "{metric:?} inserted: {r}");
     }
 }
@@ -41,14 +41,14 @@ fn built_and_inserted_graphs_find_the_nearest_with_every_metric() {
 fn vectors_that_run_on_over_pages_are_found() {
     for dimensions in [1, 3, 768, 1024, 1536, 1999, 2000] {
         let vectors = clustered(60, dimensions, 5);
-        let meta = Meta::new(dimensions, 8, 32, Metric::L2);
+        let meta = super::meta(dimensions, 8, 32, Metric::L2);
         let built = build(meta, &vectors[..30], 1);
         for (i, vector) in vectors.iter().enumerate().skip(30) {
-            add(&built, Metric::L2, vector, i as Tid + 1).unwrap();
+            add(&built, vector, i as Tid + 1).unwrap();
         }
         verified(&built);
         for (i, vector) in vectors.iter().enumerate() {
-            assert_eq!(nearest(&built, Metric::L2, vector, 40)[0], i as Tid + 1, "{dimensions} dimensions");
+            assert_eq!(nearest(&built, vector, 40)[0], i as Tid + 1, "{dimensions} dimensions");
         }
     }
 }
@@ -58,13 +58,13 @@ fn recall_survives_deleting_three_quarters() {
     let vectors = clustered(4000, 24, 21);
     let mut rows = numbered(&vectors);
     let queries = clustered(60, 24, 22);
-    let store = build(Meta::new(24, 8, 64, Metric::L2), &vectors, 2);
+    let store = build(meta(24, 8, 64, Metric::L2), &vectors, 2);
     for round in 1..4 {
         let outcome = crate::vacuum::vacuum(&store, |tid| tid % 4 == round).unwrap();
         assert_eq!(outcome.removed, 1000);
         rows.retain(|tid, _| tid % 4 != round);
         assert_eq!(verified(&store).rows.len(), rows.len());
-        let r = recall(&store, &rows, Metric::L2, &queries, 40);
+        let r = recall(&store, &rows, &queries, 40);
         assert!(r > 0.95, "round {round}: {r}");
     }
 }
@@ -82,12 +82,12 @@ fn recall_is_at_least_that_of_hnsw_rs() {
     }
     let mut found = 0;
     for query in &queries {
-        let truth = exact(&rows, Metric::L2, query, 10);
+        let truth = exact(&rows, &super::meta(32, 16, 64, Metric::L2).space, query, 10);
         let got: Vec<Tid> = theirs.search(query, 10, 40).iter().map(|n| n.d_id as Tid).collect();
         found += truth.iter().filter(|tid| got.contains(tid)).count();
     }
     let bar = found as f64 / 1000.0;
-    let ours = recall(&build(Meta::new(32, 16, 64, Metric::L2), &vectors, 2), &rows, Metric::L2, &queries, 40);
+    let ours = recall(&build(meta(32, 16, 64, Metric::L2), &vectors, 2), &rows, &queries, 40);
     assert!(ours >= bar - 0.01, "{ours} against {bar}");
 }
 
@@ -100,16 +100,16 @@ fn figures() {
     let queries = clustered(200, 384, 42);
     for threads in [1, 2] {
         let start = std::time::Instant::now();
-        let store = build(Meta::new(384, 16, 64, Metric::L2), &vectors, threads);
+        let store = build(meta(384, 16, 64, Metric::L2), &vectors, threads);
         println!("build with {threads} threads: {:.2} s", start.elapsed().as_secs_f64());
         println!("blocks {}", crate::store::PageStore::blocks(&store).unwrap());
         for ef in [20, 40, 80, 160] {
             let start = std::time::Instant::now();
             for query in &queries {
-                nearest(&store, Metric::L2, query, ef);
+                nearest(&store, query, ef);
             }
             let rate = 200.0 / start.elapsed().as_secs_f64();
-            println!("ef {ef}: recall {:.3}, {rate:.0} queries/s", recall(&store, &rows, Metric::L2, &queries, ef));
+            println!("ef {ef}: recall {:.3}, {rate:.0} queries/s", recall(&store, &rows, &queries, ef));
         }
     }
 }

@@ -1,0 +1,111 @@
+use super::*;
+use crate::tests::Random;
+
+const DENSE: [Metric; 4] = [Metric::L2, Metric::InnerProduct, Metric::Cosine, Metric::L1];
+
+/// What the operator computes, in `f64`.
+fn truth(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
+    let pairs = || a.iter().zip(b).map(|(a, b)| (f64::from(*a), f64::from(*b)));
+    let dot: f64 = pairs().map(|(a, b)| a * b).sum();
+    match metric {
+        Metric::L2 => pairs().map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt(),
+        Metric::L1 => pairs().map(|(a, b)| (a - b).abs()).sum(),
+        Metric::InnerProduct => -dot,
+        _ => 1.0 - dot / (norm(a) * norm(b)),
+    }
+}
+
+fn code(space: Space, vector: &[f32]) -> Vec<u32> {
+    space.encode(Value::Dense(vector)).unwrap().unwrap()
+}
+
+#[test]
+fn a_bound_is_below_the_distance_and_near_it() {
+    let mut random = Random::new(5);
+    for metric in DENSE {
+        for dimensions in [32, 33, 384, 2000] {
+            let space = Space::new(Element::Dense, metric, dimensions);
+            for (scale, offset) in [(1.0, 0.0), (1e-3, 1000.0), (1e-20, 0.0), (1e15, -1e15), (0.0, 3.0)] {
+                let mut vector = || random.vector(dimensions).iter().map(|x| x * scale + offset).collect::<Vec<_>>();
+                let (a, b) = (vector(), vector());
+                let (x, y) = (code(space, &a), code(space, &b));
+                let measured = space.measure().distance(&x, &y);
+                let bound = space.bound(&x, &y, measured);
+                let exact = truth(metric, &a, &b);
+                assert!(bound <= exact, "{metric:?} {dimensions} {scale} {offset}: {bound} > {exact}");
+                assert!(space.bound(&x, &x, 0.0) <= truth(metric, &a, &a), "{metric:?} {scale} {offset}: to itself");
+                if (scale, offset) == (1.0, 0.0) {
+                    let size = if metric == Metric::Cosine { 1.0 } else { truth(metric, &a, &a).abs().max(exact.abs()) };
+                    assert!(exact - bound < 0.02 * size, "{metric:?} {dimensions}: {bound} is far below {exact}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_quantised_keeps_its_order() {
+    let mut random = Random::new(6);
+    for metric in DENSE {
+        let space = Space::new(Element::Dense, metric, 128);
+        let (query, near) = (random.vector(128), random.vector(128));
+        let near: Vec<f32> = query.iter().zip(&near).map(|(q, n)| q + 0.1 * n).collect();
+        let far = random.vector(128);
+        let measure = space.measure();
+        let [query, near, far] = [query, near, far].map(|vector| code(space, &vector));
+        assert!(measure.distance(&query, &near) < measure.distance(&query, &far), "{metric:?}");
+        assert_eq!(measure.distance(&near, &far), measure.distance(&far, &near), "{metric:?}");
+    }
+}
+
+#[test]
+fn extreme_vectors_have_finite_codes_and_distances() {
+    for metric in DENSE {
+        let space = Space::new(Element::Dense, metric, 40);
+        let mut huge = vec![f32::MAX; 40];
+        huge[0] = f32::MIN;
+        let tiny = vec![f32::from_bits(1); 40];
+        let codes = [code(space, &huge), code(space, &tiny), code(space, &[0.5; 40])];
+        for a in &codes {
+            assert!(space.is_sound(a), "{metric:?}");
+            for b in &codes {
+                let distance = space.measure().distance(a, b);
+                assert!(distance.is_finite() && !space.bound(a, b, distance).is_nan(), "{metric:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn zero_has_no_cosine() {
+    for dimensions in [3, 300] {
+        let space = Space::new(Element::Dense, Metric::Cosine, dimensions);
+        assert_eq!(space.encode(Value::Dense(&vec![0.0; dimensions])).unwrap(), None);
+    }
+    let space = Space::new(Element::Sparse, Metric::Cosine, 9);
+    assert_eq!(space.encode(Value::Sparse(&[], &[])).unwrap(), None);
+}
+
+#[test]
+fn sparse_distances_are_those_of_the_dense_vectors() {
+    let (a, b) = ([0.0, 2.0, 0.0, -1.0, 4.0], [1.0, 5.0, 0.0, 0.0, 3.0]);
+    for metric in DENSE {
+        let dense = Space::new(Element::Dense, metric, 5);
+        let sparse = Space::new(Element::Sparse, metric, 5);
+        let x = sparse.encode(Value::Sparse(&[1, 3, 4], &[2.0, -1.0, 4.0])).unwrap().unwrap();
+        let y = sparse.encode(Value::Sparse(&[0, 1, 4], &[1.0, 5.0, 3.0])).unwrap().unwrap();
+        assert!(sparse.is_sound(&x) && sparse.code_words(x[0]) == x.len());
+        let expected = dense.measure().distance(&code(dense, &a), &code(dense, &b));
+        assert!((sparse.measure().distance(&x, &y) - expected).abs() < 1e-6, "{metric:?}");
+    }
+}
+
+#[test]
+fn bits_are_counted() {
+    let space = |metric| Space::new(Element::Bits, metric, 12);
+    let code = |bytes: &[u8]| space(Metric::Hamming).encode(Value::Bits(bytes)).unwrap().unwrap();
+    let (a, b) = (code(&[0b1111_0000, 0b1000_0000]), code(&[0b1100_0011, 0b1000_0000]));
+    assert_eq!(space(Metric::Hamming).measure().distance(&a, &b), 4.0);
+    assert_eq!(space(Metric::Jaccard).measure().distance(&a, &b), (1.0 - 3.0 / 7.0) as f32);
+    assert_eq!(space(Metric::Jaccard).measure().distance(&code(&[0, 0]), &code(&[0, 0])), 1.0);
+}
