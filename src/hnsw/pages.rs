@@ -4,10 +4,11 @@ use std::ops::Deref;
 
 use pgrx::pg_sys::{self, BlockNumber, Buffer, ForkNumber, Relation};
 
+use lagoon_hnsw::format::Part;
 use lagoon_hnsw::store::{Interlock, Mode, PAGE_SIZE, PageStore, Record};
 use lagoon_hnsw::{Error, Result};
 
-use crate::pg::interrupt;
+use crate::pg::{buffer, interrupt};
 
 const _: () = assert!(pg_sys::BLCKSZ as usize == PAGE_SIZE, "Lagoon needs PostgreSQL's default block size");
 
@@ -21,6 +22,7 @@ const P_NEW: BlockNumber = BlockNumber::MAX;
 pub struct PgPages {
     index: Relation,
     fork: ForkNumber::Type,
+    pages: buffer::Pages,
     purpose: Purpose,
 }
 
@@ -41,7 +43,8 @@ impl PgPages {
     /// # Safety
     /// `index` is an index of this access method that stays open and locked while the result lives.
     pub unsafe fn new(index: Relation, purpose: Purpose) -> Self {
-        Self { index, fork: ForkNumber::MAIN_FORKNUM, purpose }
+        // SAFETY: the caller's.
+        unsafe { Self::of(index, ForkNumber::MAIN_FORKNUM, purpose) }
     }
 
     /// The init fork, from which an unlogged index starts again after a crash. Log it with [`Self::log_all`].
@@ -49,7 +52,13 @@ impl PgPages {
     /// # Safety
     /// As for [`Self::new`].
     pub unsafe fn init_fork(index: Relation) -> Self {
-        Self { index, fork: ForkNumber::INIT_FORKNUM, purpose: Purpose::Build }
+        // SAFETY: the caller's.
+        unsafe { Self::of(index, ForkNumber::INIT_FORKNUM, Purpose::Build) }
+    }
+
+    unsafe fn of(index: Relation, fork: ForkNumber::Type, purpose: Purpose) -> Self {
+        // SAFETY: the caller's.
+        Self { index, fork, pages: unsafe { buffer::Pages::new(index, fork) }, purpose }
     }
 
     /// Writes full images of all pages to the WAL.
@@ -204,7 +213,18 @@ impl PageStore for PgPages {
     }
 
     fn read(&self, block: u32) -> Result<Locked> {
-        Ok(Locked::new(self.pin(block), pg_sys::BUFFER_LOCK_SHARE))
+        Ok(Locked(self.pages.read(block)))
+    }
+
+    fn peek(&self, parts: &[Part], f: &mut dyn FnMut(usize, &[u8])) -> Result<()> {
+        self.pages.each(
+            parts.len(),
+            |i| parts[i].block,
+            |i| (parts[i].offset, parts[i].len),
+            // SAFETY: the page is pinned while `f` runs, and what it reads of it does not change.
+            |i, page| f(i, unsafe { std::slice::from_raw_parts(page, PAGE_SIZE) }),
+        );
+        Ok(())
     }
 
     fn record(&self) -> Result<PgRecord<'_>> {

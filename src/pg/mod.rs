@@ -1,6 +1,7 @@
 //! What all wings share when they talk to PostgreSQL. Only here, and in the callback shells of the wings, is `unsafe` allowed.
 
 pub mod array;
+pub mod buffer;
 pub mod database;
 pub mod error;
 pub mod exit;

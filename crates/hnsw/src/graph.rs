@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use crate::format::{self, Meta, NONE, Nodes, PageKind, Part, target};
+use crate::format::{self, Meta, NONE, Nodes, Part, target};
 use crate::space::{Form, Measure};
 use crate::store::PageStore;
 use crate::{Error, Result};
@@ -29,6 +29,9 @@ pub struct PagedGraph<'a, S> {
     measure: Measure,
     /// Codes that [`Graph::between`] has read: an insert compares the same few hundred many times.
     cache: RefCell<HashMap<u32, Box<[u32]>>>,
+    /// For [`Self::codes`]: what it reads, and a code that lies on two pages.
+    parts: RefCell<Vec<Part>>,
+    whole: RefCell<Vec<u32>>,
 }
 
 /// Codes that the cache keeps before it starts again.
@@ -41,7 +44,14 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
             return Err(Error::NotAnIndex);
         }
         let meta = Meta::read(&store.read(0)?)?;
-        Ok(Self { store, measure: meta.space.measure(), meta, cache: RefCell::default() })
+        Ok(Self {
+            store,
+            measure: meta.space.measure(),
+            meta,
+            cache: RefCell::default(),
+            parts: RefCell::default(),
+            whole: RefCell::default(),
+        })
     }
 
     /// Where walks begin, if there is an element.
@@ -64,21 +74,47 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         let mut bytes = space.max_code_bytes();
         if space.form == Form::Sparse {
             let (first, _) = self.meta.geometry.code_parts(id, 4);
-            bytes = 4 * self.part(first, |words| space.code_words(words[0]))?;
+            self.store.peek(&[first], &mut |_, page| bytes = 4 * space.code_words(format::words(page, first)[0]))?;
         }
         let (part, rest) = self.meta.geometry.code_parts(id, bytes);
         let mut code = Vec::with_capacity(bytes / 4);
-        self.part(part, |words| code.extend_from_slice(words))?;
-        if let Some(rest) = rest {
-            self.part(rest, |words| code.extend_from_slice(words))?;
+        for part in std::iter::once(part).chain(rest) {
+            self.store.peek(&[part], &mut |_, page| code.extend_from_slice(format::words(page, part)))?;
         }
         Ok(code.into())
     }
 
-    fn part<R>(&self, part: Part, f: impl FnOnce(&[u32]) -> R) -> Result<R> {
-        let page = self.store.read(part.block)?;
-        format::check_page(&page, part.block, PageKind::Code)?;
-        Ok(f(format::words(&page, part)?))
+    /// Gives `f` the codes of elements, each with its place among `ids`.
+    pub fn codes(&self, ids: &[u32], mut f: impl FnMut(usize, &[u32])) -> Result<()> {
+        if self.meta.space.form == Form::Sparse {
+            for (i, id) in ids.iter().enumerate() {
+                f(i, &self.code(*id)?);
+            }
+            return Ok(());
+        }
+        let bytes = self.meta.space.max_code_bytes();
+        let (mut parts, mut whole) = (self.parts.borrow_mut(), self.whole.borrow_mut());
+        parts.clear();
+        for id in ids {
+            let (part, rest) = self.meta.geometry.code_parts(*id, bytes);
+            parts.push(part);
+            parts.extend(rest);
+        }
+        let mut at = 0;
+        self.store.peek(&parts, &mut |i, page| {
+            let words = format::words(page, parts[i]);
+            if parts[i].len == bytes {
+                f(at, words);
+                at += 1;
+                return;
+            }
+            whole.extend_from_slice(words);
+            if whole.len() * 4 == bytes {
+                f(at, &whole);
+                at += 1;
+                whole.clear();
+            }
+        })
     }
 
     /// The distance of two codes.
@@ -111,17 +147,18 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
 impl<S: PageStore> Graph for PagedGraph<'_, S> {
     fn distances(&self, query: &[u32], ids: &[u32], out: &mut Vec<f32>) -> Result<()> {
         self.store.poll()?;
-        for id in ids {
-            out.push(self.measure.distance(query, &self.code(*id)?));
-        }
-        Ok(())
+        self.codes(ids, |_, code| out.push(self.measure.distance(query, code)))
     }
 
+    /// In ascending order, so that codes of one page come together.
     fn expand(&self, id: u32, level: u8, out: &mut Vec<u32>) -> Result<bool> {
-        self.node(id, |nodes, slot| {
+        let from = out.len();
+        let is_live = self.node(id, |nodes, slot| {
             out.extend(nodes.links(slot, level).iter().map(|link| target(*link)));
             nodes.is_live(slot)
-        })
+        })?;
+        out[from..].sort_unstable();
+        Ok(is_live)
     }
 
     fn between(&self, a: u32, b: u32) -> Result<f32> {

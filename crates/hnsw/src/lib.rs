@@ -19,6 +19,7 @@ pub mod level;
 mod link;
 pub mod mem;
 
+pub mod scan;
 pub mod search;
 mod select;
 pub mod space;

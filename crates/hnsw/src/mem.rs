@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::format::Part;
 use crate::store::{Interlock, MAX_RECORD_PAGES, Mode, PAGE_SIZE, PageStore, Record};
 use crate::{Error, Result};
 
@@ -172,6 +173,13 @@ impl PageStore for MemPages {
             Some(page) => Ok(MemPage(page.clone())),
             None => Err(Error::Store("no such block")),
         }
+    }
+
+    fn peek(&self, parts: &[Part], f: &mut dyn FnMut(usize, &[u8])) -> Result<()> {
+        for (i, part) in parts.iter().enumerate() {
+            f(i, &self.read(part.block)?);
+        }
+        Ok(())
     }
 
     fn record(&self) -> Result<MemRecord<'_>> {

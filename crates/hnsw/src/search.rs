@@ -3,9 +3,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use crate::format::{Nodes, Tid};
-use crate::graph::{Graph, PagedGraph};
-use crate::store::{Interlock, Mode, PageStore};
+use crate::graph::Graph;
 use crate::Result;
 
 /// An element and how far it is from the query.
@@ -79,6 +77,16 @@ impl IdSet {
         Self { slots: vec![0; (expected * 2).next_power_of_two().max(64)], len: 0 }
     }
 
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     #[inline]
     fn place(&mut self, id: u32) -> bool {
         let mask = self.slots.len() - 1;
@@ -127,6 +135,13 @@ pub struct Scratch<V> {
     best: BinaryHeap<Candidate>,
 }
 
+impl<V> Scratch<V> {
+    /// What the last walk has seen.
+    pub(crate) fn visited(&self) -> &V {
+        &self.visited
+    }
+}
+
 impl<V: Visited> Scratch<V> {
     /// Empty.
     pub fn new(visited: V) -> Self {
@@ -138,6 +153,11 @@ impl<V: Visited> Scratch<V> {
             open: BinaryHeap::new(),
             best: BinaryHeap::new(),
         }
+    }
+
+    /// Forgets what was seen.
+    pub(crate) fn clear(&mut self) {
+        self.visited.clear();
     }
 }
 
@@ -151,19 +171,32 @@ pub fn search_layer<G: Graph, V: Visited>(
     level: u8,
     scratch: &mut Scratch<V>,
 ) -> Result<Vec<Candidate>> {
+    scratch.visited.clear();
+    walk(graph, query, entries, ef, level, scratch, |_| {})
+}
+
+/// Walks on: elements visited before `scratch` was cleared last are not visited again. Those that were measured and do not
+/// belong to the `ef` nearest are given to `discard`.
+pub(crate) fn walk<G: Graph, V: Visited>(
+    graph: &G,
+    query: &[u32],
+    entries: &[Candidate],
+    ef: usize,
+    level: u8,
+    scratch: &mut Scratch<V>,
+    mut discard: impl FnMut(Candidate),
+) -> Result<Vec<Candidate>> {
     let Scratch { visited, ids, distances, dead, open, best } = scratch;
-    visited.clear();
     dead.clear();
     open.clear();
     best.clear();
     for entry in entries {
-        if visited.insert(entry.id) {
-            open.push(Reverse(*entry));
-            best.push(*entry);
-        }
+        visited.insert(entry.id);
+        open.push(Reverse(*entry));
+        best.push(*entry);
     }
     while best.len() > ef {
-        best.pop();
+        best.pop().into_iter().for_each(&mut discard);
     }
     while let Some(Reverse(nearest)) = open.pop() {
         // Every element that stays in `best` was in `open` at no more than this bound, so all of them get expanded.
@@ -186,7 +219,9 @@ pub fn search_layer<G: Graph, V: Visited>(
                 && candidate < *worst
             {
                 open.push(Reverse(candidate));
-                *worst = candidate;
+                discard(std::mem::replace(&mut *worst, candidate));
+            } else {
+                discard(candidate);
             }
         }
     }
@@ -217,32 +252,4 @@ pub fn descend<G: Graph, V: Visited>(
         }
     }
     Ok(nearest)
-}
-
-/// A row that a scan returns.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Hit {
-    /// Distance of the metric (for L2 its square).
-    pub distance: f32,
-    /// The heap row, which the caller checks for visibility.
-    pub tid: Tid,
-}
-
-/// The rows of the `ef` elements nearest to `query`, nearest first. `query` is a code of its space.
-pub fn search<S: PageStore>(store: &S, query: &[u32], ef: usize) -> Result<Vec<Hit>> {
-    let _lock = store.lock(Interlock::Scan, Mode::Shared)?;
-    let graph = PagedGraph::open(store)?;
-    let Some(entry) = graph.entry() else { return Ok(Vec::new()) };
-    let mut scratch = Scratch::new(IdSet::new(ef * graph.meta.m));
-    let nearest = descend(&graph, query, entry, 0, &mut scratch)?;
-    let found = search_layer(&graph, query, &nearest, ef, 0, &mut scratch)?;
-    let mut hits = Vec::with_capacity(found.len());
-    for candidate in found.iter().filter(|candidate| candidate.live) {
-        let (node_page, slot) = graph.meta.geometry.locate(candidate.id);
-        let block = graph.meta.geometry.node_block(node_page);
-        let page = store.read(block)?;
-        let nodes = Nodes::new(&page, &graph.meta.geometry, block)?;
-        hits.extend(nodes.tids(slot).map(|tid| Hit { distance: candidate.distance, tid }));
-    }
-    Ok(hits)
 }

@@ -6,6 +6,7 @@
 use std::ops::Deref;
 
 use crate::Result;
+use crate::format::Part;
 
 /// Bytes of a page. PostgreSQL must have been built with this block size.
 pub const PAGE_SIZE: usize = 8192;
@@ -53,6 +54,10 @@ pub trait PageStore {
 
     /// Locks a page for reading.
     fn read(&self, block: u32) -> Result<Self::Page<'_>>;
+
+    /// Gives `f` the pages of some parts, one after the other, each with the number of its part. They are not locked: only
+    /// for [codes](crate::format), which do not change while anybody can reach them. Never fails halfway through.
+    fn peek(&self, parts: &[Part], f: &mut dyn FnMut(usize, &[u8])) -> Result<()>;
 
     /// Begins a change that after a crash is there as a whole or not at all.
     fn record(&self) -> Result<Self::Record<'_>>;

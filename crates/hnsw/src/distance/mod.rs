@@ -14,6 +14,8 @@ pub mod half;
 #[allow(unsafe_code)]
 mod neon;
 pub mod bytes;
+#[allow(unsafe_code)]
+mod prefetch;
 mod scalar;
 pub mod sparse;
 #[cfg(target_arch = "x86_64")]
@@ -21,6 +23,8 @@ pub mod sparse;
 mod x86;
 
 use std::sync::OnceLock;
+
+pub use prefetch::prefetch;
 
 /// A distance or product of two vectors.
 pub type Kernel = fn(&[f32], &[f32]) -> f32;

@@ -157,6 +157,15 @@ impl Space {
         }
     }
 
+    /// The code of a value of zeros, whatever the metric: to ask for the rows when there is nothing to compare with.
+    pub fn origin(&self) -> Vec<u32> {
+        match self.form {
+            Form::Floats | Form::Bits => vec![0; self.max_code_bytes() / 4],
+            Form::Quantised => quantised::encode(&vec![0.0; self.dimensions], self.metric),
+            Form::Sparse => sparse::encode(&[], &[]),
+        }
+    }
+
     /// How codes are measured. Take it once per operation.
     pub fn measure(&self) -> Measure {
         use Metric::{Cosine, Hamming, InnerProduct, Jaccard, L1, L2};

@@ -11,7 +11,7 @@ use crate::build::{Builder, write_empty};
 use crate::format::{Meta, Tid};
 use crate::insert::insert;
 use crate::mem::MemPages;
-use crate::search::search;
+use crate::scan::{Iterative, Limits, Scan};
 use crate::verify::{Report, verify};
 use crate::space::{Element, Form, Value};
 use crate::store::PageStore;
@@ -111,7 +111,14 @@ pub fn add(store: &MemPages, vector: &[f32], tid: Tid) -> Result<()> {
 }
 
 pub fn nearest(store: &MemPages, query: &[f32], ef: usize) -> Vec<Tid> {
-    search(store, &code(&space(store), query), ef).unwrap().into_iter().map(|hit| hit.tid).collect()
+    let limits = Limits { ef, iterative: Iterative::Off, max_elements: 0, max_memory: 0 };
+    rows(store, query, limits).collect()
+}
+
+/// The rows of a scan, one by one.
+pub fn rows(store: &MemPages, query: &[f32], limits: Limits) -> impl Iterator<Item = Tid> {
+    let mut scan = Scan::new(code(&space(store), query), limits);
+    std::iter::from_fn(move || scan.next(store).unwrap().map(|hit| hit.tid))
 }
 
 /// By looking at every row.
@@ -202,7 +209,7 @@ fn damage_is_noticed() {
     let geometry = meta.geometry;
     let codes = 1 + geometry.node_pages as u32;
     assert_eq!(failing(&|store| store.damage(0, |page| page[24] ^= 1)), ["metapage"]);
-    assert_eq!(failing(&|store| store.damage(codes, |page| page[8186] ^= 1)), ["pages"]);
+    assert_eq!(failing(&|store| store.damage(codes, |page| page[8186] ^= 1)), ["pages", "vectors"]);
     assert_eq!(
         failing(&|store| store.damage(codes, |page| page[24..28].copy_from_slice(&f32::NAN.to_ne_bytes()))),
         ["vectors"]
