@@ -15,7 +15,7 @@ use lagoon_hnsw::format::{Meta, Tid};
 use lagoon_hnsw::insert::insert;
 use lagoon_hnsw::search::{Scratch, Stamps};
 
-use super::column;
+use super::column::{self, Column};
 use super::insert::seed;
 use super::pages::{PgPages, Purpose};
 use crate::pg::error::OrRaise;
@@ -63,7 +63,9 @@ pub unsafe extern "C-unwind" fn ambuildphasename(phase: i64) -> *mut c_char {
 unsafe fn build(heap: Relation, index: Relation, info: *mut IndexInfo) -> Result<*mut IndexBuildResult, Error> {
     // SAFETY: the caller's. The state outlives the scan, which calls back only while it runs.
     unsafe {
-        let mut load = Load::new(column::meta(index)?, PgPages::new(index, Purpose::Build))?;
+        let meta = column::meta(index)?;
+        let column = Column::new(index, meta.space)?;
+        let mut load = Load::new(meta, column, PgPages::new(index, Purpose::Build))?;
         progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_LOAD);
         let state: *mut Load = &mut load;
         let heap_rows = pg_sys::table_index_build_scan(
@@ -99,15 +101,16 @@ unsafe extern "C-unwind" fn row_callback(
     // SAFETY: called by the scan above, with its state and one column.
     unsafe {
         let load = &mut *state.cast::<Load>();
-        let metric = load.meta.metric;
         let tid = column::tid(tid);
-        column::with_value(*values, *isnull, metric, |vector| load.row(vector, tid)).or_raise();
+        if let Some(code) = load.column.code(*values, *isnull).or_raise() {
+            load.row(&code, tid).or_raise();
+        }
     }
 }
 
 /// A build under way.
 struct Load {
-    meta: Meta,
+    column: Column,
     pages: PgPages,
     /// None when the graph has been written out: the rest is inserted there.
     memory: Option<InMemory>,
@@ -120,25 +123,25 @@ struct InMemory {
 }
 
 impl Load {
-    fn new(meta: Meta, pages: PgPages) -> Result<Self, Error> {
+    fn new(meta: Meta, column: Column, pages: PgPages) -> Result<Self, Error> {
         // SAFETY: settings of this process; both have minima above zero.
         let (limit, helpers) =
             unsafe { (pg_sys::maintenance_work_mem as usize * 1024, pg_sys::max_parallel_maintenance_workers) };
         let builder = Builder::new(meta, limit, seed());
         let workers = Workers::start(builder.job(), helpers.max(0) as usize)?;
-        Ok(Self { meta, pages, memory: Some(InMemory { builder, workers }), rows: 0 })
+        Ok(Self { column, pages, memory: Some(InMemory { builder, workers }), rows: 0 })
     }
 
-    fn row(&mut self, vector: &[f32], tid: Tid) -> Result<(), Error> {
+    fn row(&mut self, code: &[u32], tid: Tid) -> Result<(), Error> {
         if let Some(InMemory { builder, workers }) = &mut self.memory {
-            if builder.push(vector, tid)? {
+            if builder.push(code, tid)? {
                 workers.help(builder)?;
                 return self.count();
             }
             self.write_out()?;
             spill_notice(self.rows);
         }
-        insert(&self.pages, vector, tid, seed())?;
+        insert(&self.pages, code, tid, seed())?;
         self.count()
     }
 

@@ -2,13 +2,68 @@
 
 use std::ffi::CStr;
 
-use pgrx::pg_sys::{self, Datum, ItemPointer, Relation};
+use pgrx::pg_sys::{self, Datum, ItemPointer, Oid, Relation};
 
-use lagoon_hnsw::format::{MAX_DIMENSIONS, Meta, Tid};
-use lagoon_hnsw::{Error, Metric};
+use lagoon_hnsw::format::{Meta, Tid};
+use lagoon_hnsw::space::{Element, Value};
+use lagoon_hnsw::{Error, Metric, Space};
 
 use super::options;
-use crate::pg::vector::{VectorRef, type_oid};
+use crate::pg::vector::{BitRef, DenseRef, HALFVEC, HalfvecRef, SPARSEVEC, Scalar, SparsevecRef, VECTOR, VectorRef};
+
+/// The SQL type of an indexed column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Vector,
+    Halfvec,
+    Sparsevec,
+    Bit,
+}
+
+impl Kind {
+    fn of(type_id: Oid) -> Result<Self, Error> {
+        match type_id {
+            pg_sys::BITOID => Ok(Self::Bit),
+            id if id == VECTOR.oid() => Ok(Self::Vector),
+            id if id == HALFVEC.oid() => Ok(Self::Halfvec),
+            id if id == SPARSEVEC.oid() => Ok(Self::Sparsevec),
+            _ => Err(Error::UnsupportedType),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Vector => "vector",
+            Self::Halfvec => "halfvec",
+            Self::Sparsevec => "sparsevec",
+            Self::Bit => "bit",
+        }
+    }
+
+    fn element(self) -> Element {
+        match self {
+            Self::Vector | Self::Halfvec => Element::Dense,
+            Self::Sparsevec => Element::Sparse,
+            Self::Bit => Element::Bits,
+        }
+    }
+
+    /// Dimensions that pgvector's operator classes index; of a sparsevec the elements that are not zero are limited instead.
+    fn max_dimensions(self) -> usize {
+        match self {
+            Self::Vector => 2000,
+            Self::Halfvec => 4000,
+            Self::Sparsevec => 1_000_000_000,
+            Self::Bit => 64_000,
+        }
+    }
+}
+
+/// Reads the values of an indexed column.
+pub struct Column {
+    kind: Kind,
+    space: Space,
+}
 
 /// The metapage that belongs to the definition of an index.
 ///
@@ -16,20 +71,17 @@ use crate::pg::vector::{VectorRef, type_oid};
 /// `index` is an open index of this access method.
 pub unsafe fn meta(index: Relation) -> Result<Meta, Error> {
     // SAFETY: the caller's. The access method is single-column, so attribute 0 exists.
-    let (type_id, modifier, options) = unsafe {
+    let (kind, modifier, options) = unsafe {
         let attribute = (*(*index).rd_att).attrs.as_ptr();
-        ((*attribute).atttypid, (*attribute).atttypmod, options::of(index)?)
+        (Kind::of((*attribute).atttypid)?, (*attribute).atttypmod, options::of(index)?)
     };
-    if type_id != type_oid() {
-        return Err(Error::UnsupportedType);
-    }
     let dimensions = usize::try_from(modifier).map_err(|_| Error::NoDimensions)?;
-    if dimensions > MAX_DIMENSIONS {
-        return Err(Error::TooManyDimensions { max: MAX_DIMENSIONS });
+    if dimensions > kind.max_dimensions() {
+        return Err(Error::TooManyDimensions { max: kind.max_dimensions() });
     }
     // SAFETY: the caller's.
     let metric = unsafe { metric(index)? };
-    Ok(Meta::new(dimensions, options.m, options.ef_construction, metric))
+    Ok(Meta::new(Space::new(kind.element(), metric, dimensions), options.m, options.ef_construction))
 }
 
 /// The distance that belongs to the operator class: its support function 1, and whether there is a norm (2).
@@ -40,33 +92,85 @@ unsafe fn metric(index: Relation) -> Result<Metric, Error> {
         if name.is_null() {
             return Err(Error::UnsupportedType);
         }
-        (CStr::from_ptr(name), pg_sys::index_getprocid(index, 1, 2) != pg_sys::Oid::INVALID)
+        (CStr::from_ptr(name).to_string_lossy(), pg_sys::index_getprocid(index, 1, 2) != Oid::INVALID)
     };
-    match (name.to_bytes(), has_norm) {
-        (b"vector_l2_squared_distance", _) => Ok(Metric::L2),
-        (b"vector_negative_inner_product", false) => Ok(Metric::InnerProduct),
-        (b"vector_negative_inner_product", true) => Ok(Metric::Cosine),
-        (b"l1_distance", _) => Ok(Metric::L1),
+    // As pgvector names them: vector_l2_squared_distance, halfvec_negative_inner_product, l1_distance ...
+    let is = |suffix: &str| name.ends_with(suffix);
+    match has_norm {
+        true if is("negative_inner_product") => Ok(Metric::Cosine),
+        _ if is("l2_squared_distance") => Ok(Metric::L2),
+        _ if is("negative_inner_product") => Ok(Metric::InnerProduct),
+        _ if is("l1_distance") => Ok(Metric::L1),
+        _ if is("hamming_distance") => Ok(Metric::Hamming),
+        _ if is("jaccard_distance") => Ok(Metric::Jaccard),
         _ => Err(Error::UnsupportedType),
     }
 }
 
-/// Gives `f` the prepared vector of a row; None for rows that are not indexed: NULL, and zero under cosine.
-///
-/// # Safety
-/// `value` is of type vector when `is_null` is false.
-pub unsafe fn with_value<R>(
-    value: Datum,
-    is_null: bool,
-    metric: Metric,
-    f: impl FnOnce(&[f32]) -> Result<R, Error>,
-) -> Result<Option<R>, Error> {
-    if is_null {
-        return Ok(None);
+impl Column {
+    /// Of an index whose metapage says `space`.
+    ///
+    /// # Safety
+    /// `index` is an open index of this access method.
+    pub unsafe fn new(index: Relation, space: Space) -> Result<Self, Error> {
+        // SAFETY: the caller's. The access method is single-column, so attribute 0 exists.
+        let type_id = unsafe { (*(*(*index).rd_att).attrs.as_ptr()).atttypid };
+        Ok(Self { kind: Kind::of(type_id)?, space })
     }
-    // SAFETY: the caller's.
-    let vector = unsafe { VectorRef::from_datum(value) };
-    metric.prepare(&vector).map(|prepared| f(&prepared)).transpose()
+
+    /// The code of a row's value; None for rows that are not indexed: NULL, and zero under cosine.
+    ///
+    /// # Safety
+    /// `value` is of the column's type when `is_null` is false.
+    pub unsafe fn code(&self, value: Datum, is_null: bool) -> Result<Option<Vec<u32>>, Error> {
+        // SAFETY: the caller's.
+        if is_null { Ok(None) } else { unsafe { self.encode(value) } }
+    }
+
+    /// The code of what is searched for. To NULL everything is equally far, and so it is in any direction from the origin.
+    ///
+    /// # Safety
+    /// As for [`Self::code`].
+    pub unsafe fn query(&self, value: Datum, is_null: bool) -> Result<Vec<u32>, Error> {
+        // SAFETY: the caller's.
+        match unsafe { self.code(value, is_null) } {
+            Ok(code) => Ok(code.unwrap_or_else(|| self.space.origin())),
+            Err(Error::DimensionMismatch { expected, actual }) => match self.kind {
+                Kind::Bit => Err(Error::DifferentLengths { expected, actual }),
+                kind => Err(Error::DifferentDimensions { kind: kind.name(), expected, actual }),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    unsafe fn encode(&self, value: Datum) -> Result<Option<Vec<u32>>, Error> {
+        // SAFETY: the caller's: a value of that type.
+        unsafe {
+            match self.kind {
+                Kind::Vector => self.space.encode(Value::Dense(&VectorRef::from_datum(value))),
+                Kind::Halfvec => self.space.encode(Value::Dense(&floats(&HalfvecRef::from_datum(value)))),
+                Kind::Sparsevec => {
+                    let value = SparsevecRef::from_datum(value);
+                    self.same_dimensions(value.dimensions() as usize)?;
+                    self.space.encode(Value::Sparse(value.parts()))
+                }
+                Kind::Bit => {
+                    let value = BitRef::from_datum(value);
+                    self.same_dimensions(value.bits())?;
+                    self.space.encode(Value::Bits(&value))
+                }
+            }
+        }
+    }
+
+    fn same_dimensions(&self, actual: usize) -> Result<(), Error> {
+        let expected = self.space.dimensions;
+        if actual == expected { Ok(()) } else { Err(Error::DimensionMismatch { expected, actual }) }
+    }
+}
+
+fn floats<E: Scalar>(vector: &DenseRef<'_, E>) -> Vec<f32> {
+    vector.iter().map(|x| x.to_f32()).collect()
 }
 
 /// The row identifier as the engine writes it.

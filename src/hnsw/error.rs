@@ -13,7 +13,7 @@ impl SqlError for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::DimensionMismatch { .. } => VectorHint::Expected.text(),
-            Self::DifferentDimensions { .. } => VectorHint::Different.text(),
+            Self::DifferentDimensions { .. } | Self::DifferentLengths { .. } => VectorHint::Different.text(),
             _ => self.hint(),
         }
     }

@@ -5,12 +5,12 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use pgrx::pg_guard;
 use pgrx::pg_sys::{Datum, IndexInfo, IndexUniqueCheck, ItemPointer, Relation};
 
+use lagoon_hnsw::Error;
 use lagoon_hnsw::format::{Meta, Tid};
 use lagoon_hnsw::insert::insert;
 use lagoon_hnsw::store::PageStore;
-use lagoon_hnsw::{Error, Metric};
 
-use super::column;
+use super::column::{self, Column};
 use super::pages::{PgPages, Purpose};
 use crate::pg::error::OrRaise;
 
@@ -36,16 +36,15 @@ unsafe fn insert_row(index: Relation, value: Datum, is_null: bool, tid: Tid) -> 
     if is_null {
         return Ok(());
     }
-    // SAFETY: the caller's.
-    let pages = unsafe { PgPages::new(index, Purpose::Use) };
-    let metric = metric(&pages)?;
-    // SAFETY: the column is of type vector; detoasting is done before any lock of the index is taken.
-    unsafe { column::with_value(value, false, metric, |vector| insert(&pages, vector, tid, seed()))? };
-    Ok(())
-}
-
-fn metric(pages: &PgPages) -> Result<Metric, Error> {
-    Ok(Meta::read(&pages.read(0)?)?.metric)
+    // SAFETY: the caller's: a value of the column's type. Detoasting is done before any lock of the index is taken.
+    unsafe {
+        let pages = PgPages::new(index, Purpose::Use);
+        let space = Meta::read(&pages.read(0)?)?.space;
+        match Column::new(index, space)?.code(value, false)? {
+            Some(code) => insert(&pages, &code, tid, seed()),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Makes a random level.

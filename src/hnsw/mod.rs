@@ -14,7 +14,7 @@ mod scan;
 mod vacuum;
 mod verify;
 
-pgrx::extension_sql_file!("../../sql/hnsw.sql", name = "hnsw", requires = ["vector"]);
+pgrx::extension_sql_file!("../../sql/hnsw.sql", name = "hnsw", requires = ["vector", "sparsevec", "bit"]);
 
 /// Called once per process from `_PG_init`.
 pub fn init() {

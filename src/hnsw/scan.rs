@@ -2,33 +2,37 @@
 
 use std::ffi::c_int;
 
-use pgrx::pg_sys::{self, IndexScanDesc, Relation, ScanDirection, ScanKey};
+use pgrx::pg_sys::{self, Datum, IndexScanDesc, Relation, ScanDirection, ScanKey};
 use pgrx::{PgMemoryContexts, pg_guard};
 
-use lagoon_hnsw::Error;
+use lagoon_hnsw::{Error, Space};
 use lagoon_hnsw::format::Meta;
-use lagoon_hnsw::search::{Hit, search};
+use lagoon_hnsw::scan::{Hit, Iterative, Limits, Scan};
 use lagoon_hnsw::store::PageStore;
 
+use super::column::Column;
 use super::pages::{PgPages, Purpose};
 use crate::pg::error::OrRaise;
-use crate::pg::guc::EF_SEARCH;
-use crate::pg::vector::VectorRef;
+use crate::pg::guc;
 
 /// What a scan keeps between calls. Freed with the memory context of the scan: after an ERROR nobody calls amendscan.
 #[derive(Default)]
-struct Scan {
+struct State {
     /// None until the first row is asked for.
-    hits: Option<std::vec::IntoIter<Hit>>,
+    scan: Option<Scan>,
+    /// Whether the distances that it gives are those of the operator.
+    is_exact: bool,
 }
 
 /// Begins a scan; the query comes with amrescan.
 #[pg_guard]
 pub unsafe extern "C-unwind" fn ambeginscan(index: Relation, keys: c_int, order_bys: c_int) -> IndexScanDesc {
-    // SAFETY: PostgreSQL passes an open index.
+    // SAFETY: PostgreSQL passes an open index. Both arrays live as long as the scan.
     unsafe {
         let scan = pg_sys::RelationGetIndexScan(index, keys, order_bys);
-        (*scan).opaque = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(Scan::default()).cast();
+        (*scan).opaque = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(State::default()).cast();
+        (*scan).xs_orderbyvals = pg_sys::palloc0(size_of::<Datum>() * order_bys.max(1) as usize).cast();
+        (*scan).xs_orderbynulls = pg_sys::palloc0(order_bys.max(1) as usize).cast();
         scan
     }
 }
@@ -47,19 +51,24 @@ pub unsafe extern "C-unwind" fn amrescan(
         if !order_bys.is_null() && (*scan).numberOfOrderBys > 0 {
             std::ptr::copy(order_bys, (*scan).orderByData, (*scan).numberOfOrderBys as usize);
         }
-        (*(*scan).opaque.cast::<Scan>()).hits = None;
+        (*(*scan).opaque.cast::<State>()).scan = None;
     }
 }
 
 /// The next row, if there is one.
+///
+/// Where codes are quantised the engine knows a lower bound of the distance only. PostgreSQL then computes the distance
+/// itself and puts the rows into order (IndexNextWithReorder() of nodeIndexscan.c).
 #[pg_guard]
 pub unsafe extern "C-unwind" fn amgettuple(scan: IndexScanDesc, _direction: ScanDirection::Type) -> bool {
-    // SAFETY: a scan of ours, begun above.
+    // SAFETY: a scan of ours, begun above, with at least one order-by key where a row is found.
     unsafe {
-        let Some(hit) = next(scan).or_raise() else { return false };
+        let Some((hit, is_exact)) = next(scan).or_raise() else { return false };
         pgrx::itemptr::item_pointer_set_all(&mut (*scan).xs_heaptid, (hit.tid >> 16) as u32, hit.tid as u16);
         (*scan).xs_recheck = false;
-        (*scan).xs_recheckorderby = false;
+        (*scan).xs_recheckorderby = !is_exact;
+        *(*scan).xs_orderbyvals = pg_sys::Float8GetDatum(hit.distance);
+        *(*scan).xs_orderbynulls = false;
         true
     }
 }
@@ -68,18 +77,23 @@ pub unsafe extern "C-unwind" fn amgettuple(scan: IndexScanDesc, _direction: Scan
 #[pg_guard]
 pub unsafe extern "C-unwind" fn amendscan(_scan: IndexScanDesc) {}
 
-unsafe fn next(scan: IndexScanDesc) -> Result<Option<Hit>, Error> {
+unsafe fn next(scan: IndexScanDesc) -> Result<Option<(Hit, bool)>, Error> {
     // SAFETY: the caller's; nobody else has a reference to the state.
-    let state = unsafe { &mut *(*scan).opaque.cast::<Scan>() };
-    if state.hits.is_none() {
-        // SAFETY: the caller's.
-        state.hits = Some(unsafe { first(scan)? }.into_iter());
+    unsafe {
+        let state = &mut *(*scan).opaque.cast::<State>();
+        let pages = PgPages::new((*scan).indexRelation, Purpose::Use);
+        if state.scan.is_none() {
+            let space = Meta::read(&pages.read(0)?)?.space;
+            state.is_exact = space.is_exact();
+            state.scan = Some(first(scan, space)?);
+        }
+        let Some(scan) = &mut state.scan else { return Ok(None) };
+        Ok(scan.next(&pages)?.map(|hit| (hit, state.is_exact)))
     }
-    Ok(state.hits.as_mut().and_then(Iterator::next))
 }
 
-unsafe fn first(scan: IndexScanDesc) -> Result<Vec<Hit>, Error> {
-    // SAFETY: the caller's: an open scan with its index, snapshot and keys. The query is a vector unless it is NULL.
+unsafe fn first(scan: IndexScanDesc, space: Space) -> Result<Scan, Error> {
+    // SAFETY: the caller's: an open scan with its index, snapshot and keys. The query is of the type of the column.
     unsafe {
         count_scan((*scan).indexRelation);
         if (*scan).numberOfOrderBys == 0 {
@@ -91,19 +105,23 @@ unsafe fn first(scan: IndexScanDesc) -> Result<Vec<Hit>, Error> {
         if kind != pg_sys::SnapshotType::SNAPSHOT_MVCC && kind != pg_sys::SnapshotType::SNAPSHOT_HISTORIC_MVCC {
             return Err(Error::SnapshotNotMvcc);
         }
-        let pages = PgPages::new((*scan).indexRelation, Purpose::Use);
-        let meta = Meta::read(&pages.read(0)?)?;
         let key = &*(*scan).orderByData;
-        let ef = EF_SEARCH.get() as usize;
-        // To NULL everything is equally far, and so it is in any direction from the origin.
-        if key.sk_flags & pg_sys::SK_ISNULL as c_int != 0 {
-            return search(&pages, &vec![0.0; meta.dimensions], ef);
-        }
-        let query = VectorRef::from_datum(key.sk_argument);
-        match meta.metric.prepare(&query) {
-            Some(prepared) => search(&pages, &prepared, ef),
-            None => search(&pages, &query, ef),
-        }
+        let is_null = key.sk_flags & pg_sys::SK_ISNULL as c_int != 0;
+        let query = Column::new((*scan).indexRelation, space)?.query(key.sk_argument, is_null)?;
+        let work_mem = pg_sys::work_mem as f64 * 1024.0;
+        Ok(Scan::new(
+            query,
+            Limits {
+                ef: guc::EF_SEARCH.get() as usize,
+                iterative: match guc::ITERATIVE_SCAN.get() {
+                    guc::IterativeScan::Off => Iterative::Off,
+                    guc::IterativeScan::RelaxedOrder => Iterative::Relaxed,
+                    guc::IterativeScan::StrictOrder => Iterative::Strict,
+                },
+                max_elements: guc::MAX_SCAN_TUPLES.get() as usize,
+                max_memory: (work_mem * guc::SCAN_MEM_MULTIPLIER.get()) as usize,
+            },
+        ))
     }
 }
 

@@ -6,11 +6,11 @@ use std::ffi::{CStr, c_void};
 use pgrx::pg_guard;
 use pgrx::pg_sys::{self, Datum, ItemPointer, Oid, Relation};
 
+use lagoon_hnsw::Error;
 use lagoon_hnsw::format::Tid;
 use lagoon_hnsw::verify::{Report, verify};
-use lagoon_hnsw::{Error, Metric};
 
-use super::column;
+use super::column::{self, Column};
 use super::pages::{PgPages, Purpose};
 use crate::pg::error::OrRaise;
 
@@ -67,7 +67,7 @@ unsafe fn check(oid: Oid, table: Oid, heap: Relation, index: Relation) -> Result
             return Err(Error::Unreadable(name_of(oid)));
         }
         // The table first: what this snapshot sees is in the index by then, and stays.
-        let rows = rows_of(heap, index, column::meta(index)?.metric);
+        let rows = rows_of(heap, index, Column::new(index, column::meta(index)?.space)?);
         let mut report = verify(&PgPages::new(index, Purpose::Use))?;
         report.compare_heap(&rows);
         Ok(report)
@@ -92,14 +92,14 @@ fn name_of(oid: Oid) -> String {
 }
 
 struct Rows {
-    metric: Metric,
+    column: Column,
     tids: HashSet<Tid>,
 }
 
 /// The rows that a scan of the table sees and that must be in the index: the predicate holds, the vector is indexable.
 /// As amcheck does it, through the code that builds indexes, but with an MVCC snapshot.
-unsafe fn rows_of(heap: Relation, index: Relation, metric: Metric) -> HashSet<Tid> {
-    let mut rows = Rows { metric, tids: HashSet::new() };
+unsafe fn rows_of(heap: Relation, index: Relation, column: Column) -> HashSet<Tid> {
+    let mut rows = Rows { column, tids: HashSet::new() };
     // SAFETY: the caller's. The scan ends itself inside table_index_build_scan().
     unsafe {
         let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetTransactionSnapshot());
@@ -127,8 +127,7 @@ unsafe extern "C-unwind" fn row_callback(
     unsafe {
         let rows = &mut *state.cast::<Rows>();
         let tid = column::tid(tid);
-        let seen = column::with_value(*values, *isnull, rows.metric, |_| Ok(()));
-        if seen.or_raise().is_some() {
+        if rows.column.code(*values, *isnull).or_raise().is_some() {
             rows.tids.insert(tid);
         }
     }

@@ -8,6 +8,12 @@ use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
 pub static EF_SEARCH: GucSetting<i32> = GucSetting::<i32>::new(40);
 /// `lagoon.vector_hints`: whether errors of the vector types that pgvector has too carry a hint.
 pub static VECTOR_HINTS: GucSetting<bool> = GucSetting::<bool>::new(true);
+/// `hnsw.iterative_scan`: whether a scan goes on after its candidates.
+pub static ITERATIVE_SCAN: GucSetting<IterativeScan> = GucSetting::<IterativeScan>::new(IterativeScan::Off);
+/// `hnsw.max_scan_tuples`: rows that a scan that goes on measures, about.
+pub static MAX_SCAN_TUPLES: GucSetting<i32> = GucSetting::<i32>::new(20_000);
+/// `hnsw.scan_mem_multiplier`: memory of a scan that goes on, in units of work_mem.
+pub static SCAN_MEM_MULTIPLIER: GucSetting<f64> = GucSetting::<f64>::new(1.0);
 /// `lagoon.parallelism`: engine threads of one statement.
 pub static PARALLELISM: GucSetting<i32> = GucSetting::<i32>::new(2);
 /// `lagoon.pushdown`: whether filters and limits are pushed into Parquet scans.
@@ -29,6 +35,18 @@ pub static FUNCTIONS_DIRECTORY: GucSetting<Option<CString>> = GucSetting::<Optio
 /// `lagoon.worker_restart_interval`: seconds before a failed worker is started again.
 pub static WORKER_RESTART_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(5);
 
+/// What follows the candidates of an hnsw index scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, pgrx::PostgresGucEnum)]
+#[allow(missing_docs)]
+pub enum IterativeScan {
+    #[name = c"off"]
+    Off,
+    #[name = c"relaxed_order"]
+    RelaxedOrder,
+    #[name = c"strict_order"]
+    StrictOrder,
+}
+
 /// The value of a string setting, empty when unset.
 pub fn text(setting: &GucSetting<Option<CString>>) -> String {
     setting.get().map(|value| value.to_string_lossy().into_owned()).unwrap_or_default()
@@ -47,6 +65,33 @@ pub fn init() {
         GucFlags::default(),
     );
     boolean(c"lagoon.vector_hints", c"Give a hint with errors that pgvector has without.", &VECTOR_HINTS, Userset);
+    GucRegistry::define_enum_guc(
+        c"hnsw.iterative_scan",
+        c"Go on after the candidates of an hnsw index scan while rows are asked for.",
+        c"",
+        &ITERATIVE_SCAN,
+        Userset,
+        GucFlags::default(),
+    );
+    int(
+        c"hnsw.max_scan_tuples",
+        c"Rows that an iterative hnsw index scan measures before it stops, about.",
+        &MAX_SCAN_TUPLES,
+        1,
+        i32::MAX,
+        Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_float_guc(
+        c"hnsw.scan_mem_multiplier",
+        c"Multiple of work_mem that an iterative hnsw index scan may take.",
+        c"",
+        &SCAN_MEM_MULTIPLIER,
+        1.0,
+        1000.0,
+        Userset,
+        GucFlags::default(),
+    );
     int(c"lagoon.parallelism", c"Engine threads of one statement.", &PARALLELISM, 1, 64, Userset, GucFlags::default());
     boolean(c"lagoon.pushdown", c"Push filters and limits into scans of Parquet files.", &PUSHDOWN, Userset);
     string(

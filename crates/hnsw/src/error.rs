@@ -33,6 +33,14 @@ pub enum Error {
         /// Of the query.
         actual: usize,
     },
+    /// A query of another length than the index, where values are bits.
+    #[error("different bit lengths {expected} and {actual}")]
+    DifferentLengths {
+        /// Of the index.
+        expected: usize,
+        /// Of the query.
+        actual: usize,
+    },
     /// A sparse vector with more elements than fit.
     #[error("sparsevec cannot have more than {max} non-zero elements for hnsw index")]
     TooManyNonZero {
@@ -105,7 +113,7 @@ impl Error {
         match self {
             Self::NoDimensions | Self::EfConstructionTooSmall => "22023",
             Self::TooManyDimensions { .. } | Self::TooManyNonZero { .. } | Self::TooManyElements { .. } => "54000",
-            Self::DimensionMismatch { .. } | Self::DifferentDimensions { .. } => "22000",
+            Self::DimensionMismatch { .. } | Self::DifferentDimensions { .. } | Self::DifferentLengths { .. } => "22000",
             Self::UnsupportedType | Self::ScanWithoutOrder | Self::SnapshotNotMvcc => "0A000",
             Self::Corrupt { .. } | Self::NotAnIndex | Self::NotRepaired => "XX002",
             Self::Version { .. } | Self::Unreadable(_) => "55000",
@@ -142,6 +150,7 @@ mod tests {
             Error::TooManyDimensions { max: 2000 },
             Error::DimensionMismatch { expected: 3, actual: 2 },
             Error::DifferentDimensions { kind: "vector", expected: 3, actual: 2 },
+            Error::DifferentLengths { expected: 3, actual: 2 },
             Error::TooManyNonZero { max: 1000 },
             Error::EfConstructionTooSmall,
             Error::UnsupportedType,

@@ -18,7 +18,6 @@ pub mod insert;
 pub mod level;
 mod link;
 pub mod mem;
-
 pub mod scan;
 pub mod search;
 mod select;

@@ -37,6 +37,11 @@ impl MemPages {
         Self { fuse: AtomicI64::new(-1), ..Self::default() }
     }
 
+    /// Another store with the same pages.
+    pub fn fork(&self) -> Self {
+        Self { pages: Mutex::new(lock(&self.pages).clone()), ..Self::new() }
+    }
+
     /// After `commits` more records every write fails, until [`Self::restart`].
     pub fn cut_power_after(&self, commits: u32) {
         self.fuse.store(i64::from(commits), Ordering::SeqCst);

@@ -11,10 +11,8 @@ use crate::pg::error::OrRaise;
 /// Type `vector`.
 pub static VECTOR: ExtensionType = ExtensionType::new(c"vector", "vector");
 /// Type `halfvec`.
-#[allow(dead_code)] // until hnsw indexes it
 pub static HALFVEC: ExtensionType = ExtensionType::new(c"halfvec", "halfvec");
 /// Type `sparsevec`.
-#[allow(dead_code)] // until hnsw indexes it
 pub static SPARSEVEC: ExtensionType = ExtensionType::new(c"sparsevec", "sparsevec");
 
 /// The OID of type `vector`. Raises 42704 without the extension.

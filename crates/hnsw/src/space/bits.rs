@@ -1,5 +1,9 @@
 //! Bits as they are.
 
+use zerocopy::IntoBytes;
+
+use crate::distance::bit;
+
 /// Words, the first bits in the lowest bytes, filled up with zeros.
 pub(super) fn encode(bits: &[u8]) -> Vec<u32> {
     bits.chunks(4)
@@ -12,15 +16,9 @@ pub(super) fn encode(bits: &[u8]) -> Vec<u32> {
 }
 
 pub(super) fn hamming(_: usize, a: &[u32], b: &[u32]) -> f32 {
-    let differing: u32 = a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum();
-    differing as f32
+    (bit::kernels().hamming)(a.as_bytes(), b.as_bytes()) as f32
 }
 
 pub(super) fn jaccard(_: usize, a: &[u32], b: &[u32]) -> f32 {
-    let (mut both, mut either) = (0, 0);
-    for (a, b) in a.iter().zip(b) {
-        both += (a & b).count_ones();
-        either += (a | b).count_ones();
-    }
-    if both == 0 { 1.0 } else { (1.0 - f64::from(both) / f64::from(either)) as f32 }
+    (bit::kernels().jaccard)(a.as_bytes(), b.as_bytes()).distance() as f32
 }

@@ -12,7 +12,7 @@ mod sparse;
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::distance::{kernels, norm};
+use crate::distance::{self, kernels, norm};
 use crate::{Error, Result};
 
 pub use metric::Metric;
@@ -25,8 +25,8 @@ pub const QUANTISED_FROM: usize = 32;
 pub enum Value<'a> {
     /// Every element.
     Dense(&'a [f32]),
-    /// The elements that are not zero: their places, ascending from 0, and what stands there.
-    Sparse(&'a [u32], &'a [f32]),
+    /// The elements that are not zero.
+    Sparse(distance::sparse::Sparse<'a>),
     /// Bits, eight to a byte; those after the last are zero.
     Bits(&'a [u8]),
 }
@@ -144,7 +144,8 @@ impl Space {
                     _ => vector.iter().map(|x| x.to_bits()).collect(),
                 }))
             }
-            Value::Sparse(places, values) => {
+            Value::Sparse(sparse) => {
+                let (places, values) = (sparse.indices(), sparse.values());
                 if values.len() > sparse::MAX_NON_ZERO {
                     return Err(Error::TooManyNonZero { max: sparse::MAX_NON_ZERO });
                 }
@@ -173,8 +174,8 @@ impl Space {
             (Form::Quantised, L2) => quantised::l2_squared,
             (Form::Quantised, L1) => quantised::l1,
             (Form::Quantised, _) => quantised::negative_inner_product,
-            (Form::Floats, L2) => |_, a, b| (kernels().l2_squared)(floats(a), floats(b)),
-            (Form::Floats, L1) => |_, a, b| (kernels().l1)(floats(a), floats(b)),
+            (Form::Floats, L2) => |_, a, b| (kernels().l2_squared)(floats(a), floats(b)).min(f32::MAX),
+            (Form::Floats, L1) => |_, a, b| (kernels().l1)(floats(a), floats(b)).min(f32::MAX),
             (Form::Floats, _) => |_, a, b| -(kernels().inner_product)(floats(a), floats(b)),
             (Form::Sparse, L2) => sparse::l2_squared,
             (Form::Sparse, L1) => sparse::l1,

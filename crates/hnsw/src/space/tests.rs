@@ -1,4 +1,5 @@
 use super::*;
+use crate::distance::sparse::Sparse;
 use crate::tests::Random;
 
 const DENSE: [Metric; 4] = [Metric::L2, Metric::InnerProduct, Metric::Cosine, Metric::L1];
@@ -83,7 +84,7 @@ fn zero_has_no_cosine() {
         assert_eq!(space.encode(Value::Dense(&vec![0.0; dimensions])).unwrap(), None);
     }
     let space = Space::new(Element::Sparse, Metric::Cosine, 9);
-    assert_eq!(space.encode(Value::Sparse(&[], &[])).unwrap(), None);
+    assert_eq!(space.encode(Value::Sparse(Sparse::new(&[], &[]))).unwrap(), None);
 }
 
 #[test]
@@ -92,8 +93,8 @@ fn sparse_distances_are_those_of_the_dense_vectors() {
     for metric in DENSE {
         let dense = Space::new(Element::Dense, metric, 5);
         let sparse = Space::new(Element::Sparse, metric, 5);
-        let x = sparse.encode(Value::Sparse(&[1, 3, 4], &[2.0, -1.0, 4.0])).unwrap().unwrap();
-        let y = sparse.encode(Value::Sparse(&[0, 1, 4], &[1.0, 5.0, 3.0])).unwrap().unwrap();
+        let x = sparse.encode(Value::Sparse(Sparse::new(&[1, 3, 4], &[2.0, -1.0, 4.0]))).unwrap().unwrap();
+        let y = sparse.encode(Value::Sparse(Sparse::new(&[0, 1, 4], &[1.0, 5.0, 3.0]))).unwrap().unwrap();
         assert!(sparse.is_sound(&x) && sparse.code_words(x[0]) == x.len());
         let expected = dense.measure().distance(&code(dense, &a), &code(dense, &b));
         assert!((sparse.measure().distance(&x, &y) - expected).abs() < 1e-6, "{metric:?}");

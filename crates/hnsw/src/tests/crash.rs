@@ -3,67 +3,82 @@
 use super::*;
 use crate::vacuum::vacuum;
 
-#[test]
-fn an_insert_cut_anywhere_leaves_a_sound_index() {
-    let vectors = clustered(400, 300, 51);
-    // 300 dimensions: whole vectors on pages; 700: they run on.
-    for dimensions in [300, 700] {
-        let vectors: Vec<Vec<f32>> =
-            vectors.iter().map(|v| v.iter().cycle().take(dimensions).copied().collect()).collect();
-        let store = empty(&meta(dimensions, 4, 16, Metric::L2));
-        let mut committed = Vec::new();
-        let mut points = 0;
-        for (i, vector) in vectors.iter().enumerate() {
-            let tid = i as Tid + 1;
-            // Cut after 0, 1, 2 ... writes until the insert gets through.
-            let mut writes = (i % 7) as u32;
-            loop {
-                store.cut_power_after(writes);
-                let done = add(&store, vector, tid).is_ok();
-                store.restart();
-                points += 1;
-                let report = verified(&store);
-                assert!(committed.iter().all(|tid| report.rows.contains_key(tid)));
-                if done {
-                    committed.push(tid);
-                    break;
-                }
-                // PostgreSQL has rolled the row back; a later vacuum removes what is left of it.
-                if report.rows.contains_key(&tid) {
-                    vacuum(&store, |dead| dead == tid).unwrap();
-                    verified(&store);
-                }
-                writes += 3;
-            }
+/// Runs a change on copies of the store, each of which loses power one write later than the one before, until it gets
+/// through. After each crash the index must verify, hold every row of `kept`, and answer. How many crashes there were.
+fn crash_everywhere(store: &MemPages, kept: &[Tid], query: &[f32], change: impl Fn(&MemPages) -> Result<()>) -> usize {
+    for writes in 0.. {
+        let copy = store.fork();
+        copy.cut_power_after(writes);
+        let done = change(&copy).is_ok();
+        copy.restart();
+        let report = verified(&copy);
+        assert!(kept.iter().all(|tid| report.rows.contains_key(tid)), "after {writes} writes");
+        let found = nearest(&copy, query, 1000);
+        assert!(kept.iter().all(|tid| found.contains(tid)), "after {writes} writes");
+        if done {
+            return writes as usize;
         }
-        assert!(points > 500, "only {points} crashes");
-        for (i, vector) in vectors.iter().enumerate() {
-            assert_eq!(nearest(&store, vector, vectors.len())[0], i as Tid + 1);
+        // Life goes on.
+        if writes % 5 == 0 {
+            add(&copy, query, 999_999).unwrap();
+            vacuum(&copy, |tid| tid == 999_999).unwrap();
+            verified(&copy);
         }
     }
+    0
+}
+
+/// All forms of codes; the last ones run on over pages, or take two pages each.
+fn spaces() -> [Space; 6] {
+    [
+        Space::new(Element::Dense, Metric::L2, 4),
+        Space::new(Element::Dense, Metric::Cosine, 40),
+        Space::new(Element::Sparse, Metric::InnerProduct, 90),
+        Space::new(Element::Bits, Metric::Hamming, 100),
+        Space::new(Element::Dense, Metric::L2, 5000),
+        Space::new(Element::Dense, Metric::L1, 9000),
+    ]
+}
+
+#[test]
+fn an_insert_cut_anywhere_leaves_a_sound_index() {
+    let mut points = 0;
+    for space in spaces() {
+        let count = if space.dimensions > 1000 { 12 } else { 300 };
+        let vectors = clustered(count, space.dimensions, 51);
+        let store = empty(&Meta::new(space, 3, 12));
+        let mut kept = Vec::new();
+        for (tid, vector) in (1..).zip(&vectors) {
+            points += crash_everywhere(&store, &kept, vector, |store| add(store, vector, tid));
+            add(&store, vector, tid).unwrap();
+            kept.push(tid);
+        }
+    }
+    assert!(points > 5_000, "only {points} crashes");
+    println!("{points} crashes");
 }
 
 #[test]
 fn a_vacuum_cut_anywhere_is_finished_by_the_next() {
-    let vectors = clustered(250, 20, 52);
-    let mut cuts = 0;
-    for writes in 0.. {
-        let store = build(meta(20, 3, 16, Metric::L2), &vectors, 1);
-        store.cut_power_after(writes);
-        let done = vacuum(&store, |tid| tid % 3 != 0).is_ok();
-        store.restart();
-        if done {
-            break;
+    let mut points = 0;
+    for space in spaces() {
+        let count = if space.dimensions > 1000 { 12 } else { 200 };
+        let vectors = clustered(count, space.dimensions, 52);
+        for share in [2, 3, 7] {
+            let is_dead = |tid: Tid| tid % share != 0;
+            let store = build(Meta::new(space, 3, 12), &vectors, 1);
+            let kept: Vec<Tid> = (1..=count as Tid).filter(|tid| !is_dead(*tid)).collect();
+            points += crash_everywhere(&store, &kept, &vectors[0], |store| vacuum(store, is_dead).map(drop));
+            // Then the freed slots are used again.
+            vacuum(&store, is_dead).unwrap();
+            for (i, vector) in vectors.iter().enumerate().step_by(5) {
+                let tid = 1000 + i as Tid;
+                points += crash_everywhere(&store, &kept, vector, |store| add(store, vector, tid));
+                add(&store, vector, tid).unwrap();
+            }
+            verified(&store);
         }
-        cuts += 1;
-        // Cut once, life goes on: no row that is left is out of reach.
-        verified(&store);
-        for (i, vector) in vectors.iter().enumerate().step_by(40) {
-            add(&store, vector, 1000 + i as Tid).unwrap();
-        }
-        vacuum(&store, |tid| tid < 1000 && tid % 3 != 0).unwrap();
-        let report = verified(&store);
-        assert!((1..=250).filter(|tid| tid % 3 == 0).all(|tid| report.rows.contains_key(&tid)));
     }
-    assert!(cuts > 50, "only {cuts} crashes");
+    assert!(points > 5_000, "only {points} crashes");
+    println!("{points} crashes");
 }

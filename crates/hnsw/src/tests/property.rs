@@ -26,18 +26,34 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..25)
 }
 
+const SPACES: [Space; 4] = [
+    Space { form: Form::Floats, metric: Metric::L2, dimensions: 4 },
+    Space { form: Form::Quantised, metric: Metric::L2, dimensions: 32 },
+    Space { form: Form::Sparse, metric: Metric::L2, dimensions: 300 },
+    Space { form: Form::Bits, metric: Metric::Hamming, dimensions: 40 },
+];
+
 /// Six tight clusters far apart: the graph that comes apart most easily. Some vectors are equal.
-fn point(near: u8, random: &mut Random) -> Vec<f32> {
+fn point(dimensions: usize, near: u8, random: &mut Random) -> Vec<f32> {
     let spread = if random.next().is_multiple_of(8) { 0.0 } else { 0.01 };
-    (0..4).map(|i| f32::from(near) * if i == near % 4 { 100.0 } else { 1.0 } + spread * random.float()).collect()
+    // A third of the elements is around zero, so that bits and sparse vectors differ, too.
+    let centre = |i: usize| match i % 3 {
+        0 => 0.0,
+        _ if i % 4 == usize::from(near % 4) => f32::from(near) * 100.0,
+        _ => f32::from(near) - 2.5,
+    };
+    (0..dimensions).map(|i| centre(i) + spread * random.float()).collect()
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_order_of_changes_leaves_a_sound_graph(steps in steps(), m in 2usize..6, seed: u64, built in 0usize..100) {
-        let meta = super::meta(4, m, 16, Metric::L2);
+    fn any_order_of_changes_leaves_a_sound_graph(
+        steps in steps(), m in 2usize..6, form in 0usize..4, seed: u64, built in 0usize..100,
+    ) {
+        let meta = Meta::new(SPACES[form], m, 16);
+        let point = |near, random: &mut Random| point(SPACES[form].dimensions, near, random);
         let mut random = Random::new(seed);
         let mut rows: BTreeMap<Tid, (u8, Vec<f32>)> = BTreeMap::new();
         let mut dead: BTreeSet<Tid> = BTreeSet::new();
@@ -70,7 +86,7 @@ proptest! {
             prop_assert_eq!(report.rows.keys().copied().collect::<BTreeSet<_>>(), rows.keys().copied().collect());
         }
         // Everything is reachable, so a scan wide enough returns everything, nearest first.
-        let all = nearest(&store, &[0.0; 4], rows.len() + 1);
+        let all = nearest(&store, &vec![1.0; SPACES[form].dimensions], rows.len() + 1);
         prop_assert_eq!(all.len(), rows.len());
     }
 }
