@@ -1,8 +1,8 @@
 //! What a scan costs.
 //!
-//! A scan does all its work before the first row, so the cost of starting is what counts: reading and measuring every element
-//! that the walk visits. How many that are grows with `ef_search` and `m`, and with the logarithm of the number of rows;
-//! the factor 0.55 was fitted by pgvector's authors to such walks and keeps our plans close to theirs.
+//! A scan does all its work before the first row, so the cost of starting is what counts: the share of the index that a walk
+//! touches. How many elements that are grows with `ef_search` and `m`, and with the logarithm of the number of rows. The
+//! formula and its factor 0.55 are pgvector's, so that plans are as there.
 
 use pgrx::pg_guard;
 use pgrx::pg_sys::{self, Cost, IndexPath, PlannerInfo, Selectivity};
@@ -55,23 +55,22 @@ unsafe fn estimate(root: *mut PlannerInfo, path: *mut IndexPath, loop_count: f64
         let index = pg_sys::index_open((*info).indexoid, pg_sys::NoLock as pg_sys::LOCKMODE);
         let options = options::of(index);
         pg_sys::index_close(index, pg_sys::NoLock as pg_sys::LOCKMODE);
-        let rows = (*info).tuples.max(1.0);
-        let share = visited(rows, options?, f64::from(EF_SEARCH.get())) / rows;
+        let share = visited((*info).tuples, options?, f64::from(EF_SEARCH.get()));
 
-        let mut costs = pg_sys::GenericCosts { numIndexTuples: rows, ..Default::default() };
+        let mut costs = pg_sys::GenericCosts::default();
         pg_sys::genericcostestimate(root, path, loop_count, &mut costs);
-        // Of the whole index, what the walk touches; once warm it is rather read than sought.
-        let random = costs.spc_random_page_cost.max(f64::MIN_POSITIVE);
-        let io = costs.numIndexPages * share * (random + pg_sys::seq_page_cost) / 2.0;
-        let cpu = (costs.indexTotalCost - costs.numIndexPages * random).max(0.0) * share;
-        // The table's rows are measured by a sequential scan too, and that has to read vectors that are out of line, which
-        // the planner does not count: never let our start cost more than most of reading the table.
-        let table = f64::from((*(*info).rel).pages) * pg_sys::seq_page_cost
-            + (*(*info).rel).tuples.max(0.0) * (pg_sys::cpu_tuple_cost + pg_sys::cpu_operator_cost);
-        let startup = (io + cpu).min(0.5 * table.max(1.0));
+        let mut seq_page_cost = 0.0;
+        pg_sys::get_tablespace_page_costs((*info).reltablespace, std::ptr::null_mut(), &mut seq_page_cost);
+        let mut startup = costs.indexTotalCost * share;
+        // Vectors that are out of line are not counted in the cost of a sequential scan: so neither here.
+        let (pages, table_pages) = (costs.numIndexPages * share, f64::from((*(*info).rel).pages));
+        if pages > table_pages && share < 0.5 {
+            startup -= pages * (costs.spc_random_page_cost - seq_page_cost);
+            startup -= (pages - table_pages) * seq_page_cost;
+        }
         Ok(Estimate {
             startup,
-            total: startup.max(costs.indexTotalCost),
+            total: costs.indexTotalCost,
             selectivity: costs.indexSelectivity,
             correlation: costs.indexCorrelation,
             pages: costs.numIndexPages,
@@ -79,10 +78,13 @@ unsafe fn estimate(root: *mut PlannerInfo, path: *mut IndexPath, loop_count: f64
     }
 }
 
-/// Elements that a walk measures.
+/// The share of so many rows that a walk measures.
 fn visited(rows: f64, options: Options, ef_search: f64) -> f64 {
+    if rows <= 0.0 {
+        return 1.0;
+    }
     let m = options.m as f64;
-    let upper_layers = rows.ln() / m.ln() * m;
-    let ground = 2.0 * m * ef_search * (0.55 * rows.ln() / (m.ln() * (1.0 + ef_search.ln()))).min(1.0);
-    (upper_layers + ground).min(rows)
+    let layers = (rows.ln() / m.ln()).trunc();
+    let ground = 2.0 * m * ef_search * 0.55 * rows.ln() / (m.ln() * (1.0 + ef_search.ln()));
+    ((layers * m + ground) / rows).min(1.0)
 }
