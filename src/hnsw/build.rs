@@ -2,6 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -10,10 +11,8 @@ use pgrx::pg_sys::{self, Datum, IndexBuildResult, IndexInfo, ItemPointer, Relati
 use pgrx::{PgLogLevel, pg_guard};
 
 use lagoon_hnsw::Error;
-use lagoon_hnsw::build::{Builder, Job, write_empty};
+use lagoon_hnsw::build::{Builder, Job, Memory, write_empty};
 use lagoon_hnsw::format::{Meta, Tid};
-use lagoon_hnsw::insert::insert;
-use lagoon_hnsw::search::{Scratch, Stamps};
 
 use super::column::{self, Column};
 use super::insert::seed;
@@ -65,7 +64,7 @@ unsafe fn build(heap: Relation, index: Relation, info: *mut IndexInfo) -> Result
     unsafe {
         let meta = column::meta(index)?;
         let column = Column::new(index, meta.space)?;
-        let mut load = Load::new(meta, column, PgPages::new(index, Purpose::Build))?;
+        let mut load = Load::new(meta, column)?;
         progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_LOAD);
         let state: *mut Load = &mut load;
         let heap_rows = pg_sys::table_index_build_scan(
@@ -78,9 +77,10 @@ unsafe fn build(heap: Relation, index: Relation, info: *mut IndexInfo) -> Result
             state.cast::<c_void>(),
             std::ptr::null_mut(),
         );
-        load.finish()?;
+        let pages = PgPages::new(index, Purpose::Build);
+        load.finish(&pages)?;
         if needs_wal(index) {
-            load.pages.log_all()?;
+            pages.log_all()?;
         }
         let result: *mut IndexBuildResult = pg_sys::palloc0(size_of::<IndexBuildResult>()).cast();
         (*result).heap_tuples = heap_rows;
@@ -111,58 +111,45 @@ unsafe extern "C-unwind" fn row_callback(
 /// A build under way.
 struct Load {
     column: Column,
-    pages: PgPages,
-    /// None when the graph has been written out: the rest is inserted there.
-    memory: Option<InMemory>,
+    builder: Builder,
+    workers: Workers,
     rows: u64,
 }
 
-struct InMemory {
-    builder: Builder,
-    workers: Workers,
-}
-
 impl Load {
-    fn new(meta: Meta, column: Column, pages: PgPages) -> Result<Self, Error> {
+    fn new(meta: Meta, column: Column) -> Result<Self, Error> {
         // SAFETY: settings of this process; both have minima above zero.
         let (limit, helpers) =
             unsafe { (pg_sys::maintenance_work_mem as usize * 1024, pg_sys::max_parallel_maintenance_workers) };
-        let builder = Builder::new(meta, limit, seed());
+        let builder = Builder::new(meta, Memory::new(limit, temporary_file()), seed());
         let workers = Workers::start(builder.job(), helpers.max(0) as usize)?;
-        Ok(Self { column, pages, memory: Some(InMemory { builder, workers }), rows: 0 })
+        Ok(Self { column, builder, workers, rows: 0 })
     }
 
     fn row(&mut self, code: &[u32], tid: Tid) -> Result<(), Error> {
-        if let Some(InMemory { builder, workers }) = &mut self.memory {
-            if builder.push(code, tid)? {
-                workers.help(builder)?;
-                return self.count();
-            }
-            self.write_out()?;
+        let was_spilled = self.builder.is_spilled();
+        self.builder.push(code, tid)?;
+        self.workers.help(&mut self.builder)?;
+        if self.builder.is_spilled() && !was_spilled {
             spill_notice(self.rows);
         }
-        insert(&self.pages, code, tid, seed())?;
-        self.count()
-    }
-
-    fn count(&mut self) -> Result<(), Error> {
         self.rows += 1;
         progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, self.rows as i64);
         Ok(())
     }
 
     /// Waits for the workers and writes the graph.
-    fn write_out(&mut self) -> Result<(), Error> {
-        let Some(InMemory { mut builder, mut workers }) = self.memory.take() else { return Ok(()) };
-        builder.close();
-        workers.help(&mut builder)?;
-        workers.wait()?;
-        builder.flush(&self.pages)
+    fn finish(&mut self, pages: &PgPages) -> Result<(), Error> {
+        self.builder.close()?;
+        self.workers.help(&mut self.builder)?;
+        self.workers.wait()?;
+        self.builder.flush(pages)
     }
+}
 
-    fn finish(&mut self) -> Result<(), Error> {
-        self.write_out()
-    }
+/// Where temporary files of this database server are, under a name that PostgreSQL removes when it starts.
+fn temporary_file() -> PathBuf {
+    PathBuf::from(format!("base/pgsql_tmp/pgsql_tmp{}.lagoon", std::process::id())) // relative to the data directory
 }
 
 /// The threads of a build; cancelled and joined on drop, whatever happened.
@@ -171,8 +158,6 @@ struct Workers {
     handles: Vec<JoinHandle<()>>,
     bell: wait::Bell,
     failure: Arc<Mutex<Option<Error>>>,
-    /// For a build without threads.
-    scratch: Scratch<Stamps>,
 }
 
 impl Workers {
@@ -185,7 +170,6 @@ impl Workers {
             handles: Vec::with_capacity(count),
             bell: wait::bell(),
             failure: Arc::default(),
-            scratch: Scratch::new(Stamps::default()),
         };
         for _ in 0..count {
             let (job, bell, failure) = (workers.job.clone(), workers.bell.clone(), workers.failure.clone());
@@ -214,7 +198,7 @@ impl Workers {
 
     /// Without threads the main one does the work.
     fn help(&mut self, builder: &mut Builder) -> Result<(), Error> {
-        if self.handles.is_empty() { builder.work_here(&mut self.scratch) } else { Ok(()) }
+        if self.handles.is_empty() { builder.work_here() } else { Ok(()) }
     }
 
     /// Until all that was fed is linked; answers a cancel at once.
@@ -241,7 +225,7 @@ impl Drop for Workers {
 fn spill_notice(rows: u64) {
     log::notice(
         format!("hnsw graph no longer fits into maintenance_work_mem after {rows} tuples"),
-        "Building will take significantly more time.",
+        "The rest of it is kept in a temporary file.",
         "Increase maintenance_work_mem to speed up builds.",
     );
 }

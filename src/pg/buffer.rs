@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 
+use lagoon_hnsw::distance::prefetch;
 use pgrx::pg_sys::{self, BlockNumber, Buffer, ForkNumber, Relation};
 
 /// Buffers remembered, at most: 4 MB for each process.
@@ -131,7 +132,7 @@ impl Pages {
                                 newest += 1;
                             }
                             let (from, len) = stretch(ahead);
-                            lagoon_hnsw::distance::prefetch(pinned[(newest - 1) % AHEAD].1.wrapping_add(from), len);
+                            prefetch(std::slice::from_raw_parts(pinned[(newest - 1) % AHEAD].1.add(from), len));
                             ahead += 1;
                         }
                         let (buffer, page) = pinned[oldest % AHEAD];

@@ -5,13 +5,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use crate::arena::{Arena, CHUNK, Pending, lock};
-use crate::format::{self, MAX_ELEMENTS, Meta, NodesMut, Tid};
+use crate::arena::{Arena, CHUNK, MAX_ELEMENTS, Pending, Walker, lock};
+use crate::flush;
+use crate::format::{Meta, Tid};
 use crate::level::Levels;
-use crate::search::{Scratch, Stamps};
-use crate::select::Link;
 use crate::store::{PAGE_SIZE, PageStore};
 use crate::{Error, Result};
+
+pub use crate::arena::Memory;
 
 /// Elements that a worker takes at a time.
 const BATCH: u32 = 16;
@@ -35,9 +36,9 @@ pub struct Job {
 impl Job {
     /// Links what is fed until the feeder has finished and nothing is left. Run by each worker thread.
     pub fn work(&self) -> Result<()> {
-        let mut scratch = Scratch::new(Stamps::default());
+        let mut walker = Walker::default();
         while let Some((from, to)) = self.take(true) {
-            self.link(from, to, &mut scratch)?;
+            self.link(from, to, &mut walker)?;
         }
         if self.cancelled.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
     }
@@ -78,59 +79,49 @@ impl Job {
         }
     }
 
-    fn link(&self, from: u32, to: u32, scratch: &mut Scratch<Stamps>) -> Result<()> {
+    fn link(&self, from: u32, to: u32, walker: &mut Walker) -> Result<()> {
         for id in from..to {
             if self.cancelled.load(Ordering::Relaxed) {
                 return Err(Error::Cancelled);
             }
-            self.arena.insert(id, scratch)?;
+            self.arena.insert(id, walker)?;
         }
         lock(&self.queue).done += to - from;
         Ok(())
-    }
-
-    fn publish(&self, chunk: usize, pending: Pending) {
-        let count = pending.levels.len() as u32;
-        self.arena.publish(chunk, pending);
-        lock(&self.queue).published += count;
-        self.changed.notify_all();
     }
 }
 
 /// The feeder's side of a build.
 pub struct Builder {
     job: Arc<Job>,
-    meta: Meta,
     levels: Levels,
     pending: Pending,
-    chunks: usize,
-    max_chunks: usize,
-    memory: usize,
-    memory_limit: usize,
+    memory: Memory,
     fed: u64,
+    /// Words from one code to the next.
+    stride: usize,
+    /// For a build without workers.
+    walker: Walker,
 }
 
+/// What else is allocated for an element: bits of the walkers, and what numbers elements in the end.
+const OTHER_BYTES: usize = 9;
+
 impl Builder {
-    /// An empty graph that may take `memory_limit` bytes.
-    pub fn new(meta: Meta, memory_limit: usize, seed: u64) -> Self {
-        let max_chunks = (memory_limit / Arena::chunk_bytes(&meta)).min(MAX_ELEMENTS as usize / CHUNK);
-        let arena = Arena::new(meta, max_chunks);
-        let levels = Levels::new(meta.m, meta.geometry.max_level(), seed);
+    /// An empty graph.
+    pub fn new(meta: Meta, mut memory: Memory, seed: u64) -> Self {
+        let arena = Arena::new(meta, &mut memory);
+        let stride = arena.stride();
+        let queue = Mutex::default();
+        let job = Job { arena, queue, changed: Condvar::new(), cancelled: AtomicBool::new(false) };
         Self {
-            job: Arc::new(Job {
-                arena,
-                queue: Mutex::default(),
-                changed: Condvar::new(),
-                cancelled: AtomicBool::new(false),
-            }),
-            meta,
-            levels,
+            job: Arc::new(job),
+            levels: Levels::new(meta.m, meta.geometry.max_level(), seed),
             pending: Pending::default(),
-            chunks: 0,
-            max_chunks,
-            memory: 0,
-            memory_limit,
+            memory,
             fed: 0,
+            stride,
+            walker: Walker::default(),
         }
     }
 
@@ -139,29 +130,19 @@ impl Builder {
         self.job.clone()
     }
 
-    /// Feeds a row with its [code](crate::Space::encode). False: it would exceed the memory limit, and was not
-    /// taken; [`Self::close`] the build and [insert](crate::insert::insert) the rest.
-    pub fn push(&mut self, code: &[u32], tid: Tid) -> Result<bool> {
-        if self.pending.levels.is_empty() {
-            let bytes = Arena::chunk_bytes(&self.meta);
-            if self.chunks == self.max_chunks || self.memory + bytes > self.memory_limit {
-                return Ok(false);
-            }
-            self.memory += bytes;
-            self.pending.codes.reserve_exact(CHUNK * self.meta.space.max_code_bytes() / 4);
+    /// Feeds a row with its [code](crate::Space::encode).
+    pub fn push(&mut self, code: &[u32], tid: Tid) -> Result<()> {
+        if self.fed == u64::from(MAX_ELEMENTS) {
+            return Err(Error::TooManyElements { max: MAX_ELEMENTS });
         }
-        let level = self.levels.draw();
-        self.memory += usize::from(level) * Arena::layer_bytes(&self.meta);
-        self.pending.codes.extend_from_slice(code);
-        let words = self.meta.space.max_code_bytes() / 4;
-        self.pending.codes.resize(self.pending.levels.len() * words + words, 0);
-        self.pending.levels.push(level);
-        self.pending.tids.push(tid);
+        let before = self.pending.bytes();
+        self.pending.push(code, self.levels.draw(), tid, self.stride);
+        self.memory.count(self.pending.bytes() - before + OTHER_BYTES);
         self.fed += 1;
-        if self.pending.levels.len() == CHUNK {
-            self.publish();
+        if self.pending.len() == CHUNK {
+            self.publish()?;
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Rows taken so far.
@@ -169,31 +150,41 @@ impl Builder {
         self.fed
     }
 
-    /// Bytes accounted for so far.
+    /// Bytes of memory in use, without the temporary file.
     pub fn memory(&self) -> usize {
-        self.memory
+        self.memory.used()
+    }
+
+    /// Whether the graph no longer fits into memory: what comes now goes to the temporary file.
+    pub fn is_spilled(&self) -> bool {
+        self.memory.is_spilled()
     }
 
     /// Links what was fed on this thread, for builds without workers.
-    pub fn work_here(&mut self, scratch: &mut Scratch<Stamps>) -> Result<()> {
+    pub fn work_here(&mut self) -> Result<()> {
         while let Some((from, to)) = self.job.take(false) {
-            self.job.link(from, to, scratch)?;
+            self.job.link(from, to, &mut self.walker)?;
         }
         Ok(())
     }
 
-    fn publish(&mut self) {
-        if !self.pending.levels.is_empty() {
-            self.job.publish(self.chunks, std::mem::take(&mut self.pending));
-            self.chunks += 1;
+    fn publish(&mut self) -> Result<()> {
+        let count = self.pending.len() as u32;
+        if count > 0 {
+            let chunk = (self.fed - 1) as usize / CHUNK;
+            self.job.arena.publish(chunk, &mut self.pending, &mut self.memory)?;
+            lock(&self.job.queue).published += count;
+            self.job.changed.notify_all();
         }
+        Ok(())
     }
 
     /// No more rows will come: workers end when all is linked.
-    pub fn close(&mut self) {
-        self.publish();
+    pub fn close(&mut self) -> Result<()> {
+        self.publish()?;
         lock(&self.job.queue).closed = true;
         self.job.changed.notify_all();
+        Ok(())
     }
 
     /// Writes a closed and finished build into an empty store. Nothing else may use the store meanwhile.
@@ -201,7 +192,7 @@ impl Builder {
         if !self.job.is_done() {
             return Err(Error::Cancelled);
         }
-        write(&self.job.arena, lock(&self.job.queue).published, store)
+        flush::write(&self.job.arena, lock(&self.job.queue).published, store)
     }
 }
 
@@ -210,68 +201,4 @@ pub fn write_empty<S: PageStore>(meta: &Meta, store: &S) -> Result<()> {
     let mut page = [0; PAGE_SIZE];
     meta.write(&mut page);
     store.append(&page)
-}
-
-/// Numbers the elements as they will lie on pages: in the order they came, as many on a node page as its upper slots allow.
-fn number(arena: &Arena, count: u32) -> (Vec<u32>, Vec<Vec<(u32, usize)>>) {
-    let geometry = &arena.meta.geometry;
-    let mut numbers = vec![format::NONE; count as usize];
-    let mut pages: Vec<Vec<(u32, usize)>> = Vec::new();
-    let (mut used, mut uppers) = (0, 0);
-    for id in (0..count).filter(|id| !arena.inner(*id).tids.is_empty()) {
-        let level = usize::from(arena.level(id));
-        let slots = geometry.slots(4 * arena.code(id).len());
-        if pages.is_empty() || used + slots > geometry.nodes || uppers + level > geometry.uppers {
-            pages.push(Vec::new());
-            (used, uppers) = (0, 0);
-        }
-        let node_page = pages.len() as u32 - 1;
-        pages[node_page as usize].push((id, used));
-        numbers[id as usize] = geometry.id(node_page, used);
-        used += slots;
-        uppers += level;
-    }
-    (numbers, pages)
-}
-
-fn write<S: PageStore>(arena: &Arena, count: u32, store: &S) -> Result<()> {
-    let (numbers, node_pages) = number(arena, count);
-    let geometry = arena.meta.geometry;
-    let mut meta = arena.meta;
-    if let Some((entry, level)) = arena.entry() {
-        meta.entry = numbers[entry as usize];
-        meta.entry_level = level;
-    }
-    meta.insert_hint = (node_pages.len() as u32).saturating_sub(1);
-    write_empty(&meta, store)?;
-    for (group, members) in node_pages.chunks(geometry.node_pages).enumerate() {
-        store.poll()?;
-        let first = (group * geometry.node_pages) as u32;
-        let mut pages = vec![vec![0; PAGE_SIZE]; geometry.group_blocks() as usize];
-        let start = geometry.node_block(first);
-        for (node_page, members) in (first..).zip(members) {
-            let block = geometry.node_block(node_page);
-            let mut nodes = NodesMut::new(&mut pages[(block - start) as usize], &geometry, block)?;
-            for (id, slot) in members {
-                let inner = arena.inner(*id);
-                nodes.occupy(*slot, geometry.slots(4 * arena.code(*id).len()), arena.level(*id), &inner.tids);
-                for (layer, list) in inner.lists.iter().enumerate() {
-                    let link = |link: &Link| (link.on_disk() & format::PROTECTED) | numbers[link.id as usize];
-                    nodes.set_links(*slot, layer as u8, &list.iter().map(link).collect::<Vec<u32>>());
-                }
-            }
-            for (id, slot) in members {
-                let code = arena.code(*id);
-                let (part, rest) = geometry.code_parts(geometry.id(node_page, *slot), 4 * code.len());
-                let (head, tail) = code.split_at(part.len / size_of::<u32>());
-                for (part, words) in std::iter::once((part, head)).chain(rest.map(|rest| (rest, tail))) {
-                    format::put_words(&mut pages[(part.block - start) as usize], part, words)?;
-                }
-            }
-        }
-        for page in pages {
-            store.append(&page)?;
-        }
-    }
-    Ok(())
 }

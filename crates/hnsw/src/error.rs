@@ -93,6 +93,15 @@ pub enum Error {
     /// A worker thread of the builder ended early.
     #[error("internal error in an engine thread: {0}")]
     WorkerFailed(String),
+    /// No space for the part of a build that does not fit into memory.
+    #[error("could not extend temporary file: {0}")]
+    DiskFull(String),
+    /// Another failure of the temporary file of a build.
+    #[error("could not use temporary file: {0}")]
+    TemporaryFile(String),
+    /// The system has no memory for a build, though its limit allows it.
+    #[error("out of memory: {0}")]
+    OutOfMemory(String),
     /// The page store could not do it. The PostgreSQL store raises its errors itself; this is for the one in memory.
     #[error("page store: {0}")]
     Store(&'static str),
@@ -118,6 +127,9 @@ impl Error {
             Self::Corrupt { .. } | Self::NotAnIndex | Self::NotRepaired => "XX002",
             Self::Version { .. } | Self::Unreadable(_) => "55000",
             Self::Cancelled => "57014",
+            Self::DiskFull(_) => "53100",
+            Self::TemporaryFile(_) => "58030",
+            Self::OutOfMemory(_) => "53200",
             Self::WorkerFailed(_) | Self::Store(_) => "XX000",
             Self::NotHnsw(_) => "42809",
             Self::PermissionDenied(_) => "42501",
@@ -129,6 +141,8 @@ impl Error {
         let hint = match self {
             Self::Corrupt { .. } | Self::NotAnIndex | Self::Version { .. } | Self::NotRepaired => "REINDEX the index.",
             Self::WorkerFailed(_) => "This is a bug in Lagoon; the session can go on.",
+            Self::DiskFull(_) => "Check free disk space, or increase maintenance_work_mem.",
+            Self::OutOfMemory(_) => "Decrease maintenance_work_mem.",
             Self::NotHnsw(_) => "Give the name of an index that was made with USING hnsw.",
             Self::PermissionDenied(_) => "Ask the owner for SELECT on the table.",
             Self::Unreadable(_) => "REINDEX the index, or ask in the session that owns the temporary table.",
@@ -163,6 +177,9 @@ mod tests {
             Error::NotRepaired,
             Error::Cancelled,
             Error::WorkerFailed("x".into()),
+            Error::DiskFull("x".into()),
+            Error::TemporaryFile("x".into()),
+            Error::OutOfMemory("x".into()),
             Error::Store("x"),
             Error::NotHnsw("x".into()),
             Error::PermissionDenied("x".into()),

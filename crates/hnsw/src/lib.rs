@@ -12,6 +12,7 @@ pub mod arena;
 pub mod build;
 pub mod distance;
 mod error;
+mod flush;
 pub mod format;
 pub mod graph;
 pub mod insert;

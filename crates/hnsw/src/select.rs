@@ -11,20 +11,33 @@ pub fn select(
     limit: usize,
     mut between: impl FnMut(u32, u32) -> Result<f32>,
 ) -> Result<Vec<Link>> {
-    let mut links: Vec<Link> = Vec::with_capacity(limit);
-    let mut pruned: Vec<Link> = Vec::new();
+    let (mut links, mut pruned) = (Vec::with_capacity(limit), Vec::new());
+    select_into(candidates, limit, &mut between, &mut links, &mut pruned)?;
+    Ok(links)
+}
+
+/// [`select`] into vectors that are used again: the links, and one to work with.
+pub(crate) fn select_into(
+    candidates: &[Candidate],
+    limit: usize,
+    mut between: impl FnMut(u32, u32) -> Result<f32>,
+    links: &mut Vec<Link>,
+    pruned: &mut Vec<Link>,
+) -> Result<()> {
+    links.clear();
+    pruned.clear();
     for candidate in candidates {
         if links.len() == limit {
             break;
         }
-        let is_close = covered(&links, candidate.id, candidate.distance, &mut between)?;
+        let is_close = covered(links, candidate.id, candidate.distance, &mut between)?;
         let link = Link { id: candidate.id, distance: candidate.distance, protected: false, pruned: is_close };
         if is_close { pruned.push(link) } else { links.push(link) }
     }
     let room = limit - links.len();
-    links.extend(pruned.into_iter().take(room));
-    links.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.id.cmp(&b.id)));
-    Ok(links)
+    links.extend(pruned.iter().take(room));
+    links.sort_unstable_by(|a, b| a.distance.total_cmp(&b.distance).then(a.id.cmp(&b.id)));
+    Ok(())
 }
 
 /// A link with what its owner knows of it.

@@ -7,9 +7,10 @@ mod recall;
 mod scan;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::build::{Builder, Memory, write_empty};
 use crate::distance::sparse::Sparse;
-use crate::build::{Builder, write_empty};
 use crate::format::{Meta, Tid};
 use crate::insert::insert;
 use crate::mem::MemPages;
@@ -86,19 +87,30 @@ pub fn empty(meta: &Meta) -> MemPages {
     store
 }
 
-/// Builds with as many threads; rows are numbered from 1. Panics when memory does not suffice.
+/// Of which a build may use so much before it spills.
+pub fn memory(limit: usize) -> Memory {
+    static FILES: AtomicU32 = AtomicU32::new(0);
+    let file = FILES.fetch_add(1, Ordering::Relaxed);
+    Memory::new(limit, std::env::temp_dir().join(format!("lagoon-build-{}-{file}", std::process::id())))
+}
+
+/// Builds in memory with as many threads; rows are numbered from 1.
 pub fn build(meta: Meta, vectors: &[Vec<f32>], threads: usize) -> MemPages {
+    build_within(memory(1 << 32), meta, vectors, threads)
+}
+
+pub fn build_within(memory: Memory, meta: Meta, vectors: &[Vec<f32>], threads: usize) -> MemPages {
     let store = MemPages::new();
-    let mut builder = Builder::new(meta, 1 << 32, 42);
+    let mut builder = Builder::new(meta, memory, 42);
     let job = builder.job();
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| job.work().unwrap());
         }
         for (i, vector) in vectors.iter().enumerate() {
-            assert!(builder.push(&code(&meta.space, vector), i as Tid + 1).unwrap());
+            builder.push(&code(&meta.space, vector), i as Tid + 1).unwrap();
         }
-        builder.close();
+        builder.close().unwrap();
     });
     builder.flush(&store).unwrap();
     store
@@ -179,22 +191,26 @@ fn equal_vectors_share_an_element_up_to_ten_rows() {
 }
 
 #[test]
-fn a_build_beyond_its_memory_stops_taking_rows() {
-    let meta = self::meta(8, 16, 64, Metric::L2);
-    let vectors = clustered(3000, 8, 3);
-    let store = MemPages::new();
-    let mut builder = Builder::new(meta, 500_000, 42);
-    let mut scratch = crate::search::Scratch::new(crate::search::Stamps::default());
-    let taken = vectors.iter().enumerate().take_while(|(i, v)| builder.push(&code(&meta.space, v), *i as Tid).unwrap()).count();
-    assert!((100..2000).contains(&taken), "{taken}");
-    assert!(builder.memory() <= 500_000 + 50_000);
-    builder.close();
-    builder.work_here(&mut scratch).unwrap();
-    builder.flush(&store).unwrap();
-    for (i, vector) in vectors.iter().enumerate().skip(taken) {
-        add(&store, vector, i as Tid).unwrap();
+fn a_build_beyond_its_memory_goes_on_in_a_file() {
+    let vectors = clustered(3000, 40, 3);
+    for (element, metric) in [
+        (Element::Dense, Metric::L2),
+        (Element::Dense, Metric::L1),
+        (Element::Sparse, Metric::Cosine),
+        (Element::Bits, Metric::Hamming),
+    ] {
+        let meta = Meta::new(Space::new(element, metric, 40), 16, 64);
+        let store = MemPages::new();
+        let mut builder = Builder::new(meta, memory(400_000), 42);
+        for (i, vector) in vectors.iter().enumerate() {
+            builder.push(&code(&meta.space, vector), i as Tid).unwrap();
+        }
+        assert!(builder.is_spilled() && builder.memory() < 600_000, "{}", builder.memory());
+        builder.close().unwrap();
+        builder.work_here().unwrap();
+        builder.flush(&store).unwrap();
+        assert_eq!(verified(&store).rows.len(), 3000);
     }
-    assert_eq!(verified(&store).rows.len(), 3000);
 }
 
 #[test]

@@ -91,17 +91,35 @@ fn recall_is_at_least_that_of_hnsw_rs() {
     assert!(ours >= bar - 0.01, "{ours} against {bar}");
 }
 
-/// Not a promise but figures: `cargo test --release -- --ignored --nocapture figures`.
+/// Seconds of processor time that this process has used, on machines with a /proc.
+fn processor_time() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let ticks = stat.rsplit(')').next().unwrap_or_default().split(' ').skip(12).take(2);
+    ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+/// Not a promise but figures: `cargo test --release -- --ignored --nocapture figures`. `VECTORS` names a file of `f32`, row
+/// after row of 384; without it vectors are made up.
 #[test]
 #[ignore = "prints figures"]
 fn figures() {
-    let vectors = clustered(20_000, 384, 41);
+    let dimensions = 384;
+    let (vectors, queries) = match std::env::var_os("VECTORS") {
+        Some(path) => {
+            let bytes = std::fs::read(path).unwrap();
+            let floats: Vec<f32> = bytes.chunks_exact(4).map(|x| f32::from_le_bytes(x.try_into().unwrap())).collect();
+            let mut vectors: Vec<Vec<f32>> = floats.chunks_exact(dimensions).map(<[f32]>::to_vec).collect();
+            let queries = vectors.split_off(vectors.len() - 200);
+            (vectors, queries)
+        }
+        None => (clustered(100_000, dimensions, 41), clustered(200, dimensions, 42)),
+    };
     let rows = numbered(&vectors);
-    let queries = clustered(200, 384, 42);
     for threads in [1, 2] {
-        let start = std::time::Instant::now();
-        let store = build(meta(384, 16, 64, Metric::L2), &vectors, threads);
-        println!("build with {threads} threads: {:.2} s", start.elapsed().as_secs_f64());
+        let (start, used) = (std::time::Instant::now(), processor_time());
+        let store = build(meta(dimensions, 16, 64, Metric::L2), &vectors, threads);
+        let (elapsed, used) = (start.elapsed().as_secs_f64(), processor_time() - used);
+        println!("build with {threads} threads: {elapsed:.2} s, {used:.2} s of processor time");
         println!("blocks {}", crate::store::PageStore::blocks(&store).unwrap());
         for ef in [20, 40, 80, 160] {
             let start = std::time::Instant::now();

@@ -1,0 +1,260 @@
+//! Where the arena lies: in memory up to the limit, and after that in a temporary file that is mapped into memory.
+//!
+//! The file has no name any more once it is open, so it goes with the process whatever happens. Space on disk is taken before
+//! anything is mapped: a full disk is an error here and not a signal later.
+
+use std::ffi::c_void;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use crate::{Error, Result};
+
+const PAGE: usize = 4096;
+/// What x86 and most others call huge.
+const HUGE_PAGE: usize = 2 << 20;
+/// What is taken at a time.
+const SLAB: usize = 8 << 20;
+const LINE: usize = 64;
+
+/// Gives out zeroed memory.
+pub struct Memory {
+    limit: usize,
+    used: usize,
+    path: PathBuf,
+    file: Option<(File, usize)>,
+    slab: Option<(Arc<Slab>, usize)>,
+}
+
+impl Memory {
+    /// `limit` bytes of memory, then a file that is made under this name, its folder too, and loses it at once.
+    pub fn new(limit: usize, path: PathBuf) -> Self {
+        Self { limit, used: 0, path, file: None, slab: None }
+    }
+
+    /// Bytes of memory in use, without the file.
+    pub fn used(&self) -> usize {
+        self.used
+    }
+
+    /// Whether the limit was reached.
+    pub fn is_spilled(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Counts what somebody else has allocated.
+    pub(crate) fn count(&mut self, bytes: usize) {
+        self.used += bytes;
+    }
+
+    /// Zeroed words, some for [`Block::plain`] and some for [`Block::cells`].
+    pub(crate) fn block(&mut self, plain: usize, cells: usize) -> Result<Block> {
+        let plain_bytes = (4 * plain).next_multiple_of(LINE);
+        let bytes = plain_bytes.saturating_add(4 * cells).next_multiple_of(LINE);
+        let (slab, at) = match self.slab.take() {
+            Some((slab, at)) if bytes <= slab.len - at => (slab, at),
+            _ => (Arc::new(self.slab(bytes)?), 0),
+        };
+        self.slab = Some((slab.clone(), at + bytes));
+        Ok(Block { slab, plain: (at, plain), cells: (at + plain_bytes, cells) })
+    }
+
+    fn slab(&mut self, bytes: usize) -> Result<Slab> {
+        let usual = (self.limit / 8 / PAGE * PAGE).min(SLAB);
+        let least = bytes.next_multiple_of(PAGE);
+        if self.file.is_none() {
+            for len in [usual.max(least), least] {
+                if len <= self.limit.saturating_sub(self.used) {
+                    let slab = Slab::anonymous(len).map_err(|error| Error::OutOfMemory(error.to_string()))?;
+                    self.used += len;
+                    return Ok(slab);
+                }
+            }
+        }
+        let (file, end) = match self.file.take() {
+            Some(open) => open,
+            None => (self.create()?, 0),
+        };
+        let len = SLAB.max(least);
+        let slab = extend(&file, end, len).and_then(|()| Slab::of_file(&file, end, len));
+        self.file = Some((file, end + len));
+        slab.map_err(disk_error)
+    }
+
+    fn create(&self) -> Result<File> {
+        if let Some(folder) = self.path.parent() {
+            match std::fs::DirBuilder::new().mode(0o700).create(folder) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(disk_error(error)),
+                _ => {}
+            }
+        }
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&self.path);
+        let file = file.map_err(disk_error)?;
+        std::fs::remove_file(&self.path).map_err(disk_error)?;
+        Ok(file)
+    }
+}
+
+fn disk_error(error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            Error::DiskFull(error.to_string())
+        }
+        _ => Error::TemporaryFile(error.to_string()),
+    }
+}
+
+fn extend(file: &File, from: usize, len: usize) -> io::Result<()> {
+    loop {
+        // SAFETY: an open file; the call touches no memory of ours.
+        match unsafe { libc::posix_fallocate(file.as_raw_fd(), from as libc::off_t, len as libc::off_t) } {
+            0 => return Ok(()),
+            libc::EINTR => {}
+            code => return Err(io::Error::from_raw_os_error(code)),
+        }
+    }
+}
+
+/// A mapping, from which blocks are cut.
+struct Slab {
+    start: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: the mapping belongs to nobody's thread, and parts of it are only given out as blocks, which do not overlap.
+unsafe impl Send for Slab {}
+// SAFETY: as above.
+unsafe impl Sync for Slab {}
+
+impl Slab {
+    fn anonymous(len: usize) -> io::Result<Self> {
+        if len < HUGE_PAGE {
+            return Self::map(len, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0);
+        }
+        // Walks jump about: with huge pages the processor finds its way. They need an aligned start.
+        let mut slab = Self::map(len + HUGE_PAGE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)?;
+        let before = slab.start.as_ptr().align_offset(HUGE_PAGE).min(HUGE_PAGE);
+        let start = slab.start.as_ptr().cast::<c_void>();
+        // SAFETY: the ends of our own new mapping, at page boundaries; what stays is `len` bytes after `before`.
+        unsafe {
+            if before > 0 {
+                libc::munmap(start, before);
+            }
+            if before < HUGE_PAGE {
+                libc::munmap(start.add(before + len), HUGE_PAGE - before);
+            }
+            slab.start = slab.start.add(before);
+            slab.len = len;
+            #[cfg(target_os = "linux")]
+            libc::madvise(start.add(before), len, libc::MADV_HUGEPAGE); // a hint: it may fail
+        }
+        Ok(slab)
+    }
+
+    fn of_file(file: &File, from: usize, len: usize) -> io::Result<Self> {
+        Self::map(len, libc::MAP_SHARED, file.as_raw_fd(), from)
+    }
+
+    fn map(len: usize, flags: i32, file: i32, from: usize) -> io::Result<Self> {
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a new mapping at a place of the system's choice.
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), len, access, flags, file, from as libc::off_t) };
+        match NonNull::new(start.cast::<u8>()) {
+            Some(start) if start.as_ptr().cast() != libc::MAP_FAILED => Ok(Self { start, len }),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
+impl Drop for Slab {
+    fn drop(&mut self) {
+        // SAFETY: our own mapping; every block of it keeps the slab alive.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
+    }
+}
+
+/// A stretch of a slab that nobody else has, zero at first.
+pub(crate) struct Block {
+    slab: Arc<Slab>,
+    /// Offset in bytes, and number of words.
+    plain: (usize, usize),
+    cells: (usize, usize),
+}
+
+impl Block {
+    /// Words that do not change any more once the block is shared.
+    #[inline]
+    pub fn plain(&self) -> &[u32] {
+        let (at, len) = self.plain;
+        // SAFETY: within the slab, aligned to a cache line, of this block alone, and changed through `&mut self` only.
+        unsafe { std::slice::from_raw_parts(self.slab.start.as_ptr().add(at).cast(), len) }
+    }
+
+    pub fn plain_mut(&mut self) -> &mut [u32] {
+        let (at, len) = self.plain;
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.slab.start.as_ptr().add(at).cast(), len) }
+    }
+
+    /// Words that threads share.
+    #[inline]
+    pub fn cells(&self) -> &[AtomicU32] {
+        let (at, len) = self.cells;
+        // SAFETY: within the slab, aligned to a cache line, of this block alone, and only ever seen as atomics.
+        unsafe { std::slice::from_raw_parts(self.slab.start.as_ptr().add(at).cast(), len) }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+
+    fn path(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("lagoon-memory-{}", std::process::id())).join(name)
+    }
+
+    #[test]
+    fn beyond_the_limit_comes_a_file_without_a_name() {
+        let path = path("spill");
+        let mut memory = Memory::new(1 << 20, path.clone());
+        let mut blocks = Vec::new();
+        for i in 0..100u32 {
+            let mut block = memory.block(8000 + i as usize, 3).unwrap();
+            assert!(block.plain().iter().all(|word| *word == 0));
+            assert_eq!(block.plain().as_ptr().align_offset(LINE) + block.cells().as_ptr().align_offset(LINE), 0);
+            block.plain_mut().fill(i);
+            block.cells()[2].store(i, Ordering::Relaxed);
+            blocks.push(block);
+        }
+        assert!(memory.is_spilled() && memory.used() <= 1 << 20);
+        assert!(!path.exists());
+        drop(memory);
+        for (i, block) in (0u32..).zip(&blocks) {
+            assert!(block.plain().iter().all(|word| *word == i));
+            assert_eq!(block.cells()[2].load(Ordering::Relaxed), i);
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error() {
+        // Of this file system it is known at once that it is too small.
+        let shared = PathBuf::from("/dev/shm");
+        if shared.exists() {
+            let mut memory = Memory::new(0, shared.join(format!("lagoon-full-{}", std::process::id())));
+            let error = memory.block(1 << 45, 0).err().unwrap();
+            assert!(matches!(error, Error::DiskFull(_)) && error.sqlstate() == "53100", "{error}");
+            assert!(memory.block(10, 0).is_ok(), "a smaller one fits");
+        }
+        let mut memory = Memory::new(0, path("no").join("such").join("folder"));
+        let error = memory.block(10, 0).err().unwrap();
+        assert!(matches!(error, Error::TemporaryFile(_)) && error.sqlstate() == "58030", "{error}");
+    }
+}
