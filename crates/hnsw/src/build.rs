@@ -104,7 +104,7 @@ pub struct Builder {
     walker: Walker,
 }
 
-/// What else is allocated for an element: bits of the walkers, and what numbers elements in the end.
+/// What else is allocated for an element: bits of the walkers, and what puts elements in order in the end.
 const OTHER_BYTES: usize = 9;
 
 impl Builder {

@@ -6,6 +6,7 @@
 mod chunk;
 #[allow(unsafe_code)]
 mod memory;
+mod order;
 mod walk;
 
 use std::collections::{HashSet, VecDeque};
@@ -22,6 +23,7 @@ use crate::space::{Form, Measure};
 use chunk::{FOLDED, List};
 pub(crate) use chunk::{CHUNK, Chunk, MAX_ELEMENTS, Pending};
 pub use memory::Memory;
+pub(crate) use order::order;
 pub(crate) use walk::Walker;
 
 /// Chunks of a shelf.

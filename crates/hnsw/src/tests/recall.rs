@@ -98,36 +98,66 @@ fn processor_time() -> f64 {
     ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
-/// Not a promise but figures: `cargo test --release -- --ignored --nocapture figures`. `VECTORS` names a file of `f32`, row
-/// after row of 384; without it vectors are made up.
+/// From a file of `f32` that `VECTORS` names (what comes before the first whole row is skipped), else made up.
+fn figure_vectors(dimensions: usize) -> (Vec<Vec<f32>>, Vec<Vec<f32>>) {
+    let Some(path) = std::env::var_os("VECTORS") else {
+        return (clustered(100_000, dimensions, 41), clustered(200, dimensions, 42));
+    };
+    let bytes = std::fs::read(path).unwrap();
+    let rows = bytes.rchunks_exact(4 * dimensions).rev();
+    let float = |x: &[u8]| f32::from_le_bytes(x.try_into().unwrap());
+    let mut vectors: Vec<Vec<f32>> = rows.map(|row| row.chunks_exact(4).map(float).collect()).collect();
+    let queries = vectors.split_off(vectors.len() - 200);
+    (vectors, queries)
+}
+
+/// Not a promise but figures: `cargo test --release -- --ignored --nocapture figures`.
 #[test]
 #[ignore = "prints figures"]
-fn figures() {
+fn build_figures() {
     let dimensions = 384;
-    let (vectors, queries) = match std::env::var_os("VECTORS") {
-        Some(path) => {
-            let bytes = std::fs::read(path).unwrap();
-            let floats: Vec<f32> = bytes.chunks_exact(4).map(|x| f32::from_le_bytes(x.try_into().unwrap())).collect();
-            let mut vectors: Vec<Vec<f32>> = floats.chunks_exact(dimensions).map(<[f32]>::to_vec).collect();
-            let queries = vectors.split_off(vectors.len() - 200);
-            (vectors, queries)
-        }
-        None => (clustered(100_000, dimensions, 41), clustered(200, dimensions, 42)),
-    };
-    let rows = numbered(&vectors);
-    for threads in [1, 2] {
+    let (vectors, _) = figure_vectors(dimensions);
+    for (threads, limit) in [(1, 1 << 32), (2, 1 << 32), (2, 25 << 20)] {
         let (start, used) = (std::time::Instant::now(), processor_time());
-        let store = build(meta(dimensions, 16, 64, Metric::L2), &vectors, threads);
+        let store = build_within(memory(limit), meta(dimensions, 16, 64, Metric::L2), &vectors, threads);
         let (elapsed, used) = (start.elapsed().as_secs_f64(), processor_time() - used);
-        println!("build with {threads} threads: {elapsed:.2} s, {used:.2} s of processor time");
-        println!("blocks {}", crate::store::PageStore::blocks(&store).unwrap());
-        for ef in [20, 40, 80, 160] {
-            let start = std::time::Instant::now();
-            for query in &queries {
-                nearest(&store, query, ef);
-            }
-            let rate = 200.0 / start.elapsed().as_secs_f64();
-            println!("ef {ef}: recall {:.3}, {rate:.0} queries/s", recall(&store, &rows, &queries, ef));
+        println!("{threads} threads, {limit} bytes: {elapsed:.2} s, {used:.2} s of processor time");
+        println!("{:.1} code pages for the links of an element", pages_of_links(&store));
+    }
+}
+
+/// On how many pages the codes of an element's neighbours lie.
+fn pages_of_links(store: &MemPages) -> f64 {
+    let geometry = Meta::read(&store.read(0).unwrap()).unwrap().geometry;
+    let (mut elements, mut pages) = (0, 0);
+    for node_page in 0..geometry.node_pages_of(store.blocks().unwrap()) {
+        let block = geometry.node_block(node_page);
+        let page = store.read(block).unwrap();
+        let nodes = crate::format::Nodes::new(&page, &geometry, block).unwrap();
+        for slot in (0..geometry.nodes).filter(|slot| nodes.is_live(*slot)) {
+            let blocks = nodes.links(slot, 0).iter().map(|link| geometry.code_parts(crate::format::target(*link), 4).0.block);
+            pages += blocks.collect::<std::collections::BTreeSet<u32>>().len();
+            elements += 1;
         }
+    }
+    pages as f64 / f64::from(elements)
+}
+
+/// As [`build_figures`], of scans.
+#[test]
+#[ignore = "prints figures"]
+fn scan_figures() {
+    let dimensions = 384;
+    let (vectors, queries) = figure_vectors(dimensions);
+    let rows = numbered(&vectors);
+    let store = build(meta(dimensions, 16, 64, Metric::L2), &vectors, 2);
+    println!("blocks {}", crate::store::PageStore::blocks(&store).unwrap());
+    for ef in [20, 40, 80, 160] {
+        let start = std::time::Instant::now();
+        for query in &queries {
+            nearest(&store, query, ef);
+        }
+        let rate = 200.0 / start.elapsed().as_secs_f64();
+        println!("ef {ef}: recall {:.3}, {rate:.0} queries/s", recall(&store, &rows, &queries, ef));
     }
 }
