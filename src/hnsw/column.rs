@@ -4,12 +4,13 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys::{self, Datum, ItemPointer, Oid, Relation};
 
+use lagoon_hnsw::distance::half::f16;
 use lagoon_hnsw::format::{Meta, Tid};
 use lagoon_hnsw::space::{Element, Value};
 use lagoon_hnsw::{Error, Metric, Space};
 
 use super::options;
-use crate::pg::vector::{BitRef, DenseRef, HALFVEC, HalfvecRef, SPARSEVEC, Scalar, SparsevecRef, VECTOR, VectorRef};
+use crate::pg::vector::{BitRef, DenseRef, HALFVEC, SPARSEVEC, Scalar, SparsevecRef, VECTOR, VectorRef};
 
 /// The SQL type of an indexed column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,7 +149,7 @@ impl Column {
         unsafe {
             match self.kind {
                 Kind::Vector => self.space.encode(Value::Dense(&VectorRef::from_datum(value))),
-                Kind::Halfvec => self.space.encode(Value::Dense(&floats(&HalfvecRef::from_datum(value)))),
+                Kind::Halfvec => self.space.encode(Value::Dense(&floats(&DenseRef::<f16>::from_datum(value)))),
                 Kind::Sparsevec => {
                     let value = SparsevecRef::from_datum(value);
                     self.same_dimensions(value.dimensions() as usize)?;
