@@ -8,7 +8,7 @@ use super::error::Error;
 use super::{check_modifier, to_element};
 use crate::pg::array::{self, ArrayRef};
 use crate::pg::function::{InAggregate, sql_symbols};
-use crate::pg::vector::{DenseRef, Scalar, alloc, check_dimensions, check_elements};
+use crate::pg::vector::{DenseRef, Scalar, VectorError, alloc, check_dimensions, check_elements};
 
 /// Adds a row to the state: in place when PostgreSQL runs the aggregate.
 fn accum<E: Scalar>(mut state: ArrayRef<'_>, row: DenseRef<'_, E>, aggregate: InAggregate) -> Result<Datum, Error> {
@@ -30,6 +30,10 @@ fn accum<E: Scalar>(mut state: ArrayRef<'_>, row: DenseRef<'_, E>, aggregate: In
 fn combine(mut a: ArrayRef<'_>, b: ArrayRef<'_>, aggregate: InAggregate) -> Result<Datum, Error> {
     let (a_count, a_sums) = parts(&a, f32::TYPE, "combine")?;
     let (b_count, b_sums) = parts(&b, f32::TYPE, "combine")?;
+    if !aggregate.0 && a_sums.is_empty() && b_sums.is_empty() {
+        // As pgvector says to a user. Inside an aggregate they are two workers without a row, and there it is wrong.
+        return Err(VectorError::Empty(f32::TYPE).into());
+    }
     for sums in [a_sums, b_sums].iter().filter(|sums| !sums.is_empty()) {
         check_dimensions::<f32>(sums.len())?;
     }
