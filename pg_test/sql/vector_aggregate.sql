@@ -42,10 +42,10 @@ SELECT avg(v), sum(v), avg(h), sum(h) FROM many;
 
 -- the functions behind them, called by hand, change nothing but their result
 WITH state AS MATERIALIZED (SELECT '{1,1,2}'::float8[] AS s) SELECT vector_accum(s, '[3,4]'), vector_combine(s, s), vector_avg(s), s FROM state;
-SELECT vector_accum('{0}', '[1,2]'), vector_combine('{0}', '{0}'), vector_combine('{0}', '{2,3}'), vector_combine('{2,3}', '{0}'), vector_avg('{0}') IS NULL AS none;
+SELECT vector_accum('{0}', '[1,2]'), vector_combine('{0}', '{2,3}'), vector_combine('{2,3}', '{0}'), vector_avg('{0}') IS NULL AS none;
 SELECT e AS expression, failure('SELECT ' || e) FROM (VALUES
     ($$vector_accum('{}', '[1]')$$), ($$vector_accum('{NULL}', '[1]')$$), ($$vector_accum('{{0}}', '[1]')$$), ($$vector_accum('{0,0}', '[1,2]')$$),
-    ($$vector_combine('{}', '{0}')$$), ($$vector_combine('{1,2}', '{1,2,3}')$$), ($$vector_combine('{1,1.7e308}', '{1,1.7e308}')$$), ($$vector_combine('{1,2}', '{NULL,2}')$$),
+    ($$vector_combine('{}', '{0}')$$), ($$vector_combine('{0}', '{0}')$$), ($$vector_combine('{1,2}', '{1,2,3}')$$), ($$vector_combine('{1,1.7e308}', '{1,1.7e308}')$$), ($$vector_combine('{1,2}', '{NULL,2}')$$),
     ($$vector_avg('{}')$$), ($$vector_avg('{1}')$$), ($$vector_avg('{1,NaN}')$$), ($$vector_avg('{1,1e300}')$$),
     ($$vector_avg(array_fill(1::float8, ARRAY[16002]))$$), ($$vector_combine('{0}', array_fill(1::float8, ARRAY[16002]))$$)) AS t (e);
 WITH state AS MATERIALIZED (SELECT '{1,1,2}'::float8[] AS s) SELECT halfvec_accum(s, '[3,4]'), halfvec_combine(s, s), halfvec_avg(s), s FROM state;
