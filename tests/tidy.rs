@@ -116,7 +116,10 @@ fn unsafe_lives_in_glue_and_simd_only() {
         let loading = ["crates/wasm/src/unchecked.rs", "crates/embed/src/runtime.rs"].contains(&name);
         !simd && !mapping && !loading && line.split_whitespace().any(|w| w == "unsafe")
     });
-    none(engines, "unsafe in an engine belongs into the SIMD files, mapped memory, the compile cache or the library loader");
+    none(
+        engines,
+        "unsafe in an engine belongs into the SIMD files, mapped memory, the compile cache or the library loader",
+    );
 }
 
 #[test]

@@ -165,12 +165,7 @@ impl Workers {
     fn start(job: Arc<Job>, helpers: usize) -> Result<Self, Error> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let count = if helpers == 0 { 0 } else { (helpers + 1).min(cores) };
-        let mut workers = Self {
-            job,
-            handles: Vec::with_capacity(count),
-            bell: wait::bell(),
-            failure: Arc::default(),
-        };
+        let mut workers = Self { job, handles: Vec::with_capacity(count), bell: wait::bell(), failure: Arc::default() };
         for _ in 0..count {
             let (job, bell, failure) = (workers.job.clone(), workers.bell.clone(), workers.failure.clone());
             let handle = thread::spawn("lagoon hnsw", move || {

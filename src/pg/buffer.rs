@@ -128,7 +128,8 @@ impl Pages {
                                     break;
                                 }
                                 let buffer = self.pin(hints, block(ahead));
-                                pinned[newest % AHEAD] = (buffer, pg_sys::BufferGetPage(buffer).cast::<u8>().cast_const());
+                                pinned[newest % AHEAD] =
+                                    (buffer, pg_sys::BufferGetPage(buffer).cast::<u8>().cast_const());
                                 newest += 1;
                             }
                             let (from, len) = stretch(ahead);

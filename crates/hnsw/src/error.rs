@@ -122,7 +122,9 @@ impl Error {
         match self {
             Self::NoDimensions | Self::EfConstructionTooSmall => "22023",
             Self::TooManyDimensions { .. } | Self::TooManyNonZero { .. } | Self::TooManyElements { .. } => "54000",
-            Self::DimensionMismatch { .. } | Self::DifferentDimensions { .. } | Self::DifferentLengths { .. } => "22000",
+            Self::DimensionMismatch { .. } | Self::DifferentDimensions { .. } | Self::DifferentLengths { .. } => {
+                "22000"
+            }
             Self::UnsupportedType | Self::ScanWithoutOrder | Self::SnapshotNotMvcc => "0A000",
             Self::Corrupt { .. } | Self::NotAnIndex | Self::NotRepaired => "XX002",
             Self::Version { .. } | Self::Unreadable(_) => "55000",

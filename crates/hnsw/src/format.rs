@@ -24,8 +24,8 @@
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::store::PAGE_SIZE;
 use crate::space::{Form, Metric, Space};
+use crate::store::PAGE_SIZE;
 use crate::{Error, Result};
 
 /// Of the metapage: "LGHN".

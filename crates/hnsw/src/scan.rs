@@ -4,11 +4,11 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::vec;
 
+use crate::Result;
 use crate::format::Tid;
 use crate::graph::{Graph, PagedGraph};
 use crate::search::{Candidate, IdSet, Scratch, descend, walk};
 use crate::store::{Interlock, Mode, PageStore};
-use crate::Result;
 
 /// A row that a scan returns.
 #[derive(Debug, Clone, Copy, PartialEq)]

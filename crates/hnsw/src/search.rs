@@ -3,8 +3,8 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use crate::graph::Graph;
 use crate::Result;
+use crate::graph::Graph;
 
 /// An element and how far it is from the query.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -339,7 +339,11 @@ impl<S: PageStore> Vacuum<'_, S> {
     }
 }
 
-fn read_node_page<S: PageStore, R>(graph: &PagedGraph<'_, S>, node_page: u32, f: impl FnOnce(Nodes<'_>) -> R) -> Result<R> {
+fn read_node_page<S: PageStore, R>(
+    graph: &PagedGraph<'_, S>,
+    node_page: u32,
+    f: impl FnOnce(Nodes<'_>) -> R,
+) -> Result<R> {
     let geometry = &graph.meta.geometry;
     let block = geometry.node_block(node_page);
     let page = graph.store.read(block)?;

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::Result;
-use crate::graph::PagedGraph;
 use crate::format::{self, Geometry, Meta, NONE, Nodes, PageKind, Tid, target};
+use crate::graph::PagedGraph;
 use crate::store::{Interlock, Mode, PageStore};
 
 /// One thing that was looked at.

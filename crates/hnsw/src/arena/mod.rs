@@ -20,8 +20,8 @@ use crate::search::Candidate;
 use crate::select::{Link, select_into, victim, weigh};
 use crate::space::{Form, Measure};
 
-use chunk::{FOLDED, List};
 pub(crate) use chunk::{CHUNK, Chunk, MAX_ELEMENTS, Pending};
+use chunk::{FOLDED, List};
 pub use memory::Memory;
 pub(crate) use order::order;
 pub(crate) use walk::Walker;

@@ -8,12 +8,12 @@
 
 #[allow(unsafe_code)]
 pub mod bit;
+pub mod bytes;
 #[allow(unsafe_code)]
 pub mod half;
 #[cfg(target_arch = "aarch64")]
 #[allow(unsafe_code)]
 mod neon;
-pub mod bytes;
 #[allow(unsafe_code)]
 mod prefetch;
 mod scalar;

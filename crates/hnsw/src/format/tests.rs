@@ -39,7 +39,8 @@ fn every_geometry_fits_its_pages() {
                 last = (end.block, end.offset + end.len - 1);
                 let (node_page, slot) = g.locate(id);
                 assert_eq!(g.id(node_page, slot), id);
-                let (node, first) = (g.node_block(node_page), g.node_block(node_page - node_page % g.node_pages as u32));
+                let (node, first) =
+                    (g.node_block(node_page), g.node_block(node_page - node_page % g.node_pages as u32));
                 assert!(g.is_node_block(node) && !g.is_node_block(part.block) && !g.is_node_block(end.block));
                 assert!(part.block > node && end.block < first + g.group_blocks());
                 assert!(end.block < g.blocks(node_page + 1));

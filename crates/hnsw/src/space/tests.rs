@@ -36,7 +36,8 @@ fn a_bound_is_below_the_distance_and_near_it() {
                 assert!(bound <= exact, "{metric:?} {dimensions} {scale} {offset}: {bound} > {exact}");
                 assert!(space.bound(&x, &x, 0.0) <= truth(metric, &a, &a), "{metric:?} {scale} {offset}: to itself");
                 if (scale, offset) == (1.0, 0.0) {
-                    let size = if metric == Metric::Cosine { 1.0 } else { truth(metric, &a, &a).abs().max(exact.abs()) };
+                    let size =
+                        if metric == Metric::Cosine { 1.0 } else { truth(metric, &a, &a).abs().max(exact.abs()) };
                     assert!(exact - bound < 0.02 * size, "{metric:?} {dimensions}: {bound} is far below {exact}");
                 }
             }

@@ -15,9 +15,9 @@ use crate::format::{Meta, Tid};
 use crate::insert::insert;
 use crate::mem::MemPages;
 use crate::scan::{Iterative, Limits, Scan};
-use crate::verify::{Report, verify};
 use crate::space::{Element, Form, Value};
 use crate::store::PageStore;
+use crate::verify::{Report, verify};
 use crate::{Metric, Result, Space, distance};
 
 /// Numbers from a seed: levels of base 2 are random bits enough, but a plain generator is clearer.

@@ -135,7 +135,8 @@ fn pages_of_links(store: &MemPages) -> f64 {
         let page = store.read(block).unwrap();
         let nodes = crate::format::Nodes::new(&page, &geometry, block).unwrap();
         for slot in (0..geometry.nodes).filter(|slot| nodes.is_live(*slot)) {
-            let blocks = nodes.links(slot, 0).iter().map(|link| geometry.code_parts(crate::format::target(*link), 4).0.block);
+            let blocks =
+                nodes.links(slot, 0).iter().map(|link| geometry.code_parts(crate::format::target(*link), 4).0.block);
             pages += blocks.collect::<std::collections::BTreeSet<u32>>().len();
             elements += 1;
         }

@@ -49,7 +49,8 @@ fn a_scan_goes_on_over_vacuums_and_reused_slots() {
         add(&store, vector, 1000 + i as Tid).unwrap();
     }
     let mut last = (0, 0.0);
-    let exact: BTreeMap<Tid, f64> = (1..).zip(&vectors).map(|(tid, v)| (tid, f64::from(distance::l2_squared(v, &vectors[0])).sqrt())).collect();
+    let exact: BTreeMap<Tid, f64> =
+        (1..).zip(&vectors).map(|(tid, v)| (tid, f64::from(distance::l2_squared(v, &vectors[0])).sqrt())).collect();
     while let Some(hit) = scan.next(&store).unwrap() {
         last = (hit.tid, hit.distance);
         if let Some(distance) = exact.get(&hit.tid) {

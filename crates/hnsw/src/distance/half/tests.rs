@@ -25,7 +25,12 @@ fn check(set: &HalfKernels, a: &[f16], b: &[f16]) {
     let near = |kernel: &str, got: f64, term: &dyn Fn(f64, f64) -> f64| {
         let terms = a.iter().zip(b).map(|(x, y)| term(x.to_f64(), y.to_f64()));
         let (want, size) = terms.fold((0.0, 0.0), |(sum, size), t| (sum + t, size + t.abs()));
-        assert!((got - want).abs() <= size * f64::max(1e-6, a.len() as f64 * 2e-10), "{} {kernel} of {}: got {got}, want {want}", set.name, a.len());
+        assert!(
+            (got - want).abs() <= size * f64::max(1e-6, a.len() as f64 * 2e-10),
+            "{} {kernel} of {}: got {got}, want {want}",
+            set.name,
+            a.len()
+        );
     };
     near("l2_squared", (set.l2_squared)(a, b).into(), &|x, y| (x - y) * (x - y));
     near("inner_product", (set.inner_product)(a, b).into(), &|x, y| x * y);
