@@ -44,7 +44,7 @@ fn spaces() -> [Space; 6] {
 fn an_insert_cut_anywhere_leaves_a_sound_index() {
     let mut points = 0;
     for space in spaces() {
-        let count = if space.dimensions > 1000 { 12 } else { 300 };
+        let count = if space.dimensions > 1000 { 12 } else { 420 };
         let vectors = clustered(count, space.dimensions, 51);
         let store = empty(&Meta::new(space, 3, 12));
         let mut kept = Vec::new();
@@ -54,8 +54,7 @@ fn an_insert_cut_anywhere_leaves_a_sound_index() {
             kept.push(tid);
         }
     }
-    assert!(points > 5_000, "only {points} crashes");
-    println!("{points} crashes");
+    assert!(points > 7_000, "only {points} crashes");
 }
 
 #[test]
@@ -71,7 +70,7 @@ fn a_vacuum_cut_anywhere_is_finished_by_the_next() {
             points += crash_everywhere(&store, &kept, &vectors[0], |store| vacuum(store, is_dead).map(drop));
             // Then the freed slots are used again.
             vacuum(&store, is_dead).unwrap();
-            for (i, vector) in vectors.iter().enumerate().step_by(5) {
+            for (i, vector) in vectors.iter().enumerate().step_by(3) {
                 let tid = 1000 + i as Tid;
                 points += crash_everywhere(&store, &kept, vector, |store| add(store, vector, tid));
                 add(&store, vector, tid).unwrap();
@@ -79,6 +78,5 @@ fn a_vacuum_cut_anywhere_is_finished_by_the_next() {
             verified(&store);
         }
     }
-    assert!(points > 5_000, "only {points} crashes");
-    println!("{points} crashes");
+    assert!(points > 3_500, "only {points} crashes");
 }
