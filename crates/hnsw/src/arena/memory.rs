@@ -15,7 +15,8 @@ use std::sync::atomic::AtomicU32;
 
 use crate::{Error, Result};
 
-const PAGE: usize = 4096;
+/// The largest usual size of pages: what is mapped begins and ends at one.
+const PAGE: usize = 64 << 10;
 /// What x86 and most others call huge.
 const HUGE_PAGE: usize = 2 << 20;
 /// What is taken at a time.

@@ -83,7 +83,7 @@ impl Arena {
     }
 
     /// The chunk of an element and its place there.
-    #[inline]
+    #[inline(always)]
     fn chunk(&self, id: u32) -> (&Chunk, usize) {
         let number = id as usize / CHUNK;
         let shelf = self.shelves[number / SHELF].get().as_slice()[0]; // only published elements are known
@@ -91,7 +91,7 @@ impl Arena {
     }
 
     /// The code of an element.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn code(&self, id: u32) -> &[u32] {
         let (chunk, at) = self.chunk(id);
         if self.words > 0 {
@@ -108,7 +108,7 @@ impl Arena {
         chunk.level(at)
     }
 
-    #[inline]
+    #[inline(always)]
     fn list(&self, id: u32, layer: u8) -> List<'_> {
         let (chunk, at) = self.chunk(id);
         chunk.list(at, layer)

@@ -71,6 +71,10 @@ impl Walker {
             pool[next] |= FOLLOWED;
             ids.clear();
             ids.extend(arena.list(pool[next] as u32 >> 1, layer).targets().filter(|id| seen.insert(*id)));
+            // If nothing nearer is found, this one's links come next.
+            if let Some(second) = pool.get(next + 1) {
+                prefetch(arena.list(*second as u32 >> 1, layer).links);
+            }
             for id in ids.iter().take(AHEAD) {
                 prefetch(arena.code(*id));
             }

@@ -56,7 +56,7 @@ struct Parts<'a> {
     bytes: &'a [u8],
 }
 
-#[inline]
+#[inline(always)]
 fn parts(code: &[u32], dimensions: usize) -> Parts<'_> {
     Parts {
         low: f64::from(f32::from_bits(code[0])),
@@ -70,14 +70,14 @@ fn parts(code: &[u32], dimensions: usize) -> Parts<'_> {
 
 impl Parts<'_> {
     /// The square of the length.
-    #[inline]
+    #[inline(always)]
     fn norm_squared(&self) -> f64 {
         let n = self.bytes.len() as f64;
         n * self.low * self.low
             + self.step * (2.0 * self.low * f64::from(self.sum) + self.step * f64::from(self.squares))
     }
 
-    #[inline]
+    #[inline(always)]
     fn inner_product(&self, other: &Self) -> f64 {
         let n = self.bytes.len() as f64;
         let dot = bytes::dot(self.bytes, other.bytes, self.sum);

@@ -122,26 +122,41 @@ fn build_figures() {
         let store = build_within(memory(limit), meta(dimensions, 16, 64, Metric::L2), &vectors, threads);
         let (elapsed, used) = (start.elapsed().as_secs_f64(), processor_time() - used);
         println!("{threads} threads, {limit} bytes: {elapsed:.2} s, {used:.2} s of processor time");
-        println!("{:.1} code pages for the links of an element", pages_of_links(&store));
+        let (now, before) = pages_of_links(&store);
+        println!("{now:.1} code pages for the links of an element, {before:.1} as they came");
     }
 }
 
-/// On how many pages the codes of an element's neighbours lie.
-fn pages_of_links(store: &MemPages) -> f64 {
+/// On how many pages the codes of an element's neighbours lie: as they are, and had rows been written as they came.
+fn pages_of_links(store: &MemPages) -> (f64, f64) {
     let geometry = Meta::read(&store.read(0).unwrap()).unwrap().geometry;
-    let (mut elements, mut pages) = (0, 0);
+    let (mut rows, mut lists) = (BTreeMap::new(), Vec::new());
     for node_page in 0..geometry.node_pages_of(store.blocks().unwrap()) {
         let block = geometry.node_block(node_page);
         let page = store.read(block).unwrap();
         let nodes = crate::format::Nodes::new(&page, &geometry, block).unwrap();
         for slot in (0..geometry.nodes).filter(|slot| nodes.is_live(*slot)) {
-            let blocks =
-                nodes.links(slot, 0).iter().map(|link| geometry.code_parts(crate::format::target(*link), 4).0.block);
-            pages += blocks.collect::<std::collections::BTreeSet<u32>>().len();
-            elements += 1;
+            rows.insert(geometry.id(node_page, slot), nodes.tids(slot).next().unwrap() as u32);
+            lists.push(nodes.links(slot, 0).iter().map(|link| crate::format::target(*link)).collect::<Vec<u32>>());
         }
     }
-    pages as f64 / f64::from(elements)
+    let pages = |place: &dyn Fn(u32) -> u32| {
+        let block = |id: &u32| geometry.code_parts(place(*id), 4).0.block;
+        let pages =
+            lists.iter().map(|links| links.iter().map(block).collect::<std::collections::BTreeSet<u32>>().len());
+        pages.sum::<usize>() as f64 / lists.len() as f64
+    };
+    (pages(&|id| id), pages(&|id| rows[&id]))
+}
+
+#[test]
+fn neighbours_lie_side_by_side() {
+    for dimensions in [16, 128, 1536] {
+        let store = build(meta(dimensions, 8, 32, Metric::L2), &clustered(2000, dimensions, 13), 2);
+        verified(&store);
+        let (now, before) = pages_of_links(&store);
+        assert!(now < 0.8 * before, "{dimensions} dimensions: {now} pages, {before} as they came");
+    }
 }
 
 /// As [`build_figures`], of scans.
