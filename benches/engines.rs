@@ -5,10 +5,11 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use hnsw_rs::prelude::{DistL2, Distance, Hnsw};
-use lagoon_hnsw::Metric;
-use lagoon_hnsw::build::Builder;
+use lagoon_hnsw::build::{Builder, Memory};
 use lagoon_hnsw::distance;
 use lagoon_hnsw::format::Meta;
+use lagoon_hnsw::space::{Element, Value};
+use lagoon_hnsw::{Metric, Space};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -60,15 +61,16 @@ fn build(c: &mut Criterion) {
 }
 
 fn lagoon_build(vectors: &[Vec<f32>], threads: usize) -> u32 {
-    let meta = Meta::new(DIMENSIONS, M, EF_CONSTRUCTION, Metric::L2);
-    let mut builder = Builder::new(meta, 1 << 30, 1);
+    let space = Space::new(Element::Dense, Metric::L2, DIMENSIONS);
+    let memory = Memory::new(1 << 30, std::env::temp_dir().join("lagoon-bench"));
+    let mut builder = Builder::new(Meta::new(space, M, EF_CONSTRUCTION), memory, 1);
     let job = builder.job();
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| job.work())).collect();
         for (vector, row) in vectors.iter().zip(1..) {
-            assert!(builder.push(vector, row).unwrap());
+            builder.push(&space.encode(Value::Dense(vector)).unwrap().unwrap(), row).unwrap();
         }
-        builder.close();
+        builder.close().unwrap();
         workers.into_iter().for_each(|worker| worker.join().unwrap().unwrap());
     });
     job.done()

@@ -187,7 +187,7 @@ impl Workers {
                 Err(_) => break,
             }
         }
-        log::at(PgLogLevel::DEBUG1, format!("using {} engine threads", workers.handles.len()));
+        log::at(PgLogLevel::DEBUG1, format!("using {} parallel workers", workers.handles.len()));
         Ok(workers)
     }
 

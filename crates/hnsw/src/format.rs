@@ -294,6 +294,13 @@ impl Geometry {
         if level == 0 { 2 * self.m } else { self.m }
     }
 
+    /// Protected links that an element takes from elements that are inserted, while there are others to take them. Without
+    /// this bound the elements that are near to everything (large ones under an inner product) would have nothing else.
+    #[inline]
+    pub fn tree_capacity(&self) -> usize {
+        (self.m / 2).max(3)
+    }
+
     /// The highest layer that an element can have.
     pub fn max_level(&self) -> u8 {
         self.uppers.min(usize::from(MAX_LEVEL)) as u8

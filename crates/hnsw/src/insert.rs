@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use crate::format::{self, MAX_ELEMENTS, NodesMut, PROTECTED, Tid};
 use crate::graph::{Graph, PagedGraph};
 use crate::level::Levels;
-use crate::link::{Change, Offer, apply, offer, plan};
+use crate::link::{Change, Offer, WANDER, apply, offer, plan, tree_neighbour};
 use crate::search::{Candidate, IdSet, Scratch, descend, search_layer};
 use crate::select::{Link, select};
 use crate::store::{Interlock, Mode, PageStore, Record};
@@ -114,12 +114,29 @@ fn place<S: PageStore>(
     if queue.is_empty() {
         return write(graph, code, tid, level, found, None);
     }
-    // The nearest that has room, else whoever is found by walking on: a tree has leaves everywhere.
+    // The nearest that has room, else one that is found by wandering through the tree, which has leaves everywhere, else
+    // whoever has room at all.
+    let room = graph.meta.geometry.tree_capacity();
+    for parent in &queue {
+        if let Some(placed) = write(graph, code, tid, level, found, Some((*parent, room)))? {
+            return Ok(Some(placed));
+        }
+    }
+    let mut parent = queue[0];
+    for step in 0..WANDER {
+        let next = graph
+            .node(parent, |nodes, slot| tree_neighbour(nodes.links(slot, 0).iter().copied(), tid as u32 ^ step))?;
+        let Some(next) = next else { break };
+        parent = next;
+        if let Some(placed) = write(graph, code, tid, level, found, Some((parent, room)))? {
+            return Ok(Some(placed));
+        }
+    }
     let mut seen: HashSet<u32> = queue.iter().copied().collect();
     while !queue.is_empty() {
         let mut further = Vec::new();
         for parent in queue {
-            if let Some(placed) = write(graph, code, tid, level, found, Some(parent))? {
+            if let Some(placed) = write(graph, code, tid, level, found, Some((parent, usize::MAX)))? {
                 return Ok(Some(placed));
             }
             graph.expand(parent, 0, &mut further)?;
@@ -130,24 +147,24 @@ fn place<S: PageStore>(
     Ok(None)
 }
 
-/// One try with one parent. None: it has no room or is gone.
+/// One try with one parent, which may have fewer than so many protected links. None: it has no room or is gone.
 fn write<S: PageStore>(
     graph: &PagedGraph<'_, S>,
     code: &[u32],
     tid: Tid,
     level: u8,
     found: &Neighbours,
-    parent: Option<u32>,
+    parent: Option<(u32, usize)>,
 ) -> Result<Option<(u32, u8)>> {
     let geometry = &graph.meta.geometry;
     loop {
         graph.store.poll()?;
         let mut ground: Vec<u32> = found.links[0].iter().map(|link| link.id).collect();
         let mut bond: Option<(u32, u32, usize, Change)> = None;
-        if let Some(parent) = parent {
+        if let Some((parent, room)) = parent {
             let distance = graph.measure(code, parent)?;
             let offer = Offer { owner: parent, layer: 0, code, distance, protected: true };
-            let Some(change) = plan(graph, offer, None, |_| false)? else { return Ok(None) };
+            let Some(change) = plan(graph, offer, None, room, |_| false)? else { return Ok(None) };
             let (node_page, slot) = geometry.locate(parent);
             bond = Some((parent, geometry.node_block(node_page), slot, change));
             match ground.iter().position(|id| *id == parent) {

@@ -12,6 +12,17 @@ use crate::store::{PageStore, Record};
 /// Times that a lost race is run again before an optional link is given up.
 const ATTEMPTS: usize = 3;
 
+/// Steps through the tree in search of an element with room. Nearly every element has some.
+pub(crate) const WANDER: u32 = 32;
+
+/// One of the protected links in a list, any one.
+pub(crate) fn tree_neighbour(links: impl Iterator<Item = u32> + Clone, random: u32) -> Option<u32> {
+    let mut tree = links.filter(|link| link & PROTECTED != 0);
+    let count = tree.clone().count();
+    let at = (random.wrapping_mul(0x9E37_79B1) >> 8) as usize % count.max(1);
+    tree.nth(at).map(target)
+}
+
 /// A link to add: from `owner`, on a layer, to an element with this code.
 #[derive(Clone, Copy)]
 pub(crate) struct Offer<'a> {
@@ -34,11 +45,13 @@ pub(crate) enum Change {
 }
 
 /// What adding the link would do; None when the owner is gone or every link that it has is better. `new` is the element to
-/// link to, unless it has no number yet. Where all links are protected, one to a `doomed` element gives way.
+/// link to, unless it has no number yet. Where all links are protected, one to a `doomed` element gives way. A protected link
+/// is added to fewer than `room` others only.
 pub(crate) fn plan<S: PageStore>(
     graph: &PagedGraph<'_, S>,
     offer: Offer<'_>,
     new: Option<u32>,
+    room: usize,
     doomed: impl Fn(u32) -> bool,
 ) -> Result<Option<Change>> {
     let Offer { owner, layer, code, distance, protected } = offer;
@@ -48,6 +61,9 @@ pub(crate) fn plan<S: PageStore>(
     let Some(links) = links else { return Ok(None) };
     if new.is_some_and(|new| links.iter().any(|link| target(*link) == new)) {
         return Ok(Some(Change::Present));
+    }
+    if protected && links.iter().filter(|link| *link & PROTECTED != 0).count() >= room {
+        return Ok(None);
     }
     if links.len() < graph.meta.geometry.capacity(layer) {
         return Ok(Some(Change::Append));
@@ -108,7 +124,7 @@ pub(crate) fn offer<S: PageStore>(graph: &PagedGraph<'_, S>, offer: Offer<'_>, n
     let block = geometry.node_block(node_page);
     for _ in 0..ATTEMPTS {
         graph.store.poll()?;
-        match plan(graph, offer, Some(new), |_| false)? {
+        match plan(graph, offer, Some(new), usize::MAX, |_| false)? {
             None => return Ok(false),
             Some(Change::Present) if !offer.protected => return Ok(true),
             Some(change) => {
@@ -139,7 +155,7 @@ pub(crate) fn tie<S: PageStore>(
         let mut plans = Vec::with_capacity(2);
         for ((owner, new), code) in [(a, b), (b, a)].into_iter().zip(&codes) {
             let offer = Offer { owner, layer: 0, code, distance, protected: true };
-            let Some(change) = plan(graph, offer, Some(new), doomed)? else { return Ok(false) };
+            let Some(change) = plan(graph, offer, Some(new), usize::MAX, doomed)? else { return Ok(false) };
             plans.push((geometry.node_block(geometry.locate(owner).0), owner, new, change));
         }
         plans.sort_by_key(|(block, ..)| *block); // the order in which a record wants its pages

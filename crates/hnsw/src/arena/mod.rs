@@ -16,6 +16,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use crate::Result;
 use crate::distance::prefetch;
 use crate::format::{MAX_TIDS, Meta, Tid};
+use crate::link::{WANDER, tree_neighbour};
 use crate::search::Candidate;
 use crate::select::{Link, select_into, victim, weigh};
 use crate::space::{Form, Measure};
@@ -237,13 +238,24 @@ impl Arena {
     }
 
     /// Ties the element into the spanning tree: a protected link to a parent and one back. The nearest that has room, else
-    /// whoever is found by walking on: a tree has leaves everywhere.
+    /// one that is found by wandering through the tree, which has leaves everywhere, else whoever has room at all.
     fn adopt(&self, id: u32, walker: &mut Walker) -> Result<()> {
         let Walker { found, list, .. } = walker;
-        if let Some(nearest) = found.first()
-            && self.tie(id, nearest.id, nearest.distance, list)?
-        {
-            return Ok(());
+        let room = self.meta.geometry.tree_capacity();
+        for near in found.iter() {
+            if self.tie(id, near.id, near.distance, room, list)? {
+                return Ok(());
+            }
+        }
+        let Some(mut parent) = found.first().map(|near| near.id) else { return Ok(()) };
+        for step in 0..WANDER {
+            list.clear();
+            self.list(parent, 0).read(list);
+            let Some(next) = tree_neighbour(list.iter().map(Link::on_disk), id ^ step) else { break };
+            parent = next;
+            if parent != id && self.tie(id, parent, self.between(id, parent), room, list)? {
+                return Ok(());
+            }
         }
         let mut seen = HashSet::from([id]);
         let mut queue: VecDeque<u32> = found.iter().map(|candidate| candidate.id).collect();
@@ -251,7 +263,7 @@ impl Arena {
             if !seen.insert(parent) {
                 continue;
             }
-            if self.tie(id, parent, self.between(id, parent), list)? {
+            if self.tie(id, parent, self.between(id, parent), usize::MAX, list)? {
                 return Ok(());
             }
             if queue.is_empty() {
@@ -261,8 +273,13 @@ impl Arena {
         Ok(())
     }
 
-    /// Whether the parent had room.
-    fn tie(&self, id: u32, parent: u32, distance: f32, list: &mut Vec<Link>) -> Result<bool> {
+    /// Whether the parent had room: fewer protected links than `room`.
+    fn tie(&self, id: u32, parent: u32, distance: f32, room: usize, list: &mut Vec<Link>) -> Result<bool> {
+        list.clear();
+        self.list(parent, 0).read(list);
+        if list.iter().filter(|link| link.protected).count() >= room {
+            return Ok(false);
+        }
         // Its own side first: nobody can see the element until the parent links to it.
         self.protect(id, parent, distance, list);
         if self.link_back(parent, 0, id, distance, true, list)? {
