@@ -64,7 +64,7 @@ fn a_vacuum_cut_anywhere_is_finished_by_the_next() {
         let count = if space.dimensions > 1000 { 12 } else { 200 };
         let vectors = clustered(count, space.dimensions, 52);
         for share in [2, 3, 7] {
-            let is_dead = |tid: Tid| tid % share != 0;
+            let is_dead = |tid: Tid| !tid.is_multiple_of(share);
             let store = build(Meta::new(space, 3, 12), &vectors, 1);
             let kept: Vec<Tid> = (1..=count as Tid).filter(|tid| !is_dead(*tid)).collect();
             points += crash_everywhere(&store, &kept, &vectors[0], |store| vacuum(store, is_dead).map(drop));

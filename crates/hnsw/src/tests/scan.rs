@@ -43,7 +43,7 @@ fn a_scan_goes_on_over_vacuums_and_reused_slots() {
     let store = build(meta(40, 8, 32, Metric::L2), &vectors, 1);
     let mut scan = Scan::new(code(&space(&store), &vectors[0]), limits(Iterative::Relaxed, usize::MAX));
     let mut seen: Vec<Tid> = (0..10).map(|_| scan.next(&store).unwrap().unwrap().tid).collect();
-    let is_dead = |tid: Tid| tid % 2 == 0 && tid <= 800;
+    let is_dead = |tid: Tid| tid.is_multiple_of(2) && tid <= 800;
     vacuum(&store, is_dead).unwrap();
     for (i, vector) in clustered(400, 40, 74).iter().enumerate() {
         add(&store, vector, 1000 + i as Tid).unwrap();
