@@ -164,7 +164,7 @@ fn write<S: PageStore>(
         if let Some((parent, room)) = parent {
             let distance = graph.measure(code, parent)?;
             let offer = Offer { owner: parent, layer: 0, code, distance, protected: true };
-            let Some(change) = plan(graph, offer, None, room, |_| false)? else { return Ok(None) };
+            let Some(change) = plan(graph, offer, None, room, |_| Ok(false))? else { return Ok(None) };
             let (node_page, slot) = geometry.locate(parent);
             bond = Some((parent, geometry.node_block(node_page), slot, change));
             match ground.iter().position(|id| *id == parent) {

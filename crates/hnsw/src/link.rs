@@ -45,14 +45,14 @@ pub(crate) enum Change {
 }
 
 /// What adding the link would do; None when the owner is gone or every link that it has is better. `new` is the element to
-/// link to, unless it has no number yet. Where all links are protected, one to a `doomed` element gives way. A protected link
-/// is added to fewer than `room` others only.
+/// link to, unless it has no number yet. Where all links are protected, one that is `spare` gives way: it is asked for links to
+/// elements. A protected link is added to fewer than `room` others only.
 pub(crate) fn plan<S: PageStore>(
     graph: &PagedGraph<'_, S>,
     offer: Offer<'_>,
     new: Option<u32>,
     room: usize,
-    doomed: impl Fn(u32) -> bool,
+    spare: impl Fn(u32) -> Result<bool>,
 ) -> Result<Option<Change>> {
     let Offer { owner, layer, code, distance, protected } = offer;
     let links = graph.node(owner, |nodes, slot| {
@@ -69,7 +69,12 @@ pub(crate) fn plan<S: PageStore>(
         return Ok(Some(Change::Append));
     }
     if links.iter().all(|link| link & PROTECTED != 0) {
-        return Ok(links.iter().find(|link| doomed(target(**link))).map(|link| Change::Replace(*link)));
+        for link in links {
+            if spare(target(link))? {
+                return Ok(Some(Change::Replace(link)));
+            }
+        }
+        return Ok(None);
     }
     let mut list = Vec::with_capacity(links.len());
     for link in links {
@@ -124,7 +129,7 @@ pub(crate) fn offer<S: PageStore>(graph: &PagedGraph<'_, S>, offer: Offer<'_>, n
     let block = geometry.node_block(node_page);
     for _ in 0..ATTEMPTS {
         graph.store.poll()?;
-        match plan(graph, offer, Some(new), usize::MAX, |_| false)? {
+        match plan(graph, offer, Some(new), usize::MAX, |_| Ok(false))? {
             None => return Ok(false),
             Some(Change::Present) if !offer.protected => return Ok(true),
             Some(change) => {
@@ -140,12 +145,13 @@ pub(crate) fn offer<S: PageStore>(graph: &PagedGraph<'_, S>, offer: Offer<'_>, n
     Ok(false)
 }
 
-/// Links two live elements by protected links both ways, in one record. False when one of them is gone or has no room.
+/// Links two live elements by protected links both ways, in one record. False when one of them is gone or has no room:
+/// neither a free or unprotected link nor one, from one element to another, that is `spare`.
 pub(crate) fn tie<S: PageStore>(
     graph: &PagedGraph<'_, S>,
     a: u32,
     b: u32,
-    doomed: impl Fn(u32) -> bool + Copy,
+    spare: impl Fn(u32, u32) -> Result<bool>,
 ) -> Result<bool> {
     let geometry = &graph.meta.geometry;
     let distance = graph.between(a, b)?;
@@ -155,7 +161,9 @@ pub(crate) fn tie<S: PageStore>(
         let mut plans = Vec::with_capacity(2);
         for ((owner, new), code) in [(a, b), (b, a)].into_iter().zip(&codes) {
             let offer = Offer { owner, layer: 0, code, distance, protected: true };
-            let Some(change) = plan(graph, offer, Some(new), usize::MAX, doomed)? else { return Ok(false) };
+            let Some(change) = plan(graph, offer, Some(new), usize::MAX, |to| spare(owner, to))? else {
+                return Ok(false);
+            };
             plans.push((geometry.node_block(geometry.locate(owner).0), owner, new, change));
         }
         plans.sort_by_key(|(block, ..)| *block); // the order in which a record wants its pages

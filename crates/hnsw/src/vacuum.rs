@@ -10,6 +10,8 @@
 //!
 //! Stopped at any point, the next vacuum does the rest: a doomed element is known by having no rows.
 
+use std::collections::HashSet;
+
 use crate::format::{self, NONE, Nodes, NodesMut, PROTECTED, Tid, target};
 use crate::graph::PagedGraph;
 use crate::insert::{Neighbours, neighbours};
@@ -233,27 +235,56 @@ impl<S: PageStore> Vacuum<'_, S> {
         }
         // The first component is the one that all others join. Each member of another tries once to tie itself to somebody
         // outside: one tie less than there are components is enough, and every component has at least one member.
-        // Cheapest partners first: whom it links to, then who is near, then anybody at all.
-        for partners in [Self::linked, Self::near, Self::anybody] {
-            for id in 0..forest.len() {
-                if forest.is_joined(id) || !self.has_room(&graph, id)? {
-                    continue;
-                }
-                self.store.poll()?;
-                for partner in partners(self, &graph, id, &mut forest)? {
-                    if forest.is_member(partner)
-                        && forest.find(partner) != forest.find(id)
-                        && tie(&graph, id, partner, |id| self.doomed.contains(id))?
-                    {
-                        forest.union(id, partner);
-                        self.outcome.mended += 1;
-                        forest.failures = 0;
-                        break;
+        // Cheapest partners first: whom it links to, then who is near, then anybody at all. Then once more as long as that
+        // helps: a link becomes spare when what is behind it has been joined.
+        loop {
+            let before = self.outcome.mended;
+            for partners in [Self::linked, Self::near, Self::anybody] {
+                for id in 0..forest.len() {
+                    if forest.is_joined(id) || !self.has_room(&graph, id)? {
+                        continue;
+                    }
+                    self.store.poll()?;
+                    for partner in partners(self, &graph, id, &mut forest)? {
+                        if forest.is_member(partner)
+                            && forest.find(partner) != forest.find(id)
+                            && tie(&graph, id, partner, |from, to| self.is_spare(&graph, &forest, from, to))?
+                        {
+                            forest.union(id, partner);
+                            self.outcome.mended += 1;
+                            forest.failures = 0;
+                            break;
+                        }
                     }
                 }
             }
+            if self.outcome.mended == before || (0..forest.len()).all(|id| forest.is_joined(id)) {
+                return Ok(());
+            }
         }
-        Ok(())
+    }
+
+    /// Whether nobody is out of reach without the link from a live element to this one: it is doomed, and all live elements
+    /// behind it (those to which its tree leads through doomed ones) are joined. Of the elements that are not joined yet the
+    /// last ones on every branch have such links, if they have no room otherwise.
+    fn is_spare(&self, graph: &PagedGraph<'_, S>, forest: &Forest, from: u32, to: u32) -> Result<bool> {
+        if !self.doomed.contains(to) {
+            return Ok(false);
+        }
+        let mut seen = HashSet::from([from, to]);
+        let mut open = vec![to];
+        while let Some(id) = open.pop() {
+            let links = graph.node(id, |nodes, slot| nodes.links(slot, 0).to_vec())?;
+            for next in links.into_iter().filter(|link| link & PROTECTED != 0).map(target) {
+                if !seen.insert(next) {
+                } else if self.doomed.contains(next) {
+                    open.push(next);
+                } else if forest.is_member(next) && !forest.is_joined_member(next) {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// Whether a protected link can still be added.
@@ -405,15 +436,22 @@ impl Forest {
     }
 
     /// Whether it is no member or connected with the first one.
-    fn is_joined(&mut self, id: u32) -> bool {
+    fn is_joined(&self, id: u32) -> bool {
         !self.is_member(id) || self.is_joined_member(id)
     }
 
-    fn is_joined_member(&mut self, id: u32) -> bool {
+    fn is_joined_member(&self, id: u32) -> bool {
         match self.first {
-            Some(first) => self.is_member(id) && self.find(id) == self.find(first),
+            Some(first) => self.is_member(id) && self.root(id) == self.root(first),
             None => false,
         }
+    }
+
+    fn root(&self, mut id: u32) -> u32 {
+        while self.parents[id as usize] != id {
+            id = self.parents[id as usize];
+        }
+        id
     }
 
     fn find(&mut self, mut id: u32) -> u32 {
