@@ -66,6 +66,13 @@ lint: ## Check formatting, run clippy
 bench: deps install guests ## Print a ratio against a peer for each wing
 	@benches/run
 
+.PHONY: bench-vector
+bench-vector: export BENCH_SENTENCES ?= 100000
+bench-vector: export BENCH_CLUSTERS ?= 1000000
+bench-vector: export BENCH_CURVES ?= docs/vector.svg
+bench-vector: deps install ## Compare the hnsw index with pgvector and hnswlib at length and draw the curves of README
+	@benches/run vector
+
 .PHONY: package
 package: ## Make an installable tree in $(LAGOON_CACHE)/package
 	cargo pgrx package --pg-config "$$(command -v $(PG_CONFIG))" --out-dir $(LAGOON_CACHE)/package

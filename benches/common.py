@@ -4,6 +4,7 @@ import csv
 import os
 import random
 import statistics
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -22,6 +23,14 @@ def connect(server):
     return psycopg.connect(
         host=str(path("BENCH_SHARE", server)), port=5432, user="postgres", dbname="postgres", autocommit=True
     )
+
+
+def restart(server, *settings):
+    """Restarts it with these settings over those that benches/run has started it with."""
+    base = os.environ[f"BENCH_{server.upper()}_SETTINGS"].splitlines()
+    environment = os.environ | {"PG_CONFIG": os.environ[f"BENCH_{server.upper()}_PG_CONFIG"]}
+    for command in [["stop", path("BENCH_SHARE", server)], ["start", path("BENCH_SHARE", server), *base, *settings]]:
+        subprocess.run(["scripts/cluster", *command], env=environment, check=True)
 
 
 def lagoon():

@@ -1,59 +1,76 @@
 """The hnsw index against pgvector (through SQL, equal settings) and hnswlib (in memory, called from Python).
 
-Data: all-MiniLM-L6-v2 embeddings of package descriptions, 384 dimensions. Cosine distance, m 16, ef_construction 64.
+Data: see datasets.py. m 16, ef_construction 64. BENCH_SENTENCES and BENCH_CLUSTERS are the rows of the two sets, 0 leaves
+one out; BENCH_SECONDS is how long queries run at each point of a curve, three times. BENCH_CURVES is the SVG to write.
 """
 
-import hashlib
 import os
-import struct
+import re
+import statistics
+import subprocess
 import tempfile
 
 import numpy
-from psycopg import pq
 
 import common
+import curves
+import datasets
+from datasets import K
 
-K, M, EF_CONSTRUCTION = 10, 16, 64
-EF_SEARCH = [10, 20, 40, 80, 160, 320]
-RECALL = 0.95
-
-
-def embeddings(count):
-    """`count` unit vectors, from a file if an earlier run has made them."""
-    texts = common.descriptions()[:count]
-    digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
-    file = common.path("BENCH_FILES", f"minilm-{digest}.npy")
-    if not file.exists():
-        from embed import Encoder
-
-        common.say(f"vector: embedding {len(texts)} descriptions, kept in {file}")
-        with open(f"{file}.new", "wb") as new:
-            numpy.save(new, Encoder().all(texts))
-        os.rename(f"{file}.new", file)
-    return numpy.load(file)
+M, EF_CONSTRUCTION = 16, 64
+EF_SEARCH = [10, 15, 20, 30, 40, 60, 80, 120, 160, 240, 320, 480, 640, 1000]
+ENOUGH = 0.997  # the recall after which a curve ends
+RECALLS = [0.95, 0.99]
+CONNECTIONS = [1, 8]
+SECONDS = float(os.environ.get("BENCH_SECONDS", "2"))
+REPEATS = 3
+BATCH = 100  # rows in a transaction of inserts
+WIDE_ROWS = 4000
 
 
 class Server:
     """Lagoon or pgvector: the same SQL."""
 
-    def __init__(self, name, connection, rows):
-        self.name, self.connection, self.execute = name, connection, connection.execute
-        self.execute("SET enable_seqscan = off")
-        self.execute("SET plan_cache_mode = force_generic_plan")
-        self.execute("CREATE TABLE items (id int4 NOT NULL, v vector(384) NOT NULL)")
+    def __init__(self, cluster, extension):
+        self.cluster = cluster
+        self.connect()
+        self.execute(f"CREATE EXTENSION IF NOT EXISTS {extension} CASCADE")
+        self.name = cluster if cluster == extension else f"{cluster} {self.version(extension)}"
+
+    def connect(self):
+        self.connection = common.connect(self.cluster)
+        self.execute = self.connection.execute
+        self.execute("SET client_min_messages = notice")
+
+    def version(self, extension):
+        (version,) = self.execute("SELECT extversion FROM pg_extension WHERE extname = %s", [extension]).fetchone()
+        return version
+
+    def restart(self, *settings):
+        self.connection.close()
+        common.restart(self.cluster, *settings)
+        self.connect()
+
+    def load(self, dataset):
+        self.dataset = dataset
+        self.execute("DROP TABLE IF EXISTS items")
+        self.execute(f"CREATE TABLE items (id int4 NOT NULL, v vector({dataset.dimensions}) NOT NULL)")
         # What the planner grants depends on the size of the table; here both get the same.
         self.execute(f"ALTER TABLE items SET (parallel_workers = {common.THREADS - 1})")
-        with connection.cursor().copy("COPY items FROM STDIN (FORMAT binary)") as copy:
-            copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
-            for number, vector in enumerate(rows):
-                value = self.encode(vector)
-                copy.write(struct.pack("!hiii", 2, 4, number, len(value)) + value)
-            copy.write(b"\xff\xff")
+        self.copy("items", dataset.rows)
         self.execute("VACUUM ANALYZE items")
+        # Files of queries and of inserts for the load generator; both servers read the same binary form.
+        self.queries = parameters([vectors(dataset.queries)])
+        new = numpy.arange(len(dataset.rows), len(dataset.rows) + len(dataset.inserts))
+        self.inserts = parameters([integers(new), vectors(dataset.inserts)])
 
-    def encode(self, vector):
-        """The binary form of type vector: dimensions, zero, float4s."""
-        return struct.pack("!hh", len(vector), 0) + vector.astype(">f4").tobytes()
+    def copy(self, table, rows):
+        with self.connection.cursor().copy(f"COPY {table} FROM STDIN (FORMAT binary)") as copy:
+            copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
+            for start in range(0, len(rows), 1000):
+                some = rows[start : start + 1000]
+                copy.write(records([integers(numpy.arange(start, start + len(some))), vectors(some)], ">i2").tobytes())
+            copy.write(b"\xff\xff")
 
     def reset(self):
         self.execute("DROP INDEX IF EXISTS items_v")
@@ -61,133 +78,299 @@ class Server:
 
     def build(self):
         self.execute(
-            "CREATE INDEX items_v ON items USING hnsw (v vector_cosine_ops)"
+            f"CREATE INDEX items_v ON items USING hnsw (v {self.dataset.opclass})"
             f" WITH (m = {M}, ef_construction = {EF_CONSTRUCTION})"
         )
 
-    def size(self):
-        return self.execute("SELECT pg_relation_size('items_v')").fetchone()[0]
+    def build_in(self, megabytes, stop=False):
+        """Builds with so much memory; seconds, and the rows after which it was full. `stop`: ends the build there."""
+        from psycopg.errors import QueryCanceled
 
-    def prepare(self):
-        query = f"SELECT id FROM items ORDER BY v <=> $1 LIMIT {K}"
-        self.connection.pgconn.prepare(b"nearest", query.encode())
-        probe = "[" + ",".join(["1"] * 384) + "]"
-        plan = self.execute(f"EXPLAIN {query.replace('$1', repr(probe))}").fetchall()
+        full = []
+
+        def listen(notice):
+            found = re.search(r"no longer fits into maintenance_work_mem after (\d+) tuples", notice.message_primary)
+            if found:
+                full.append(int(found[1]))
+                if stop:
+                    self.connection.cancel()
+
+        self.connection.add_notice_handler(listen)
+        self.reset()
+        self.execute(f"SET maintenance_work_mem = '{megabytes}MB'")
+        try:
+            seconds = common.seconds(self.build)
+        except QueryCanceled:
+            seconds = None
+        self.execute("RESET maintenance_work_mem")
+        self.connection.remove_notice_handler(listen)
+        return seconds, full[0] if full else None
+
+    def build_spilled(self):
+        """Seconds of a build whose graph is three times larger than its memory: how much that is, a first try tells."""
+        rows = self.dataset.rows
+        megabytes = max(8, rows.nbytes >> 22)
+        _, fitting = self.build_in(megabytes, stop=True)
+        if not fitting:
+            common.say(f"vector: {self.name} fits {rows.nbytes >> 20} MB of vectors into {megabytes} MB")
+            fitting = len(rows)
+        seconds, fitting = self.build_in(max(1, round(megabytes * len(rows) / fitting / 3)))
+        times = len(rows) / fitting if fitting else 1
+        common.say(f"vector: {self.name}, graph {times:.2f} times maintenance_work_mem: build {seconds:.1f} s")
+        return seconds
+
+    def size(self, index="items_v"):
+        (size,) = self.execute("SELECT pg_relation_size(%s::regclass)", [index]).fetchone()
+        return size
+
+    def settings(self, ef):
+        return (
+            "SET client_min_messages = warning; SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan;"
+            # Loads the library, which knows the setting.
+            f" DO $$ BEGIN PERFORM '[1]'::vector; END $$; SET hnsw.ef_search = {ef}"
+        )
+
+    def query(self):
+        return f"SELECT id FROM items ORDER BY v {self.dataset.operator} $1 LIMIT {K}"
+
+    def check_plan(self):
+        self.execute("SET enable_seqscan = off")
+        probe = "'[" + ",".join(["1"] * self.dataset.dimensions) + "]'"
+        plan = self.execute(f"EXPLAIN {self.query().replace('$1', probe)}").fetchall()
         if not any("items_v" in line for (line,) in plan):
             raise SystemExit(f"the index is not used: {plan}")
 
-    def set_ef(self, ef):
-        self.execute(f"SET hnsw.ef_search = {ef}")
+    def search(self, ef):
+        """What each query returns."""
+        _, *lines = self.generate(self.settings(ef), self.query(), self.queries, "once", 0)
+        return [line.split() for line in lines]
 
-    def search(self, query):
-        """libpq itself, so that little of the time is Python's."""
-        result = self.connection.pgconn.exec_prepared(b"nearest", [query], [pq.Format.BINARY], pq.Format.BINARY)
-        if result.status != pq.ExecStatus.TUPLES_OK:
-            raise SystemExit(result.error_message.decode())
-        return [int.from_bytes(result.get_value(at, 0), "big") for at in range(result.ntuples)]
+    def rate(self, ef, connections):
+        """Queries per second."""
+        (rate,) = self.generate(self.settings(ef), self.query(), self.queries, "for", SECONDS, connections)
+        return float(rate)
+
+    def insert(self):
+        """Rows per second."""
+        seconds, *lines = self.generate("", "INSERT INTO items VALUES ($1, $2)", self.inserts, "once", BATCH)
+        return len(lines) / float(seconds)
+
+    def generate(self, settings, statement, file, *mode):
+        socket = common.path("BENCH_SHARE", self.cluster, ".s.PGSQL.5432")
+        command = [os.environ["BENCH_LOAD"], socket, settings, statement, file.name, *mode]
+        return subprocess.run(map(str, command), stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()
+
+    def vacuum(self):
+        """Seconds that it takes after a fifth of the rows was deleted."""
+        self.execute("DELETE FROM items WHERE id % 5 = 0")
+        self.execute("CHECKPOINT")
+        return common.seconds(lambda: self.execute("VACUUM items"))
+
+    def wide(self, kind, dimensions):
+        """Bytes of an index over random vectors, None without such a type."""
+        if not self.execute("SELECT FROM pg_opclass WHERE opcname = %s", [f"{kind}_l2_ops"]).fetchone():
+            return None
+        rows = numpy.random.default_rng(1).random((WIDE_ROWS, dimensions), dtype=numpy.float32)
+        self.execute("DROP TABLE IF EXISTS wide")
+        self.execute(f"CREATE TABLE wide (id int4, v vector({dimensions}))")
+        self.copy("wide", rows)
+        if kind != "vector":
+            self.execute(f"ALTER TABLE wide ALTER v TYPE {kind}({dimensions})")
+        self.execute(f"CREATE INDEX wide_v ON wide USING hnsw (v {kind}_l2_ops)")
+        return self.size("wide_v")
 
 
 class Hnswlib:
-    """In memory, in this process, without SQL."""
+    """In memory, in this process, without SQL, all queries in one call."""
 
     name = "hnswlib"
 
-    def __init__(self, rows):
+    def __init__(self):
         import hnswlib
 
-        self.library, self.rows = hnswlib, rows
+        self.library = hnswlib
 
-    def encode(self, vector):
-        return vector
+    def load(self, dataset):
+        self.dataset = dataset
 
     def reset(self):
         self.index = None
 
     def build(self):
-        self.index = self.library.Index("cosine", self.rows.shape[1])
-        self.index.init_index(len(self.rows), EF_CONSTRUCTION, M)
-        self.index.add_items(self.rows, num_threads=common.THREADS)
+        rows = self.dataset.rows
+        self.index = self.library.Index(self.dataset.space, rows.shape[1])
+        self.index.init_index(len(rows), EF_CONSTRUCTION, M)
+        self.index.add_items(rows, num_threads=common.THREADS)
 
     def size(self):
         with tempfile.NamedTemporaryFile() as file:
             self.index.save_index(file.name)
             return os.path.getsize(file.name)
 
-    def prepare(self):
-        pass
-
-    def set_ef(self, ef):
+    def search(self, ef, threads=1):
         self.index.set_ef(ef)
+        return self.index.knn_query(self.dataset.queries, K, num_threads=threads)[0]
 
-    def search(self, query):
-        return self.index.knn_query(query, K, num_threads=1)[0][0].astype(int)
+    def rate(self, ef, connections):
+        """With a thread for each connection, as far as there are processors."""
+        seconds = common.seconds(lambda: self.search(ef, min(connections, common.THREADS)))
+        return len(self.dataset.queries) / seconds
 
 
-def sweep(contenders, rows, queries):
-    """For each contender its recall and its queries per second at each ef. A tie with the k-th neighbour is a hit."""
-    similarity = queries @ rows.T
-    least = numpy.partition(similarity, -K, axis=1)[:, -K] - 1e-6
-    encoded = {c.name: [c.encode(query) for query in queries] for c in contenders}
-    curves = {c.name: [] for c in contenders}
+def integers(values):
+    return numpy.ascontiguousarray(values, ">i4")
 
-    def all_queries(contender):
-        return lambda: [contender.search(query) for query in encoded[contender.name]]
 
+def vectors(values):
+    """The binary form of type vector: dimensions, zero, float4s."""
+    data = numpy.empty(len(values), [("dimensions", ">i2"), ("unused", ">i2"), ("v", ">f4", values.shape[1])])
+    data["dimensions"], data["unused"], data["v"] = values.shape[1], 0, values
+    return data
+
+
+def records(columns, count, *, length=False):
+    """Rows in binary form: [their length,] a count of columns, then for each column its length and the value."""
+    fields = [("length", ">u4")] if length else []
+    fields.append(("count", count))
+    for number, column in enumerate(columns):
+        fields += [(f"length{number}", ">i4"), (f"value{number}", column.dtype)]
+    rows = numpy.empty(len(columns[0]), fields)
+    if length:
+        rows["length"] = rows.dtype.itemsize - 4
+    rows["count"] = len(columns)
+    for number, column in enumerate(columns):
+        rows[f"length{number}"], rows[f"value{number}"] = column.dtype.itemsize, column
+    return rows
+
+
+def parameters(columns):
+    """A file of parameters for the load generator."""
+    file = tempfile.NamedTemporaryFile()
+    file.write(records(columns, ">u2", length=True).tobytes())
+    file.flush()
+    return file
+
+
+def sweep(contenders, recalls=None, connections=CONNECTIONS):
+    """For each number of connections and each contender a list of (recall, queries per second), a point for each ef.
+    `recalls` are those of an earlier sweep of the same indexes."""
+    recalls = recalls if recalls is not None else {contender.name: {} for contender in contenders}
+    points = {count: {contender.name: [] for contender in contenders} for count in connections}
     for ef in EF_SEARCH:
-        for contender in contenders:
-            contender.set_ef(ef)
-        seconds = common.medians(5, *map(all_queries, contenders))
-        for contender, spent in zip(contenders, seconds):
-            found = all_queries(contender)()
-            hits = sum((similarity[at, ids] >= least[at]).sum() for at, ids in enumerate(found))
-            recall, rate = hits / (K * len(queries)), len(queries) / spent
-            curves[contender.name].append((recall, rate))
-            common.say(f"vector: {contender.name}, ef {ef}: recall@{K} {recall:.4f}, {rate:,.0f} queries/s")
-    return curves
+        known = {name: list(found.values()) for name, found in recalls.items()}
+        going = [c for c in contenders if ef in recalls[c.name] or (known[c.name] or [0])[-1] < ENOUGH]
+        for contender in going:
+            if ef not in recalls[contender.name]:
+                recalls[contender.name][ef] = contender.dataset.recall(contender.search(ef))
+        for count in connections:
+            rates = [[contender.rate(ef, count) for contender in going] for _ in range(REPEATS)]
+            for contender, found in zip(going, zip(*rates)):
+                recall, rate = recalls[contender.name][ef], statistics.median(found)
+                points[count][contender.name].append((recall, rate))
+                common.say(f"vector: {contender.name}, ef {ef}, {count} at once: recall {recall:.4f}, {rate:,.0f} queries/s")
+    return points, recalls
 
 
-def at_recall(curve):
-    """Queries per second at the recall wanted, from the two points around it, or from the first if that is past it."""
-    if curve[0][0] >= RECALL:
-        common.say(f"vector: recall is past {RECALL} at the smallest ef already")
-        return curve[0][1]
-    for (low, fast), (high, slow) in zip(curve, curve[1:]):
-        if high >= RECALL:
-            return float(numpy.exp(numpy.interp(RECALL, [low, high], numpy.log([fast, slow]))))
-    raise SystemExit(f"recall {RECALL} is never reached: {curve}")
+def at_recall(points, recall):
+    """Queries per second at the recall wanted, from the two points around it, or from the first if that is past it. None
+    if it is never reached."""
+    if points[0][0] >= recall:
+        common.say(f"vector: recall is past {recall} at the smallest ef already")
+        return points[0][1]
+    for (low, fast), (high, slow) in zip(points, points[1:]):
+        if high >= recall:
+            return float(numpy.exp(numpy.interp(recall, [low, high], numpy.log([fast, slow]))))
+    return None
 
 
-def main():
-    count = int(os.environ["BENCH_VECTORS"])
-    vectors = embeddings(count + 500)
-    rows, queries = vectors[:-500], vectors[-500:]
-    common.say(f"vector: {len(rows)} rows, {len(queries)} queries, {rows.shape[1]} dimensions")
+def report_rates(points, what, lagoon, peers):
+    for peer in peers:
+        for recall in RECALLS:
+            ours, theirs = at_recall(points[lagoon.name], recall), at_recall(points[peer.name], recall)
+            if ours and theirs:
+                common.row(f"{what} at recall@{K} {recall}", "/s", ours, peer.name, theirs, more_is_better=True)
+            else:
+                common.say(f"vector: {what}: recall {recall} is never reached")
 
-    pgvector = common.connect("pgvector")
-    pgvector.execute("CREATE EXTENSION vector")
-    (version,) = pgvector.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchone()
-    contenders = [Server("lagoon", common.lagoon(), rows), Server(f"pgvector {version}", pgvector, rows)]
-    try:
-        contenders.append(Hnswlib(rows))
-    except ImportError:
-        common.say("vector: hnswlib is not installed, its rows are left out")
+
+def compare(dataset, contenders):
+    """Every measurement on one set; the points of its curves."""
+    servers = [contender for contender in contenders if isinstance(contender, Server)]
+    lagoon, pgvector = servers
+    peers = contenders[1:]
+    label = f"{len(dataset.rows):,} {dataset.name}"
+    common.say(f"vector: {label}, {len(dataset.queries):,} queries, {dataset.dimensions} dimensions")
+    for contender in contenders:
+        contender.load(dataset)
+
+    spilled = [server.build_spilled() for server in servers]
 
     def reset():
         for contender in contenders:
             contender.reset()
 
-    builds = dict(zip((c.name for c in contenders), common.medians(3, *(c.build for c in contenders), before=reset)))
-    for contender in contenders:
-        contender.prepare()
-        common.say(f"vector: {contender.name} builds in {builds[contender.name]:.2f} s")
-    curves = sweep(contenders, rows, queries)
-
-    lagoon, *peers = contenders
+    repeats = REPEATS if len(dataset.rows) <= 200_000 else 1
+    builds = common.medians(repeats, *(contender.build for contender in contenders), before=reset)
+    for peer, build in zip(peers, builds[1:]):
+        common.row(f"{label}: build", "s", builds[0], peer.name, build)
+    common.row(f"{label}: build, graph 3x maintenance_work_mem", "s", spilled[0], pgvector.name, spilled[1])
+    slower = [slow / fast for slow, fast in zip(spilled, builds)]
+    common.row(f"{label}: that build over the build in memory", "x", slower[0], pgvector.name, slower[1])
     for peer in peers:
-        common.row(f"build, {len(rows):,} rows", "s", builds["lagoon"], peer.name, builds[peer.name])
-        ours, theirs = at_recall(curves["lagoon"]), at_recall(curves[peer.name])
-        common.row(f"queries at recall@{K} {RECALL}", "/s", ours, peer.name, theirs, more_is_better=True)
-        common.row("index size", "MB", lagoon.size() / 1e6, peer.name, peer.size() / 1e6)
+        common.row(f"{label}: index size", "MB", lagoon.size() / 1e6, peer.name, peer.size() / 1e6)
+
+    for server in servers:
+        server.check_plan()
+        server.execute("VACUUM items")
+        server.execute("CHECKPOINT")
+    points, recalls = sweep(contenders)
+    for count in CONNECTIONS:
+        report_rates(points[count], f"{label}: queries, {count} at once", lagoon, peers)
+
+    buffers = max(2, min(server.size() for server in servers) >> 22)
+    for server in servers:
+        server.restart(f"shared_buffers={buffers}MB")
+    small, _ = sweep(servers, recalls, [1])
+    report_rates(small[1], f"{label}: queries, shared_buffers {buffers} MB,", lagoon, [pgvector])
+    for server in servers:
+        server.restart()
+
+    inserts = [server.insert() for server in servers]
+    common.row(f"{label}: inserts", "/s", inserts[0], pgvector.name, inserts[1], more_is_better=True)
+    vacuums = [server.vacuum() for server in servers]
+    common.row(f"{label}: vacuum after deleting 20%", "s", vacuums[0], pgvector.name, vacuums[1])
+    left = dataset.changed()
+    for server in servers:
+        common.say(f"vector: {server.name}, recall after that at ef 80: {left.recall(server.search(80)):.4f}")
+    return points
+
+
+def compare_widths(lagoon, pgvector):
+    for kind, dimensions in [("vector", 768), ("vector", 1024), ("vector", 1536), ("halfvec", 3072)]:
+        ours, theirs = lagoon.wide(kind, dimensions), pgvector.wide(kind, dimensions)
+        if ours and theirs:
+            what = f"{WIDE_ROWS:,} random {kind}({dimensions}): index size"
+            common.row(what, "MB", ours / 1e6, pgvector.name, theirs / 1e6)
+        else:
+            common.say(f"vector: no operator class for {kind}({dimensions}) in both")
+
+
+def main():
+    contenders = [Server("lagoon", "lagoon"), Server("pgvector", "vector")]
+    compare_widths(*contenders)
+    try:
+        contenders.append(Hnswlib())
+    except ImportError:
+        common.say("vector: hnswlib is not installed, its rows are left out")
+    panels = []
+    for make, variable in [(datasets.sentences, "BENCH_SENTENCES"), (datasets.clusters, "BENCH_CLUSTERS")]:
+        if count := int(os.environ[variable]):
+            dataset = make(count)
+            points = compare(dataset, contenders)
+            title = f"{len(dataset.rows):,} {dataset.name}, {dataset.dimensions} dimensions"
+            panels += [(title, f"{n} connection{'s' * (n > 1)}", points[n]) for n in CONNECTIONS]
+    if file := os.environ.get("BENCH_CURVES"):
+        curves.write(file, panels)
 
 
 if __name__ == "__main__":
