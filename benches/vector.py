@@ -150,6 +150,12 @@ class Server:
         (rate,) = self.generate(self.settings(ef), self.query(), self.queries, "for", SECONDS, connections)
         return float(rate)
 
+    def floor(self):
+        """Queries per second without an index: what client, protocol and parameter cost."""
+        statement = "SELECT vector_dims($1::vector)"
+        (rate,) = self.generate(self.settings(K), statement, self.queries, "for", SECONDS, 1)
+        return float(rate)
+
     def insert(self):
         """Rows per second."""
         seconds, *lines = self.generate("", "INSERT INTO items VALUES ($1, $2)", self.inserts, "once", BATCH)
@@ -168,7 +174,7 @@ class Server:
 
     def wide(self, kind, dimensions):
         """Bytes of an index over random vectors, None without such a type."""
-        if not self.execute("SELECT FROM pg_opclass WHERE opcname = %s", [f"{kind}_l2_ops"]).fetchone():
+        if not self.execute("SELECT 1 FROM pg_opclass WHERE opcname = %s", [f"{kind}_l2_ops"]).fetchone():
             return None
         rows = numpy.random.default_rng(1).random((WIDE_ROWS, dimensions), dtype=numpy.float32)
         self.execute("DROP TABLE IF EXISTS wide")
@@ -320,6 +326,7 @@ def compare(dataset, contenders):
         common.row(f"{label}: index size", "MB", lagoon.size() / 1e6, peer.name, peer.size() / 1e6)
 
     for server in servers:
+        common.say(f"vector: {server.name} answers {server.floor():,.0f} queries/s that need no index")
         server.check_plan()
         server.execute("VACUUM items")
         server.execute("CHECKPOINT")
