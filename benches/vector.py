@@ -107,13 +107,14 @@ class Server:
         return seconds, full[0] if full else None
 
     def build_spilled(self):
-        """Seconds of a build whose graph is three times larger than its memory: how much that is, a first try tells."""
+        """Seconds of a build whose graph is three times larger than its memory: how much that is, a first try tells. None if
+        so few rows fit into any memory."""
         rows = self.dataset.rows
         megabytes = max(8, rows.nbytes >> 22)
         _, fitting = self.build_in(megabytes, stop=True)
         if not fitting:
-            common.say(f"vector: {self.name} fits {rows.nbytes >> 20} MB of vectors into {megabytes} MB")
-            fitting = len(rows)
+            common.say(f"vector: {self.name} fits {len(rows):,} rows into {megabytes} MB")
+            return None
         seconds, fitting = self.build_in(max(1, round(megabytes * len(rows) / fitting / 3)))
         times = len(rows) / fitting if fitting else 1
         common.say(f"vector: {self.name}, graph {times:.2f} times maintenance_work_mem: build {seconds:.1f} s")
@@ -319,9 +320,10 @@ def compare(dataset, contenders):
     builds = common.medians(repeats, *(contender.build for contender in contenders), before=reset)
     for peer, build in zip(peers, builds[1:]):
         common.row(f"{label}: build", "s", builds[0], peer.name, build)
-    common.row(f"{label}: build, graph 3x maintenance_work_mem", "s", spilled[0], pgvector.name, spilled[1])
-    slower = [slow / fast for slow, fast in zip(spilled, builds)]
-    common.row(f"{label}: that build over the build in memory", "x", slower[0], pgvector.name, slower[1])
+    if all(spilled):
+        common.row(f"{label}: build, graph 3x maintenance_work_mem", "s", spilled[0], pgvector.name, spilled[1])
+        slower = [slow / fast for slow, fast in zip(spilled, builds)]
+        common.row(f"{label}: that build over the build in memory", "x", slower[0], pgvector.name, slower[1])
     for peer in peers:
         common.row(f"{label}: index size", "MB", lagoon.size() / 1e6, peer.name, peer.size() / 1e6)
 
