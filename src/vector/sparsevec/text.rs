@@ -17,7 +17,7 @@ pub struct Parsed {
 }
 
 /// Reads `{index:number,...}/dimensions` with any white space between. Indices may come in any order; zeros are left out;
-/// NaN, infinities, numbers too near zero for `real` and indices beyond the dimensions are refused.
+/// NaN, infinities and numbers too near zero for `real` are refused, bad indices later, by [`Parsed::check`].
 pub fn parse(text: &[u8]) -> Result<Parsed, Error> {
     if text.iter().filter(|byte| **byte == b',').count() >= MAX_NON_ZERO {
         return Err(Error::TooManyElements);

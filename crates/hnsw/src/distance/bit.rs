@@ -86,6 +86,7 @@ fn fold<T>(a: &[u8], b: &[u8], start: T, step: impl Fn(T, u64, u64) -> T) -> T {
 }
 
 #[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
 mod x86 {
     use super::{BitKernels, JaccardParts};
 

@@ -3,6 +3,7 @@
 //! Chosen once per process: AVX2 with FMA and F16C, else portable code.
 
 #[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
 mod x86;
 
 use std::sync::OnceLock;

@@ -6,10 +6,8 @@
 //! differ by rounding only: by less than `1e-6` of the sum of the absolute terms for 2000 dimensions. A sum beyond the range
 //! of `f32` is infinite.
 
-#[allow(unsafe_code)]
 pub mod bit;
 pub mod bytes;
-#[allow(unsafe_code)]
 pub mod half;
 #[cfg(target_arch = "aarch64")]
 #[allow(unsafe_code)]
