@@ -18,7 +18,7 @@ const AHEAD: usize = 6;
 
 /// One pin in so many goes through ReadBuffer(), which alone makes a buffer count as used: or those that are used most would
 /// be the first to be replaced.
-const COUNTED: u32 = 16;
+const COUNTED: u32 = 64;
 
 /// The functions themselves: pgrx's wrappers set a jump mark for each call, which costs more than a pin. Called inside one mark.
 mod raw {

@@ -19,6 +19,7 @@ pub mod insert;
 pub mod level;
 mod link;
 pub mod mem;
+mod repair;
 pub mod scan;
 pub mod search;
 mod select;

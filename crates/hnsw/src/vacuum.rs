@@ -15,7 +15,8 @@ use std::collections::HashSet;
 use crate::format::{self, NONE, Nodes, NodesMut, PROTECTED, Tid, target};
 use crate::graph::PagedGraph;
 use crate::insert::{Neighbours, neighbours};
-use crate::link::{Offer, offer, tie};
+use crate::link::tie;
+use crate::repair::repair;
 use crate::store::{Interlock, Mode, PageStore, Record, barrier};
 use crate::{Error, Result};
 
@@ -159,16 +160,7 @@ impl<S: PageStore> Vacuum<'_, S> {
     fn repair(&mut self) -> Result<()> {
         let graph = PagedGraph::open(self.store)?;
         for node_page in self.node_pages(&graph)? {
-            self.store.poll()?;
-            let hurt: Vec<(u32, u8)> = read_node_page(&graph, node_page, |nodes| {
-                let live = (0..graph.meta.geometry.nodes).filter(|slot| nodes.is_live(*slot));
-                live.filter(|slot| self.is_hurt(nodes, *slot))
-                    .map(|slot| (graph.meta.geometry.id(node_page, slot), nodes.level(slot)))
-                    .collect()
-            })?;
-            for (id, level) in hurt {
-                self.heal(id, level)?;
-            }
+            self.outcome.repaired += repair(self.store, node_page, |id| self.doomed.contains(id))?;
         }
         Ok(())
     }
@@ -176,40 +168,6 @@ impl<S: PageStore> Vacuum<'_, S> {
     fn is_hurt(&self, nodes: Nodes<'_>, slot: usize) -> bool {
         (0..=nodes.level(slot))
             .any(|layer| nodes.links(slot, layer).iter().any(|link| self.doomed.contains(target(*link))))
-    }
-
-    fn heal(&mut self, id: u32, level: u8) -> Result<()> {
-        let graph = PagedGraph::open(self.store)?; // anew: the entry point may have moved
-        let geometry = &graph.meta.geometry;
-        let code = graph.code(id)?;
-        let found = neighbours(&graph, &code, level, Some(id))?;
-        let (node_page, slot) = geometry.locate(id);
-        let block = geometry.node_block(node_page);
-        let mut record = self.store.record()?;
-        let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
-        let mut added = Vec::new();
-        for (layer, candidates) in found.links.iter().enumerate() {
-            let layer = layer as u8;
-            let old = nodes.view().links(slot, layer).to_vec();
-            let mut links: Vec<u32> = old.iter().copied().filter(|link| !self.doomed.contains(target(*link))).collect();
-            if links.len() == old.len() {
-                continue;
-            }
-            self.outcome.repaired += 1;
-            for candidate in candidates {
-                if links.len() < geometry.capacity(layer) && links.iter().all(|link| target(*link) != candidate.id) {
-                    links.push(candidate.id);
-                    added.push((layer, *candidate));
-                }
-            }
-            nodes.set_links(slot, layer, &links);
-        }
-        record.commit()?;
-        for (layer, link) in added {
-            let back = Offer { owner: link.id, layer, code: &code, distance: link.distance, protected: false };
-            offer(&graph, back, id)?;
-        }
-        Ok(())
     }
 
     /// Ties together what only the doomed elements hold together, before their links go: so nobody is ever out of reach.
