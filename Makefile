@@ -24,7 +24,7 @@ pgrx_install := cargo pgrx install --release --pg-config "$$(command -v $(PG_CON
 
 .PHONY: help
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-21s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: deps
 deps: ## Install what is missing: PostgreSQL 15, clang, cargo-pgrx, a wasm32 toolchain, ONNX Runtime, the demo's model
@@ -37,6 +37,14 @@ build: ## Compile the extension and the engines
 .PHONY: install
 install: ## Build the extension and install it into the PostgreSQL of PG_CONFIG
 	$(pgrx_install)
+
+.PHONY: install-vector-shim
+install-vector-shim: ## Install an empty extension "vector" that requires lagoon, for clients that hard-code that name
+	@scripts/vector-shim install
+
+.PHONY: uninstall-vector-shim
+uninstall-vector-shim: ## Remove it
+	@scripts/vector-shim uninstall
 
 .PHONY: guests
 guests: ## Build the example plugins to WebAssembly

@@ -1,11 +1,14 @@
-//! A client made for pgvector, unchanged: tokio-postgres and the crate `pgvector`, in the binary protocol.
+//! Clients made for pgvector, unchanged: tokio-postgres with the crate `pgvector` here, others as programs in `tests/clients`.
+//!
+//! `scripts/clients` installs what those programs need, `scripts/vector-shim` the extension `vector` that they create.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::pin::pin;
+use std::process::Command;
 
 use futures::TryStreamExt;
-use lagoon_tests::{Cluster, describe};
+use lagoon_tests::{Cluster, checkout, describe, run};
 use pgvector::{Bit, SparseVector, Vector};
 use tokio_postgres::Client;
 use tokio_postgres::binary_copy::{BinaryCopyInWriter, BinaryCopyOutStream};
@@ -204,4 +207,43 @@ fn errors_carry_their_sqlstate_and_the_session_goes_on() {
         let left: i64 = client.query_one("SELECT count(*) FROM items", &[]).await.unwrap().get(0);
         assert_eq!(left, 10);
     });
+}
+
+#[test]
+fn psycopg() {
+    drive("python/bin/python", "test_psycopg.py");
+}
+
+#[test]
+fn sqlalchemy() {
+    drive("python/bin/python", "test_sqlalchemy.py");
+}
+
+#[test]
+fn django() {
+    drive("python/bin/python", "test_django.py");
+}
+
+#[test]
+fn drizzle() {
+    drive("node", "test_drizzle.cjs");
+}
+
+#[test]
+fn sqlx() {
+    drive("sqlx/debug/lagoon-sqlx", "");
+}
+
+/// Runs a program of `scripts/clients`, with a script of `tests/clients`, on a database that has lagoon alone. It ends with an
+/// error when something is not as it expects.
+fn drive(program: &str, script: &str) {
+    let installed = std::env::var("LAGOON_CACHE").expect("LAGOON_CACHE: run `make test`") + "/clients/";
+    let program = if program.contains('/') { installed.clone() + program } else { program.to_owned() };
+    let cluster = Cluster::with_lagoon(&[]);
+    run(Command::new(program)
+        .arg(checkout().join("tests/clients").join(script))
+        .envs([("PGPORT", "5432"), ("PGUSER", "postgres"), ("PGDATABASE", "postgres")])
+        .env("PGHOST", cluster.dir())
+        .env("NODE_PATH", installed + "node/node_modules")
+        .env("PYTHONDONTWRITEBYTECODE", "1"));
 }

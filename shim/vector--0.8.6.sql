@@ -1,0 +1,1 @@
+-- Lagoon's stand-in for pgvector, at the version whose surface Lagoon follows. Nothing to create: extension lagoon has it all.
