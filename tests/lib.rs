@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -36,6 +37,29 @@ pub fn wait_for<T>(what: &str, deadline: Duration, mut condition: impl FnMut() -
         assert!(Instant::now() < end, "waited {deadline:?} for: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Does `work` while threads do the others again and again; they end with it, also when it panics.
+pub fn beside<T>(others: &[&(dyn Fn() + Sync)], work: impl FnOnce() -> T) -> T {
+    struct Done<'a>(&'a AtomicBool);
+    impl Drop for Done<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _done = Done(&done);
+        for other in others {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    other();
+                }
+            });
+        }
+        work()
+    })
 }
 
 /// A directory in a temporary place that the owner of clusters (user postgres, or the caller) can read and write.
@@ -301,6 +325,27 @@ impl Session<'_> {
     pub fn client(&self) -> &Client {
         &self.client
     }
+}
+
+/// Whether the error says that the server ends (57P01, 57P02, 57P03) or that the connection broke (no code).
+pub fn is_end_of_server(error: &Error) -> bool {
+    error.code().is_none_or(|code| code.code().starts_with("57P"))
+}
+
+/// Table `t` (id, v) and its hnsw index under `vector_l2_ops` hold the same: each row is found through the index as the nearest
+/// to its own vector, no two being equal, and `lagoon.verify_index` has nothing to say.
+pub fn assert_sound(session: &Session, index: &str) {
+    session.exec("SET enable_seqscan = off; SET hnsw.ef_search = 200");
+    let nearest = "SELECT b.id FROM t b ORDER BY b.v <-> a.v LIMIT 1";
+    let sql = format!("SELECT a.id FROM t a WHERE a.id IS DISTINCT FROM ({nearest})");
+    let plan: String = session.rows(&format!("EXPLAIN {sql}")).into_iter().flatten().flatten().collect();
+    assert!(plan.contains(index), "not through {index}: {plan}");
+    let lost: Vec<_> = session.rows(&sql).into_iter().flatten().flatten().collect();
+    assert!(lost.is_empty(), "{} rows not found through {index}: {lost:?}", lost.len());
+
+    let findings = session.rows(&format!("SELECT * FROM lagoon.verify_index('{index}') WHERE NOT passed"));
+    assert!(findings.is_empty(), "verify_index: {findings:?}");
+    session.exec("RESET enable_seqscan; RESET hnsw.ef_search");
 }
 
 /// An error with all that the server said.

@@ -1,0 +1,107 @@
+//! A streaming standby: through inserts, updates, deletes, vacuums and builds on the primary, a search on the standby answers
+//! exactly as on the primary; after its promotion it goes on as one.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use lagoon_tests::{Cluster, DEADLINE, Session, assert_sound, beside, describe, wait_for};
+
+const INDEXES: [(&str, &str); 2] = [("t_v", "<->"), ("t_cosine", "<=>")];
+
+#[test]
+fn a_standby_answers_as_the_primary_and_goes_on_after_promotion() {
+    // Replay compares each page that it makes with the image that the primary logged, and ends the standby at a difference.
+    let primary = Cluster::with_lagoon(&["wal_consistency_checking=all", "autovacuum=off", "fsync=off"]);
+    primary.psql(
+        "CREATE TABLE t (id bigserial PRIMARY KEY, v vector(8));
+         CREATE INDEX t_v ON t USING hnsw (v vector_l2_ops);
+         CREATE INDEX t_cosine ON t USING hnsw (v vector_cosine_ops)",
+    );
+    let standby = Cluster::standby_of(&primary, &[]);
+    let writer = primary.session();
+    writer.exec("SELECT setseed(0.25)");
+    for round in 0..8 {
+        let (searching, watching) = (standby.session(), standby.session());
+        beside(&[&|| search(&searching)], || {
+            change(&writer, round);
+            catch_up(&writer, &watching);
+        });
+        compare(&writer, &standby.session(), round);
+    }
+    let last = writer.one("SELECT count(*) FROM t");
+    primary.stop("fast");
+
+    standby.psql("SELECT pg_promote()");
+    let promoted = standby.session();
+    assert_eq!(promoted.one("SELECT count(*) FROM t"), last);
+    promoted.exec("SELECT setseed(0.75)");
+    for round in 0..4 {
+        change(&promoted, round);
+        assert_sound(&promoted, "t_v");
+    }
+}
+
+/// One round of everything that writes into the indexes.
+fn change(session: &Session, round: u32) {
+    session.exec(
+        "INSERT INTO t (v) SELECT ARRAY(SELECT random() - 0.5 FROM generate_series(1, 8) WHERE i > 0)::vector
+         FROM generate_series(1, 250) AS i",
+    );
+    session.exec("BEGIN; INSERT INTO t (v) SELECT v + v FROM t WHERE id % 7 = 0; ROLLBACK");
+    session.exec("UPDATE t SET v = v * '[2,1,1,1,1,1,1,1]' WHERE id % 20 = 0");
+    session.exec("DELETE FROM t WHERE random() < 0.3");
+    match round % 4 {
+        1 => session.exec("VACUUM t"),
+        2 => session.exec("REINDEX INDEX CONCURRENTLY t_v"),
+        3 => {
+            session.exec("DELETE FROM t WHERE id % 4 <> 0");
+            session.exec("VACUUM t");
+            session.exec("DROP INDEX t_cosine; CREATE INDEX t_cosine ON t USING hnsw (v vector_cosine_ops)");
+        }
+        _ => {}
+    }
+}
+
+/// Waits until the standby has replayed all that the primary has written.
+fn catch_up(primary: &Session, standby: &Session) {
+    let written = primary.one("SELECT pg_current_wal_insert_lsn()");
+    let replayed = format!("SELECT pg_last_wal_replay_lsn() >= '{written}'");
+    wait_for("replay on the standby", DEADLINE, || (standby.one(&replayed) == "t").then_some(()));
+}
+
+/// The ten nearest to each of 25 points, with their distances, through the index.
+fn answers(session: &Session, index: &str, operator: &str) -> Vec<Vec<Option<String>>> {
+    session.exec("SET enable_seqscan = off; SET enable_sort = off");
+    let sql = format!(
+        "SELECT q, id, distance FROM generate_series(1, 25) AS q, LATERAL (
+             SELECT id, v {operator} p AS distance
+             FROM (SELECT ARRAY(SELECT sin(q * d) FROM generate_series(1, 8) AS d)::vector AS p) AS point, t
+             ORDER BY v {operator} p LIMIT 10) AS nearest"
+    );
+    let plan: String = session.rows(&format!("EXPLAIN {sql}")).into_iter().flatten().flatten().collect();
+    assert!(plan.contains(index), "not through {index}: {plan}");
+    session.rows(&sql)
+}
+
+fn compare(primary: &Session, standby: &Session, round: u32) {
+    for (index, operator) in INDEXES {
+        let expected = answers(primary, index, operator);
+        assert_eq!(expected.len(), 250, "round {round}, {index}");
+        assert_eq!(expected, answers(standby, index, operator), "round {round}, {index}");
+    }
+    assert_sound(primary, "t_v");
+    assert_sound(standby, "t_v");
+    for session in [primary, standby] {
+        assert_eq!(session.one("SELECT count(*) FROM lagoon.verify_index('t_cosine') WHERE NOT passed"), "0");
+    }
+}
+
+/// A search while changes are replayed. It may give way to replay (40001); any other error is a failure.
+fn search(session: &Session) {
+    session.exec("SET enable_seqscan = off");
+    match session.try_rows("SELECT v <-> '[1,0,0,0,0,0,0,0]' AS distance FROM t ORDER BY distance LIMIT 40") {
+        Ok(rows) => {
+            let distances: Vec<f64> = rows.into_iter().flatten().flatten().map(|d| d.parse().unwrap()).collect();
+            assert!(distances.is_sorted(), "{distances:?}");
+        }
+        Err(error) => assert_eq!(error.code().map(|code| code.code()), Some("40001"), "{}", describe(&error)),
+    }
+}
