@@ -39,7 +39,8 @@ async fn main() -> Result<(), sqlx::Error> {
     assert!(plan.concat().contains("items_embedding"), "{plan:?}");
     for (id, embedding) in (0i32..).zip(&given) {
         let nearest = sqlx::query_scalar("SELECT id FROM items ORDER BY embedding <-> $1 LIMIT 1");
-        assert_eq!(nearest.bind(embedding).fetch_one(&mut connection).await?, id);
+        let found: i32 = nearest.bind(embedding).fetch_one(&mut connection).await?;
+        assert_eq!(found, id);
     }
     connection.close().await
 }
