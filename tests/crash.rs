@@ -47,7 +47,7 @@ fn no_acknowledged_row_is_lost() {
     for cycle in 0..cycles {
         // Every third cycle nothing else takes locks, every third a build does.
         let others: &[&str] = [&[][..], &["VACUUM t"], &["VACUUM t", BUILD]][(cycle % 3) as usize];
-        let enough = rng.random_range(50..400);
+        let enough = rng.random_range(50..250);
         eprintln!("cycle {cycle} of seed {seed}: kill after {enough} writes beside {others:?}");
         let news = write_until_killed(&cluster, &mut rng, cycle, others, enough);
         let start = Instant::now();
