@@ -9,8 +9,10 @@ use lagoon_hnsw::format::{Meta, Tid};
 use lagoon_hnsw::space::{Element, Value};
 use lagoon_hnsw::{Error, Metric, Space};
 
-use super::options;
-use crate::pg::vector::{BitRef, DenseRef, HALFVEC, SPARSEVEC, Scalar, SparsevecRef, VECTOR, VectorRef};
+use super::{handler, options};
+use crate::pg::vector::{
+    BitRef, DenseRef, HALFVEC, MAX_DIMENSIONS, SPARSEVEC, Scalar, SparsevecRef, VECTOR, VectorRef,
+};
 
 /// The SQL type of an indexed column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,9 +51,11 @@ impl Kind {
         }
     }
 
-    /// Dimensions that pgvector's operator classes index; of a sparsevec the elements that are not zero are limited instead.
-    fn max_dimensions(self) -> usize {
+    /// Dimensions that pgvector's operator classes index, or wide ones of ours; of a sparsevec the elements that are not zero
+    /// are limited instead.
+    fn max_dimensions(self, is_wide: bool) -> usize {
         match self {
+            Self::Vector | Self::Halfvec if is_wide => MAX_DIMENSIONS,
             Self::Vector => 2000,
             Self::Halfvec => 4000,
             Self::Sparsevec => 1_000_000_000,
@@ -72,40 +76,52 @@ pub struct Column {
 /// `index` is an open index of this access method.
 pub unsafe fn meta(index: Relation) -> Result<Meta, Error> {
     // SAFETY: the caller's. The access method is single-column, so attribute 0 exists.
-    let (kind, modifier, options) = unsafe {
+    let (kind, modifier, options, is_wide) = unsafe {
         let attribute = (*(*index).rd_att).attrs.as_ptr();
-        (Kind::of((*attribute).atttypid)?, (*attribute).atttypmod, options::of(index)?)
+        let is_wide = pg_sys::index_getprocid(index, 1, handler::WIDE) != Oid::INVALID;
+        (Kind::of((*attribute).atttypid)?, (*attribute).atttypmod, options::of(index)?, is_wide)
     };
     let dimensions = usize::try_from(modifier).map_err(|_| Error::NoDimensions)?;
-    if dimensions > kind.max_dimensions() {
-        return Err(Error::TooManyDimensions { max: kind.max_dimensions() });
+    let max = kind.max_dimensions(is_wide);
+    if dimensions > max {
+        return Err(Error::TooManyDimensions { max });
     }
     // SAFETY: the caller's.
     let metric = unsafe { metric(index)? };
     Ok(Meta::new(Space::new(kind.element(), metric, dimensions), options.m, options.ef_construction))
 }
 
-/// The distance that belongs to the operator class: its support function 1, and whether there is a norm (2).
+/// The distance that belongs to the operator class.
 unsafe fn metric(index: Relation) -> Result<Metric, Error> {
     // SAFETY: the caller's; get_func_name() gives a palloced string or NULL.
     let (name, has_norm) = unsafe {
-        let name = pg_sys::get_func_name(pg_sys::index_getprocid(index, 1, 1));
+        let name = pg_sys::get_func_name(pg_sys::index_getprocid(index, 1, handler::DISTANCE));
         if name.is_null() {
             return Err(Error::UnsupportedType);
         }
-        (CStr::from_ptr(name).to_string_lossy(), pg_sys::index_getprocid(index, 1, 2) != Oid::INVALID)
+        (CStr::from_ptr(name).to_string_lossy(), pg_sys::index_getprocid(index, 1, handler::NORM) != Oid::INVALID)
     };
+    metric_of(&name, has_norm).ok_or(Error::UnsupportedType)
+}
+
+/// The distance that a support function of this name stands for, together with whether there is one for the norm.
+pub fn metric_of(function: &str, has_norm: bool) -> Option<Metric> {
     // As pgvector names them: vector_l2_squared_distance, halfvec_negative_inner_product, l1_distance ...
-    let is = |suffix: &str| name.ends_with(suffix);
+    let is = |suffix: &str| function.ends_with(suffix);
     match has_norm {
-        true if is("negative_inner_product") => Ok(Metric::Cosine),
-        _ if is("l2_squared_distance") => Ok(Metric::L2),
-        _ if is("negative_inner_product") => Ok(Metric::InnerProduct),
-        _ if is("l1_distance") => Ok(Metric::L1),
-        _ if is("hamming_distance") => Ok(Metric::Hamming),
-        _ if is("jaccard_distance") => Ok(Metric::Jaccard),
-        _ => Err(Error::UnsupportedType),
+        true if is("negative_inner_product") => Some(Metric::Cosine),
+        _ if is("l2_squared_distance") => Some(Metric::L2),
+        _ if is("negative_inner_product") => Some(Metric::InnerProduct),
+        _ if is("l1_distance") => Some(Metric::L1),
+        _ if is("hamming_distance") => Some(Metric::Hamming),
+        _ if is("jaccard_distance") => Some(Metric::Jaccard),
+        _ => None,
     }
+}
+
+/// Whether values of a type can be indexed.
+pub fn is_indexable(type_id: Oid) -> bool {
+    Kind::of(type_id).is_ok()
 }
 
 impl Column {

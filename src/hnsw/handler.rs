@@ -1,19 +1,32 @@
 //! What PostgreSQL asks of an access method (`amapi.h`), and who answers.
 
-use pgrx::pg_guard;
-use pgrx::pg_sys::{self, Datum, IndexAmRoutine, Oid};
+use lagoon_hnsw::Error;
+use pgrx::pg_sys::{self, Datum, IndexAmRoutine};
 
-use super::{build, cost, insert, options, scan, vacuum};
+use super::{build, cost, insert, options, scan, vacuum, validate};
 use crate::pg::function::sql_functions;
 
+/// Support function: the distance of two values, by whose name the graph's is chosen.
+pub const DISTANCE: u16 = 1;
+/// Support function: the norm of a value. Its presence says cosine.
+pub const NORM: u16 = 2;
+/// Support function: [`hnsw_wide_support`]. Its presence lifts pgvector's limits of dimensions.
+pub const WIDE: u16 = 3;
+/// How many numbers of support functions there are.
+pub const SUPPORT_FUNCTIONS: u16 = 3;
+
 sql_functions! {
-    fn hnsw_handler(_request: i32) -> Result<Datum, lagoon_hnsw::Error> {
+    fn hnsw_handler(_request: i32) -> Result<Datum, Error> {
         // SAFETY: palloc0 gives a zeroed node of that size and tag; zero is a valid value of every field.
         unsafe {
             let node = pg_sys::palloc0(size_of::<IndexAmRoutine>()).cast::<IndexAmRoutine>();
             *node = routine();
             Ok(Datum::from(node))
         }
+    }
+
+    fn hnsw_wide_support(_nothing: i32) -> Result<Datum, Error> {
+        Err(Error::NotCallable("hnsw_wide_support"))
     }
 }
 
@@ -22,8 +35,7 @@ fn routine() -> IndexAmRoutine {
         type_: pg_sys::NodeTag::T_IndexAmRoutine,
         // No strategy numbers: any operator of the class orders.
         amstrategies: 0,
-        // 1 distance, 2 norm (its presence says cosine), 3 kept for types other than vector, as in pgvector.
-        amsupport: 3,
+        amsupport: SUPPORT_FUNCTIONS,
         amcanorderbyop: true,
         // A column may be NULL, and the planner may use the index without a clause on it: ORDER BY is all we serve.
         amoptionalkey: true,
@@ -36,7 +48,7 @@ fn routine() -> IndexAmRoutine {
         amcostestimate: Some(cost::amcostestimate),
         amoptions: Some(options::amoptions),
         ambuildphasename: Some(build::ambuildphasename),
-        amvalidate: Some(amvalidate),
+        amvalidate: Some(validate::amvalidate),
         ambeginscan: Some(scan::ambeginscan),
         amrescan: Some(scan::amrescan),
         amgettuple: Some(scan::amgettuple),
@@ -44,10 +56,4 @@ fn routine() -> IndexAmRoutine {
         // Everything else is no: not ordered, unique, multicolumn, covering, clusterable, parallel; no bitmap, no marks.
         ..IndexAmRoutine::default()
     }
-}
-
-/// Operator classes are checked when an index is built: whether the distance is one that the graph has a kernel for.
-#[pg_guard]
-unsafe extern "C-unwind" fn amvalidate(_opclass: Oid) -> bool {
-    true
 }

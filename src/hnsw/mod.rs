@@ -7,11 +7,16 @@ mod column;
 mod cost;
 mod error;
 mod handler;
+mod info;
 mod insert;
+mod open;
 mod options;
 mod pages;
+mod planner;
+mod recall;
 mod scan;
 mod vacuum;
+mod validate;
 mod verify;
 
 pgrx::extension_sql_file!("../../sql/hnsw.sql", name = "hnsw", requires = ["vector", "sparsevec", "bit"]);

@@ -105,34 +105,43 @@ pub enum Error {
     /// The page store could not do it. The PostgreSQL store raises its errors itself; this is for the one in memory.
     #[error("page store: {0}")]
     Store(&'static str),
-    /// `lagoon.verify_index` of something else.
+    /// A function on indexes, given something else.
     #[error("\"{0}\" is not an hnsw index")]
     NotHnsw(String),
-    /// `lagoon.verify_index` of an index whose table the role may not read.
+    /// A function on indexes, given one whose table the role may not read.
     #[error("permission denied for table {0}")]
     PermissionDenied(String),
     /// A temporary index of another session, or an index that CREATE INDEX CONCURRENTLY has left invalid.
     #[error("cannot read index \"{0}\"")]
     Unreadable(String),
+    /// An argument of a function that counts something, below one.
+    #[error("{0} must be greater than zero")]
+    NotPositive(&'static str),
+    /// A support function that only marks operator classes.
+    #[error("function {0} marks operator classes and cannot be called")]
+    NotCallable(&'static str),
+    /// A query on the catalogs or a table has not given what it must.
+    #[error("unexpected result of a query: {0}")]
+    Query(String),
 }
 
 impl Error {
     /// Five characters, from errcodes.h.
     pub fn sqlstate(&self) -> &'static str {
         match self {
-            Self::NoDimensions | Self::EfConstructionTooSmall => "22023",
+            Self::NoDimensions | Self::EfConstructionTooSmall | Self::NotPositive(_) => "22023",
             Self::TooManyDimensions { .. } | Self::TooManyNonZero { .. } | Self::TooManyElements { .. } => "54000",
             Self::DimensionMismatch { .. } | Self::DifferentDimensions { .. } | Self::DifferentLengths { .. } => {
                 "22000"
             }
-            Self::UnsupportedType | Self::ScanWithoutOrder | Self::SnapshotNotMvcc => "0A000",
+            Self::UnsupportedType | Self::ScanWithoutOrder | Self::SnapshotNotMvcc | Self::NotCallable(_) => "0A000",
             Self::Corrupt { .. } | Self::NotAnIndex | Self::NotRepaired => "XX002",
             Self::Version { .. } | Self::Unreadable(_) => "55000",
             Self::Cancelled => "57014",
             Self::DiskFull(_) => "53100",
             Self::TemporaryFile(_) => "58030",
             Self::OutOfMemory(_) => "53200",
-            Self::WorkerFailed(_) | Self::Store(_) => "XX000",
+            Self::WorkerFailed(_) | Self::Store(_) | Self::Query(_) => "XX000",
             Self::NotHnsw(_) => "42809",
             Self::PermissionDenied(_) => "42501",
         }
@@ -145,6 +154,8 @@ impl Error {
             Self::WorkerFailed(_) => "This is a bug in Lagoon; the session can go on.",
             Self::DiskFull(_) => "Check free disk space, or increase maintenance_work_mem.",
             Self::OutOfMemory(_) => "Decrease maintenance_work_mem.",
+            Self::NotPositive(_) => "Give a number of at least 1.",
+            Self::NotCallable(_) => "Name it as FUNCTION 3 of an operator class.",
             Self::NotHnsw(_) => "Give the name of an index that was made with USING hnsw.",
             Self::PermissionDenied(_) => "Ask the owner for SELECT on the table.",
             Self::Unreadable(_) => "REINDEX the index, or ask in the session that owns the temporary table.",
@@ -186,6 +197,9 @@ mod tests {
             Error::NotHnsw("x".into()),
             Error::PermissionDenied("x".into()),
             Error::Unreadable("x".into()),
+            Error::NotPositive("x"),
+            Error::NotCallable("x"),
+            Error::Query("x".into()),
         ];
         for error in all {
             let text = error.to_string();

@@ -15,6 +15,7 @@ mod error;
 mod flush;
 pub mod format;
 pub mod graph;
+pub mod info;
 pub mod insert;
 pub mod level;
 mod link;

@@ -72,6 +72,16 @@ impl Form {
     pub fn from_code(code: u16) -> Option<Self> {
         Self::ALL.into_iter().find(|form| form.code() == code)
     }
+
+    /// Its name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Floats => "floats",
+            Self::Quantised => "quantised",
+            Self::Sparse => "sparse",
+            Self::Bits => "bits",
+        }
+    }
 }
 
 /// The values of an index and their distance.

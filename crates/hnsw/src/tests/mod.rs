@@ -2,6 +2,7 @@
 
 mod concurrent;
 mod crash;
+mod info;
 mod property;
 mod recall;
 mod scan;

@@ -1,0 +1,84 @@
+//! Which indexes of a table the planner sees, for a moment: to measure one index, no other may answer in its place.
+
+use std::cell::Cell;
+
+use pgrx::pg_sys::{self, Oid, PlannerInfo, RelOptInfo};
+use pgrx::{PgList, pg_guard};
+
+/// What the planner may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allow {
+    /// The table only.
+    NoIndex,
+    /// This one.
+    Only(Oid),
+}
+
+#[derive(Clone, Copy)]
+struct Rule {
+    table: Oid,
+    allow: Allow,
+    was_found: bool,
+    /// Hooks of other extensions.
+    previous: pg_sys::get_relation_info_hook_type,
+}
+
+thread_local! {
+    static RULE: Cell<Option<Rule>> = const { Cell::new(None) };
+}
+
+/// Restricts plans that are made while it lives.
+pub struct Planner {
+    outer: Option<Rule>,
+    hook: pg_sys::get_relation_info_hook_type,
+}
+
+impl Planner {
+    /// For plans that read `table`.
+    pub fn allow(table: Oid, allow: Allow) -> Self {
+        // SAFETY: a hook of this process, on its main thread.
+        let hook = unsafe { pg_sys::get_relation_info_hook };
+        let outer = RULE.get();
+        let previous = outer.map_or(hook, |outer| outer.previous);
+        RULE.set(Some(Rule { table, allow, was_found: false, previous }));
+        // SAFETY: as above; drop puts back what was there.
+        unsafe { pg_sys::get_relation_info_hook = Some(filter_indexes) };
+        Self { outer, hook }
+    }
+
+    /// Whether a plan could have used the index: not when it is younger than the snapshot of the transaction allows.
+    pub fn was_found(&self) -> bool {
+        RULE.get().is_some_and(|rule| rule.was_found)
+    }
+}
+
+impl Drop for Planner {
+    fn drop(&mut self) {
+        RULE.set(self.outer);
+        // SAFETY: as in allow(). Also while an ERROR unwinds.
+        unsafe { pg_sys::get_relation_info_hook = self.hook };
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn filter_indexes(root: *mut PlannerInfo, table: Oid, inhparent: bool, rel: *mut RelOptInfo) {
+    let Some(mut rule) = RULE.get() else { return };
+    // SAFETY: called by get_relation_info() of plancat.c with what it has made; indexlist is a list of IndexOptInfo.
+    unsafe {
+        if let Some(previous) = rule.previous {
+            previous(root, table, inhparent, rel);
+        }
+        if table != rule.table {
+            return;
+        }
+        let mut kept = PgList::<pg_sys::IndexOptInfo>::new();
+        for index in PgList::<pg_sys::IndexOptInfo>::from_pg((*rel).indexlist).iter_ptr() {
+            if rule.allow == Allow::Only((*index).indexoid) {
+                kept.push(index);
+                rule.was_found = true;
+            }
+        }
+        (*rel).indexlist = kept.into_pg();
+    }
+    RULE.set(Some(rule));
+}
