@@ -142,7 +142,7 @@ impl Queries {
             // SAFETY: a value of that type, which lives as long as the outer connection.
             let vector = unsafe { DatumWithOid::new(vector, self.type_id) };
             let rows = client.select(query, None, &[vector, i64::from(k).into()])?;
-            rows.filter_map(|row| row.get::<f64>(1).transpose()).collect()
+            rows.filter_map(|row| row.get::<f64>(1).transpose()).collect::<Result<Vec<_>, _>>()
         })
         .map_err(unexpected)
     }

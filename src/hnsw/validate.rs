@@ -200,6 +200,6 @@ fn rows<T>(
     class: Oid,
     make: impl Fn(SpiHeapTupleData<'_>) -> Result<T, SpiError>,
 ) -> Result<Vec<T>, Error> {
-    Spi::connect(|client| client.select(query, None, &[class.into()])?.map(make).collect())
+    Spi::connect(|client| client.select(query, None, &[class.into()])?.map(make).collect::<Result<Vec<_>, _>>())
         .map_err(|error: SpiError| Error::Query(error.to_string()))
 }
