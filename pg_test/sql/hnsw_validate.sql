@@ -18,7 +18,6 @@ CREATE OPERATOR CLASS search_ops FOR TYPE vector USING hnsw AS
 CREATE OPERATOR CLASS second_ops FOR TYPE vector USING hnsw AS
     OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops, OPERATOR 2 <=> (vector, vector) FOR ORDER BY float_ops,
     FUNCTION 1 vector_l2_squared_distance(vector, vector);
-CREATE OPERATOR CLASS foreign_ops FOR TYPE float8 USING hnsw AS FUNCTION 1 float8_l2_squared_distance(float8, float8);
 CREATE FUNCTION float8_l2_squared_distance(float8, float8) RETURNS double precision LANGUAGE sql IMMUTABLE AS 'SELECT 0.0::float8';
 CREATE OPERATOR CLASS foreign_ops FOR TYPE float8 USING hnsw AS FUNCTION 1 float8_l2_squared_distance(float8, float8);
 SELECT opcname, amvalidate(oid) FROM pg_opclass WHERE opcname = 'nothing_ops';

@@ -74,5 +74,4 @@ SELECT val FROM t ORDER BY val <-> '[4,4,4]' LIMIT 1;
 CREATE INDEX ON t USING hnsw (v vector_l2_ops);
 CREATE INDEX ON t USING hnsw (h halfvec_l2_ops);
 DROP TABLE t;
-SELECT hnsw_wide_support(NULL);
 DROP FUNCTION wide;

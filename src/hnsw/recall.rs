@@ -91,10 +91,12 @@ impl Queries {
         };
         let type_id = row.get::<Oid>(5).map_err(unexpected)?.unwrap_or(Oid::INVALID);
         let predicate = text(3)?.unwrap_or_else(|| "true".to_owned());
-        let mut indexed = format!("({predicate}) AND {key} IS NOT NULL");
-        if let Some(norm) = text(6)? {
-            indexed.push_str(&format!(" AND {norm}({key}) OPERATOR(pg_catalog.>) 0"));
-        }
+        let is_value = match text(6)? {
+            Some(norm) => format!("{norm}({key}) OPERATOR(pg_catalog.>) 0"),
+            None => format!("{key} IS NOT NULL"),
+        };
+        // CASE, because the expression may be an ERROR for rows where the predicate does not hold.
+        let indexed = format!("CASE WHEN {predicate} THEN {is_value} ELSE false END");
         let nearest = |which: &str| {
             format!("SELECT {key} {operator} $1 FROM ONLY {table} WHERE {which} ORDER BY {key} {operator} $1 LIMIT $2")
         };
