@@ -14,10 +14,12 @@ SELECT count(*) < 11 AS few FROM (SELECT i FROM t WHERE i % 100 = 0 ORDER BY val
 CREATE VIEW nearest AS SELECT row_number() OVER () AS place, i, val <-> '[0.5,0.5,0.5]' AS distance
 FROM (SELECT i, val FROM t WHERE i % 100 = 0 ORDER BY val <-> '[0.5,0.5,0.5]' LIMIT 11) s;
 SET enable_indexscan = off;
+SET enable_seqscan = on;
 CREATE TABLE truth AS SELECT * FROM nearest;
+SET enable_seqscan = off;
 RESET enable_indexscan;
 SET hnsw.iterative_scan = strict_order;
-SELECT count(*), count(*) FILTER (WHERE nearest.i = truth.i) > 9 AS right_places FROM nearest JOIN truth USING (place);
+SELECT count(*) > 8 AS right_rows FROM nearest JOIN truth USING (i);
 SELECT bool_and(ascends) FROM (SELECT distance >= lag(distance, 1, 0.0) OVER () AS ascends FROM nearest) s;
 SELECT count(DISTINCT i) > 1900 AS nearly_all, count(*) - count(DISTINCT i) AS twice FROM (SELECT i FROM t ORDER BY val <-> '[0.5,0.5,0.5]') s;
 SET hnsw.iterative_scan = relaxed_order;
@@ -35,7 +37,7 @@ CREATE TABLE t (i int, val vector(40));
 INSERT INTO t SELECT i, (SELECT array_agg(sin(i * d)) FROM generate_series(1, 40) d)::vector FROM generate_series(1, 500) i;
 CREATE INDEX ON t USING hnsw (val vector_cosine_ops);
 SET hnsw.iterative_scan = strict_order;
-SELECT count(*), bool_and(ascends) FROM (SELECT distance >= lag(distance, 1, -1.0) OVER () AS ascends FROM
+SELECT count(*) > 30 AS most, bool_and(ascends) FROM (SELECT distance >= lag(distance, 1, -1.0) OVER () AS ascends FROM
     (SELECT val <=> (SELECT val FROM t WHERE i = 3) AS distance FROM t WHERE i % 10 = 3 ORDER BY val <=> (SELECT val FROM t WHERE i = 3) LIMIT 50) s) s;
 DROP TABLE t;
 

@@ -1,5 +1,6 @@
 -- Operator classes for more dimensions than pgvector's.
 SET enable_seqscan = off;
+SET hnsw.ef_search = 100;
 CREATE FUNCTION wide(i int, dimensions int) RETURNS vector LANGUAGE sql IMMUTABLE AS
 $$SELECT array_agg(sin(i * d) + i * 0.01)::vector FROM generate_series(1, dimensions) d$$;
 
@@ -20,8 +21,10 @@ BEGIN
     IF plan !~ 'wide_index' THEN RAISE 'no index'; END IF;
     EXECUTE query INTO by_index;
     SET LOCAL enable_indexscan = off;
+    SET LOCAL enable_seqscan = on;
     EXECUTE query INTO by_sort;
-    RESET enable_indexscan;
+    SET LOCAL enable_seqscan = off;
+    SET LOCAL enable_indexscan = on;
     RAISE NOTICE '%(%) %: %', element, dimensions, class, by_index = by_sort;
 END $$;
 CREATE PROCEDURE finish() LANGUAGE plpgsql AS $$
