@@ -1,7 +1,6 @@
 //! What the algorithms ask of a graph, and the graph on pages.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 
 use crate::format::{self, Meta, NONE, Nodes, Part, target};
 use crate::space::{Form, Measure};
@@ -15,9 +14,6 @@ pub trait Graph {
 
     /// Appends the elements that `id` links to on a layer; says whether `id` has rows.
     fn expand(&self, id: u32, level: u8, out: &mut Vec<u32>) -> Result<bool>;
-
-    /// The distance of two elements.
-    fn between(&self, a: u32, b: u32) -> Result<f32>;
 }
 
 /// The graph of a [`PageStore`], as its metapage was when it was opened.
@@ -27,15 +23,10 @@ pub struct PagedGraph<'a, S> {
     /// The metapage.
     pub meta: Meta,
     measure: Measure,
-    /// Codes that [`Graph::between`] has read: an insert compares the same few hundred many times.
-    cache: RefCell<HashMap<u32, Box<[u32]>>>,
     /// For [`Self::codes`]: what it reads, and a code that lies on two pages.
     parts: RefCell<Vec<Part>>,
     whole: RefCell<Vec<u32>>,
 }
-
-/// Codes that the cache keeps before it starts again.
-const CACHE_LIMIT: usize = 8192;
 
 impl<'a, S: PageStore> PagedGraph<'a, S> {
     /// Reads the metapage.
@@ -44,14 +35,7 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
             return Err(Error::NotAnIndex);
         }
         let meta = Meta::read(&store.read(0)?)?;
-        Ok(Self {
-            store,
-            measure: meta.space.measure(),
-            meta,
-            cache: RefCell::default(),
-            parts: RefCell::default(),
-            whole: RefCell::default(),
-        })
+        Ok(Self { store, measure: meta.space.measure(), meta, parts: RefCell::default(), whole: RefCell::default() })
     }
 
     /// Where walks begin, if there is an element.
@@ -123,24 +107,53 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         self.measure.distance(a, b)
     }
 
-    /// The distance of a code to an element, whose code is kept for the next time.
-    pub fn measure(&self, code: &[u32], id: u32) -> Result<f32> {
-        self.cached(id)?;
-        match self.cache.borrow().get(&id) {
-            Some(other) => Ok(self.measure.distance(code, other)),
-            None => Err(Error::Store("code cache")),
+    /// Reads the codes of some elements, to compare them with each other.
+    pub fn load(&self, ids: impl Iterator<Item = u32>) -> Result<Codes> {
+        let mut ids: Vec<u32> = ids.collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let mut codes = Codes { places: Vec::with_capacity(ids.len()), words: Vec::new(), measure: self.measure };
+        self.codes(&ids, |at, code| {
+            codes.places.push((ids[at], codes.words.len(), code.len()));
+            codes.words.extend_from_slice(code);
+        })?;
+        Ok(codes)
+    }
+}
+
+/// Codes of some elements.
+pub struct Codes {
+    /// Elements in ascending order, with the start and length of their codes.
+    places: Vec<(u32, usize, usize)>,
+    words: Vec<u32>,
+    measure: Measure,
+}
+
+impl Codes {
+    /// The code of an element that was loaded.
+    #[inline]
+    pub fn of(&self, id: u32) -> Option<&[u32]> {
+        let at = self.places.binary_search_by_key(&id, |(id, ..)| *id).ok()?;
+        let (_, start, len) = self.places[at];
+        Some(&self.words[start..start + len])
+    }
+
+    /// The distance of two elements that were loaded.
+    #[inline]
+    pub fn between(&self, a: u32, b: u32) -> Result<f32> {
+        match (self.of(a), self.of(b)) {
+            (Some(a), Some(b)) => Ok(self.measure.distance(a, b)),
+            _ => Err(Error::Store("code that was not loaded")),
         }
     }
 
-    fn cached(&self, id: u32) -> Result<()> {
-        let mut cache = self.cache.borrow_mut();
-        if !cache.contains_key(&id) {
-            if cache.len() >= CACHE_LIMIT {
-                cache.clear();
-            }
-            cache.insert(id, self.code(id)?);
+    /// The distance of a code to an element that was loaded.
+    #[inline]
+    pub fn to(&self, code: &[u32], id: u32) -> Result<f32> {
+        match self.of(id) {
+            Some(other) => Ok(self.measure.distance(code, other)),
+            None => Err(Error::Store("code that was not loaded")),
         }
-        Ok(())
     }
 }
 
@@ -159,18 +172,5 @@ impl<S: PageStore> Graph for PagedGraph<'_, S> {
         })?;
         out[from..].sort_unstable();
         Ok(is_live)
-    }
-
-    fn between(&self, a: u32, b: u32) -> Result<f32> {
-        self.cached(a)?;
-        self.cached(b)?;
-        let cache = self.cache.borrow();
-        match (cache.get(&a), cache.get(&b)) {
-            (Some(a), Some(b)) => Ok(self.measure.distance(a, b)),
-            _ => {
-                drop(cache); // the second one has emptied the cache
-                Ok(self.measure.distance(&self.code(a)?, &self.code(b)?))
-            }
-        }
     }
 }

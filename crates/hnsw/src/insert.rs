@@ -76,7 +76,8 @@ pub(crate) fn neighbours<S: PageStore>(
         let others: Vec<Candidate> =
             near.iter().filter(|candidate| candidate.live && Some(candidate.id) != myself).copied().collect();
         let limit = graph.meta.geometry.capacity(layer);
-        links[usize::from(layer)] = select(&others, limit, |a, b| graph.between(a, b))?;
+        let codes = graph.load(others.iter().map(|candidate| candidate.id))?;
+        links[usize::from(layer)] = select(&others, limit, |a, b| codes.between(a, b))?;
     }
     Ok(Neighbours { near, links })
 }
@@ -162,7 +163,7 @@ fn write<S: PageStore>(
         let mut ground: Vec<u32> = found.links[0].iter().map(|link| link.id).collect();
         let mut bond: Option<(u32, u32, usize, Change)> = None;
         if let Some((parent, room)) = parent {
-            let distance = graph.measure(code, parent)?;
+            let distance = graph.distance(code, &graph.code(parent)?);
             let offer = Offer { owner: parent, layer: 0, code, distance, protected: true };
             let Some(change) = plan(graph, offer, None, room, |_| Ok(false))? else { return Ok(None) };
             let (node_page, slot) = geometry.locate(parent);

@@ -5,7 +5,7 @@
 
 use crate::Result;
 use crate::format::{NodesMut, PROTECTED, target};
-use crate::graph::{Graph, PagedGraph};
+use crate::graph::PagedGraph;
 use crate::select::{Link, mark_pruned, victim, weigh};
 use crate::store::{PageStore, Record};
 
@@ -77,14 +77,15 @@ pub(crate) fn plan<S: PageStore>(
         return Ok(None);
     }
     let mut list = Vec::with_capacity(links.len());
+    let codes = graph.load(links.iter().map(|link| target(*link)).chain([owner]))?;
     for link in links {
         let id = target(link);
-        let distance = graph.between(owner, id)?;
+        let distance = codes.between(owner, id)?;
         list.push(Link { id, distance, protected: link & PROTECTED != 0, pruned: false });
     }
-    mark_pruned(&mut list, |a, b| graph.between(a, b))?;
+    mark_pruned(&mut list, |a, b| codes.between(a, b))?;
     let mut link = Link { id: new.unwrap_or(crate::format::NONE), distance, protected, pruned: false };
-    weigh(&mut list, &mut link, |other| graph.measure(code, other))?;
+    weigh(&mut list, &mut link, |other| codes.to(code, other))?;
     Ok(victim(&list, &link).map(|at| Change::Replace(list[at].id)))
 }
 
@@ -154,8 +155,8 @@ pub(crate) fn tie<S: PageStore>(
     spare: impl Fn(u32, u32) -> Result<bool>,
 ) -> Result<bool> {
     let geometry = &graph.meta.geometry;
-    let distance = graph.between(a, b)?;
     let codes = [graph.code(b)?, graph.code(a)?];
+    let distance = graph.distance(&codes[0], &codes[1]);
     for _ in 0..ATTEMPTS {
         graph.store.poll()?;
         let mut plans = Vec::with_capacity(2);

@@ -117,12 +117,8 @@ fn plan<S: PageStore>(
     let mut near: Vec<Candidate> = near.collect();
     near.sort_unstable();
     near.truncate(graph.meta.ef_construction.max(capacity));
-    let mut codes: Vec<(u32, Box<[u32]>)> = Vec::with_capacity(near.len());
-    let mut wanted: Vec<u32> = near.iter().map(|candidate| candidate.id).collect();
-    wanted.sort_unstable();
-    graph.codes(&wanted, |at, code| codes.push((wanted[at], code.into())))?;
-    let code_of = |id| codes.binary_search_by_key(&id, |(id, _)| *id).map_or(&[][..], |at| &codes[at].1);
-    let chosen = select(&near, capacity - links.len(), |a, b| Ok(graph.distance(code_of(a), code_of(b))))?;
+    let codes = graph.load(near.iter().map(|candidate| candidate.id))?;
+    let chosen = select(&near, capacity - links.len(), |a, b| codes.between(a, b))?;
     links.extend(chosen.iter().map(|link| link.id));
     searched.retain(|link| chosen.iter().any(|chosen| chosen.id == link.id));
     Ok(Plan { code, links, searched })
