@@ -62,23 +62,35 @@ impl Drop for Planner {
 
 #[pg_guard]
 unsafe extern "C-unwind" fn filter_indexes(root: *mut PlannerInfo, table: Oid, inhparent: bool, rel: *mut RelOptInfo) {
-    let Some(mut rule) = RULE.get() else { return };
-    // SAFETY: called by get_relation_info() of plancat.c with what it has made; indexlist is a list of IndexOptInfo.
+    let Some(rule) = RULE.get() else { return };
+    // SAFETY: called by get_relation_info() of plancat.c with what it has made.
     unsafe {
         if let Some(previous) = rule.previous {
             previous(root, table, inhparent, rel);
         }
-        if table != rule.table {
-            return;
+        if table == rule.table {
+            RULE.set(Some(rule.filter(rel)));
         }
-        let mut kept = PgList::<pg_sys::IndexOptInfo>::new();
-        for index in PgList::<pg_sys::IndexOptInfo>::from_pg((*rel).indexlist).iter_ptr() {
-            if rule.allow == Allow::Only((*index).indexoid) {
-                kept.push(index);
-                rule.was_found = true;
-            }
-        }
-        (*rel).indexlist = kept.into_pg();
     }
-    RULE.set(Some(rule));
+}
+
+impl Rule {
+    /// Leaves the indexes that are allowed.
+    ///
+    /// # Safety
+    /// `rel` is a relation that the planner is about to use; its indexlist is a list of IndexOptInfo.
+    unsafe fn filter(mut self, rel: *mut RelOptInfo) -> Self {
+        // SAFETY: the caller's.
+        unsafe {
+            let mut kept = PgList::<pg_sys::IndexOptInfo>::new();
+            for index in PgList::<pg_sys::IndexOptInfo>::from_pg((*rel).indexlist).iter_ptr() {
+                if self.allow == Allow::Only((*index).indexoid) {
+                    kept.push(index);
+                    self.was_found = true;
+                }
+            }
+            (*rel).indexlist = kept.into_pg();
+        }
+        self
+    }
 }
