@@ -32,7 +32,7 @@ fn number(arena: &Arena, order: &[u32]) -> Vec<usize> {
 
 /// Writes all that is linked into an empty store.
 pub(crate) fn write<S: PageStore>(arena: &Arena, count: u32, store: &S) -> Result<()> {
-    let order = order(arena, count);
+    let order = order(arena, count, || store.poll())?;
     let ends = number(arena, &order);
     let geometry = arena.meta.geometry;
     let mut meta = arena.meta;

@@ -2,6 +2,7 @@
 //! pages. A page's next element is the one with the most links from those that are there (compare Wei et al., "Speedup Graph
 //! Processing by Graph Ordering", SIGMOD 2016).
 
+use crate::Result;
 use crate::arena::Arena;
 use crate::format::Geometry;
 
@@ -12,8 +13,11 @@ const COUNT_BITS: u32 = 6;
 /// Elements left over from earlier pages that are kept to begin new ones with.
 const LEFT: usize = 1 << 16;
 
-/// The elements that have rows, in the order for disk.
-pub(crate) fn order(arena: &Arena, count: u32) -> Vec<u32> {
+/// Elements between two looks at whether to go on.
+const POLL: usize = 1024;
+
+/// The elements that have rows, in the order for disk. `poll` is called now and then.
+pub(crate) fn order(arena: &Arena, count: u32, poll: impl Fn() -> Result<()>) -> Result<Vec<u32>> {
     let per_page = window(&arena.meta.geometry);
     let mut order = Vec::with_capacity(count as usize);
     let mut marks = vec![0u32; count as usize];
@@ -32,6 +36,9 @@ pub(crate) fn order(arena: &Arena, count: u32) -> Vec<u32> {
                 left.drain(..LEFT / 2);
             }
             left.append(&mut near);
+        }
+        if order.len().is_multiple_of(POLL) {
+            poll()?;
         }
         order.push(id);
         filled += 1;
@@ -55,7 +62,7 @@ pub(crate) fn order(arena: &Arena, count: u32) -> Vec<u32> {
         }
         next = next.or_else(|| came.find(is_open));
     }
-    order
+    Ok(order)
 }
 
 /// How many elements in a row should be near to each other: a page of codes, of which there should be some.
