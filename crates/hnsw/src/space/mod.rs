@@ -138,9 +138,10 @@ impl Space {
                 if vector.len() != self.dimensions {
                     return Err(Error::DimensionMismatch { expected: self.dimensions, actual: vector.len() });
                 }
+                let length = norm(vector);
                 let normalised;
                 let vector = match self.metric {
-                    Metric::Cosine => match normalise(vector, norm(vector)) {
+                    Metric::Cosine => match normalise(vector, length) {
                         Some(unit) => {
                             normalised = unit;
                             &normalised
@@ -150,7 +151,7 @@ impl Space {
                     _ => vector,
                 };
                 Ok(Some(match self.form {
-                    Form::Quantised => quantised::encode(vector, self.metric),
+                    Form::Quantised => quantised::encode(vector, self.metric, length),
                     _ => vector.iter().map(|x| x.to_bits()).collect(),
                 }))
             }
@@ -172,7 +173,7 @@ impl Space {
     pub fn origin(&self) -> Vec<u32> {
         match self.form {
             Form::Floats | Form::Bits => vec![0; self.max_code_bytes() / 4],
-            Form::Quantised => quantised::encode(&vec![0.0; self.dimensions], self.metric),
+            Form::Quantised => quantised::encode(&vec![0.0; self.dimensions], self.metric, 0.0),
             Form::Sparse => sparse::encode(&[], &[]),
         }
     }

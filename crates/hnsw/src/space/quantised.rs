@@ -24,7 +24,11 @@ pub(super) fn words(dimensions: usize) -> usize {
     HEADER + dimensions.div_ceil(4)
 }
 
-pub(super) fn encode(vector: &[f32], metric: Metric) -> Vec<u32> {
+/// Lengths whose squares `f32` can sum. Of other vectors an operator that sums squares says anything.
+const SANE: std::ops::Range<f64> = 1e-18..1e18;
+
+/// `norm` is that of the vector before it was normalised.
+pub(super) fn encode(vector: &[f32], metric: Metric, norm: f64) -> Vec<u32> {
     let (low, high) = vector.iter().fold((f32::MAX, f32::MIN), |(low, high), x| (low.min(*x), high.max(*x)));
     let step = ((f64::from(high) - f64::from(low)) / 255.0) as f32;
     let (base, width) = (f64::from(low), f64::from(step));
@@ -41,6 +45,9 @@ pub(super) fn encode(vector: &[f32], metric: Metric) -> Vec<u32> {
     }
     if metric != Metric::L1 {
         error = f64::sqrt(error);
+    }
+    if metric == Metric::Cosine && !SANE.contains(&norm) {
+        error = 4.0; // more than any cosine distance, so the bound says nothing
     }
     let rounded_up = (error * (1.0 + 1e-6)) as f32 + f32::MIN_POSITIVE;
     code[..HEADER].copy_from_slice(&[low.to_bits(), step.to_bits(), rounded_up.to_bits(), sum, squares]);
@@ -127,7 +134,8 @@ pub(super) fn bound(metric: Metric, dimensions: usize, a: &[u32], b: &[u32]) -> 
             let squared = x.norm_squared() + y.norm_squared() - 2.0 * x.inner_product(&y);
             // The terms cancel out in f64: the sum is wrong by 1e-15 of them at most.
             let distance = (squared - 1e-14 * (x_norm * x_norm + y_norm * y_norm)).max(0.0).sqrt();
-            ((distance - x.error - y.error) * (1.0 - rounding)).max(0.0)
+            let underflow = (dimensions as f64).sqrt() * 2e-19; // smaller differences have no square
+            ((distance - x.error - y.error) * (1.0 - rounding) - underflow).max(0.0)
         }
         Metric::L1 => {
             let distance = f64::from(l1(dimensions, a, b));
@@ -139,7 +147,11 @@ pub(super) fn bound(metric: Metric, dimensions: usize, a: &[u32], b: &[u32]) -> 
             1.0 - (x.inner_product(&y) + x_norm * y.error + y_norm * x.error + 2.0 * rounding)
         }
         Metric::InnerProduct | Metric::Hamming | Metric::Jaccard => {
-            -(x.inner_product(&y) + x_norm * y.error + y_norm * x.error + rounding * x_norm * y_norm)
+            if x_norm * y_norm > f64::from(f32::MAX) / 4.0 {
+                return f64::NEG_INFINITY; // as the sum of the operator may be
+            }
+            let underflow = dimensions as f64 * 2e-38;
+            -(x.inner_product(&y) + x_norm * y.error + y_norm * x.error + rounding * x_norm * y_norm + underflow)
         }
     }
 }

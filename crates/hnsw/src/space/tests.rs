@@ -45,6 +45,43 @@ fn a_bound_is_below_the_distance_and_near_it() {
     }
 }
 
+/// PostgreSQL raises an ERROR when its own distance is below the bound.
+#[test]
+fn a_bound_is_below_what_the_operator_says_even_of_extreme_vectors() {
+    let mut random = Random::new(7);
+    for metric in DENSE {
+        for dimensions in [32, 100, 2000, 16_000] {
+            let space = Space::new(Element::Dense, metric, dimensions);
+            let scales = [1e-44, 1e-30, 1e-25, 1e-22, 1e-19, 1e-17, 1e-10, 1.0, 1e10, 1e17, 1e19, 1e25, 3e38];
+            for (i, scale) in scales.into_iter().enumerate() {
+                for other in [scale, 1.0, scales[scales.len() - 1 - i]] {
+                    for sign in [1.0f32, -1.0] {
+                        let mut vector = |by: f32| random.vector(dimensions).iter().map(|x| x * by).collect::<Vec<_>>();
+                        let a = vector(scale);
+                        // A second one that is random, and one that is opposite or equal but for its length.
+                        let opposite = a.iter().map(|x| (x / scale * other * sign).clamp(f32::MIN, f32::MAX)).collect();
+                        for b in [vector(other), opposite] {
+                            let operator = match metric {
+                                Metric::L2 => f64::from(distance::l2_squared(&a, &b)).sqrt(),
+                                Metric::L1 => f64::from(distance::l1(&a, &b)),
+                                Metric::InnerProduct => -f64::from(distance::inner_product(&a, &b)),
+                                _ => distance::cosine(&a, &b).distance(),
+                            };
+                            let encoded = [&a, &b].map(|vector| space.encode(Value::Dense(vector)).unwrap());
+                            let [Some(x), Some(y)] = encoded else { continue };
+                            let bound = space.bound(&x, &y, 0.0);
+                            assert!(
+                                bound <= operator || operator.is_nan(),
+                                "{metric:?} {dimensions} {scale:e} {other:e}: {bound:e} > {operator:e}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn what_is_quantised_keeps_its_order() {
     let mut random = Random::new(6);
