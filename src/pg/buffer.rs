@@ -20,6 +20,10 @@ const AHEAD: usize = 6;
 /// be the first to be replaced.
 const COUNTED: u32 = 64;
 
+/// After a page was not where it had been, so many pins go through ReadBuffer(): buffers are scarce, and it matters which ones
+/// count as used.
+const WARY: u32 = 1024;
+
 /// The functions themselves: pgrx's wrappers set a jump mark for each call, which costs more than a pin. Called inside one mark.
 mod raw {
     use super::{BlockNumber, Buffer, ForkNumber, Relation, pg_sys};
@@ -152,16 +156,20 @@ impl Pages {
     /// Inside a jump mark.
     #[inline]
     unsafe fn pin(&self, hints: &mut Hints, block: BlockNumber) -> Buffer {
-        let hint = hints.of(raw::number(self.node), block);
         // SAFETY: the caller's. Temporary relations have buffers and file numbers of their own, so they have no hints.
         unsafe {
-            if self.is_shared && *hint > 0 && raw::ReadRecentBuffer(self.node, self.fork, block, *hint) {
-                return *hint;
+            let at = hints.place(raw::number(self.node), block);
+            if self.is_shared && hints.is_time() {
+                let hint = hints.buffers[at];
+                if hint > 0 && raw::ReadRecentBuffer(self.node, self.fork, block, hint) {
+                    return hint;
+                }
+                hints.wary = if hint > 0 { WARY } else { 0 };
             }
             let mode = pg_sys::ReadBufferMode::RBM_NORMAL;
             let buffer = raw::ReadBufferExtended(self.relation, self.fork, block, mode, std::ptr::null_mut());
             if self.is_shared {
-                *hint = buffer;
+                hints.buffers[at] = buffer;
             }
             buffer
         }
@@ -169,14 +177,15 @@ impl Pages {
 }
 
 thread_local! {
-    static HINTS: RefCell<Hints> = const { RefCell::new(Hints { buffers: Vec::new(), none: 0, turn: 0 }) };
+    static HINTS: RefCell<Hints> = const { RefCell::new(Hints { buffers: Vec::new(), turn: 0, wary: 0 }) };
 }
 
 /// In which buffer a page was last: a table without keys, because PostgreSQL compares the page anyway.
 struct Hints {
     buffers: Vec<Buffer>,
-    none: Buffer,
     turn: u32,
+    /// Pins until hints are used again.
+    wary: u32,
 }
 
 impl Hints {
@@ -188,15 +197,17 @@ impl Hints {
         }
     }
 
-    /// The place for a hint; an empty one when it is time for ReadBuffer().
+    /// The place for a hint.
     #[inline]
-    fn of(&mut self, number: u32, block: BlockNumber) -> &mut Buffer {
+    fn place(&self, number: u32, block: BlockNumber) -> usize {
+        number.wrapping_mul(0x9E37_79B1).wrapping_add(block) as usize & (self.buffers.len() - 1)
+    }
+
+    /// Whether a hint may be used for the next pin.
+    #[inline]
+    fn is_time(&mut self) -> bool {
         self.turn = self.turn.wrapping_add(1);
-        if self.turn.is_multiple_of(COUNTED) {
-            self.none = 0;
-            return &mut self.none;
-        }
-        let at = number.wrapping_mul(0x9E37_79B1).wrapping_add(block) as usize & (self.buffers.len() - 1);
-        &mut self.buffers[at]
+        self.wary = self.wary.saturating_sub(1);
+        self.wary == 0 && !self.turn.is_multiple_of(COUNTED)
     }
 }
