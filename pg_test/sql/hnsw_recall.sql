@@ -91,3 +91,17 @@ SET enable_seqscan = off;
 EXPLAIN (COSTS OFF) SELECT * FROM t WHERE vector_dims(val) = 2 ORDER BY val::vector(2) <-> '[1,2]';
 DROP TABLE t, good;
 DROP FUNCTION fail;
+-- What an index says of rows runs as the owner of the table, whoever looks into it.
+CREATE ROLE lagoon_index_owner;
+CREATE SCHEMA owned AUTHORIZATION lagoon_index_owner;
+GRANT USAGE ON SCHEMA owned TO public;
+SET ROLE lagoon_index_owner;
+CREATE FUNCTION owned.who(vector) RETURNS vector LANGUAGE plpgsql IMMUTABLE AS
+$$BEGIN IF current_user <> 'lagoon_index_owner' THEN RAISE 'called as %', current_user; END IF; RETURN $1; END$$;
+CREATE TABLE owned.t (val vector(2));
+INSERT INTO owned.t SELECT ARRAY[i, 1]::vector FROM generate_series(1, 20) i;
+CREATE INDEX whose ON owned.t USING hnsw ((owned.who(val)::vector(2)) vector_l2_ops);
+RESET ROLE;
+SELECT lagoon.recall('owned.whose', 5, 3), (SELECT bool_and(passed) FROM lagoon.verify_index('owned.whose')) AS verified, current_user = session_user AS back;
+DROP SCHEMA owned CASCADE;
+DROP ROLE lagoon_index_owner;

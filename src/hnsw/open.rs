@@ -11,11 +11,16 @@ use super::pages::{PgPages, Purpose};
 const LOCK: pg_sys::LOCKMODE = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
 
 /// A readable index of this access method and its table, locked against being dropped or altered until it goes.
+///
+/// While it lives, what the index says of rows (expression, predicate) runs as the owner of the table and cannot leave traces,
+/// as in CREATE INDEX and amcheck: it is not the caller's to trust.
 pub struct Opened {
     /// The index.
     pub index: Relation,
     /// Its table.
     pub heap: Relation,
+    /// Who called, and in which security context.
+    caller: Option<(Oid, i32)>,
 }
 
 impl Opened {
@@ -28,8 +33,9 @@ impl Opened {
                 return Err(Error::NotHnsw(name_of(oid)));
             }
             let heap = pg_sys::relation_open(table, LOCK);
-            let opened = Self { index: pg_sys::relation_open(oid, LOCK), heap };
+            let mut opened = Self { index: pg_sys::relation_open(oid, LOCK), heap, caller: None };
             opened.check()?;
+            opened.become_owner();
             Ok(opened)
         }
     }
@@ -50,6 +56,17 @@ impl Opened {
     pub fn table(&self) -> Oid {
         // SAFETY: open.
         unsafe { (*self.heap).rd_id }
+    }
+
+    fn become_owner(&mut self) {
+        let (mut user, mut context) = (Oid::INVALID, 0);
+        // SAFETY: the table is open. An ERROR puts back what the (sub)transaction began with.
+        unsafe {
+            pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
+            let restricted = context | pg_sys::SECURITY_RESTRICTED_OPERATION as i32;
+            pg_sys::SetUserIdAndSecContext((*(*self.heap).rd_rel).relowner, restricted);
+        }
+        self.caller = Some((user, context));
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -83,6 +100,9 @@ impl Drop for Opened {
         if !std::thread::panicking() {
             // SAFETY: opened by us; after an ERROR the end of the transaction does it.
             unsafe {
+                if let Some((user, context)) = self.caller {
+                    pg_sys::SetUserIdAndSecContext(user, context);
+                }
                 pg_sys::relation_close(self.index, LOCK);
                 pg_sys::relation_close(self.heap, LOCK);
             }
