@@ -152,3 +152,17 @@ BEGIN
     END LOOP;
 END
 $$;
+-- A graph that does not fit into memory.
+CREATE TABLE t (i int, val vector(8));
+INSERT INTO t SELECT i, ARRAY[i, i % 7, i % 11, i % 13, i % 17, i % 19, i % 23, i % 29]::vector FROM generate_series(1, 12000) i;
+SET client_min_messages = warning;
+SET maintenance_work_mem = '1MB';
+CREATE INDEX small ON t USING hnsw (val vector_l2_ops);
+SET maintenance_work_mem = '1GB';
+CREATE INDEX large ON t USING hnsw (val vector_l2_ops);
+RESET maintenance_work_mem;
+RESET client_min_messages;
+SELECT x AS index, bool_and(passed) AS passed, max(detail) FILTER (WHERE check_name = 'heap') AS heap
+FROM unnest(ARRAY['small', 'large']) AS x, lagoon.verify_index(x::regclass) GROUP BY x;
+SELECT lagoon.recall('small') > 0.9 AS small, lagoon.recall('large') > 0.9 AS large;
+DROP TABLE t;
