@@ -1,4 +1,4 @@
-//! What the algorithms ask of a graph, and the graph on pages.
+//! The graph on pages.
 
 use std::cell::RefCell;
 
@@ -6,15 +6,6 @@ use crate::format::{self, Meta, NONE, Nodes, Part, target};
 use crate::space::{Form, Measure};
 use crate::store::PageStore;
 use crate::{Error, Result};
-
-/// A graph whose elements have numbers. Queries are codes of its [`crate::Space`].
-pub trait Graph {
-    /// Appends the distance of each element to `query`.
-    fn distances(&self, query: &[u32], ids: &[u32], out: &mut Vec<f32>) -> Result<()>;
-
-    /// Appends the elements that `id` links to on a layer; says whether `id` has rows.
-    fn expand(&self, id: u32, level: u8, out: &mut Vec<u32>) -> Result<bool>;
-}
 
 /// The graph of a [`PageStore`], as its metapage was when it was opened.
 pub struct PagedGraph<'a, S> {
@@ -107,6 +98,24 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         self.measure.distance(a, b)
     }
 
+    /// Appends the distance of each element to the code `query`.
+    pub fn distances(&self, query: &[u32], ids: &[u32], out: &mut Vec<f32>) -> Result<()> {
+        self.store.poll()?;
+        self.codes(ids, |_, code| out.push(self.measure.distance(query, code)))
+    }
+
+    /// Appends the elements that `id` links to on a layer, in ascending order, so that codes of one page come together; says
+    /// whether `id` has rows.
+    pub fn expand(&self, id: u32, level: u8, out: &mut Vec<u32>) -> Result<bool> {
+        let from = out.len();
+        let is_live = self.node(id, |nodes, slot| {
+            out.extend(nodes.links(slot, level).iter().map(|link| target(*link)));
+            nodes.is_live(slot)
+        })?;
+        out[from..].sort_unstable();
+        Ok(is_live)
+    }
+
     /// Reads the codes of some elements, to compare them with each other.
     pub fn load(&self, ids: impl Iterator<Item = u32>) -> Result<Codes> {
         let mut ids: Vec<u32> = ids.collect();
@@ -154,23 +163,5 @@ impl Codes {
             Some(other) => Ok(self.measure.distance(code, other)),
             None => Err(Error::Store("code that was not loaded")),
         }
-    }
-}
-
-impl<S: PageStore> Graph for PagedGraph<'_, S> {
-    fn distances(&self, query: &[u32], ids: &[u32], out: &mut Vec<f32>) -> Result<()> {
-        self.store.poll()?;
-        self.codes(ids, |_, code| out.push(self.measure.distance(query, code)))
-    }
-
-    /// In ascending order, so that codes of one page come together.
-    fn expand(&self, id: u32, level: u8, out: &mut Vec<u32>) -> Result<bool> {
-        let from = out.len();
-        let is_live = self.node(id, |nodes, slot| {
-            out.extend(nodes.links(slot, level).iter().map(|link| target(*link)));
-            nodes.is_live(slot)
-        })?;
-        out[from..].sort_unstable();
-        Ok(is_live)
     }
 }

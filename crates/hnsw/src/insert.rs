@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use crate::format::{self, MAX_ELEMENTS, NodesMut, PROTECTED, Tid};
-use crate::graph::{Graph, PagedGraph};
+use crate::graph::PagedGraph;
 use crate::level::Levels;
 use crate::link::{Change, Offer, WANDER, apply, offer, plan, tree_neighbour};
 use crate::search::{Candidate, IdSet, Scratch, descend, search_layer};

@@ -6,7 +6,7 @@
 
 use crate::Result;
 use crate::format::{NodesMut, PROTECTED, target};
-use crate::graph::{Graph, PagedGraph};
+use crate::graph::PagedGraph;
 use crate::insert::neighbours;
 use crate::link::{Offer, offer};
 use crate::search::Candidate;

@@ -6,7 +6,7 @@ use std::vec;
 
 use crate::Result;
 use crate::format::Tid;
-use crate::graph::{Graph, PagedGraph};
+use crate::graph::PagedGraph;
 use crate::search::{Candidate, IdSet, Scratch, descend, walk};
 use crate::store::{Interlock, Mode, PageStore};
 
@@ -56,7 +56,7 @@ pub struct Scan {
 
 /// Where a walk over layer 0 stopped.
 struct Walk {
-    scratch: Scratch<IdSet>,
+    scratch: Scratch,
     /// Measured, but not among the nearest so far.
     discarded: BinaryHeap<Reverse<Candidate>>,
     /// Of the metapage: elements were freed since if it is another one now.

@@ -1,10 +1,11 @@
-//! Walking the graph: Algorithms 2 and 5 of the HNSW paper (Malkov and Yashunin, 2018), over any [`Graph`].
+//! Walking the graph: Algorithms 2 and 5 of the HNSW paper (Malkov and Yashunin, 2018).
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 use crate::Result;
-use crate::graph::Graph;
+use crate::graph::PagedGraph;
+use crate::store::PageStore;
 
 /// An element and how far it is from the query.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,41 +32,7 @@ impl Ord for Candidate {
     }
 }
 
-/// Which elements a walk has seen.
-pub trait Visited {
-    /// Forgets all.
-    fn clear(&mut self);
-    /// Adds one; false when it was there.
-    fn insert(&mut self, id: u32) -> bool;
-}
-
-/// One stamp per element: fastest, for a graph in memory whose walks are many.
-#[derive(Default)]
-pub struct Stamps {
-    stamps: Vec<u32>,
-    now: u32,
-}
-
-impl Visited for Stamps {
-    fn clear(&mut self) {
-        self.now = self.now.wrapping_add(1);
-        if self.now == 0 {
-            self.stamps.fill(0);
-            self.now = 1;
-        }
-    }
-
-    #[inline]
-    fn insert(&mut self, id: u32) -> bool {
-        let at = id as usize;
-        if at >= self.stamps.len() {
-            self.stamps.resize((at + 1).next_power_of_two(), 0);
-        }
-        std::mem::replace(&mut self.stamps[at], self.now) != self.now
-    }
-}
-
-/// An open-addressing set: for one walk through a graph of any size.
+/// Which elements a walk has seen: an open-addressing set, for a graph of any size.
 pub struct IdSet {
     slots: Vec<u32>, // id + 1; 0 is empty
     len: usize,
@@ -104,14 +71,16 @@ impl IdSet {
     }
 }
 
-impl Visited for IdSet {
-    fn clear(&mut self) {
+impl IdSet {
+    /// Forgets all.
+    pub fn clear(&mut self) {
         self.slots.fill(0);
         self.len = 0;
     }
 
+    /// Adds one; false when it was there.
     #[inline]
-    fn insert(&mut self, id: u32) -> bool {
+    pub fn insert(&mut self, id: u32) -> bool {
         if self.len * 2 >= self.slots.len() {
             let old = std::mem::take(&mut self.slots);
             self.slots = vec![0; old.len() * 2];
@@ -126,8 +95,8 @@ impl Visited for IdSet {
 }
 
 /// What walks reuse, so that none allocates.
-pub struct Scratch<V> {
-    visited: V,
+pub struct Scratch {
+    visited: IdSet,
     ids: Vec<u32>,
     distances: Vec<f32>,
     dead: Vec<u32>,
@@ -135,16 +104,14 @@ pub struct Scratch<V> {
     best: BinaryHeap<Candidate>,
 }
 
-impl<V> Scratch<V> {
+impl Scratch {
     /// What the last walk has seen.
-    pub(crate) fn visited(&self) -> &V {
+    pub(crate) fn visited(&self) -> &IdSet {
         &self.visited
     }
-}
 
-impl<V: Visited> Scratch<V> {
     /// Empty.
-    pub fn new(visited: V) -> Self {
+    pub fn new(visited: IdSet) -> Self {
         Self {
             visited,
             ids: Vec::new(),
@@ -163,13 +130,13 @@ impl<V: Visited> Scratch<V> {
 
 /// Algorithm 2: the `ef` elements of a layer that are nearest to `query`, nearest first, walking from `entries`.
 /// Elements without rows are walked through and returned with `live` false; they do not count towards `ef`.
-pub fn search_layer<G: Graph, V: Visited>(
-    graph: &G,
+pub fn search_layer<S: PageStore>(
+    graph: &PagedGraph<'_, S>,
     query: &[u32],
     entries: &[Candidate],
     ef: usize,
     level: u8,
-    scratch: &mut Scratch<V>,
+    scratch: &mut Scratch,
 ) -> Result<Vec<Candidate>> {
     scratch.visited.clear();
     walk(graph, query, entries, ef, level, scratch, |_| {})
@@ -177,13 +144,13 @@ pub fn search_layer<G: Graph, V: Visited>(
 
 /// Walks on: elements visited before `scratch` was cleared last are not visited again. Those that were measured and do not
 /// belong to the `ef` nearest are given to `discard`.
-pub(crate) fn walk<G: Graph, V: Visited>(
-    graph: &G,
+pub(crate) fn walk<S: PageStore>(
+    graph: &PagedGraph<'_, S>,
     query: &[u32],
     entries: &[Candidate],
     ef: usize,
     level: u8,
-    scratch: &mut Scratch<V>,
+    scratch: &mut Scratch,
     mut discard: impl FnMut(Candidate),
 ) -> Result<Vec<Candidate>> {
     let Scratch { visited, ids, distances, dead, open, best } = scratch;
@@ -235,12 +202,12 @@ pub(crate) fn walk<G: Graph, V: Visited>(
 }
 
 /// Walks down from the entry point to just above `level`, keeping the one nearest element.
-pub fn descend<G: Graph, V: Visited>(
-    graph: &G,
+pub fn descend<S: PageStore>(
+    graph: &PagedGraph<'_, S>,
     query: &[u32],
     entry: (u32, u8),
     level: u8,
-    scratch: &mut Scratch<V>,
+    scratch: &mut Scratch,
 ) -> Result<Vec<Candidate>> {
     let mut distance = Vec::with_capacity(1);
     graph.distances(query, &[entry.0], &mut distance)?;
