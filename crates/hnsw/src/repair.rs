@@ -2,7 +2,7 @@
 //!
 //! What such an element led to takes its place: the candidates for a list are its own live neighbours and the live neighbours
 //! of those that go (the delete rule of FreshDiskANN, Singh et al. 2021), of which the diverse ones are kept. No search is
-//! needed but where a whole neighbourhood goes.
+//! needed but where most of a neighbourhood goes.
 
 use crate::Result;
 use crate::format::{NodesMut, PROTECTED, target};
@@ -105,7 +105,9 @@ fn plan<S: PageStore>(
     ids.dedup();
     ids.retain(|to| *to != id && !doomed(*to) && !links.contains(&(to | PROTECTED)));
     let mut searched = Vec::new();
-    if links.len() + ids.len() < capacity / 2 {
+    // Where most of a list goes, so does the neighbourhood: what is around it is no longer what is near.
+    let gone = list.links.iter().filter(|link| doomed(target(**link))).count();
+    if links.len() + ids.len() < capacity / 2 || 2 * gone > list.links.len() {
         searched = std::mem::take(&mut neighbours(graph, &code, list.layer, Some(id))?.links[usize::from(list.layer)]);
         searched.retain(|link| !links.contains(&(link.id | PROTECTED)) && !ids.contains(&link.id));
         ids.extend(searched.iter().map(|link| link.id));
