@@ -118,7 +118,7 @@ fn plan<S: PageStore>(
     let near = ids.iter().zip(distances).map(|(id, distance)| Candidate { distance, id: *id, live: true });
     let mut near: Vec<Candidate> = near.collect();
     near.sort_unstable();
-    near.truncate(graph.meta.ef_construction.max(capacity));
+    near.truncate(graph.meta.ef_construction.max(2 * capacity));
     let codes = graph.load(near.iter().map(|candidate| candidate.id))?;
     let chosen = select(&near, capacity - links.len(), |a, b| codes.between(a, b))?;
     links.extend(chosen.iter().map(|link| link.id));
