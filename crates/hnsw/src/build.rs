@@ -1,4 +1,4 @@
-//! Building an index: vectors are fed into an [`Arena`], threads link them, and the graph is written out in one pass.
+//! Building an index: codes are fed into an [`Arena`], threads link them, and the graph is written out in one pass.
 //!
 //! This crate starts no thread. Who does (the glue, with signals blocked; tests) lets each run [`Job::work`].
 

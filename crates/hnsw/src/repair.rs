@@ -17,7 +17,7 @@ use crate::store::{PageStore, Record};
 const ATTEMPTS: usize = 3;
 
 /// A list with links to doomed elements.
-struct Hurt {
+pub(crate) struct Hurt {
     slot: usize,
     layer: u8,
     links: Vec<u32>,
@@ -31,12 +31,12 @@ pub(crate) fn repair<S: PageStore>(store: &S, node_page: u32, doomed: impl Fn(u3
         let graph = PagedGraph::open(store)?; // anew: the entry point may have moved
         let geometry = &graph.meta.geometry;
         let block = geometry.node_block(node_page);
-        let hurt = hurt(&graph, node_page, doomed)?;
-        if hurt.is_empty() {
+        let lists = hurt(&graph, node_page, doomed)?;
+        if lists.is_empty() {
             break;
         }
-        let mut plans = Vec::with_capacity(hurt.len());
-        for list in hurt {
+        let mut plans = Vec::with_capacity(lists.len());
+        for list in lists {
             store.poll()?;
             let plan = plan(&graph, geometry.id(node_page, list.slot), &list, doomed)?;
             plans.push((list, plan));
@@ -63,7 +63,8 @@ pub(crate) fn repair<S: PageStore>(store: &S, node_page: u32, doomed: impl Fn(u3
     Ok(repaired)
 }
 
-fn hurt<S: PageStore>(
+/// The lists of live elements on a node page that lead to doomed ones.
+pub(crate) fn hurt<S: PageStore>(
     graph: &PagedGraph<'_, S>,
     node_page: u32,
     doomed: impl Fn(u32) -> bool + Copy,

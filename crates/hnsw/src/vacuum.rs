@@ -16,7 +16,7 @@ use crate::format::{self, NONE, Nodes, NodesMut, PROTECTED, Tid, target};
 use crate::graph::PagedGraph;
 use crate::insert::{Neighbours, neighbours};
 use crate::link::tie;
-use crate::repair::repair;
+use crate::repair::{hurt, repair};
 use crate::store::{Interlock, Mode, PageStore, Record, barrier};
 use crate::{Error, Result};
 
@@ -165,11 +165,6 @@ impl<S: PageStore> Vacuum<'_, S> {
         Ok(())
     }
 
-    fn is_hurt(&self, nodes: Nodes<'_>, slot: usize) -> bool {
-        (0..=nodes.level(slot))
-            .any(|layer| nodes.links(slot, layer).iter().any(|link| self.doomed.contains(target(*link))))
-    }
-
     /// Ties together what only the doomed elements hold together, before their links go: so nobody is ever out of reach.
     fn mend_tree(&mut self) -> Result<()> {
         let graph = PagedGraph::open(self.store)?;
@@ -278,10 +273,7 @@ impl<S: PageStore> Vacuum<'_, S> {
         let graph = PagedGraph::open(self.store)?;
         for node_page in self.node_pages(&graph)? {
             self.store.poll()?;
-            let is_hurt = read_node_page(&graph, node_page, |nodes| {
-                (0..graph.meta.geometry.nodes).any(|slot| nodes.is_live(slot) && self.is_hurt(nodes, slot))
-            })?;
-            if is_hurt {
+            if !hurt(&graph, node_page, |id| self.doomed.contains(id))?.is_empty() {
                 return Ok(false);
             }
         }

@@ -16,9 +16,7 @@ pub use bit::{BitRef, alloc_bits};
 pub use dense::{DenseRef, Scalar, VectorRef, alloc, check_dimensions, check_elements, to_datum};
 pub use error::{VectorError, check_finite};
 pub use hint::VectorHint;
-pub use oid::type_oid;
-#[allow(unused_imports)] // until hnsw indexes all types
-pub use oid::{HALFVEC, SPARSEVEC, VECTOR};
+pub use oid::{HALFVEC, SPARSEVEC, VECTOR, type_oid};
 pub use owned::Vector;
 pub use sparse::{MAX_NON_ZERO, MAX_SPARSE_DIMENSIONS, SparsevecRef, alloc_sparse, check_sparse_dimensions};
 
