@@ -5,11 +5,11 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use hnsw_rs::prelude::{DistL2, Distance, Hnsw};
-use lagoon_hnsw::build::{Builder, Memory};
-use lagoon_hnsw::distance;
-use lagoon_hnsw::format::Meta;
-use lagoon_hnsw::space::{Element, Value};
-use lagoon_hnsw::{Metric, Space};
+use lagoon_vector::distance;
+use lagoon_vector::hnsw::build::{Builder, Memory};
+use lagoon_vector::hnsw::format::Meta;
+use lagoon_vector::space::{Element, Value};
+use lagoon_vector::{Metric, Space};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 

@@ -147,8 +147,8 @@ mod tests {
     #[pg_test]
     fn hnsw_verify_wants_select_on_the_table() {
         run("CREATE TABLE t (v vector(3)); CREATE INDEX h ON t USING hnsw (v vector_l2_ops)");
-        run("CREATE ROLE lagoon_hnsw_stranger; GRANT USAGE ON SCHEMA lagoon TO lagoon_hnsw_stranger");
-        run("SET LOCAL ROLE lagoon_hnsw_stranger");
+        run("CREATE ROLE lagoon_vector_stranger; GRANT USAGE ON SCHEMA lagoon TO lagoon_vector_stranger");
+        run("SET LOCAL ROLE lagoon_vector_stranger");
         assert_eq!(code("SELECT lagoon.verify_index('h')"), PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE);
     }
 }

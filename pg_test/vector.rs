@@ -5,7 +5,7 @@ mod tests {
     use pgrx::datum::DatumWithOid;
     use pgrx::{FromDatum, IntoDatum, PgTryBuilder, Spi, pg_extern, pg_sys, pg_test};
 
-    use lagoon_hnsw::distance::half::f16;
+    use lagoon_vector::distance::half::f16;
 
     use crate::pg::vector::{
         BitRef, SparsevecRef, Vector, VectorError, VectorRef, alloc, alloc_bits, alloc_sparse, to_datum, type_oid,

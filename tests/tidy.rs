@@ -111,8 +111,8 @@ fn engines_know_nothing_of_postgres() {
 #[test]
 fn unsafe_lives_in_glue_and_simd_only() {
     let engines = matching(&files("crates", "rs"), |name, line| {
-        let simd = name.starts_with("crates/hnsw/src/distance/");
-        let mapping = name == "crates/hnsw/src/arena/memory.rs";
+        let simd = name.starts_with("crates/vector/src/distance/");
+        let mapping = name == "crates/vector/src/memory.rs";
         let loading = ["crates/wasm/src/unchecked.rs", "crates/embed/src/runtime.rs"].contains(&name);
         !simd && !mapping && !loading && line.split_whitespace().any(|w| w == "unsafe")
     });

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use pgrx::pg_sys::{self, Datum, IndexBuildResult, IndexInfo, ItemPointer, Relation};
 use pgrx::{PgLogLevel, pg_guard};
 
-use lagoon_hnsw::Error;
-use lagoon_hnsw::build::{Builder, Job, Memory, write_empty};
-use lagoon_hnsw::format::{Meta, Tid};
+use lagoon_vector::Error;
+use lagoon_vector::hnsw::build::{Builder, Job, Memory, write_empty};
+use lagoon_vector::hnsw::format::Meta;
+use lagoon_vector::page::Tid;
 
 use super::column::{self, Column};
 use super::insert::seed;

@@ -4,10 +4,11 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys::{self, Datum, ItemPointer, Oid, Relation};
 
-use lagoon_hnsw::distance::half::f16;
-use lagoon_hnsw::format::{Meta, Tid};
-use lagoon_hnsw::space::{Element, Value};
-use lagoon_hnsw::{Error, Metric, Space};
+use lagoon_vector::distance::half::f16;
+use lagoon_vector::hnsw::format::Meta;
+use lagoon_vector::page::Tid;
+use lagoon_vector::space::{Element, Value};
+use lagoon_vector::{Error, Metric, Space};
 
 use super::{handler, options};
 use crate::pg::vector::{

@@ -7,7 +7,7 @@
 use pgrx::pg_guard;
 use pgrx::pg_sys::{self, Cost, IndexPath, PlannerInfo, Selectivity};
 
-use lagoon_hnsw::Error;
+use lagoon_vector::Error;
 
 use super::options::{self, Options};
 use crate::pg::error::OrRaise;

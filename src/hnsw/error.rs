@@ -1,6 +1,6 @@
 //! How errors of the index look in SQL.
 
-use lagoon_hnsw::Error;
+use lagoon_vector::Error;
 
 use crate::pg::error::SqlError;
 use crate::pg::vector::VectorHint;

@@ -1,6 +1,6 @@
 //! What PostgreSQL asks of an access method (`amapi.h`), and who answers.
 
-use lagoon_hnsw::Error;
+use lagoon_vector::Error;
 use pgrx::pg_sys::{self, Datum, IndexAmRoutine};
 
 use super::{build, cost, insert, options, scan, vacuum, validate};

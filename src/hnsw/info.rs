@@ -1,8 +1,8 @@
 //! `lagoon.index_info`: the engine's numbers as a row.
 
-use lagoon_hnsw::Error;
-use lagoon_hnsw::format::VERSION;
-use lagoon_hnsw::info::{Info, info};
+use lagoon_vector::Error;
+use lagoon_vector::hnsw::format::VERSION;
+use lagoon_vector::hnsw::info::{Info, info};
 use pgrx::pg_sys::Oid;
 
 use super::open::Opened;

@@ -5,10 +5,11 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use pgrx::pg_guard;
 use pgrx::pg_sys::{Datum, IndexInfo, IndexUniqueCheck, ItemPointer, Relation};
 
-use lagoon_hnsw::Error;
-use lagoon_hnsw::format::{Meta, Tid};
-use lagoon_hnsw::insert::insert;
-use lagoon_hnsw::store::PageStore;
+use lagoon_vector::Error;
+use lagoon_vector::hnsw::format::Meta;
+use lagoon_vector::hnsw::insert::insert;
+use lagoon_vector::page::Tid;
+use lagoon_vector::store::PageStore;
 
 use super::column::{self, Column};
 use super::pages::{PgPages, Purpose};

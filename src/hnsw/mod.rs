@@ -1,4 +1,4 @@
-//! The index access method `hnsw`: the graph of `lagoon-hnsw` on PostgreSQL's pages.
+//! The index access method `hnsw`: the graph of `lagoon-vector` on PostgreSQL's pages.
 //!
 //! [`handler`] lists the callbacks, each verb has its own file, and [`pages`] is the only one that touches buffers.
 

@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char};
 
 use pgrx::pg_sys::{self, Oid, Relation};
 
-use lagoon_hnsw::Error;
+use lagoon_vector::Error;
 
 use super::pages::{PgPages, Purpose};
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use pgrx::pg_guard;
 use pgrx::pg_sys::{self, Datum, bytea, relopt_parse_elt};
 
-use lagoon_hnsw::Error;
+use lagoon_vector::Error;
 
 /// Links per layer, and candidates while inserting, when nothing is said.
 const DEFAULT_M: c_int = 16;

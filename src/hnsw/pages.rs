@@ -4,9 +4,9 @@ use std::ops::Deref;
 
 use pgrx::pg_sys::{self, BlockNumber, Buffer, ForkNumber, Relation};
 
-use lagoon_hnsw::format::Part;
-use lagoon_hnsw::store::{Interlock, Mode, PAGE_SIZE, PageStore, Record};
-use lagoon_hnsw::{Error, Result};
+use lagoon_vector::page::Part;
+use lagoon_vector::store::{Interlock, Mode, PAGE_SIZE, PageStore, Record};
+use lagoon_vector::{Error, Result};
 
 use crate::pg::{buffer, interrupt};
 
@@ -142,7 +142,7 @@ impl Record for PgRecord<'_> {
                     copy.0.copy_from_slice(&locked);
                     Copied::Own(copy)
                 } else {
-                    let is_new = lagoon_hnsw::format::is_new(&locked);
+                    let is_new = lagoon_vector::page::is_new(&locked);
                     let flags = if is_new { pg_sys::GENERIC_XLOG_FULL_IMAGE } else { 0 };
                     // SAFETY: the buffer is pinned and locked exclusively until the record ends.
                     Copied::Wal(unsafe { pg_sys::GenericXLogRegisterBuffer(self.wal, buffer, flags as i32).cast() })

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use lagoon_hnsw::Error;
+use lagoon_vector::Error;
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::{self, Datum, Oid};
 use pgrx::spi::{Spi, SpiClient, SpiError};

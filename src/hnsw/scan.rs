@@ -5,10 +5,10 @@ use std::ffi::c_int;
 use pgrx::pg_sys::{self, Datum, IndexScanDesc, Relation, ScanDirection, ScanKey};
 use pgrx::{PgMemoryContexts, pg_guard};
 
-use lagoon_hnsw::format::Meta;
-use lagoon_hnsw::scan::{Hit, Iterative, Limits, Scan};
-use lagoon_hnsw::store::PageStore;
-use lagoon_hnsw::{Error, Space};
+use lagoon_vector::hnsw::format::Meta;
+use lagoon_vector::hnsw::scan::{Hit, Iterative, Limits, Scan};
+use lagoon_vector::store::PageStore;
+use lagoon_vector::{Error, Space};
 
 use super::column::Column;
 use super::pages::{PgPages, Purpose};

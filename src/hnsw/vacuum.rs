@@ -5,10 +5,10 @@ use std::ffi::c_void;
 use pgrx::pg_guard;
 use pgrx::pg_sys::{self, IndexBulkDeleteCallback, IndexBulkDeleteResult, IndexVacuumInfo, ItemPointerData};
 
-use lagoon_hnsw::Error;
-use lagoon_hnsw::format::Tid;
-use lagoon_hnsw::store::PageStore;
-use lagoon_hnsw::vacuum::vacuum;
+use lagoon_vector::Error;
+use lagoon_vector::hnsw::vacuum::vacuum;
+use lagoon_vector::page::Tid;
+use lagoon_vector::store::PageStore;
 
 use super::pages::{PgPages, Purpose};
 use crate::pg::error::OrRaise;

@@ -1,6 +1,6 @@
 //! `amvalidate`: whether an operator class fits the access method. Faults are INFO messages, as of other access methods.
 
-use lagoon_hnsw::{Error, Metric};
+use lagoon_vector::{Error, Metric};
 use pgrx::pg_sys::{self, Oid};
 use pgrx::spi::{Spi, SpiError, SpiHeapTupleData};
 use pgrx::{PgLogLevel, pg_guard};

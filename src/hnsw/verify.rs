@@ -6,9 +6,9 @@ use std::ffi::c_void;
 use pgrx::pg_guard;
 use pgrx::pg_sys::{self, Datum, ItemPointer, Oid, Relation};
 
-use lagoon_hnsw::Error;
-use lagoon_hnsw::format::Tid;
-use lagoon_hnsw::verify::{Report, verify};
+use lagoon_vector::Error;
+use lagoon_vector::hnsw::verify::{Report, verify};
+use lagoon_vector::page::Tid;
 
 use super::column::{self, Column};
 use super::open::Opened;

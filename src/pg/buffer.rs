@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 
-use lagoon_hnsw::distance::prefetch;
+use lagoon_vector::distance::prefetch;
 use pgrx::pg_sys::{self, BlockNumber, Buffer, ForkNumber, Relation};
 
 /// Buffers remembered, at most: 4 MB for each process.

@@ -1,7 +1,7 @@
 //! `avg` and `sum`. The state of `avg` is a `double precision[]`: the number of rows, then the sum of each element; `{0}` before
 //! the first row. (`sum` adds with `vector_add` and `halfvec_add`.)
 
-use lagoon_hnsw::distance::half::f16;
+use lagoon_vector::distance::half::f16;
 use pgrx::pg_sys::Datum;
 
 use super::error::Error;

@@ -1,6 +1,6 @@
 //! Functions that make a vector out of vectors. Elements are computed in `f32` and rounded to the type once.
 
-use lagoon_hnsw::distance::half::f16;
+use lagoon_vector::distance::half::f16;
 use pgrx::pg_sys::Datum;
 
 use super::error::Error;

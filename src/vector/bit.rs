@@ -1,7 +1,7 @@
 //! Distances of bit strings, and the bits of a vector.
 
-use lagoon_hnsw::distance::bit::kernels;
-use lagoon_hnsw::distance::half::f16;
+use lagoon_vector::distance::bit::kernels;
+use lagoon_vector::distance::half::f16;
 use pgrx::pg_sys::Datum;
 
 use super::error::Error;

@@ -1,7 +1,7 @@
 //! Between `vector`, `halfvec` and arrays, and to a number of dimensions. The third argument of a cast, whether it is explicit,
 //! changes nothing: a vector is never cut or padded.
 
-use lagoon_hnsw::distance::half::f16;
+use lagoon_vector::distance::half::f16;
 use pgrx::pg_sys::{self, Datum};
 
 use super::error::Error;

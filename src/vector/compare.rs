@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use lagoon_hnsw::distance::half::f16;
+use lagoon_vector::distance::half::f16;
 
 use super::error::Error;
 use crate::pg::function::sql_symbols;

@@ -1,6 +1,6 @@
 //! Distances, products and norms: nothing is allocated unless an argument is toasted.
 
-use lagoon_hnsw::distance::half::f16;
+use lagoon_vector::distance::half::f16;
 
 use super::error::Error;
 use super::same_dimensions;

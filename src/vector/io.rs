@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use lagoon_hnsw::distance::half::f16;
+use lagoon_vector::distance::half::f16;
 use pgrx::pg_sys::{Datum, Oid};
 
 use super::error::Error;

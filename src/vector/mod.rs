@@ -3,7 +3,7 @@
 //!
 //! One file a verb, for `vector` and `halfvec` at once: functions generic over the element, with a table of their C symbols
 //! at the end. `sparsevec` has its own folder. The symbols are declared in `sql/vector.sql` and beside it. Layouts are in
-//! `pg::vector`, arithmetic in `lagoon_hnsw::distance`.
+//! `pg::vector`, arithmetic in `lagoon_vector::distance`.
 
 mod aggregate;
 mod arithmetic;

@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use lagoon_hnsw::distance::half::{self, f16};
-use lagoon_hnsw::distance::{self, CosineParts};
+use lagoon_vector::distance::half::{self, f16};
+use lagoon_vector::distance::{self, CosineParts};
 use pgrx::pg_sys::Datum;
 
 use super::{MAX_DIMENSIONS, VectorError, check_finite};

@@ -1,7 +1,7 @@
 //! `sparsevec`: `{i32 length word, i32 dimensions, i32 count, i32 zero, i32 indices, f32 elements}`. Only elements that are
 //! not zero are stored; the indices count from 0 and ascend.
 
-use lagoon_hnsw::distance::sparse::Sparse;
+use lagoon_vector::distance::sparse::Sparse;
 use pgrx::pg_sys::Datum;
 
 use super::VectorError;

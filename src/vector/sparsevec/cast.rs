@@ -1,6 +1,6 @@
 //! Between `sparsevec`, the dense types and arrays, and to a number of dimensions.
 
-use lagoon_hnsw::distance::half::f16;
+use lagoon_vector::distance::half::f16;
 use pgrx::pg_sys::Datum;
 
 use super::super::{cast::numbers, check_modifier, to_element};

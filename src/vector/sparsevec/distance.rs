@@ -1,6 +1,6 @@
 //! Distances, products and norms.
 
-use lagoon_hnsw::distance::sparse;
+use lagoon_vector::distance::sparse;
 use pgrx::pg_sys::Datum;
 
 use super::same_dimensions;

@@ -1,0 +1,204 @@
+//! Elements side by side in one [`Block`].
+//!
+//! ```text
+//! plain: codes | facts (tid, tid, level and first upper list, start of the code) of each element
+//! cells: links of layer 0 | their distances | state of each element | upper lists: links | distances
+//! ```
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::Result;
+use crate::hnsw::format::{Meta, PROTECTED};
+use crate::hnsw::select::Link;
+use crate::memory::{Block, Memory};
+use crate::page::Tid;
+
+/// Elements of a chunk.
+pub(crate) const CHUNK: usize = 512;
+
+/// The second highest bit of a link, as the highest is [`PROTECTED`]: another link leads near it.
+const PRUNED: u32 = 0x4000_0000;
+/// Elements of an arena, at most: what is left of a link.
+pub(crate) const MAX_ELEMENTS: u32 = PRUNED - 1;
+
+const FACTS: usize = 4;
+const STATES: usize = 3;
+
+/// What the feeder gathers until a chunk is full.
+#[derive(Default)]
+pub(crate) struct Pending {
+    codes: Vec<u32>,
+    /// As in the chunk.
+    facts: Vec<[u32; FACTS]>,
+    lists: u32,
+}
+
+impl Pending {
+    pub fn push(&mut self, code: &[u32], level: u8, tid: Tid, stride: usize) {
+        let facts = [tid as u32, (tid >> 32) as u32, self.lists << 8 | u32::from(level), self.codes.len() as u32];
+        self.facts.push(facts);
+        self.codes.extend_from_slice(code);
+        let padded = self.codes.len().max(self.facts.len() * stride);
+        self.codes.resize(padded, 0);
+        self.lists += u32::from(level);
+    }
+
+    pub fn len(&self) -> usize {
+        self.facts.len()
+    }
+
+    /// Bytes allocated.
+    pub fn bytes(&self) -> usize {
+        4 * self.codes.capacity() + size_of::<[u32; FACTS]>() * self.facts.capacity()
+    }
+}
+
+pub(crate) struct Chunk {
+    block: Block,
+    len: usize,
+    /// Where the facts begin in the plain words.
+    facts: usize,
+    m: usize,
+}
+
+impl Chunk {
+    /// Takes what is pending, which is empty then.
+    pub fn new(pending: &mut Pending, meta: &Meta, memory: &mut Memory) -> Result<Self> {
+        let (len, facts, m) = (pending.len(), pending.codes.len(), meta.m);
+        let cells = len * (4 * m + STATES) + pending.lists as usize * 2 * m;
+        let mut block = memory.block(facts + len * FACTS, cells)?;
+        let (codes, rest) = block.plain_mut().split_at_mut(facts);
+        codes.copy_from_slice(&pending.codes);
+        rest.copy_from_slice(pending.facts.as_flattened());
+        pending.codes.clear();
+        pending.facts.clear();
+        pending.lists = 0;
+        Ok(Self { block, len, facts, m })
+    }
+
+    /// All codes.
+    #[inline]
+    pub fn codes(&self) -> &[u32] {
+        self.block.plain()
+    }
+
+    #[inline]
+    fn fact(&self, at: usize, which: usize) -> u32 {
+        self.block.plain()[self.facts + at * FACTS + which]
+    }
+
+    /// Where a code begins.
+    #[inline]
+    pub fn start(&self, at: usize) -> usize {
+        self.fact(at, 3) as usize
+    }
+
+    #[inline]
+    pub fn level(&self, at: usize) -> u8 {
+        self.fact(at, 2) as u8
+    }
+
+    pub fn tid(&self, at: usize) -> Tid {
+        u64::from(self.fact(at, 0)) | u64::from(self.fact(at, 1)) << 32
+    }
+
+    /// The links of an element on a layer; empty where it does not reach that high.
+    #[inline]
+    pub fn list(&self, at: usize, layer: u8) -> List<'_> {
+        let (m, cells) = (self.m, self.block.cells());
+        if layer == 0 {
+            let width = 2 * m;
+            let distances = (self.len + at) * width;
+            return List {
+                links: &cells[at * width..(at + 1) * width],
+                distances: &cells[distances..distances + width],
+            };
+        }
+        let fact = self.fact(at, 2);
+        if layer > fact as u8 {
+            return List { links: &[], distances: &[] };
+        }
+        let list = (fact >> 8) as usize + usize::from(layer) - 1;
+        let start = self.len * (4 * m + STATES) + list * 2 * m;
+        let (links, distances) = cells[start..start + 2 * m].split_at(m);
+        List { links, distances }
+    }
+
+    fn state(&self, at: usize, which: usize) -> &AtomicU32 {
+        &self.block.cells()[self.len * (4 * self.m + which) + at]
+    }
+
+    /// Rows that were folded into this element; [`FOLDED`] where it was folded itself. Changed under its lock.
+    pub fn folded(&self, at: usize) -> &AtomicU32 {
+        self.state(at, 0)
+    }
+
+    /// The first element that was folded into this one, or the one after this in the list of another: its number plus one.
+    pub fn next(&self, at: usize) -> &AtomicU32 {
+        self.state(at, 1)
+    }
+
+    /// Where the element will lie on disk, while the graph is written.
+    pub fn number(&self, at: usize) -> &AtomicU32 {
+        self.state(at, 2)
+    }
+}
+
+/// In [`Chunk::folded`]: the element's row belongs to another one.
+pub(crate) const FOLDED: u32 = u32::MAX;
+
+/// Links of one element on one layer, as many cells as there can be. A link is its target plus one with two bits; zero ends
+/// the list. Changed under the element's lock, walked without.
+#[derive(Clone, Copy)]
+pub(crate) struct List<'a> {
+    pub links: &'a [AtomicU32],
+    distances: &'a [AtomicU32],
+}
+
+impl<'a> List<'a> {
+    /// The targets.
+    #[inline]
+    pub fn targets(self) -> impl Iterator<Item = u32> + 'a {
+        let links = self.links.iter().map(|cell| cell.load(Ordering::Acquire)).take_while(|link| *link != 0);
+        links.map(|link| (link & !(PROTECTED | PRUNED)) - 1)
+    }
+
+    pub fn capacity(self) -> usize {
+        self.links.len()
+    }
+
+    /// Appends all links.
+    pub fn read(self, out: &mut Vec<Link>) {
+        for (link, distance) in self.links.iter().zip(self.distances) {
+            let link = link.load(Ordering::Relaxed);
+            if link == 0 {
+                break;
+            }
+            out.push(Link {
+                id: (link & !(PROTECTED | PRUNED)) - 1,
+                distance: f32::from_bits(distance.load(Ordering::Relaxed)),
+                protected: link & PROTECTED != 0,
+                pruned: link & PRUNED != 0,
+            });
+        }
+    }
+
+    pub fn write(self, at: usize, link: &Link) {
+        let bits = if link.protected { PROTECTED } else { 0 } | if link.pruned { PRUNED } else { 0 };
+        self.distances[at].store(link.distance.to_bits(), Ordering::Relaxed);
+        self.links[at].store((link.id + 1) | bits, Ordering::Release);
+    }
+
+    /// Marks a link as pruned.
+    pub fn prune(self, at: usize) {
+        let link = self.links[at].load(Ordering::Relaxed);
+        if link & PRUNED == 0 {
+            self.links[at].store(link | PRUNED, Ordering::Release);
+        }
+    }
+
+    /// For [`crate::distance::prefetch`].
+    pub fn distances(self) -> &'a [AtomicU32] {
+        self.distances
+    }
+}

@@ -1,0 +1,350 @@
+//! The graph in memory, which many threads build at once.
+//!
+//! Elements lie in chunks that never move: the feeder fills a chunk and publishes it, then any worker may link its
+//! elements. Walks read links without a lock; a writer holds the element's own lock, never two at a time.
+
+mod chunk;
+mod order;
+mod walk;
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+
+use crate::Result;
+use crate::distance::prefetch;
+use crate::hnsw::format::{MAX_TIDS, Meta};
+use crate::hnsw::link::{WANDER, tree_neighbour};
+use crate::hnsw::search::Candidate;
+use crate::hnsw::select::{Link, select_into, victim, weigh};
+use crate::memory::Memory;
+use crate::page::Tid;
+use crate::space::{Form, Measure};
+
+pub(crate) use chunk::{CHUNK, Chunk, MAX_ELEMENTS, Pending};
+use chunk::{FOLDED, List};
+pub(crate) use order::order;
+pub(crate) use walk::Walker;
+
+/// Chunks of a shelf.
+const SHELF: usize = 512;
+/// Locks, which elements share: no thread ever holds two.
+const LOCKS: usize = 1024;
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+type Shelf = Box<[OnceLock<Chunk>]>;
+
+/// A graph in memory.
+pub struct Arena {
+    pub(crate) meta: Meta,
+    measure: Measure,
+    /// Words of a code; 0: each has its own length.
+    words: usize,
+    /// Words from one code to the next.
+    stride: usize,
+    shelves: Box<[OnceLock<Shelf>]>,
+    locks: Box<[Mutex<()>]>,
+    entry: RwLock<Option<(u32, u8)>>,
+}
+
+impl Arena {
+    /// Empty.
+    pub(crate) fn new(meta: Meta, memory: &mut Memory) -> Self {
+        let words = if meta.space.form == Form::Sparse { 0 } else { meta.space.max_code_bytes() / 4 };
+        let shelves = MAX_ELEMENTS as usize / (CHUNK * SHELF) + 1;
+        memory.count(shelves * size_of::<OnceLock<Shelf>>() + LOCKS * size_of::<Mutex<()>>());
+        Self {
+            meta,
+            measure: meta.space.measure(),
+            words,
+            stride: stride(words),
+            shelves: (0..shelves).map(|_| OnceLock::new()).collect(),
+            locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
+            entry: RwLock::new(None),
+        }
+    }
+
+    pub(crate) fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// Makes the elements of a chunk known; they are linked later. Called by the only feeder, chunk after chunk.
+    pub(crate) fn publish(&self, number: usize, pending: &mut Pending, memory: &mut Memory) -> Result<()> {
+        let chunk = Chunk::new(pending, &self.meta, memory)?;
+        if number.is_multiple_of(SHELF) {
+            memory.count(SHELF * size_of::<OnceLock<Chunk>>());
+        }
+        let shelf = self.shelves[number / SHELF].get_or_init(|| (0..SHELF).map(|_| OnceLock::new()).collect());
+        let _ = shelf[number % SHELF].set(chunk);
+        Ok(())
+    }
+
+    /// The chunk of an element and its place there.
+    #[inline(always)]
+    fn chunk(&self, id: u32) -> (&Chunk, usize) {
+        let number = id as usize / CHUNK;
+        let shelf = self.shelves[number / SHELF].get().as_slice()[0]; // only published elements are known
+        (shelf[number % SHELF].get().as_slice()[0], id as usize % CHUNK)
+    }
+
+    /// The code of an element.
+    #[inline(always)]
+    pub(crate) fn code(&self, id: u32) -> &[u32] {
+        let (chunk, at) = self.chunk(id);
+        if self.words > 0 {
+            let start = at * self.stride;
+            return &chunk.codes()[start..start + self.words];
+        }
+        let start = chunk.start(at);
+        let words = self.meta.space.code_words(chunk.codes()[start]);
+        &chunk.codes()[start..start + words]
+    }
+
+    pub(crate) fn level(&self, id: u32) -> u8 {
+        let (chunk, at) = self.chunk(id);
+        chunk.level(at)
+    }
+
+    #[inline(always)]
+    fn list(&self, id: u32, layer: u8) -> List<'_> {
+        let (chunk, at) = self.chunk(id);
+        chunk.list(at, layer)
+    }
+
+    /// Appends the links of an element; for when nobody changes them any more.
+    pub(crate) fn links(&self, id: u32, layer: u8, out: &mut Vec<Link>) {
+        self.list(id, layer).read(out);
+    }
+
+    /// Whether the element's row belongs to another one.
+    pub(crate) fn is_folded(&self, id: u32) -> bool {
+        let (chunk, at) = self.chunk(id);
+        chunk.folded(at).load(Ordering::Relaxed) == FOLDED
+    }
+
+    /// Appends the rows of an element; for when all is linked.
+    pub(crate) fn tids(&self, id: u32, out: &mut Vec<Tid>) {
+        let mut next = id + 1;
+        while next != 0 {
+            let (chunk, at) = self.chunk(next - 1);
+            out.push(chunk.tid(at));
+            next = chunk.next(at).load(Ordering::Relaxed);
+        }
+    }
+
+    /// Remembers where an element will lie on disk.
+    pub(crate) fn set_number(&self, id: u32, number: u32) {
+        let (chunk, at) = self.chunk(id);
+        chunk.number(at).store(number, Ordering::Relaxed);
+    }
+
+    /// Where it will lie.
+    pub(crate) fn number(&self, id: u32) -> u32 {
+        let (chunk, at) = self.chunk(id);
+        chunk.number(at).load(Ordering::Relaxed)
+    }
+
+    /// Where walks begin.
+    pub(crate) fn entry(&self) -> Option<(u32, u8)> {
+        *self.entry.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self, id: u32) -> MutexGuard<'_, ()> {
+        lock(&self.locks[id as usize % LOCKS])
+    }
+
+    fn between(&self, a: u32, b: u32) -> f32 {
+        self.measure.distance(self.code(a), self.code(b))
+    }
+
+    /// Links a published element, or folds it into an equal one. Called once for each, from any thread.
+    pub(crate) fn insert(&self, id: u32, walker: &mut Walker) -> Result<()> {
+        let level = self.level(id);
+        if let Some(entry) = self.entry()
+            && level <= entry.1
+        {
+            self.link(id, level, entry, walker)?;
+            return Ok(());
+        }
+        // It becomes the entry point: nobody else may move that meanwhile.
+        let mut entry = self.entry.write().unwrap_or_else(PoisonError::into_inner);
+        match *entry {
+            None => *entry = Some((id, level)),
+            Some(old) => {
+                if self.link(id, level, old, walker)? && level > old.1 {
+                    *entry = Some((id, level));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// False when the element was folded.
+    fn link(&self, id: u32, level: u8, entry: (u32, u8), walker: &mut Walker) -> Result<bool> {
+        let code = self.code(id);
+        walker.descend(self, code, entry, level);
+        // Links of the layers, one layer's after the other's, from the highest down.
+        let mut chosen: Vec<(u8, Link)> = Vec::new();
+        for layer in (0..=level.min(entry.1)).rev() {
+            walker.search(self, code, layer, self.meta.ef_construction);
+            if layer == 0 && self.fold(id, code, &walker.found) {
+                return Ok(false);
+            }
+            let list = self.list(id, layer);
+            let between = |a, b| Ok(self.between(a, b));
+            select_into(&walker.found, list.capacity(), between, &mut walker.links, &mut walker.pruned)?;
+            // On a layer above 0 nobody can see the element before another links back to it below.
+            for (at, link) in walker.links.iter().enumerate() {
+                list.write(at, link);
+                chosen.push((layer, *link));
+            }
+        }
+        self.adopt(id, walker)?;
+        for (at, (layer, link)) in chosen.iter().enumerate() {
+            if let Some((layer, link)) = chosen.get(at + 2) {
+                let list = self.list(link.id, *layer);
+                prefetch(list.links);
+                prefetch(list.distances());
+            }
+            self.link_back(link.id, *layer, id, link.distance, false, &mut walker.list)?;
+        }
+        Ok(true)
+    }
+
+    /// Adds the row to an element with the same code, if there is one with room.
+    fn fold(&self, id: u32, code: &[u32], found: &[Candidate]) -> bool {
+        let own = self.measure.distance(code, code);
+        for candidate in found.iter().filter(|candidate| candidate.distance == own) {
+            if self.code(candidate.id) != code {
+                continue;
+            }
+            let _lock = self.lock(candidate.id);
+            let ((twin, twin_at), (chunk, at)) = (self.chunk(candidate.id), self.chunk(id));
+            let rows = twin.folded(twin_at).load(Ordering::Relaxed);
+            if rows == FOLDED || rows as usize + 1 >= MAX_TIDS {
+                continue;
+            }
+            twin.folded(twin_at).store(rows + 1, Ordering::Relaxed);
+            let first = twin.next(twin_at).swap(id + 1, Ordering::Relaxed);
+            chunk.next(at).store(first, Ordering::Relaxed);
+            chunk.folded(at).store(FOLDED, Ordering::Relaxed);
+            return true;
+        }
+        false
+    }
+
+    /// Ties the element into the spanning tree: a protected link to a parent and one back. The nearest that has room, else
+    /// one that is found by wandering through the tree, which has leaves everywhere, else whoever has room at all.
+    fn adopt(&self, id: u32, walker: &mut Walker) -> Result<()> {
+        let Walker { found, list, .. } = walker;
+        let room = self.meta.geometry.tree_capacity();
+        for near in found.iter() {
+            if self.tie(id, near.id, near.distance, room, list)? {
+                return Ok(());
+            }
+        }
+        let Some(mut parent) = found.first().map(|near| near.id) else { return Ok(()) };
+        for step in 0..WANDER {
+            list.clear();
+            self.list(parent, 0).read(list);
+            let Some(next) = tree_neighbour(list.iter().map(Link::on_disk), id ^ step) else { break };
+            parent = next;
+            if parent != id && self.tie(id, parent, self.between(id, parent), room, list)? {
+                return Ok(());
+            }
+        }
+        let mut seen = HashSet::from([id]);
+        let mut queue: VecDeque<u32> = found.iter().map(|candidate| candidate.id).collect();
+        while let Some(parent) = queue.pop_front() {
+            if !seen.insert(parent) {
+                continue;
+            }
+            if self.tie(id, parent, self.between(id, parent), usize::MAX, list)? {
+                return Ok(());
+            }
+            if queue.is_empty() {
+                queue.extend(seen.iter().flat_map(|id| self.list(*id, 0).targets()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the parent had room: fewer protected links than `room`.
+    fn tie(&self, id: u32, parent: u32, distance: f32, room: usize, list: &mut Vec<Link>) -> Result<bool> {
+        list.clear();
+        self.list(parent, 0).read(list);
+        if list.iter().filter(|link| link.protected).count() >= room {
+            return Ok(false);
+        }
+        // Its own side first: nobody can see the element until the parent links to it.
+        self.protect(id, parent, distance, list);
+        if self.link_back(parent, 0, id, distance, true, list)? {
+            return Ok(true);
+        }
+        self.unprotect(id, parent, list);
+        Ok(false)
+    }
+
+    fn protect(&self, id: u32, parent: u32, distance: f32, links: &mut Vec<Link>) {
+        let _lock = self.lock(id);
+        let list = self.list(id, 0);
+        links.clear();
+        list.read(links);
+        let at = links.iter().position(|link| link.id == parent).unwrap_or(links.len().min(list.capacity() - 1));
+        list.write(at, &Link { id: parent, distance, protected: true, pruned: false });
+    }
+
+    fn unprotect(&self, id: u32, parent: u32, links: &mut Vec<Link>) {
+        let _lock = self.lock(id);
+        let list = self.list(id, 0);
+        links.clear();
+        list.read(links);
+        if let Some(at) = links.iter().position(|link| link.id == parent) {
+            list.write(at, &Link { protected: false, ..links[at] });
+        }
+    }
+
+    /// Offers a link from `owner` to `new`. Whether it is there now.
+    fn link_back(
+        &self,
+        owner: u32,
+        layer: u8,
+        new: u32,
+        distance: f32,
+        protected: bool,
+        links: &mut Vec<Link>,
+    ) -> Result<bool> {
+        let list = self.list(owner, layer);
+        let code = self.code(new);
+        let _lock = self.lock(owner);
+        links.clear();
+        list.read(links);
+        if links.iter().any(|link| link.id == new) {
+            return Ok(true);
+        }
+        let mut link = Link { id: new, distance, protected, pruned: false };
+        weigh(links, &mut link, |other| Ok(self.measure.distance(code, self.code(other))))?;
+        for (at, _) in links.iter().enumerate().filter(|(_, link)| link.pruned) {
+            list.prune(at);
+        }
+        let at = if links.len() < list.capacity() {
+            links.len()
+        } else {
+            match victim(links, &link) {
+                Some(at) => at,
+                None => return Ok(false),
+            }
+        };
+        list.write(at, &link);
+        Ok(true)
+    }
+}
+
+/// Words from one code to the next: whole cache lines where that costs little.
+fn stride(words: usize) -> usize {
+    let lines = words.next_multiple_of(16);
+    if lines - words <= words / 8 { lines } else { words }
+}

@@ -1,0 +1,74 @@
+//! In which order elements go to disk: those that link to each other side by side, so that what a walk reads lies on fewer
+//! pages. A page's next element is the one with the most links from those that are there (compare Wei et al., "Speedup Graph
+//! Processing by Graph Ordering", SIGMOD 2016).
+
+use crate::Result;
+use crate::hnsw::arena::Arena;
+use crate::hnsw::format::Geometry;
+
+/// Has its place.
+const PLACED: u32 = u32::MAX;
+/// Bits of a mark that count links; the rest is the page.
+const COUNT_BITS: u32 = 6;
+/// Elements left over from earlier pages that are kept to begin new ones with.
+const LEFT: usize = 1 << 16;
+
+/// Elements between two looks at whether to go on.
+const POLL: usize = 1024;
+
+/// The elements that have rows, in the order for disk. `poll` is called now and then.
+pub(crate) fn order(arena: &Arena, count: u32, poll: impl Fn() -> Result<()>) -> Result<Vec<u32>> {
+    let per_page = window(&arena.meta.geometry);
+    let mut order = Vec::with_capacity(count as usize);
+    let mut marks = vec![0u32; count as usize];
+    for id in (0..count).filter(|id| arena.is_folded(*id)) {
+        marks[id as usize] = PLACED;
+    }
+    let (mut near, mut left) = (Vec::new(), Vec::new());
+    let (mut page, mut filled) = (1u32, 0);
+    let mut came = 0..count;
+    let mut next = arena.entry().map(|(id, _)| id);
+    while let Some(id) = next {
+        if filled == per_page {
+            page = page % ((1 << (32 - COUNT_BITS)) - 2) + 1;
+            filled = 0;
+            if left.len() > LEFT {
+                left.drain(..LEFT / 2);
+            }
+            left.append(&mut near);
+        }
+        if order.len().is_multiple_of(POLL) {
+            poll()?;
+        }
+        order.push(id);
+        filled += 1;
+        marks[id as usize] = PLACED;
+        for to in arena.list(id, 0).targets() {
+            let mark = &mut marks[to as usize];
+            if *mark == PLACED {
+                continue;
+            }
+            if *mark >> COUNT_BITS != page {
+                *mark = page << COUNT_BITS;
+                near.push(to);
+            }
+            *mark = (*mark + 1).min(page << COUNT_BITS | ((1 << COUNT_BITS) - 1));
+        }
+        let is_open = |id: &u32| marks[*id as usize] != PLACED;
+        let best = (0..near.len()).max_by_key(|at| marks[near[*at] as usize]);
+        next = best.map(|at| near.swap_remove(at));
+        while next.is_none() && !left.is_empty() {
+            next = left.pop().filter(is_open);
+        }
+        next = next.or_else(|| came.find(is_open));
+    }
+    Ok(order)
+}
+
+/// How many elements in a row should be near to each other: a page of codes, of which there should be some.
+fn window(geometry: &Geometry) -> usize {
+    match crate::store::PAGE_SIZE / geometry.slot_bytes {
+        few @ 0..8 => geometry.nodes.max(few),
+        many => many,
+    }
+}

@@ -1,0 +1,149 @@
+//! Walking the arena: Algorithm 2 of the HNSW paper as in [`crate::hnsw::search`], made for many short walks through memory.
+//!
+//! Candidates are one sorted row instead of two heaps: with the few dozen of `ef_construction` that is faster.
+
+use crate::distance::prefetch;
+use crate::hnsw::arena::Arena;
+use crate::hnsw::search::Candidate;
+use crate::hnsw::select::Link;
+
+/// Codes that are asked for before they are needed.
+const AHEAD: usize = 4;
+
+/// What walks reuse, so that none allocates; one for each thread.
+#[derive(Default)]
+pub(crate) struct Walker {
+    seen: Seen,
+    pool: Vec<u64>,
+    ids: Vec<u32>,
+    /// What the last walk found, nearest first.
+    pub found: Vec<Candidate>,
+    /// For whoever chooses links.
+    pub links: Vec<Link>,
+    pub pruned: Vec<Link>,
+    pub list: Vec<Link>,
+}
+
+/// A candidate as one number, in the order of distances. The last bit: its links were followed.
+const FOLLOWED: u64 = 1;
+
+#[inline]
+fn entry(distance: f32, id: u32) -> u64 {
+    let bits = distance.to_bits();
+    let ordered = if bits >> 31 == 0 { bits | 1 << 31 } else { !bits };
+    u64::from(ordered) << 32 | u64::from(id) << 1
+}
+
+#[inline]
+fn candidate(entry: u64) -> Candidate {
+    let ordered = (entry >> 32) as u32;
+    let bits = if ordered >> 31 == 1 { ordered & !(1 << 31) } else { !ordered };
+    Candidate { distance: f32::from_bits(bits), id: entry as u32 >> 1, live: true }
+}
+
+impl Walker {
+    /// From the entry point down to just above `level`; the nearest element is [found](Self::found).
+    pub fn descend(&mut self, arena: &Arena, code: &[u32], top: (u32, u8), level: u8) {
+        let distance = arena.measure.distance(code, arena.code(top.0));
+        self.found.clear();
+        self.found.push(Candidate { distance, id: top.0, live: true });
+        for layer in (level + 1..=top.1).rev() {
+            self.search(arena, code, layer, 1);
+        }
+    }
+
+    /// The `ef` elements of a layer that are nearest to a code, walking on from those that were found last.
+    pub fn search(&mut self, arena: &Arena, code: &[u32], layer: u8, ef: usize) {
+        let Self { seen, pool, ids, found, .. } = self;
+        seen.clear();
+        pool.clear();
+        for near in found.iter().take(ef) {
+            seen.insert(near.id);
+            pool.push(entry(near.distance, near.id));
+        }
+        pool.sort_unstable();
+        let mut next = 0;
+        while next < pool.len() {
+            if pool[next] & FOLLOWED != 0 {
+                next += 1;
+                continue;
+            }
+            pool[next] |= FOLLOWED;
+            ids.clear();
+            ids.extend(arena.list(pool[next] as u32 >> 1, layer).targets().filter(|id| seen.insert(*id)));
+            // If nothing nearer is found, this one's links come next.
+            if let Some(second) = pool.get(next + 1) {
+                prefetch(arena.list(*second as u32 >> 1, layer).links);
+            }
+            for id in ids.iter().take(AHEAD) {
+                prefetch(arena.code(*id));
+            }
+            for (i, id) in ids.iter().enumerate() {
+                if let Some(ahead) = ids.get(i + AHEAD) {
+                    prefetch(arena.code(*ahead));
+                }
+                let new = entry(arena.measure.distance(code, arena.code(*id)), *id);
+                if pool.len() == ef {
+                    if pool.last().is_some_and(|worst| new >= *worst) {
+                        continue;
+                    }
+                    pool.pop();
+                }
+                let at = pool.partition_point(|there| *there < new);
+                pool.insert(at, new);
+                if at <= next {
+                    next = at;
+                    prefetch(arena.list(*id, layer).links);
+                }
+            }
+        }
+        found.clear();
+        found.extend(pool.iter().map(|entry| candidate(*entry)));
+    }
+}
+
+/// Which elements a walk has seen: a bit each, so that it stays in the cache.
+#[derive(Default)]
+struct Seen {
+    bits: Vec<u64>,
+    ids: Vec<u32>,
+}
+
+impl Seen {
+    fn clear(&mut self) {
+        for id in self.ids.drain(..) {
+            self.bits[id as usize / 64] = 0;
+        }
+    }
+
+    #[inline]
+    fn insert(&mut self, id: u32) -> bool {
+        let at = id as usize / 64;
+        if at >= self.bits.len() {
+            self.bits.resize((at + 1).next_power_of_two(), 0);
+        }
+        let bit = 1 << (id % 64);
+        let is_new = self.bits[at] & bit == 0;
+        if is_new {
+            self.bits[at] |= bit;
+            self.ids.push(id);
+        }
+        is_new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_in_the_order_of_distances() {
+        let distances = [f32::MIN, -1.5, -0.0, 0.0, 1e-30, 2.0, f32::MAX];
+        let entries: Vec<u64> = distances.iter().map(|distance| entry(*distance, 0x3FFF_FFFE)).collect();
+        assert!(entries.is_sorted());
+        for (distance, entry) in distances.iter().zip(&entries) {
+            let back = candidate(*entry | FOLLOWED);
+            assert_eq!((back.distance.to_bits(), back.id), (distance.to_bits(), 0x3FFF_FFFE));
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Building an index: codes are fed into an [`Arena`], threads link them, and the graph is written out in one pass.
+//!
+//! This crate starts no thread. Who does (the glue, with signals blocked; tests) lets each run [`Job::work`].
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use crate::hnsw::arena::{Arena, CHUNK, MAX_ELEMENTS, Pending, Walker, lock};
+use crate::hnsw::flush;
+use crate::hnsw::format::Meta;
+use crate::hnsw::level::Levels;
+use crate::page::Tid;
+use crate::store::{PAGE_SIZE, PageStore};
+use crate::{Error, Result};
+
+pub use crate::memory::Memory;
+
+/// Elements that a worker takes at a time.
+const BATCH: u32 = 16;
+
+#[derive(Default)]
+struct Queue {
+    published: u32,
+    taken: u32,
+    done: u32,
+    closed: bool,
+}
+
+/// The part of a build that threads share.
+pub struct Job {
+    arena: Arena,
+    queue: Mutex<Queue>,
+    changed: Condvar,
+    cancelled: AtomicBool,
+}
+
+impl Job {
+    /// Links what is fed until the feeder has finished and nothing is left. Run by each worker thread.
+    pub fn work(&self) -> Result<()> {
+        let mut walker = Walker::default();
+        while let Some((from, to)) = self.take(true) {
+            self.link(from, to, &mut walker)?;
+        }
+        if self.cancelled.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    /// Makes every worker return within the time of one element.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+        drop(lock(&self.queue));
+        self.changed.notify_all();
+    }
+
+    /// Whether all that was fed is linked and no more will come.
+    pub fn is_done(&self) -> bool {
+        let queue = lock(&self.queue);
+        queue.closed && queue.done == queue.published
+    }
+
+    /// Elements linked so far.
+    pub fn done(&self) -> u32 {
+        lock(&self.queue).done
+    }
+
+    fn take(&self, wait: bool) -> Option<(u32, u32)> {
+        let mut queue = lock(&self.queue);
+        loop {
+            if self.cancelled.load(Ordering::Relaxed) {
+                return None;
+            }
+            if queue.taken < queue.published {
+                let from = queue.taken;
+                queue.taken = queue.published.min(from + BATCH);
+                return Some((from, queue.taken));
+            }
+            if queue.closed || !wait {
+                return None;
+            }
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn link(&self, from: u32, to: u32, walker: &mut Walker) -> Result<()> {
+        for id in from..to {
+            if self.cancelled.load(Ordering::Relaxed) {
+                return Err(Error::Cancelled);
+            }
+            self.arena.insert(id, walker)?;
+        }
+        lock(&self.queue).done += to - from;
+        Ok(())
+    }
+}
+
+/// The feeder's side of a build.
+pub struct Builder {
+    job: Arc<Job>,
+    levels: Levels,
+    pending: Pending,
+    memory: Memory,
+    fed: u64,
+    /// Words from one code to the next.
+    stride: usize,
+    /// For a build without workers.
+    walker: Walker,
+}
+
+/// What else is allocated for an element: bits of the walkers, and what puts elements in order in the end.
+const OTHER_BYTES: usize = 9;
+
+impl Builder {
+    /// An empty graph.
+    pub fn new(meta: Meta, mut memory: Memory, seed: u64) -> Self {
+        let arena = Arena::new(meta, &mut memory);
+        let stride = arena.stride();
+        let queue = Mutex::default();
+        let job = Job { arena, queue, changed: Condvar::new(), cancelled: AtomicBool::new(false) };
+        Self {
+            job: Arc::new(job),
+            levels: Levels::new(meta.m, meta.geometry.max_level(), seed),
+            pending: Pending::default(),
+            memory,
+            fed: 0,
+            stride,
+            walker: Walker::default(),
+        }
+    }
+
+    /// What worker threads run.
+    pub fn job(&self) -> Arc<Job> {
+        self.job.clone()
+    }
+
+    /// Feeds a row with its [code](crate::Space::encode).
+    pub fn push(&mut self, code: &[u32], tid: Tid) -> Result<()> {
+        if self.fed == u64::from(MAX_ELEMENTS) {
+            return Err(Error::TooManyElements { max: MAX_ELEMENTS });
+        }
+        let before = self.pending.bytes();
+        self.pending.push(code, self.levels.draw(), tid, self.stride);
+        self.memory.count(self.pending.bytes() - before + OTHER_BYTES);
+        self.fed += 1;
+        if self.pending.len() == CHUNK {
+            self.publish()?;
+        }
+        Ok(())
+    }
+
+    /// Rows taken so far.
+    pub fn fed(&self) -> u64 {
+        self.fed
+    }
+
+    /// Bytes of memory in use, without the temporary file.
+    pub fn memory(&self) -> usize {
+        self.memory.used()
+    }
+
+    /// Whether the graph no longer fits into memory: what comes now goes to the temporary file.
+    pub fn is_spilled(&self) -> bool {
+        self.memory.is_spilled()
+    }
+
+    /// Links what was fed on this thread, for builds without workers.
+    pub fn work_here(&mut self) -> Result<()> {
+        while let Some((from, to)) = self.job.take(false) {
+            self.job.link(from, to, &mut self.walker)?;
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self) -> Result<()> {
+        let count = self.pending.len() as u32;
+        if count > 0 {
+            let chunk = (self.fed - 1) as usize / CHUNK;
+            self.job.arena.publish(chunk, &mut self.pending, &mut self.memory)?;
+            lock(&self.job.queue).published += count;
+            self.job.changed.notify_all();
+        }
+        Ok(())
+    }
+
+    /// No more rows will come: workers end when all is linked.
+    pub fn close(&mut self) -> Result<()> {
+        self.publish()?;
+        lock(&self.job.queue).closed = true;
+        self.job.changed.notify_all();
+        Ok(())
+    }
+
+    /// Writes a closed and finished build into an empty store. Nothing else may use the store meanwhile.
+    pub fn flush<S: PageStore>(&self, store: &S) -> Result<()> {
+        if !self.job.is_done() {
+            return Err(Error::Cancelled);
+        }
+        flush::write(&self.job.arena, lock(&self.job.queue).published, store)
+    }
+}
+
+/// Writes an index without elements into an empty store.
+pub fn write_empty<S: PageStore>(meta: &Meta, store: &S) -> Result<()> {
+    let mut page = [0; PAGE_SIZE];
+    meta.write(&mut page);
+    store.append(&page)
+}

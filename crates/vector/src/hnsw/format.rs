@@ -1,0 +1,697 @@
+//! The on-disk format: every structure, constant and position, and nothing else.
+//!
+//! Pages of 8192 bytes with PostgreSQL's page header (24 bytes) and a special area of 8. Block 0 is the metapage. After it
+//! come *groups* of the same shape: some node pages, then the code pages of their elements.
+//!
+//! ```text
+//! 0      1 ..                       1 + G
+//! meta | node ... | code code ... | node ... | code code ... | ...
+//!        \_______ group 0 _______/  \_______ group 1 _______/
+//! ```
+//!
+//! An element is a number: `id = node page * nodes per page + slot`. Where its node and its code (see [`crate::space`]) lie
+//! follows by arithmetic, so a link is 4 bytes, and what a walk follows (links) is apart from what is only measured (codes).
+//! A node page is an array of [node slots](Geometry::node_offset) followed by an array of
+//! [upper slots](Geometry::upper_offset), which hold the links of layers above 0. A code page is an array of code slots;
+//! where whole ones would waste more than a tenth of a page they run on over the pages of their group instead. A code that is
+//! longer than a code slot (sparse vectors) takes the slots after it, too, whose node slots are then *continuations*.
+//!
+//! A code is written before anything links to its element and not changed before nothing does any more and every walk that
+//! began before that has ended: so walks read codes without a lock, from pages that they have pinned.
+//!
+//! An all-zero page is a valid page with nothing in it: what a crash leaves after an extension needs no repair. Numbers are
+//! in the byte order of the machine, as everywhere in PostgreSQL's files.
+
+use zerocopy::{FromBytes, IntoBytes};
+
+use crate::page::{
+    self, PAGE_HEADER, PAYLOAD, Part, SPECIAL_OFFSET, TID_BYTES, Tid, is_new, put_u16, put_u32, u16_at, u32_at,
+};
+use crate::space::{Form, Metric, Space};
+use crate::store::PAGE_SIZE;
+use crate::{Error, Result};
+
+/// Of the metapage: "LGHN".
+pub const MAGIC: u32 = 0x4C47_484E;
+/// Of this format. A reader of another version refuses.
+pub const VERSION: u32 = 2;
+/// In the special area of every page, where pageinspect and pg_filedump look.
+pub const PAGE_ID: u16 = 0xFFA1;
+
+/// Dimensions that any index may have: those of a sparse vector.
+pub const MAX_DIMENSIONS: usize = 1_000_000_000;
+/// Heap rows that share one element.
+pub const MAX_TIDS: usize = 10;
+/// Layers above 0, at most.
+pub const MAX_LEVEL: u8 = 30;
+/// Identifiers end here: the top bit of a link is [`PROTECTED`].
+pub const MAX_ELEMENTS: u32 = 0x7FFF_FFFE;
+/// No element.
+pub const NONE: u32 = 0x7FFF_FFFF;
+/// The bit of a link that belongs to the spanning tree of layer 0.
+pub const PROTECTED: u32 = 0x8000_0000;
+
+/// The element that a link leads to.
+#[inline]
+pub fn target(link: u32) -> u32 {
+    link & !PROTECTED
+}
+
+/// Writes an empty page of this kind. `used` bytes after the header count as in use.
+pub fn init_page(page: &mut [u8], kind: PageKind, used: usize) {
+    page::init(page, PAGE_ID, kind as u16, used);
+}
+
+/// Whether the page is ours and of this kind.
+pub fn check_page(page: &[u8], block: u32, kind: PageKind) -> Result<()> {
+    page::check(page, block, PAGE_ID, kind as u16)
+}
+
+/// What a page is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u16)]
+pub enum PageKind {
+    /// Block 0.
+    Meta = 1,
+    /// Nodes and upper slots.
+    Node = 2,
+    /// Codes.
+    Code = 3,
+}
+
+// ---------------------------------------------------------------------------------------------------------- positions
+
+const NODE_STATE: usize = 0; // then a byte to spare
+const NODE_LEVEL: usize = 2;
+const NODE_TID_COUNT: usize = 3;
+const NODE_UPPER: usize = 4; // u16: first upper slot + 1, from the highest layer down; 0: none
+const NODE_LINK_COUNT: usize = 6; // u16
+const NODE_TIDS: usize = 8;
+const NODE_LINKS: usize = NODE_TIDS + MAX_TIDS * TID_BYTES;
+const _: () = assert!(NODE_LINKS == 68 && NODE_LINKS.is_multiple_of(4));
+
+const UPPER_OWNER: usize = 0; // u16: slot of the node + 1; 0: free
+const UPPER_NEXT: usize = 2; // u16: slot of the layer below + 1; 0: none
+const UPPER_LEVEL: usize = 4; // u16
+const UPPER_LINK_COUNT: usize = 6; // u16
+const UPPER_LINKS: usize = 8;
+const _: () = assert!(UPPER_LINKS.is_multiple_of(4));
+
+const META_MAGIC: usize = PAGE_HEADER;
+const META_VERSION: usize = PAGE_HEADER + 4;
+const META_DIMENSIONS: usize = PAGE_HEADER + 8;
+const META_M: usize = PAGE_HEADER + 12; // u16
+const META_EF: usize = PAGE_HEADER + 14; // u16
+const META_METRIC: usize = PAGE_HEADER + 16; // u16
+const META_FORM: usize = PAGE_HEADER + 18; // u16
+const META_NODES: usize = PAGE_HEADER + 20; // u16
+const META_UPPERS: usize = PAGE_HEADER + 22; // u16
+const META_NODE_PAGES: usize = PAGE_HEADER + 24; // u16
+const META_CODE_PAGES: usize = PAGE_HEADER + 26; // u16
+const META_SLOT_BYTES: usize = PAGE_HEADER + 28;
+const META_ENTRY: usize = PAGE_HEADER + 32;
+const META_ENTRY_LEVEL: usize = PAGE_HEADER + 36; // u16
+const META_HINT: usize = PAGE_HEADER + 40;
+const META_GENERATION: usize = PAGE_HEADER + 44;
+const META_END: usize = PAGE_HEADER + 64; // 16 bytes to spare
+
+/// States of a node slot.
+const FREE: u8 = 0;
+const ELEMENT: u8 = 1;
+/// Its code slot belongs to the element before it.
+const CONTINUATION: u8 = 2;
+
+const _: () = assert!(PAYLOAD == 8160 && PAYLOAD.is_multiple_of(4) && META_END < SPECIAL_OFFSET);
+
+// ------------------------------------------------------------------------------------------------------------ geometry
+
+/// Where things lie; follows from `m` and the codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Geometry {
+    /// Links per layer above 0; layer 0 has twice as many.
+    pub m: usize,
+    /// Bytes of a code slot.
+    pub slot_bytes: usize,
+    /// Node slots per node page.
+    pub nodes: usize,
+    /// Upper slots per node page.
+    pub uppers: usize,
+    /// Node pages per group.
+    pub node_pages: usize,
+    /// Code pages per group.
+    pub code_pages: usize,
+    /// How code slots lie on their pages.
+    pub layout: Layout,
+}
+
+/// How code slots lie on the code pages of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// So many whole ones on each page.
+    Whole(usize),
+    /// One after the other over the ends of pages, each on two at most.
+    RunOn,
+    /// Each on two pages of its own.
+    Pair,
+}
+
+/// Node pages of a group, at most: a group is added as a whole.
+const MAX_NODE_PAGES: usize = 8;
+/// Bytes of a code slot of sparse vectors, at least: about 30 elements that are not zero.
+const SPARSE_SLOT: usize = 256;
+
+impl Geometry {
+    /// The densest layout. `m` is 2..=100.
+    pub fn new(m: usize, space: &Space) -> Self {
+        let bytes = space.max_code_bytes();
+        if space.form != Form::Sparse {
+            return Self::densest(m, bytes, 1);
+        }
+        // The longest code has to fit the slots of one node page.
+        let most = (1..).take_while(|nodes| Self::shape(m, SPARSE_SLOT, *nodes, 1).fits()).last().unwrap_or(1);
+        let slot_bytes = bytes.div_ceil(most).next_multiple_of(4).max(SPARSE_SLOT);
+        Self::densest(m, slot_bytes, bytes.div_ceil(slot_bytes))
+    }
+
+    fn densest(m: usize, slot_bytes: usize, min_nodes: usize) -> Self {
+        let mut best = Self::shape(m, slot_bytes, min_nodes, 1);
+        for node_pages in 1..=MAX_NODE_PAGES {
+            for nodes in min_nodes.. {
+                let candidate = Self::shape(m, slot_bytes, nodes, node_pages);
+                if !candidate.fits() {
+                    break;
+                }
+                // A larger group has to save a hundredth of the pages.
+                let pages = |g: &Self| (g.node_pages + g.code_pages) as f64 / (g.node_pages * g.nodes) as f64;
+                if pages(&candidate) < pages(&best) * if node_pages == best.node_pages { 1.0 } else { 0.99 } {
+                    best = candidate;
+                }
+            }
+        }
+        best
+    }
+
+    fn shape(m: usize, slot_bytes: usize, nodes: usize, node_pages: usize) -> Self {
+        // Twice the layers that random levels need, so that hardly any element has to go lower than it drew.
+        let uppers = (2 * nodes).div_ceil(m - 1) + 2;
+        let slots = nodes * node_pages;
+        let (layout, code_pages) = match PAYLOAD / slot_bytes {
+            0 => (Layout::Pair, 2 * slots),
+            whole if whole * slot_bytes * 10 >= PAYLOAD * 9 => (Layout::Whole(whole), slots.div_ceil(whole)),
+            _ => (Layout::RunOn, (slots * slot_bytes).div_ceil(PAYLOAD)),
+        };
+        Self { m, slot_bytes, nodes, uppers, node_pages, code_pages, layout }
+    }
+
+    fn fits(&self) -> bool {
+        self.node_page_used() <= PAYLOAD
+    }
+
+    /// Bytes of a node slot.
+    #[inline]
+    pub fn node_bytes(&self) -> usize {
+        NODE_LINKS + 8 * self.m
+    }
+
+    /// Bytes of an upper slot.
+    #[inline]
+    pub fn upper_bytes(&self) -> usize {
+        UPPER_LINKS + 4 * self.m
+    }
+
+    /// Blocks of a group.
+    #[inline]
+    pub fn group_blocks(&self) -> u32 {
+        (self.node_pages + self.code_pages) as u32
+    }
+
+    /// Code slots that a code of so many bytes takes.
+    pub fn slots(&self, code_bytes: usize) -> usize {
+        code_bytes.div_ceil(self.slot_bytes).max(1)
+    }
+
+    /// Links that a list on this layer can hold.
+    #[inline]
+    pub fn capacity(&self, level: u8) -> usize {
+        if level == 0 { 2 * self.m } else { self.m }
+    }
+
+    /// Protected links that an element takes from elements that are inserted, while there are others to take them. Without
+    /// this bound the elements that are near to everything (large ones under an inner product) would have nothing else.
+    #[inline]
+    pub fn tree_capacity(&self) -> usize {
+        (self.m / 2).max(3)
+    }
+
+    /// The highest layer that an element can have.
+    pub fn max_level(&self) -> u8 {
+        self.uppers.min(usize::from(MAX_LEVEL)) as u8
+    }
+
+    /// Where a node slot begins on its page.
+    #[inline]
+    pub fn node_offset(&self, slot: usize) -> usize {
+        PAGE_HEADER + slot * self.node_bytes()
+    }
+
+    /// Where an upper slot begins on its page.
+    #[inline]
+    pub fn upper_offset(&self, upper: usize) -> usize {
+        PAGE_HEADER + self.nodes * self.node_bytes() + upper * self.upper_bytes()
+    }
+
+    /// The node page (counted without the pages between) and slot of an element.
+    #[inline]
+    pub fn locate(&self, id: u32) -> (u32, usize) {
+        (id / self.nodes as u32, (id % self.nodes as u32) as usize)
+    }
+
+    /// The element in a slot of a node page.
+    #[inline]
+    pub fn id(&self, node_page: u32, slot: usize) -> u32 {
+        node_page * self.nodes as u32 + slot as u32
+    }
+
+    /// The block of a node page.
+    #[inline]
+    pub fn node_block(&self, node_page: u32) -> u32 {
+        let per_group = self.node_pages as u32;
+        1 + node_page / per_group * self.group_blocks() + node_page % per_group
+    }
+
+    /// Node pages among the first `blocks` blocks.
+    pub fn node_pages_of(&self, blocks: u32) -> u32 {
+        let (per_group, blocks) = (self.node_pages as u32, blocks.saturating_sub(1));
+        blocks / self.group_blocks() * per_group + (blocks % self.group_blocks()).min(per_group)
+    }
+
+    /// Whether a block after the metapage is a node page.
+    pub fn is_node_block(&self, block: u32) -> bool {
+        (block - 1) % self.group_blocks() < self.node_pages as u32
+    }
+
+    /// Blocks of an index with so many node pages: whole groups.
+    pub fn blocks(&self, node_pages: u32) -> u32 {
+        1 + node_pages.div_ceil(self.node_pages as u32) * self.group_blocks()
+    }
+
+    /// Where the code of an element lies, of so many bytes: one part, or two where it runs on over a page's end.
+    #[inline]
+    pub fn code_parts(&self, id: u32, bytes: usize) -> (Part, Option<Part>) {
+        let (node_page, slot) = self.locate(id);
+        let (group, page_of_group) = (node_page / self.node_pages as u32, node_page % self.node_pages as u32);
+        let first = 1 + group * self.group_blocks() + self.node_pages as u32;
+        let slot = page_of_group as usize * self.nodes + slot;
+        let (page, offset) = match self.layout {
+            Layout::Whole(per_page) => (slot / per_page, slot % per_page * self.slot_bytes),
+            Layout::RunOn => (slot * self.slot_bytes / PAYLOAD, slot * self.slot_bytes % PAYLOAD),
+            Layout::Pair => (2 * slot, 0),
+        };
+        let block = first + page as u32;
+        let len = bytes.min(PAYLOAD - offset);
+        let rest = (len < bytes).then(|| Part { block: block + 1, offset: PAGE_HEADER, len: bytes - len });
+        (Part { block, offset: PAGE_HEADER + offset, len }, rest)
+    }
+
+    /// Bytes in use after the header of a node page.
+    pub fn node_page_used(&self) -> usize {
+        self.nodes * self.node_bytes() + self.uppers * self.upper_bytes()
+    }
+}
+
+// ------------------------------------------------------------------------------------------------------------ metapage
+
+/// What block 0 says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meta {
+    /// The values and their distance.
+    pub space: Space,
+    /// Links per layer above 0.
+    pub m: usize,
+    /// Candidates kept while inserting.
+    pub ef_construction: usize,
+    /// Where every walk begins: an element on the highest layer, or [`NONE`].
+    pub entry: u32,
+    /// Its layer.
+    pub entry_level: u8,
+    /// The node page where an insert looks first for a free slot.
+    pub insert_hint: u32,
+    /// Changes before vacuum frees slots: whoever holds elements without an interlock looks at this first.
+    pub generation: u32,
+    /// Follows from the rest; kept on the page as a check.
+    pub geometry: Geometry,
+}
+
+impl Meta {
+    /// An empty index.
+    pub fn new(space: Space, m: usize, ef_construction: usize) -> Self {
+        let geometry = Geometry::new(m, &space);
+        Self { space, m, ef_construction, entry: NONE, entry_level: 0, insert_hint: 0, generation: 0, geometry }
+    }
+
+    /// Reads block 0.
+    pub fn read(page: &[u8]) -> Result<Self> {
+        if is_new(page) || check_page(page, 0, PageKind::Meta).is_err() || u32_at(page, META_MAGIC) != MAGIC {
+            return Err(Error::NotAnIndex);
+        }
+        let found = u32_at(page, META_VERSION);
+        if found != VERSION {
+            return Err(Error::Version { found, expected: VERSION });
+        }
+        let m = usize::from(u16_at(page, META_M));
+        let dimensions = u32_at(page, META_DIMENSIONS) as usize;
+        let (Some(metric), Some(form)) =
+            (Metric::from_code(u16_at(page, META_METRIC)), Form::from_code(u16_at(page, META_FORM)))
+        else {
+            return Err(Error::NotAnIndex);
+        };
+        let space = Space { form, metric, dimensions };
+        if !(2..=100).contains(&m)
+            || !(1..=MAX_DIMENSIONS).contains(&dimensions)
+            || space.max_code_bytes() > 2 * PAYLOAD
+        {
+            return Err(Error::NotAnIndex);
+        }
+        // The layout is read, not worked out anew: that takes a while, and this is the first thing that every walk does.
+        let (nodes, uppers) = (usize::from(u16_at(page, META_NODES)), usize::from(u16_at(page, META_UPPERS)));
+        let slot_bytes = u32_at(page, META_SLOT_BYTES) as usize;
+        let node_pages = usize::from(u16_at(page, META_NODE_PAGES));
+        if nodes == 0 || node_pages == 0 || slot_bytes == 0 {
+            return Err(Error::Corrupt { block: 0, what: "layout does not follow from the options" });
+        }
+        let geometry = Geometry::shape(m, slot_bytes, nodes, node_pages);
+        if !geometry.fits()
+            || (geometry.uppers, geometry.code_pages) != (uppers, usize::from(u16_at(page, META_CODE_PAGES)))
+            || geometry.slots(space.max_code_bytes()) > nodes
+        {
+            return Err(Error::Corrupt { block: 0, what: "layout does not follow from the options" });
+        }
+        Ok(Self {
+            space,
+            m,
+            ef_construction: usize::from(u16_at(page, META_EF)),
+            entry: u32_at(page, META_ENTRY),
+            entry_level: u16_at(page, META_ENTRY_LEVEL) as u8,
+            insert_hint: u32_at(page, META_HINT),
+            generation: u32_at(page, META_GENERATION),
+            geometry,
+        })
+    }
+
+    /// Writes block 0.
+    pub fn write(&self, page: &mut [u8]) {
+        init_page(page, PageKind::Meta, META_END - PAGE_HEADER);
+        put_u32(page, META_MAGIC, MAGIC);
+        put_u32(page, META_VERSION, VERSION);
+        put_u32(page, META_DIMENSIONS, self.space.dimensions as u32);
+        put_u16(page, META_M, self.m as u16);
+        put_u16(page, META_EF, self.ef_construction as u16);
+        put_u16(page, META_METRIC, self.space.metric.code());
+        put_u16(page, META_FORM, self.space.form.code());
+        put_u16(page, META_NODES, self.geometry.nodes as u16);
+        put_u16(page, META_UPPERS, self.geometry.uppers as u16);
+        put_u16(page, META_NODE_PAGES, self.geometry.node_pages as u16);
+        put_u16(page, META_CODE_PAGES, self.geometry.code_pages as u16);
+        put_u32(page, META_SLOT_BYTES, self.geometry.slot_bytes as u32);
+        set_entry(page, self.entry, self.entry_level);
+        set_hint(page, self.insert_hint);
+        put_u32(page, META_GENERATION, self.generation);
+    }
+}
+
+/// Begins another generation. `page` is block 0.
+pub fn next_generation(page: &mut [u8]) {
+    let generation = u32_at(page, META_GENERATION);
+    put_u32(page, META_GENERATION, generation.wrapping_add(1));
+}
+
+/// Moves the entry point. `page` is block 0.
+pub fn set_entry(page: &mut [u8], entry: u32, level: u8) {
+    put_u32(page, META_ENTRY, entry);
+    put_u16(page, META_ENTRY_LEVEL, u16::from(level));
+}
+
+/// Moves the insert hint. `page` is block 0.
+pub fn set_hint(page: &mut [u8], node_page: u32) {
+    put_u32(page, META_HINT, node_page);
+}
+
+/// The insert hint. `page` is block 0.
+pub fn hint(page: &[u8]) -> u32 {
+    u32_at(page, META_HINT)
+}
+
+// ----------------------------------------------------------------------------------------------------------- node page
+
+/// Reads a node page. All-zero pages have only free slots.
+#[derive(Clone, Copy)]
+pub struct Nodes<'a> {
+    page: &'a [u8],
+    geometry: &'a Geometry,
+}
+
+impl<'a> Nodes<'a> {
+    /// Checks the page.
+    pub fn new(page: &'a [u8], geometry: &'a Geometry, block: u32) -> Result<Self> {
+        if !is_new(page) {
+            check_page(page, block, PageKind::Node)?;
+        }
+        Ok(Self { page, geometry })
+    }
+
+    #[inline]
+    fn at(&self, slot: usize) -> usize {
+        self.geometry.node_offset(slot)
+    }
+
+    /// Whether the slot holds an element.
+    #[inline]
+    pub fn is_used(&self, slot: usize) -> bool {
+        self.page[self.at(slot) + NODE_STATE] == ELEMENT
+    }
+
+    /// Whether so many slots from this one on are there and free.
+    pub fn is_free(&self, slot: usize, slots: usize) -> bool {
+        slot + slots <= self.geometry.nodes
+            && (slot..slot + slots).all(|slot| self.page[self.at(slot) + NODE_STATE] == FREE)
+    }
+
+    /// Slots after an element that belong to it.
+    pub fn continuations(&self, slot: usize) -> usize {
+        (slot + 1..self.geometry.nodes)
+            .take_while(|slot| self.page[self.at(*slot) + NODE_STATE] == CONTINUATION)
+            .count()
+    }
+
+    /// The highest layer of the element.
+    #[inline]
+    pub fn level(&self, slot: usize) -> u8 {
+        self.page[self.at(slot) + NODE_LEVEL]
+    }
+
+    /// Rows of the element. None: its rows are gone and vacuum will free it.
+    #[inline]
+    pub fn tid_count(&self, slot: usize) -> usize {
+        usize::from(self.page[self.at(slot) + NODE_TID_COUNT]).min(MAX_TIDS)
+    }
+
+    /// Whether the element exists and has rows.
+    #[inline]
+    pub fn is_live(&self, slot: usize) -> bool {
+        self.is_used(slot) && self.tid_count(slot) > 0
+    }
+
+    /// The rows.
+    pub fn tids(&self, slot: usize) -> impl Iterator<Item = Tid> + use<'a> {
+        let start = self.at(slot) + NODE_TIDS;
+        let page = self.page;
+        (0..self.tid_count(slot)).map(move |i| {
+            let at = start + i * TID_BYTES;
+            u64::from(u32_at(page, at)) << 16 | u64::from(u16_at(page, at + 4))
+        })
+    }
+
+    /// The links on a layer, [`PROTECTED`] bits included; none where the element does not reach that high.
+    pub fn links(&self, slot: usize, level: u8) -> &'a [u32] {
+        let (count_at, links_at) = match level {
+            0 => (self.at(slot) + NODE_LINK_COUNT, self.at(slot) + NODE_LINKS),
+            _ => match self.upper(slot, level) {
+                Some(upper) => {
+                    let at = self.geometry.upper_offset(upper);
+                    (at + UPPER_LINK_COUNT, at + UPPER_LINKS)
+                }
+                None => return &[],
+            },
+        };
+        let count = usize::from(u16_at(self.page, count_at)).min(self.geometry.capacity(level));
+        <[u32]>::ref_from_bytes(&self.page[links_at..links_at + 4 * count]).unwrap_or(&[])
+    }
+
+    /// The upper slot of a layer of an element.
+    pub fn upper(&self, slot: usize, level: u8) -> Option<usize> {
+        let mut next = u16_at(self.page, self.at(slot) + NODE_UPPER);
+        for _ in 0..self.geometry.uppers {
+            let upper = usize::from(next).checked_sub(1).filter(|upper| *upper < self.geometry.uppers)?;
+            let at = self.geometry.upper_offset(upper);
+            if u16_at(self.page, at + UPPER_LEVEL) == u16::from(level) {
+                return Some(upper);
+            }
+            next = u16_at(self.page, at + UPPER_NEXT);
+        }
+        None
+    }
+
+    /// The slot that owns an upper slot, if one does.
+    pub fn upper_owner(&self, upper: usize) -> Option<usize> {
+        usize::from(u16_at(self.page, self.geometry.upper_offset(upper) + UPPER_OWNER)).checked_sub(1)
+    }
+
+    /// The first of so many free slots in a row.
+    pub fn free_slot(&self, slots: usize) -> Option<usize> {
+        (0..self.geometry.nodes).find(|slot| self.is_free(*slot, slots))
+    }
+
+    /// How many upper slots are free.
+    pub fn free_uppers(&self) -> usize {
+        (0..self.geometry.uppers).filter(|upper| self.upper_owner(*upper).is_none()).count()
+    }
+}
+
+/// Changes a node page.
+pub struct NodesMut<'a> {
+    page: &'a mut [u8],
+    geometry: &'a Geometry,
+}
+
+impl<'a> NodesMut<'a> {
+    /// Checks the page, and makes one of an all-zero page.
+    pub fn new(page: &'a mut [u8], geometry: &'a Geometry, block: u32) -> Result<Self> {
+        if is_new(page) {
+            init_page(page, PageKind::Node, geometry.node_page_used());
+        }
+        check_page(page, block, PageKind::Node)?;
+        Ok(Self { page, geometry })
+    }
+
+    /// Links that a list on this layer can hold.
+    pub fn capacity(&self, level: u8) -> usize {
+        self.geometry.capacity(level)
+    }
+
+    /// For reading.
+    pub fn view(&self) -> Nodes<'_> {
+        Nodes { page: self.page, geometry: self.geometry }
+    }
+
+    /// Fills so many free slots with an element of no links, on as many layers above 0 as there are upper slots, up to
+    /// `level`. Returns its level.
+    pub fn occupy(&mut self, slot: usize, slots: usize, level: u8, tids: &[Tid]) -> u8 {
+        for continuation in slot + 1..slot + slots {
+            let at = self.geometry.node_offset(continuation);
+            self.page[at + NODE_STATE] = CONTINUATION;
+        }
+        let at = self.geometry.node_offset(slot);
+        let free: Vec<usize> = (0..self.geometry.uppers)
+            .filter(|upper| self.view().upper_owner(*upper).is_none())
+            .take(usize::from(level))
+            .collect();
+        let mut next = 0;
+        for (i, upper) in free.iter().enumerate() {
+            let upper_at = self.geometry.upper_offset(*upper);
+            put_u16(self.page, upper_at + UPPER_OWNER, slot as u16 + 1);
+            put_u16(self.page, upper_at + UPPER_NEXT, next);
+            put_u16(self.page, upper_at + UPPER_LEVEL, i as u16 + 1);
+            put_u16(self.page, upper_at + UPPER_LINK_COUNT, 0);
+            next = *upper as u16 + 1;
+        }
+        self.page[at + NODE_STATE] = ELEMENT;
+        self.page[at + NODE_LEVEL] = free.len() as u8;
+        self.page[at + NODE_TID_COUNT] = 0;
+        put_u16(self.page, at + NODE_UPPER, next);
+        put_u16(self.page, at + NODE_LINK_COUNT, 0);
+        for tid in tids {
+            self.push_tid(slot, *tid);
+        }
+        free.len() as u8
+    }
+
+    /// Frees an element's slots and upper slots.
+    pub fn free(&mut self, slot: usize) {
+        for continuation in slot + 1..=slot + self.view().continuations(slot) {
+            let at = self.geometry.node_offset(continuation);
+            self.page[at + NODE_STATE] = FREE;
+        }
+        let at = self.geometry.node_offset(slot);
+        for upper in 0..self.geometry.uppers {
+            if self.view().upper_owner(upper) == Some(slot) {
+                let upper_at = self.geometry.upper_offset(upper);
+                let len = self.geometry.upper_bytes();
+                self.page[upper_at..upper_at + len].fill(0);
+            }
+        }
+        let len = self.geometry.node_bytes();
+        self.page[at..at + len].fill(0);
+    }
+
+    /// Adds a row; false when [`MAX_TIDS`] are there.
+    pub fn push_tid(&mut self, slot: usize, tid: Tid) -> bool {
+        let count = self.view().tid_count(slot);
+        if count == MAX_TIDS {
+            return false;
+        }
+        let at = self.geometry.node_offset(slot);
+        put_u32(self.page, at + NODE_TIDS + count * TID_BYTES, (tid >> 16) as u32);
+        put_u16(self.page, at + NODE_TIDS + count * TID_BYTES + 4, tid as u16);
+        self.page[at + NODE_TID_COUNT] = count as u8 + 1;
+        true
+    }
+
+    /// Keeps the rows that `keep` says.
+    pub fn retain_tids(&mut self, slot: usize, keep: impl Fn(Tid) -> bool) {
+        let kept: Vec<Tid> = self.view().tids(slot).filter(|tid| keep(*tid)).collect();
+        let at = self.geometry.node_offset(slot);
+        self.page[at + NODE_TIDS..at + NODE_LINKS].fill(0);
+        self.page[at + NODE_TID_COUNT] = 0;
+        for tid in kept {
+            self.push_tid(slot, tid);
+        }
+    }
+
+    /// Replaces the links on a layer; those beyond the capacity are dropped. Nothing where the element has no such layer.
+    pub fn set_links(&mut self, slot: usize, level: u8, links: &[u32]) {
+        let (count_at, links_at) = match level {
+            0 => {
+                let at = self.geometry.node_offset(slot);
+                (at + NODE_LINK_COUNT, at + NODE_LINKS)
+            }
+            _ => match self.view().upper(slot, level) {
+                Some(upper) => {
+                    let at = self.geometry.upper_offset(upper);
+                    (at + UPPER_LINK_COUNT, at + UPPER_LINKS)
+                }
+                None => return,
+            },
+        };
+        let capacity = self.geometry.capacity(level);
+        let links = &links[..links.len().min(capacity)];
+        put_u16(self.page, count_at, links.len() as u16);
+        for (i, link) in links.iter().enumerate() {
+            put_u32(self.page, links_at + 4 * i, *link);
+        }
+        self.page[links_at + 4 * links.len()..links_at + 4 * capacity].fill(0);
+    }
+}
+
+/// Writes a part of a code onto its page, making the page if it is all zero.
+pub fn put_words(page: &mut [u8], part: Part, words: &[u32]) -> Result<()> {
+    if is_new(page) {
+        init_page(page, PageKind::Code, PAYLOAD);
+    }
+    check_page(page, part.block, PageKind::Code)?;
+    page[part.offset..part.offset + part.len].copy_from_slice(words.as_bytes());
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests;

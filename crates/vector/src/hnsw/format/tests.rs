@@ -1,0 +1,126 @@
+use super::*;
+use crate::page::hole_is_zero;
+use crate::space::Element;
+
+fn meta(dimensions: usize, m: usize, ef_construction: usize, metric: Metric) -> Meta {
+    Meta::new(Space::new(Element::Dense, metric, dimensions), m, ef_construction)
+}
+
+fn dense(m: usize, dimensions: usize) -> Geometry {
+    meta(dimensions, m, 64, Metric::L2).geometry
+}
+
+#[test]
+fn the_layout_is_what_it_was() {
+    // Of m = 16: 68 bytes and 32 links; 8 bytes and 16 links.
+    let g = dense(16, 384);
+    assert_eq!((g.node_bytes(), g.upper_bytes(), g.slot_bytes), (196, 72, 404));
+    assert_eq!((g.nodes, g.uppers, g.node_pages, g.code_pages, g.layout), (36, 7, 5, 9, Layout::Whole(20)));
+    assert_eq!(dense(16, 5000).layout, Layout::RunOn, "one to a page would waste a third of it");
+    assert_eq!(dense(16, 16_000).layout, Layout::Pair);
+}
+
+#[test]
+fn every_geometry_fits_its_pages() {
+    let dense = [1, 2, 3, 16, 31, 32, 33, 100, 384, 768, 1024, 2000, 4000, 8000, 8136, 8140, 8141, 16_000];
+    let dense = dense.map(|dimensions| Space::new(Element::Dense, Metric::L2, dimensions));
+    let bits = [1, 64, 1000, 64_000].map(|dimensions| Space::new(Element::Bits, Metric::Hamming, dimensions));
+    let sparse = Space::new(Element::Sparse, Metric::L2, MAX_DIMENSIONS);
+    for m in 2..=100 {
+        for space in dense.iter().chain(&bits).chain([&sparse]) {
+            let g = Geometry::new(m, space);
+            assert!(g.node_page_used() <= PAYLOAD, "{g:?}");
+            assert!(g.uppers < u16::MAX as usize && g.max_level() > 0 && g.nodes >= g.slots(space.max_code_bytes()));
+            let mut last = (0, 0);
+            for id in 0..(2 * g.node_pages * g.nodes) as u32 {
+                let (part, rest) = g.code_parts(id, g.slot_bytes);
+                assert!((part.block, part.offset) > last, "no two overlap");
+                let end = rest.unwrap_or(part);
+                assert!(end.offset + end.len <= SPECIAL_OFFSET && part.offset % 4 == 0 && part.len % 4 == 0);
+                last = (end.block, end.offset + end.len - 1);
+                let (node_page, slot) = g.locate(id);
+                assert_eq!(g.id(node_page, slot), id);
+                let (node, first) =
+                    (g.node_block(node_page), g.node_block(node_page - node_page % g.node_pages as u32));
+                assert!(g.is_node_block(node) && !g.is_node_block(part.block) && !g.is_node_block(end.block));
+                assert!(part.block > node && end.block < first + g.group_blocks());
+                assert!(end.block < g.blocks(node_page + 1));
+                assert_eq!(g.node_pages_of(node + 1), node_page + 1);
+                assert_eq!(part.len + rest.map_or(0, |rest| rest.len), g.slot_bytes);
+            }
+            // The longest code of all lies on two pages, in the slots of one node page.
+            let slots = g.slots(space.max_code_bytes());
+            let (part, rest) = g.code_parts((g.nodes - slots) as u32, space.max_code_bytes());
+            assert_eq!(part.len + rest.map_or(0, |rest| rest.len), space.max_code_bytes());
+        }
+    }
+}
+
+#[test]
+fn no_dimension_wastes_pages() {
+    for dimensions in [64, 128, 256, 384, 512, 768, 1000, 1024, 1536, 2000, 3072, 4096, 16_000] {
+        let g = dense(16, dimensions);
+        let spent = (g.node_pages + g.code_pages) * PAGE_SIZE * 100
+            / (g.node_pages * g.nodes * (g.slot_bytes + g.node_bytes()));
+        assert!(spent <= 115, "{dimensions} dimensions: {spent} %");
+    }
+}
+
+/// The bytes of version 2, on a little-endian machine.
+#[test]
+#[cfg(target_endian = "little")]
+fn golden_metapage() {
+    let mut page = vec![0; PAGE_SIZE];
+    let mut meta = self::meta(384, 16, 64, Metric::Cosine);
+    (meta.entry, meta.entry_level, meta.insert_hint, meta.generation) = (0x01020304, 5, 6, 7);
+    meta.write(&mut page);
+    assert_eq!(page[8..24], [0, 0, 0, 0, 88, 0, 0xF8, 0x1F, 0xF8, 0x1F, 4, 0x20, 0, 0, 0, 0]);
+    #[rustfmt::skip]
+    assert_eq!(page[24..72], [
+        0x4E, 0x48, 0x47, 0x4C, 2, 0, 0, 0, 0x80, 1, 0, 0, 16, 0, 64, 0, 3, 0, 2, 0,
+        36, 0, 7, 0, 5, 0, 9, 0, 0x94, 1, 0, 0, 4, 3, 2, 1, 5, 0, 0, 0, 6, 0, 0, 0, 7, 0, 0, 0,
+    ]);
+    assert_eq!(page[8184..], [1, 0, 0xA1, 0xFF, 0, 0, 0, 0]);
+    assert_eq!(Meta::read(&page).unwrap(), meta);
+    assert!(hole_is_zero(&page));
+}
+
+#[test]
+#[cfg(target_endian = "little")]
+fn golden_node_page() {
+    let g = dense(2, 3);
+    let mut page = vec![0; PAGE_SIZE];
+    let mut nodes = NodesMut::new(&mut page, &g, 1).unwrap();
+    assert_eq!(nodes.occupy(1, 1, 2, &[0x0001_0002_0003]), 2);
+    nodes.set_links(1, 0, &[7, 9 | PROTECTED]);
+    nodes.set_links(1, 2, &[8]);
+    let at = g.node_offset(1);
+    assert_eq!(page[at..at + 8], [1, 0, 2, 1, 2, 0, 2, 0]);
+    assert_eq!(page[at + 8..at + 14], [2, 0, 1, 0, 3, 0]);
+    assert_eq!(page[at + 68..at + 84], [7, 0, 0, 0, 9, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let at = g.upper_offset(1);
+    assert_eq!(page[at..at + 16], [2, 0, 1, 0, 2, 0, 1, 0, 8, 0, 0, 0, 0, 0, 0, 0]);
+    assert!(hole_is_zero(&page));
+    let mut nodes = NodesMut::new(&mut page, &g, 1).unwrap();
+    assert_eq!(nodes.view().links(1, 0), [7, 9 | PROTECTED]);
+    assert_eq!(nodes.view().links(1, 1), [0u32; 0]);
+    assert_eq!(nodes.view().links(1, 2), [8]);
+    assert_eq!(nodes.view().tids(1).collect::<Vec<_>>(), [0x0001_0002_0003]);
+    nodes.free(1);
+    assert!(!nodes.view().is_used(1));
+    assert_eq!(nodes.view().free_uppers(), g.uppers);
+}
+
+#[test]
+fn other_pages_are_refused() {
+    let mut page = vec![0; PAGE_SIZE];
+    assert_eq!(Meta::read(&page), Err(Error::NotAnIndex));
+    meta(3, 16, 64, Metric::L2).write(&mut page);
+    put_u32(&mut page, META_VERSION, 99);
+    assert_eq!(Meta::read(&page), Err(Error::Version { found: 99, expected: VERSION }));
+    put_u32(&mut page, META_VERSION, VERSION);
+    put_u16(&mut page, META_NODES, 1);
+    assert!(matches!(Meta::read(&page), Err(Error::Corrupt { block: 0, .. })));
+    let g = dense(16, 3);
+    assert!(matches!(Nodes::new(&page, &g, 5).map(|_| ()), Err(Error::Corrupt { block: 5, .. })));
+}

@@ -1,0 +1,168 @@
+//! The graph on pages.
+
+use std::cell::RefCell;
+
+use crate::hnsw::format::{Meta, NONE, Nodes, target};
+use crate::page::{Part, words};
+use crate::space::{Form, Measure};
+use crate::store::PageStore;
+use crate::{Error, Result};
+
+/// The graph of a [`PageStore`], as its metapage was when it was opened.
+pub struct PagedGraph<'a, S> {
+    /// The pages.
+    pub store: &'a S,
+    /// The metapage.
+    pub meta: Meta,
+    measure: Measure,
+    /// For [`Self::codes`]: what it reads, and a code that lies on two pages.
+    parts: RefCell<Vec<Part>>,
+    whole: RefCell<Vec<u32>>,
+}
+
+impl<'a, S: PageStore> PagedGraph<'a, S> {
+    /// Reads the metapage.
+    pub fn open(store: &'a S) -> Result<Self> {
+        if store.blocks()? == 0 {
+            return Err(Error::NotAnIndex);
+        }
+        let meta = Meta::read(&store.read(0)?)?;
+        Ok(Self { store, measure: meta.space.measure(), meta, parts: RefCell::default(), whole: RefCell::default() })
+    }
+
+    /// Where walks begin, if there is an element.
+    pub fn entry(&self) -> Option<(u32, u8)> {
+        (self.meta.entry != NONE).then_some((self.meta.entry, self.meta.entry_level))
+    }
+
+    /// Gives `f` the node page of an element and its slot there.
+    pub fn node<R>(&self, id: u32, f: impl FnOnce(Nodes<'_>, usize) -> R) -> Result<R> {
+        let geometry = &self.meta.geometry;
+        let (node_page, slot) = geometry.locate(id);
+        let block = geometry.node_block(node_page);
+        let page = self.store.read(block)?;
+        Ok(f(Nodes::new(&page, geometry, block)?, slot))
+    }
+
+    /// The code of an element.
+    pub fn code(&self, id: u32) -> Result<Box<[u32]>> {
+        let space = &self.meta.space;
+        let mut bytes = space.max_code_bytes();
+        if space.form == Form::Sparse {
+            let (first, _) = self.meta.geometry.code_parts(id, 4);
+            self.store.peek(&[first], &mut |_, page| bytes = 4 * space.code_words(words(page, first)[0]))?;
+        }
+        let (part, rest) = self.meta.geometry.code_parts(id, bytes);
+        let mut code = Vec::with_capacity(bytes / 4);
+        for part in std::iter::once(part).chain(rest) {
+            self.store.peek(&[part], &mut |_, page| code.extend_from_slice(words(page, part)))?;
+        }
+        Ok(code.into())
+    }
+
+    /// Gives `f` the codes of elements, each with its place among `ids`.
+    pub fn codes(&self, ids: &[u32], mut f: impl FnMut(usize, &[u32])) -> Result<()> {
+        if self.meta.space.form == Form::Sparse {
+            for (i, id) in ids.iter().enumerate() {
+                f(i, &self.code(*id)?);
+            }
+            return Ok(());
+        }
+        let bytes = self.meta.space.max_code_bytes();
+        let (mut parts, mut whole) = (self.parts.borrow_mut(), self.whole.borrow_mut());
+        parts.clear();
+        for id in ids {
+            let (part, rest) = self.meta.geometry.code_parts(*id, bytes);
+            parts.push(part);
+            parts.extend(rest);
+        }
+        let mut at = 0;
+        self.store.peek(&parts, &mut |i, page| {
+            let words = words(page, parts[i]);
+            if parts[i].len == bytes {
+                f(at, words);
+                at += 1;
+                return;
+            }
+            whole.extend_from_slice(words);
+            if whole.len() * 4 == bytes {
+                f(at, &whole);
+                at += 1;
+                whole.clear();
+            }
+        })
+    }
+
+    /// The distance of two codes.
+    #[inline]
+    pub fn distance(&self, a: &[u32], b: &[u32]) -> f32 {
+        self.measure.distance(a, b)
+    }
+
+    /// Appends the distance of each element to the code `query`.
+    pub fn distances(&self, query: &[u32], ids: &[u32], out: &mut Vec<f32>) -> Result<()> {
+        self.store.poll()?;
+        self.codes(ids, |_, code| out.push(self.measure.distance(query, code)))
+    }
+
+    /// Appends the elements that `id` links to on a layer, in ascending order, so that codes of one page come together; says
+    /// whether `id` has rows.
+    pub fn expand(&self, id: u32, level: u8, out: &mut Vec<u32>) -> Result<bool> {
+        let from = out.len();
+        let is_live = self.node(id, |nodes, slot| {
+            out.extend(nodes.links(slot, level).iter().map(|link| target(*link)));
+            nodes.is_live(slot)
+        })?;
+        out[from..].sort_unstable();
+        Ok(is_live)
+    }
+
+    /// Reads the codes of some elements, to compare them with each other.
+    pub fn load(&self, ids: impl Iterator<Item = u32>) -> Result<Codes> {
+        let mut ids: Vec<u32> = ids.collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let mut codes = Codes { places: Vec::with_capacity(ids.len()), words: Vec::new(), measure: self.measure };
+        self.codes(&ids, |at, code| {
+            codes.places.push((ids[at], codes.words.len(), code.len()));
+            codes.words.extend_from_slice(code);
+        })?;
+        Ok(codes)
+    }
+}
+
+/// Codes of some elements.
+pub struct Codes {
+    /// Elements in ascending order, with the start and length of their codes.
+    places: Vec<(u32, usize, usize)>,
+    words: Vec<u32>,
+    measure: Measure,
+}
+
+impl Codes {
+    /// The code of an element that was loaded.
+    #[inline]
+    pub fn of(&self, id: u32) -> Option<&[u32]> {
+        let at = self.places.binary_search_by_key(&id, |(id, ..)| *id).ok()?;
+        let (_, start, len) = self.places[at];
+        Some(&self.words[start..start + len])
+    }
+
+    /// The distance of two elements that were loaded.
+    #[inline]
+    pub fn between(&self, a: u32, b: u32) -> Result<f32> {
+        match (self.of(a), self.of(b)) {
+            (Some(a), Some(b)) => Ok(self.measure.distance(a, b)),
+            _ => Err(Error::Store("code that was not loaded")),
+        }
+    }
+
+    /// The distance of a code to an element that was loaded.
+    #[inline]
+    pub fn to(&self, code: &[u32], id: u32) -> Result<f32> {
+        match self.of(id) {
+            Some(other) => Ok(self.measure.distance(code, other)),
+            None => Err(Error::Store("code that was not loaded")),
+        }
+    }
+}

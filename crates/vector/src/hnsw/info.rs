@@ -1,0 +1,130 @@
+//! What an index consists of, in numbers. Reads all node pages, changes nothing.
+
+use crate::Result;
+use crate::hnsw::format::{Meta, NONE, Nodes, target};
+use crate::hnsw::graph::PagedGraph;
+use crate::store::{Interlock, Mode, PAGE_SIZE, PageStore};
+
+/// The numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Info {
+    /// The metapage.
+    pub meta: Meta,
+    /// Rows of the table that the index holds, dead ones that no vacuum has removed yet included.
+    pub rows: u64,
+    /// Elements on each layer, from layer 0 up; empty without elements. An element is on its highest layer and all below.
+    pub layers: Vec<u64>,
+    /// Elements with 0, 1, 2 ... `2 * m` links on layer 0.
+    pub degrees: Vec<u64>,
+    /// Elements without rows, which vacuum will free.
+    pub dead: u64,
+    /// Elements with rows that no walk on layer 0 from the entry point finds. None, in a sound index.
+    pub unreachable: u64,
+    /// Places for elements on the pages that are there.
+    pub free_slots: u64,
+    /// Bytes of pages of nodes: rows and links.
+    pub node_bytes: u64,
+    /// Bytes of pages of codes.
+    pub code_bytes: u64,
+}
+
+impl Info {
+    /// Elements, dead ones included.
+    pub fn elements(&self) -> u64 {
+        self.layers.first().copied().unwrap_or_default()
+    }
+
+    /// Bytes of the metapage.
+    pub fn meta_bytes(&self) -> u64 {
+        PAGE_SIZE as u64
+    }
+
+    /// Bytes of all pages.
+    pub fn total_bytes(&self) -> u64 {
+        self.meta_bytes() + self.node_bytes + self.code_bytes
+    }
+}
+
+/// What is known of a slot while counting.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Slot {
+    Other,
+    Live,
+    Dead,
+    Reached,
+}
+
+/// Counts. Takes a byte for each slot; inserts and vacuums wait meanwhile, scans do not.
+pub fn info<S: PageStore>(store: &S) -> Result<Info> {
+    let _lock = store.lock(Interlock::Update, Mode::Exclusive)?;
+    let graph = PagedGraph::open(store)?;
+    let (meta, geometry) = (graph.meta, &graph.meta.geometry);
+    let blocks = store.blocks()?;
+    let node_pages = geometry.node_pages_of(blocks);
+    let mut slots = vec![Slot::Other; node_pages as usize * geometry.nodes];
+    let mut info = Info {
+        meta,
+        rows: 0,
+        layers: Vec::new(),
+        degrees: vec![0; geometry.capacity(0) + 1],
+        dead: 0,
+        unreachable: 0,
+        free_slots: 0,
+        node_bytes: u64::from(node_pages) * PAGE_SIZE as u64,
+        code_bytes: u64::from(blocks - 1 - node_pages) * PAGE_SIZE as u64,
+    };
+    for node_page in 0..node_pages {
+        store.poll()?;
+        let block = geometry.node_block(node_page);
+        let page = store.read(block)?;
+        let nodes = Nodes::new(&page, geometry, block)?;
+        for slot in 0..geometry.nodes {
+            if nodes.is_used(slot) {
+                slots[geometry.id(node_page, slot) as usize] = info.count(&nodes, slot);
+            }
+            info.free_slots += u64::from(nodes.is_free(slot, 1));
+        }
+    }
+    reach(&graph, &mut slots)?;
+    info.unreachable = slots.iter().filter(|slot| **slot == Slot::Live).count() as u64;
+    Ok(info)
+}
+
+impl Info {
+    fn count(&mut self, nodes: &Nodes<'_>, slot: usize) -> Slot {
+        let layers = usize::from(nodes.level(slot)) + 1;
+        if self.layers.len() < layers {
+            self.layers.resize(layers, 0);
+        }
+        self.layers[..layers].iter_mut().for_each(|count| *count += 1);
+        self.degrees[nodes.links(slot, 0).len()] += 1;
+        self.rows += nodes.tid_count(slot) as u64;
+        if nodes.is_live(slot) {
+            return Slot::Live;
+        }
+        self.dead += 1;
+        Slot::Dead
+    }
+}
+
+/// Marks the elements that a walk on layer 0 from the entry point finds.
+fn reach<S: PageStore>(graph: &PagedGraph<'_, S>, slots: &mut [Slot]) -> Result<()> {
+    let mut open = Vec::new();
+    let mut visit = |id: u32, open: &mut Vec<u32>| {
+        if let Some(slot @ (Slot::Live | Slot::Dead)) = slots.get_mut(id as usize) {
+            *slot = Slot::Reached;
+            open.push(id);
+        }
+    };
+    if graph.meta.entry != NONE {
+        visit(graph.meta.entry, &mut open);
+    }
+    let mut links = Vec::new();
+    while let Some(id) = open.pop() {
+        graph.store.poll()?;
+        links.clear();
+        graph.node(id, |nodes, slot| links.extend(nodes.links(slot, 0).iter().map(|link| target(*link))))?;
+        links.iter().for_each(|id| visit(*id, &mut open));
+    }
+    Ok(())
+}

@@ -1,0 +1,263 @@
+//! Inserting into an index on pages.
+//!
+//! The element, its code and the protected link from its parent are written in one record, so an element is reachable
+//! from the moment it exists, whatever happens next. Links back from its other neighbours follow, one record each.
+
+use std::collections::HashSet;
+
+use crate::hnsw::format::{self, MAX_ELEMENTS, NodesMut, PROTECTED};
+use crate::hnsw::graph::PagedGraph;
+use crate::hnsw::level::Levels;
+use crate::hnsw::link::{Change, Offer, WANDER, apply, offer, plan, tree_neighbour};
+use crate::hnsw::search::{Candidate, IdSet, Scratch, descend, search_layer};
+use crate::hnsw::select::{Link, select};
+use crate::page::Tid;
+use crate::store::{Interlock, Mode, PageStore, Record};
+use crate::{Error, Result};
+
+/// Adds a row with its [code](crate::Space::encode). `seed` makes its random level.
+pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid, seed: u64) -> Result<()> {
+    let mut drawn = None;
+    let mut mode = Mode::Shared;
+    loop {
+        let _lock = store.lock(Interlock::Update, mode)?;
+        let graph = PagedGraph::open(store)?;
+        let meta = &graph.meta;
+        let level = *drawn.get_or_insert_with(|| Levels::new(meta.m, meta.geometry.max_level(), seed).draw());
+        let top = graph.entry().map(|(_, top)| top);
+        if mode == Mode::Shared && top.is_none_or(|top| level > top) {
+            mode = Mode::Exclusive; // the entry point is going to move
+            continue;
+        }
+        let found = neighbours(&graph, code, level, None)?;
+        if mode == Mode::Shared && !found.near.iter().any(|candidate| candidate.live) {
+            mode = Mode::Exclusive; // all that there was is going to be freed: this element starts the graph anew
+            continue;
+        }
+        if fold(&graph, code, tid, &found.near)? {
+            return Ok(());
+        }
+        let Some((id, level)) = place(&graph, code, tid, level, &found)? else { continue };
+        for (layer, links) in found.links.iter().enumerate().take(usize::from(level) + 1) {
+            for Link { id: owner, distance, .. } in links.iter().copied() {
+                offer(&graph, Offer { owner, layer: layer as u8, code, distance, protected: false }, id)?;
+            }
+        }
+        if top.is_some_and(|top| level > top) {
+            let mut record = store.record()?;
+            format::set_entry(record.page(0)?, id, level);
+            record.commit()?;
+        }
+        return Ok(());
+    }
+}
+
+/// Where an element belongs.
+pub(crate) struct Neighbours {
+    /// What the search of layer 0 found, nearest first.
+    pub near: Vec<Candidate>,
+    /// What to link to, layer by layer from 0. Live elements only.
+    pub links: Vec<Vec<Link>>,
+}
+
+/// Algorithm 1 up to the choice of links. `myself` is left out, when the code is that of an element in the graph.
+pub(crate) fn neighbours<S: PageStore>(
+    graph: &PagedGraph<'_, S>,
+    code: &[u32],
+    level: u8,
+    myself: Option<u32>,
+) -> Result<Neighbours> {
+    let mut links = vec![Vec::new(); usize::from(level) + 1];
+    let Some(entry) = graph.entry() else { return Ok(Neighbours { near: Vec::new(), links }) };
+    let ef = graph.meta.ef_construction + usize::from(myself.is_some());
+    let mut scratch = Scratch::new(IdSet::new(ef * graph.meta.m));
+    let mut near = descend(graph, code, entry, level, &mut scratch)?;
+    for layer in (0..=level.min(entry.1)).rev() {
+        near = search_layer(graph, code, &near, ef, layer, &mut scratch)?;
+        let others: Vec<Candidate> =
+            near.iter().filter(|candidate| candidate.live && Some(candidate.id) != myself).copied().collect();
+        let limit = graph.meta.geometry.capacity(layer);
+        let codes = graph.load(others.iter().map(|candidate| candidate.id))?;
+        links[usize::from(layer)] = select(&others, limit, |a, b| codes.between(a, b))?;
+    }
+    Ok(Neighbours { near, links })
+}
+
+/// Adds the row to an element with the same code, if there is one with room.
+fn fold<S: PageStore>(graph: &PagedGraph<'_, S>, code: &[u32], tid: Tid, near: &[Candidate]) -> Result<bool> {
+    let geometry = &graph.meta.geometry;
+    let own = graph.distance(code, code);
+    for twin in near.iter().filter(|candidate| candidate.live && candidate.distance == own) {
+        if *graph.code(twin.id)? != *code {
+            continue;
+        }
+        let (node_page, slot) = geometry.locate(twin.id);
+        let block = geometry.node_block(node_page);
+        let mut record = graph.store.record()?;
+        let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
+        // One without rows is being freed: a row added to it would be lost.
+        if nodes.view().is_live(slot) && nodes.push_tid(slot, tid) {
+            record.commit()?;
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Writes the element with its links and the link from its parent. None: all who could be its parent are gone; look again.
+fn place<S: PageStore>(
+    graph: &PagedGraph<'_, S>,
+    code: &[u32],
+    tid: Tid,
+    level: u8,
+    found: &Neighbours,
+) -> Result<Option<(u32, u8)>> {
+    let mut queue: Vec<u32> = found.near.iter().filter(|candidate| candidate.live).map(|c| c.id).collect();
+    if queue.is_empty() {
+        return write(graph, code, tid, level, found, None);
+    }
+    // The nearest that has room, else one that is found by wandering through the tree, which has leaves everywhere, else
+    // whoever has room at all.
+    let room = graph.meta.geometry.tree_capacity();
+    for parent in &queue {
+        if let Some(placed) = write(graph, code, tid, level, found, Some((*parent, room)))? {
+            return Ok(Some(placed));
+        }
+    }
+    let mut parent = queue[0];
+    for step in 0..WANDER {
+        let next = graph
+            .node(parent, |nodes, slot| tree_neighbour(nodes.links(slot, 0).iter().copied(), tid as u32 ^ step))?;
+        let Some(next) = next else { break };
+        parent = next;
+        if let Some(placed) = write(graph, code, tid, level, found, Some((parent, room)))? {
+            return Ok(Some(placed));
+        }
+    }
+    let mut seen: HashSet<u32> = queue.iter().copied().collect();
+    while !queue.is_empty() {
+        let mut further = Vec::new();
+        for parent in queue {
+            if let Some(placed) = write(graph, code, tid, level, found, Some((parent, usize::MAX)))? {
+                return Ok(Some(placed));
+            }
+            graph.expand(parent, 0, &mut further)?;
+        }
+        further.retain(|id| seen.insert(*id));
+        queue = further;
+    }
+    Ok(None)
+}
+
+/// One try with one parent, which may have fewer than so many protected links. None: it has no room or is gone.
+fn write<S: PageStore>(
+    graph: &PagedGraph<'_, S>,
+    code: &[u32],
+    tid: Tid,
+    level: u8,
+    found: &Neighbours,
+    parent: Option<(u32, usize)>,
+) -> Result<Option<(u32, u8)>> {
+    let geometry = &graph.meta.geometry;
+    loop {
+        graph.store.poll()?;
+        let mut ground: Vec<u32> = found.links[0].iter().map(|link| link.id).collect();
+        let mut bond: Option<(u32, u32, usize, Change)> = None;
+        if let Some((parent, room)) = parent {
+            let distance = graph.distance(code, &graph.code(parent)?);
+            let offer = Offer { owner: parent, layer: 0, code, distance, protected: true };
+            let Some(change) = plan(graph, offer, None, room, |_| Ok(false))? else { return Ok(None) };
+            let (node_page, slot) = geometry.locate(parent);
+            bond = Some((parent, geometry.node_block(node_page), slot, change));
+            match ground.iter().position(|id| *id == parent) {
+                Some(at) => ground[at] |= PROTECTED,
+                None => {
+                    ground.truncate(geometry.capacity(0) - 1);
+                    ground.push(parent | PROTECTED);
+                }
+            }
+        }
+        let slots = geometry.slots(4 * code.len());
+        let (node_page, slot) = free_slot(graph, slots)?;
+        let (id, block) = (geometry.id(node_page, slot), geometry.node_block(node_page));
+        let (part, rest) = geometry.code_parts(id, 4 * code.len());
+        let mut blocks = vec![block, part.block];
+        blocks.extend(rest.map(|rest| rest.block));
+        match bond {
+            Some((_, parent_block, ..)) => blocks.push(parent_block),
+            None => blocks.push(0),
+        }
+        blocks.sort_unstable();
+        blocks.dedup();
+
+        let mut record = graph.store.record()?;
+        for block in blocks {
+            record.page(block)?;
+        }
+        let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
+        if !nodes.view().is_free(slot, slots) {
+            continue; // somebody else was faster
+        }
+        let level = nodes.occupy(slot, slots, level, &[tid]);
+        nodes.set_links(slot, 0, &ground);
+        for (layer, links) in found.links.iter().enumerate().skip(1) {
+            let links: Vec<u32> = links.iter().map(|link| link.id).collect();
+            nodes.set_links(slot, layer as u8, &links);
+        }
+        match bond {
+            Some((_, parent_block, parent_slot, change)) => {
+                let mut nodes = NodesMut::new(record.page(parent_block)?, geometry, parent_block)?;
+                if !apply(&mut nodes, parent_slot, 0, change, id, true) {
+                    continue; // the parent's list has changed: plan anew
+                }
+            }
+            None => format::set_entry(record.page(0)?, id, level),
+        }
+        let (head, tail) = code.split_at(part.len / size_of::<u32>());
+        format::put_words(record.page(part.block)?, part, head)?;
+        if let Some(rest) = rest {
+            format::put_words(record.page(rest.block)?, rest, tail)?;
+        }
+        record.commit()?;
+        remember(graph, node_page)?;
+        return Ok(Some((id, level)));
+    }
+}
+
+/// So many free slots in a row, from the insert hint on, else in a new group.
+fn free_slot<S: PageStore>(graph: &PagedGraph<'_, S>, slots: usize) -> Result<(u32, usize)> {
+    let geometry = &graph.meta.geometry;
+    let blocks = graph.store.blocks()?;
+    let node_pages = geometry.node_pages_of(blocks);
+    let mut found = (node_pages, 0);
+    for node_page in graph.meta.insert_hint.min(node_pages)..node_pages {
+        let block = geometry.node_block(node_page);
+        let page = graph.store.read(block)?;
+        if let Some(slot) = format::Nodes::new(&page, geometry, block)?.free_slot(slots) {
+            found = (node_page, slot);
+            break;
+        }
+    }
+    if u64::from(found.0 + 1) * geometry.nodes as u64 > u64::from(MAX_ELEMENTS) {
+        return Err(Error::TooManyElements { max: MAX_ELEMENTS });
+    }
+    let needed = geometry.blocks(found.0 + 1);
+    if needed > blocks {
+        graph.store.extend_to(needed)?;
+    }
+    Ok(found)
+}
+
+/// Moves the insert hint, unless somebody has moved it meanwhile: vacuum moves it back.
+fn remember<S: PageStore>(graph: &PagedGraph<'_, S>, node_page: u32) -> Result<()> {
+    if node_page == graph.meta.insert_hint {
+        return Ok(());
+    }
+    let mut record = graph.store.record()?;
+    let page = record.page(0)?;
+    if format::hint(page) == graph.meta.insert_hint {
+        format::set_hint(page, node_page);
+        record.commit()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! Changing the links of elements on pages.
+//!
+//! What gives way is decided without any lock, from codes that are read meanwhile; the decision is checked again under
+//! the lock of the page, and taken anew if the list has changed.
+
+use crate::Result;
+use crate::hnsw::format::{NodesMut, PROTECTED, target};
+use crate::hnsw::graph::PagedGraph;
+use crate::hnsw::select::{Link, mark_pruned, victim, weigh};
+use crate::store::{PageStore, Record};
+
+/// Times that a lost race is run again before an optional link is given up.
+const ATTEMPTS: usize = 3;
+
+/// Steps through the tree in search of an element with room. Nearly every element has some.
+pub(crate) const WANDER: u32 = 32;
+
+/// One of the protected links in a list, any one.
+pub(crate) fn tree_neighbour(links: impl Iterator<Item = u32> + Clone, random: u32) -> Option<u32> {
+    let mut tree = links.filter(|link| link & PROTECTED != 0);
+    let count = tree.clone().count();
+    let at = (random.wrapping_mul(0x9E37_79B1) >> 8) as usize % count.max(1);
+    tree.nth(at).map(target)
+}
+
+/// A link to add: from `owner`, on a layer, to an element with this code.
+#[derive(Clone, Copy)]
+pub(crate) struct Offer<'a> {
+    pub owner: u32,
+    pub layer: u8,
+    pub code: &'a [u32],
+    pub distance: f32,
+    pub protected: bool,
+}
+
+/// What adding a link does to a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It is there already.
+    Present,
+    /// There is room.
+    Append,
+    /// This link gives way.
+    Replace(u32),
+}
+
+/// What adding the link would do; None when the owner is gone or every link that it has is better. `new` is the element to
+/// link to, unless it has no number yet. Where all links are protected, one that is `spare` gives way: it is asked for links to
+/// elements. A protected link is added to fewer than `room` others only.
+pub(crate) fn plan<S: PageStore>(
+    graph: &PagedGraph<'_, S>,
+    offer: Offer<'_>,
+    new: Option<u32>,
+    room: usize,
+    spare: impl Fn(u32) -> Result<bool>,
+) -> Result<Option<Change>> {
+    let Offer { owner, layer, code, distance, protected } = offer;
+    let links = graph.node(owner, |nodes, slot| {
+        (nodes.is_live(slot) && nodes.level(slot) >= layer).then(|| nodes.links(slot, layer).to_vec())
+    })?;
+    let Some(links) = links else { return Ok(None) };
+    if new.is_some_and(|new| links.iter().any(|link| target(*link) == new)) {
+        return Ok(Some(Change::Present));
+    }
+    if protected && links.iter().filter(|link| *link & PROTECTED != 0).count() >= room {
+        return Ok(None);
+    }
+    if links.len() < graph.meta.geometry.capacity(layer) {
+        return Ok(Some(Change::Append));
+    }
+    if links.iter().all(|link| link & PROTECTED != 0) {
+        for link in links {
+            if spare(target(link))? {
+                return Ok(Some(Change::Replace(link)));
+            }
+        }
+        return Ok(None);
+    }
+    let mut list = Vec::with_capacity(links.len());
+    let codes = graph.load(links.iter().map(|link| target(*link)).chain([owner]))?;
+    for link in links {
+        let id = target(link);
+        let distance = codes.between(owner, id)?;
+        list.push(Link { id, distance, protected: link & PROTECTED != 0, pruned: false });
+    }
+    mark_pruned(&mut list, |a, b| codes.between(a, b))?;
+    let mut link = Link { id: new.unwrap_or(crate::hnsw::format::NONE), distance, protected, pruned: false };
+    weigh(&mut list, &mut link, |other| codes.to(code, other))?;
+    Ok(victim(&list, &link).map(|at| Change::Replace(list[at].id)))
+}
+
+/// Does what was planned, under the lock of the owner's page; false when the list is no longer what it was.
+pub(crate) fn apply(
+    nodes: &mut NodesMut<'_>,
+    slot: usize,
+    layer: u8,
+    change: Change,
+    new: u32,
+    protected: bool,
+) -> bool {
+    let capacity = nodes.capacity(layer);
+    let view = nodes.view();
+    if !view.is_live(slot) || view.level(slot) < layer {
+        return false;
+    }
+    let mut links = view.links(slot, layer).to_vec();
+    let bit = if protected { PROTECTED } else { 0 };
+    if let Some(link) = links.iter_mut().find(|link| target(**link) == new) {
+        *link |= bit;
+    } else {
+        match change {
+            Change::Present => return false,
+            Change::Append if links.len() < capacity => links.push(new | bit),
+            Change::Append => return false,
+            // With its bit: a link that has become protected meanwhile is another one.
+            Change::Replace(victim) => match links.iter_mut().find(|link| **link == victim) {
+                Some(link) => *link = new | bit,
+                None => return false,
+            },
+        }
+    }
+    nodes.set_links(slot, layer, &links);
+    true
+}
+
+/// Adds a link if the owner would rather have it than another. Whether it is there now.
+pub(crate) fn offer<S: PageStore>(graph: &PagedGraph<'_, S>, offer: Offer<'_>, new: u32) -> Result<bool> {
+    let geometry = &graph.meta.geometry;
+    let (node_page, slot) = geometry.locate(offer.owner);
+    let block = geometry.node_block(node_page);
+    for _ in 0..ATTEMPTS {
+        graph.store.poll()?;
+        match plan(graph, offer, Some(new), usize::MAX, |_| Ok(false))? {
+            None => return Ok(false),
+            Some(Change::Present) if !offer.protected => return Ok(true),
+            Some(change) => {
+                let mut record = graph.store.record()?;
+                let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
+                if apply(&mut nodes, slot, offer.layer, change, new, offer.protected) {
+                    record.commit()?;
+                    return Ok(true);
+                }
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Links two live elements by protected links both ways, in one record. False when one of them is gone or has no room:
+/// neither a free or unprotected link nor one, from one element to another, that is `spare`.
+pub(crate) fn tie<S: PageStore>(
+    graph: &PagedGraph<'_, S>,
+    a: u32,
+    b: u32,
+    spare: impl Fn(u32, u32) -> Result<bool>,
+) -> Result<bool> {
+    let geometry = &graph.meta.geometry;
+    let codes = [graph.code(b)?, graph.code(a)?];
+    let distance = graph.distance(&codes[0], &codes[1]);
+    for _ in 0..ATTEMPTS {
+        graph.store.poll()?;
+        let mut plans = Vec::with_capacity(2);
+        for ((owner, new), code) in [(a, b), (b, a)].into_iter().zip(&codes) {
+            let offer = Offer { owner, layer: 0, code, distance, protected: true };
+            let Some(change) = plan(graph, offer, Some(new), usize::MAX, |to| spare(owner, to))? else {
+                return Ok(false);
+            };
+            plans.push((geometry.node_block(geometry.locate(owner).0), owner, new, change));
+        }
+        plans.sort_by_key(|(block, ..)| *block); // the order in which a record wants its pages
+        let mut record = graph.store.record()?;
+        let mut done = true;
+        for (block, owner, new, change) in plans {
+            let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
+            done &= apply(&mut nodes, geometry.locate(owner).1, 0, change, new, true);
+        }
+        if done {
+            record.commit()?;
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

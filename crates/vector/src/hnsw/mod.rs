@@ -1,0 +1,27 @@
+//! The index `hnsw`: graph core and page format.
+//!
+//! The index is a graph of *elements* (a vector and the rows that hold it) on layers: layer 0 has every element, each
+//! layer above it about one in `m` of the one below. [`format`] says how it lies on pages, [`crate::store`] what is asked of
+//! whoever keeps the pages, and each verb has its own file: [`build`], [`insert`], [`search`], [`vacuum`], [`verify`].
+//!
+//! One promise goes beyond the HNSW paper: on layer 0 some links are *protected*, both ways, and they form a spanning tree.
+//! No insert may evict them and vacuum mends them, so every live element can be reached from every other, always.
+pub mod arena;
+pub mod build;
+mod flush;
+pub mod format;
+pub mod graph;
+pub mod info;
+pub mod insert;
+pub mod level;
+mod link;
+mod repair;
+pub mod scan;
+pub mod search;
+mod select;
+pub mod vacuum;
+pub mod verify;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

@@ -1,0 +1,128 @@
+//! Replacing links to elements that are about to be freed.
+//!
+//! What such an element led to takes its place: the candidates for a list are its own live neighbours and the live neighbours
+//! of those that go (the delete rule of FreshDiskANN, Singh et al. 2021), of which the diverse ones are kept. No search is
+//! needed but where most of a neighbourhood goes.
+
+use crate::Result;
+use crate::hnsw::format::{NodesMut, PROTECTED, target};
+use crate::hnsw::graph::PagedGraph;
+use crate::hnsw::insert::neighbours;
+use crate::hnsw::link::{Offer, offer};
+use crate::hnsw::search::Candidate;
+use crate::hnsw::select::{Link, select};
+use crate::store::{PageStore, Record};
+
+/// Times that the lists of a page are looked at again because somebody has changed them meanwhile.
+const ATTEMPTS: usize = 3;
+
+/// A list with links to doomed elements.
+pub(crate) struct Hurt {
+    slot: usize,
+    layer: u8,
+    links: Vec<u32>,
+}
+
+/// Replaces the links of the live elements on a node page that lead to doomed ones; how many lists were changed.
+pub(crate) fn repair<S: PageStore>(store: &S, node_page: u32, doomed: impl Fn(u32) -> bool + Copy) -> Result<u64> {
+    let mut repaired = 0;
+    for _ in 0..ATTEMPTS {
+        store.poll()?;
+        let graph = PagedGraph::open(store)?; // anew: the entry point may have moved
+        let geometry = &graph.meta.geometry;
+        let block = geometry.node_block(node_page);
+        let lists = hurt(&graph, node_page, doomed)?;
+        if lists.is_empty() {
+            break;
+        }
+        let mut plans = Vec::with_capacity(lists.len());
+        for list in lists {
+            store.poll()?;
+            let plan = plan(&graph, geometry.id(node_page, list.slot), &list, doomed)?;
+            plans.push((list, plan));
+        }
+        let mut record = store.record()?;
+        let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
+        plans.retain(|(list, plan)| {
+            let is_same = nodes.view().is_live(list.slot) && nodes.view().links(list.slot, list.layer) == list.links;
+            if is_same {
+                nodes.set_links(list.slot, list.layer, &plan.links);
+            }
+            is_same
+        });
+        record.commit()?;
+        repaired += plans.len() as u64;
+        for (list, plan) in plans {
+            let id = geometry.id(node_page, list.slot);
+            for link in plan.searched {
+                let (owner, distance) = (link.id, link.distance);
+                offer(&graph, Offer { owner, layer: list.layer, code: &plan.code, distance, protected: false }, id)?;
+            }
+        }
+    }
+    Ok(repaired)
+}
+
+/// The lists of live elements on a node page that lead to doomed ones.
+pub(crate) fn hurt<S: PageStore>(
+    graph: &PagedGraph<'_, S>,
+    node_page: u32,
+    doomed: impl Fn(u32) -> bool + Copy,
+) -> Result<Vec<Hurt>> {
+    graph.node(graph.meta.geometry.id(node_page, 0), |nodes, _| {
+        let live = (0..graph.meta.geometry.nodes).filter(|slot| nodes.is_live(*slot));
+        let lists = live.flat_map(|slot| (0..=nodes.level(slot)).map(move |layer| (slot, layer)));
+        let lists = lists.map(|(slot, layer)| Hurt { slot, layer, links: nodes.links(slot, layer).to_vec() });
+        lists.filter(|list| list.links.iter().any(|link| doomed(target(*link)))).collect()
+    })
+}
+
+/// What a list becomes.
+struct Plan {
+    code: Box<[u32]>,
+    links: Vec<u32>,
+    /// Those that a search found, which do not know the element yet.
+    searched: Vec<Link>,
+}
+
+fn plan<S: PageStore>(
+    graph: &PagedGraph<'_, S>,
+    id: u32,
+    list: &Hurt,
+    doomed: impl Fn(u32) -> bool + Copy,
+) -> Result<Plan> {
+    let capacity = graph.meta.geometry.capacity(list.layer);
+    let code = graph.code(id)?;
+    let mut links: Vec<u32> = Vec::with_capacity(capacity);
+    let mut ids = Vec::new();
+    for link in &list.links {
+        match target(*link) {
+            to if doomed(to) => drop(graph.expand(to, list.layer, &mut ids)?),
+            _ if link & PROTECTED != 0 => links.push(*link),
+            to => ids.push(to),
+        }
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    ids.retain(|to| *to != id && !doomed(*to) && !links.contains(&(to | PROTECTED)));
+    let mut searched = Vec::new();
+    // Where most of a list goes, so does the neighbourhood: what is around it is no longer what is near.
+    let gone = list.links.iter().filter(|link| doomed(target(**link))).count();
+    if links.len() + ids.len() < capacity / 2 || 2 * gone > list.links.len() {
+        searched = std::mem::take(&mut neighbours(graph, &code, list.layer, Some(id))?.links[usize::from(list.layer)]);
+        searched.retain(|link| !links.contains(&(link.id | PROTECTED)) && !ids.contains(&link.id));
+        ids.extend(searched.iter().map(|link| link.id));
+    }
+
+    let mut distances = Vec::with_capacity(ids.len());
+    graph.distances(&code, &ids, &mut distances)?;
+    let near = ids.iter().zip(distances).map(|(id, distance)| Candidate { distance, id: *id, live: true });
+    let mut near: Vec<Candidate> = near.collect();
+    near.sort_unstable();
+    near.truncate(graph.meta.ef_construction.max(2 * capacity));
+    let codes = graph.load(near.iter().map(|candidate| candidate.id))?;
+    let chosen = select(&near, capacity - links.len(), |a, b| codes.between(a, b))?;
+    links.extend(chosen.iter().map(|link| link.id));
+    searched.retain(|link| chosen.iter().any(|chosen| chosen.id == link.id));
+    Ok(Plan { code, links, searched })
+}

@@ -1,0 +1,192 @@
+//! Scans of an index: the rows nearest to a query, as many as are asked for.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::vec;
+
+use crate::Result;
+use crate::hnsw::graph::PagedGraph;
+use crate::hnsw::search::{Candidate, IdSet, Scratch, descend, walk};
+use crate::page::Tid;
+use crate::store::{Interlock, Mode, PageStore};
+
+/// A row that a scan returns.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Hit {
+    /// What the operator says of the row and the query: a lower bound, unless the [space](crate::Space) is exact.
+    pub distance: f64,
+    /// The heap row, which the caller checks for visibility.
+    pub tid: Tid,
+}
+
+/// What follows the `ef` nearest elements (pgvector's `hnsw.iterative_scan`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Iterative {
+    /// Nothing.
+    Off,
+    /// Further ones, in about the right order.
+    Relaxed,
+    /// Further ones, but for those that belong before one that was returned.
+    Strict,
+}
+
+/// How far a scan goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Candidates that a walk keeps.
+    pub ef: usize,
+    /// Whether it goes on after them.
+    pub iterative: Iterative,
+    /// Elements to measure before it goes on no further.
+    pub max_elements: usize,
+    /// Bytes to take before it goes on no further.
+    pub max_memory: usize,
+}
+
+/// A scan under way. It may stand still for as long as it likes: no lock is held between calls.
+pub struct Scan {
+    /// The code of the query.
+    query: Vec<u32>,
+    limits: Limits,
+    batch: vec::IntoIter<Hit>,
+    /// Of the last row, where the order is strict.
+    last: f64,
+    walk: Option<Walk>,
+}
+
+/// Where a walk over layer 0 stopped.
+struct Walk {
+    scratch: Scratch,
+    /// Measured, but not among the nearest so far.
+    discarded: BinaryHeap<Reverse<Candidate>>,
+    /// Of the metapage: elements were freed since if it is another one now.
+    generation: u32,
+}
+
+impl Scan {
+    /// For the [code](crate::Space::encode) of a query.
+    pub fn new(query: Vec<u32>, limits: Limits) -> Self {
+        Self { query, limits, batch: Vec::new().into_iter(), last: f64::NEG_INFINITY, walk: None }
+    }
+
+    /// The next row.
+    pub fn next<S: PageStore>(&mut self, store: &S) -> Result<Option<Hit>> {
+        loop {
+            for hit in self.batch.by_ref() {
+                if self.limits.iterative != Iterative::Strict || hit.distance >= self.last {
+                    self.last = hit.distance;
+                    return Ok(Some(hit));
+                }
+            }
+            match self.more(store)? {
+                Some(batch) => self.batch = batch.into_iter(),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    fn more<S: PageStore>(&mut self, store: &S) -> Result<Option<Vec<Hit>>> {
+        if self.walk.is_some() && self.limits.iterative == Iterative::Off {
+            return Ok(None);
+        }
+        let _lock = store.lock(Interlock::Scan, Mode::Shared)?;
+        let graph = PagedGraph::open(store)?;
+        let Limits { ef, iterative, max_elements, max_memory } = self.limits;
+        let found = match &mut self.walk {
+            None => {
+                let mut scratch = Scratch::new(IdSet::new(ef * graph.meta.m));
+                let mut discarded = BinaryHeap::new();
+                let mut found = Vec::new();
+                if let Some(entry) = graph.entry() {
+                    let nearest = descend(&graph, &self.query, entry, 0, &mut scratch)?;
+                    scratch.clear();
+                    found = walk(&graph, &self.query, &nearest, ef, 0, &mut scratch, |candidate| {
+                        if iterative != Iterative::Off {
+                            discarded.push(Reverse(candidate));
+                        }
+                    })?;
+                }
+                self.walk = Some(Walk { scratch, discarded, generation: graph.meta.generation });
+                found
+            }
+            Some(walk) => {
+                walk.check(&graph, &self.query)?;
+                let is_over = walk.scratch.visited().len() >= max_elements || walk.memory() > max_memory;
+                // Over the limit, what was measured already is still returned.
+                let entries = walk.take(ef);
+                if entries.is_empty() {
+                    return Ok(None);
+                }
+                if is_over { entries } else { walk.resume(&graph, &self.query, &entries, ef)? }
+            }
+        };
+        self.hits(&graph, found).map(Some)
+    }
+
+    /// The rows of some elements, nearest first.
+    fn hits<S: PageStore>(&self, graph: &PagedGraph<'_, S>, mut found: Vec<Candidate>) -> Result<Vec<Hit>> {
+        let space = &graph.meta.space;
+        found.retain(|candidate| candidate.live);
+        let mut bounds: Vec<f64> = Vec::with_capacity(found.len());
+        if space.is_exact() {
+            bounds.extend(found.iter().map(|candidate| space.bound(&[], &[], candidate.distance)));
+        } else {
+            found.sort_unstable_by_key(|candidate| candidate.id);
+            let ids: Vec<u32> = found.iter().map(|candidate| candidate.id).collect();
+            graph.codes(&ids, |_, code| bounds.push(space.bound(&self.query, code, 0.0)))?;
+        }
+        let mut hits = Vec::with_capacity(found.len());
+        for (candidate, distance) in found.iter().zip(bounds) {
+            graph.node(candidate.id, |nodes, slot| hits.extend(nodes.tids(slot).map(|tid| Hit { distance, tid })))?;
+        }
+        if !space.is_exact() {
+            hits.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+        }
+        Ok(hits)
+    }
+}
+
+impl Walk {
+    /// Leaves out the elements that were freed while the scan stood still: their distance is another one now.
+    fn check<S: PageStore>(&mut self, graph: &PagedGraph<'_, S>, query: &[u32]) -> Result<()> {
+        if self.generation == graph.meta.generation {
+            return Ok(());
+        }
+        self.generation = graph.meta.generation;
+        let candidates = std::mem::take(&mut self.discarded).into_vec();
+        let ids: Vec<u32> = candidates.iter().map(|Reverse(candidate)| candidate.id).collect();
+        let mut distances = Vec::with_capacity(ids.len());
+        graph.distances(query, &ids, &mut distances)?;
+        for (candidate, distance) in candidates.into_iter().zip(distances) {
+            if candidate.0.distance == distance && graph.node(candidate.0.id, |nodes, slot| nodes.is_used(slot))? {
+                self.discarded.push(candidate);
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, count: usize) -> Vec<Candidate> {
+        let mut taken = Vec::new();
+        while taken.len() < count
+            && let Some(Reverse(candidate)) = self.discarded.pop()
+        {
+            taken.push(candidate);
+        }
+        taken
+    }
+
+    fn resume<S: PageStore>(
+        &mut self,
+        graph: &PagedGraph<'_, S>,
+        query: &[u32],
+        entries: &[Candidate],
+        ef: usize,
+    ) -> Result<Vec<Candidate>> {
+        let discarded = &mut self.discarded;
+        walk(graph, query, entries, ef, 0, &mut self.scratch, |candidate| discarded.push(Reverse(candidate)))
+    }
+
+    fn memory(&self) -> usize {
+        self.discarded.len() * size_of::<Candidate>() + self.scratch.visited().len() * 2 * size_of::<u32>()
+    }
+}

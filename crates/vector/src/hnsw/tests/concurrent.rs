@@ -1,0 +1,62 @@
+//! Inserts, scans and vacuums at the same time.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::*;
+use crate::hnsw::vacuum::vacuum;
+
+#[test]
+fn inserts_scans_and_vacuums_at_once_lose_nothing() {
+    let meta = super::meta(6, 4, 24, Metric::L2);
+    let store = empty(&meta);
+    let next = AtomicU64::new(1);
+    let stop = AtomicBool::new(false);
+    let vectors = clustered(6000, 6, 61);
+    std::thread::scope(|scope| {
+        let inserters: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    loop {
+                        let tid = next.fetch_add(1, Ordering::SeqCst);
+                        if tid > 3000 {
+                            return;
+                        }
+                        add(&store, &vectors[tid as usize], tid).unwrap();
+                    }
+                })
+            })
+            .collect();
+        scope.spawn(|| {
+            while !stop.load(Ordering::SeqCst) {
+                for query in vectors.iter().take(50) {
+                    nearest(&store, query, 20);
+                }
+            }
+        });
+        scope.spawn(|| {
+            while !stop.load(Ordering::SeqCst) {
+                // What was inserted a while ago and is not a multiple of five is dead.
+                let horizon = next.load(Ordering::SeqCst).saturating_sub(100);
+                vacuum(&store, |tid| tid < horizon && tid % 5 != 0).unwrap();
+            }
+        });
+        for inserter in inserters {
+            inserter.join().unwrap();
+        }
+        stop.store(true, Ordering::SeqCst);
+    });
+    vacuum(&store, |tid| tid % 5 != 0).unwrap();
+    let report = verified(&store);
+    assert_eq!(report.rows.len(), 600);
+    assert!((1..=3000).filter(|tid| tid % 5 == 0).all(|tid| report.rows.contains_key(&tid)));
+    assert_eq!(nearest(&store, &vectors[0], 700).len(), 600, "a wide scan finds everything");
+}
+
+#[test]
+fn threads_build_a_sound_graph() {
+    let vectors = clustered(3000, 8, 62);
+    for threads in [1, 2, 8] {
+        let store = build(meta(8, 3, 12, Metric::L2), &vectors, threads);
+        assert_eq!(verified(&store).rows.len(), 3000);
+    }
+}

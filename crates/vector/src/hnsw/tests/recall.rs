@@ -1,0 +1,205 @@
+//! Recall against looking at every row, and against hnsw_rs on the same vectors.
+
+use super::*;
+
+fn recall(store: &MemPages, rows: &BTreeMap<Tid, Vec<f32>>, queries: &[Vec<f32>], ef: usize) -> f64 {
+    let mut found = 0;
+    for query in queries {
+        let truth = exact(rows, &space(store), query, 10);
+        let got: Vec<Tid> = nearest(store, query, ef).into_iter().take(10).collect();
+        found += truth.iter().filter(|tid| got.contains(tid)).count();
+    }
+    found as f64 / (queries.len() * 10) as f64
+}
+
+fn numbered(vectors: &[Vec<f32>]) -> BTreeMap<Tid, Vec<f32>> {
+    vectors.iter().enumerate().map(|(i, v)| (i as Tid + 1, v.clone())).collect()
+}
+
+#[test]
+fn built_and_inserted_graphs_find_the_nearest_with_every_metric() {
+    let vectors = clustered(4000, 24, 11);
+    let rows = numbered(&vectors);
+    let queries = clustered(60, 24, 12);
+    for metric in [Metric::L2, Metric::InnerProduct, Metric::Cosine, Metric::L1] {
+        let meta = super::meta(24, 16, 64, metric);
+        let built = build(meta, &vectors, 2);
+        assert_eq!(verified(&built).rows.len(), 4000);
+        let r = recall(&built, &rows, &queries, 40);
+        assert!(r > 0.95, "{metric:?} built: {r}");
+        let inserted = empty(&meta);
+        for (tid, vector) in &rows {
+            add(&inserted, vector, *tid).unwrap();
+        }
+        assert_eq!(verified(&inserted).rows.len(), 4000);
+        let r = recall(&inserted, &rows, &queries, 40);
+        assert!(r > 0.95, "{metric:?} inserted: {r}");
+    }
+}
+
+#[test]
+fn vectors_that_run_on_over_pages_are_found() {
+    for dimensions in [1, 3, 768, 1024, 1536, 1999, 2000] {
+        let vectors = clustered(60, dimensions, 5);
+        let meta = super::meta(dimensions, 8, 32, Metric::L2);
+        let built = build(meta, &vectors[..30], 1);
+        for (i, vector) in vectors.iter().enumerate().skip(30) {
+            add(&built, vector, i as Tid + 1).unwrap();
+        }
+        verified(&built);
+        for (i, vector) in vectors.iter().enumerate() {
+            assert_eq!(nearest(&built, vector, 40)[0], i as Tid + 1, "{dimensions} dimensions");
+        }
+    }
+}
+
+#[test]
+fn recall_survives_deleting_three_quarters() {
+    let vectors = clustered(4000, 24, 21);
+    let mut rows = numbered(&vectors);
+    let queries = clustered(60, 24, 22);
+    let store = build(meta(24, 8, 64, Metric::L2), &vectors, 2);
+    for round in 1..4 {
+        let outcome = crate::hnsw::vacuum::vacuum(&store, |tid| tid % 4 == round).unwrap();
+        assert_eq!(outcome.removed, 1000);
+        rows.retain(|tid, _| tid % 4 != round);
+        assert_eq!(verified(&store).rows.len(), rows.len());
+        let r = recall(&store, &rows, &queries, 40);
+        assert!(r > 0.95, "round {round}: {r}");
+    }
+}
+
+/// The bar: not much worse than hnsw_rs with the same parameters.
+#[test]
+fn recall_is_at_least_that_of_hnsw_rs() {
+    use hnsw_rs::prelude::{DistL2, Hnsw};
+    let vectors = clustered(5000, 32, 31);
+    let rows = numbered(&vectors);
+    let queries = clustered(100, 32, 32);
+    let theirs = Hnsw::<f32, DistL2>::new(16, 5000, 16, 64, DistL2 {});
+    for (i, vector) in vectors.iter().enumerate() {
+        theirs.insert((vector.as_slice(), i + 1));
+    }
+    let mut found = 0;
+    for query in &queries {
+        let truth = exact(&rows, &super::meta(32, 16, 64, Metric::L2).space, query, 10);
+        let got: Vec<Tid> = theirs.search(query, 10, 40).iter().map(|n| n.d_id as Tid).collect();
+        found += truth.iter().filter(|tid| got.contains(tid)).count();
+    }
+    let bar = found as f64 / 1000.0;
+    let ours = recall(&build(meta(32, 16, 64, Metric::L2), &vectors, 2), &rows, &queries, 40);
+    assert!(ours >= bar - 0.01, "{ours} against {bar}");
+}
+
+/// Seconds of processor time that this process has used, on machines with a /proc.
+fn processor_time() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let ticks = stat.rsplit(')').next().unwrap_or_default().split(' ').skip(12).take(2);
+    ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+/// From a file of `f32` that `VECTORS` names (what comes before the first whole row is skipped), else made up.
+fn figure_vectors(dimensions: usize) -> (Vec<Vec<f32>>, Vec<Vec<f32>>) {
+    let Some(path) = std::env::var_os("VECTORS") else {
+        return (clustered(100_000, dimensions, 41), clustered(200, dimensions, 42));
+    };
+    let bytes = std::fs::read(path).unwrap();
+    let rows = bytes.rchunks_exact(4 * dimensions).rev();
+    let float = |x: &[u8]| f32::from_le_bytes(x.try_into().unwrap());
+    let mut vectors: Vec<Vec<f32>> = rows.map(|row| row.chunks_exact(4).map(float).collect()).collect();
+    let queries = vectors.split_off(vectors.len() - 200);
+    (vectors, queries)
+}
+
+/// Not a promise but figures: `cargo test --release -- --ignored --nocapture figures`.
+#[test]
+#[ignore = "prints figures"]
+fn build_figures() {
+    let dimensions = 384;
+    let (vectors, _) = figure_vectors(dimensions);
+    for (threads, limit) in [(1, 1 << 32), (2, 1 << 32), (2, 25 << 20)] {
+        let (start, used) = (std::time::Instant::now(), processor_time());
+        let store = build_within(memory(limit), meta(dimensions, 16, 64, Metric::L2), &vectors, threads);
+        let (elapsed, used) = (start.elapsed().as_secs_f64(), processor_time() - used);
+        println!("{threads} threads, {limit} bytes: {elapsed:.2} s, {used:.2} s of processor time");
+        let (now, before) = pages_of_links(&store);
+        println!("{now:.1} code pages for the links of an element, {before:.1} as they came");
+    }
+}
+
+/// On how many pages the codes of an element's neighbours lie: as they are, and had rows been written as they came.
+fn pages_of_links(store: &MemPages) -> (f64, f64) {
+    let geometry = Meta::read(&store.read(0).unwrap()).unwrap().geometry;
+    let (mut rows, mut lists) = (BTreeMap::new(), Vec::new());
+    for node_page in 0..geometry.node_pages_of(store.blocks().unwrap()) {
+        let block = geometry.node_block(node_page);
+        let page = store.read(block).unwrap();
+        let nodes = crate::hnsw::format::Nodes::new(&page, &geometry, block).unwrap();
+        for slot in (0..geometry.nodes).filter(|slot| nodes.is_live(*slot)) {
+            rows.insert(geometry.id(node_page, slot), nodes.tids(slot).next().unwrap() as u32);
+            lists
+                .push(nodes.links(slot, 0).iter().map(|link| crate::hnsw::format::target(*link)).collect::<Vec<u32>>());
+        }
+    }
+    let pages = |place: &dyn Fn(u32) -> u32| {
+        let block = |id: &u32| geometry.code_parts(place(*id), 4).0.block;
+        let pages =
+            lists.iter().map(|links| links.iter().map(block).collect::<std::collections::BTreeSet<u32>>().len());
+        pages.sum::<usize>() as f64 / lists.len() as f64
+    };
+    (pages(&|id| id), pages(&|id| rows[&id]))
+}
+
+/// pgvector's own recall settings. Under an inner product the long vectors are near to everything: they must not be taken up by
+/// the tree.
+#[test]
+fn recall_is_what_pgvector_asks_of_itself() {
+    let mut random = Random::new(17);
+    let mut positive = |count: usize| -> Vec<Vec<f32>> {
+        (0..count).map(|_| (0..3).map(|_| random.float().abs()).collect()).collect()
+    };
+    let (vectors, queries) = (positive(10_000), positive(50));
+    let rows = numbered(&vectors);
+    for (metric, least) in
+        [(Metric::L2, 0.99), (Metric::InnerProduct, 0.97), (Metric::Cosine, 0.99), (Metric::L1, 0.99)]
+    {
+        let meta = super::meta(3, 16, 64, metric);
+        let built = recall(&build(meta, &vectors, 2), &rows, &queries, 40);
+        assert!(built >= least, "{metric:?} built: {built}");
+        let store = empty(&meta);
+        for (tid, vector) in &rows {
+            add(&store, vector, *tid).unwrap();
+        }
+        let inserted = recall(&store, &rows, &queries, 40);
+        assert!(inserted >= least, "{metric:?} inserted: {inserted}");
+    }
+}
+
+#[test]
+fn neighbours_lie_side_by_side() {
+    for dimensions in [16, 128, 1536] {
+        let store = build(meta(dimensions, 8, 32, Metric::L2), &clustered(2000, dimensions, 13), 2);
+        verified(&store);
+        let (now, before) = pages_of_links(&store);
+        assert!(now < 0.8 * before, "{dimensions} dimensions: {now} pages, {before} as they came");
+    }
+}
+
+/// As [`build_figures`], of scans.
+#[test]
+#[ignore = "prints figures"]
+fn scan_figures() {
+    let dimensions = 384;
+    let (vectors, queries) = figure_vectors(dimensions);
+    let rows = numbered(&vectors);
+    let store = build(meta(dimensions, 16, 64, Metric::L2), &vectors, 2);
+    println!("blocks {}", crate::store::PageStore::blocks(&store).unwrap());
+    for ef in [20, 40, 80, 160] {
+        let start = std::time::Instant::now();
+        for query in &queries {
+            nearest(&store, query, ef);
+        }
+        let rate = 200.0 / start.elapsed().as_secs_f64();
+        println!("ef {ef}: recall {:.3}, {rate:.0} queries/s", recall(&store, &rows, &queries, ef));
+    }
+}

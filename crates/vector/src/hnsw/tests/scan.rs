@@ -1,0 +1,65 @@
+//! Scans that go on after their candidates.
+
+use super::*;
+use crate::hnsw::vacuum::vacuum;
+
+fn limits(iterative: Iterative, max_elements: usize) -> Limits {
+    Limits { ef: 10, iterative, max_elements, max_memory: usize::MAX }
+}
+
+#[test]
+fn a_scan_that_goes_on_returns_every_row_once() {
+    let vectors = clustered(1500, 40, 71);
+    let store = build(meta(40, 8, 32, Metric::L2), &vectors, 2);
+    let all = |iterative, max| rows(&store, &vectors[0], limits(iterative, max)).collect::<Vec<Tid>>();
+    assert_eq!(all(Iterative::Off, usize::MAX).len(), 10);
+    let mut relaxed = all(Iterative::Relaxed, usize::MAX);
+    assert_eq!(relaxed[..5], nearest(&store, &vectors[0], 10)[..5]);
+    relaxed.sort_unstable();
+    relaxed.dedup();
+    assert!(relaxed.len() > 1450, "{}", relaxed.len());
+    let strict = all(Iterative::Strict, usize::MAX);
+    assert!(strict.len() > 100 && strict.len() < relaxed.len());
+    // Beyond the limit it still returns what it has measured.
+    let limited = all(Iterative::Relaxed, 200);
+    assert!((150..600).contains(&limited.len()), "{}", limited.len());
+}
+
+#[test]
+fn a_strict_scan_never_goes_back() {
+    let vectors = clustered(1500, 40, 72);
+    let store = build(meta(40, 8, 32, Metric::L2), &vectors, 2);
+    let mut scan = Scan::new(code(&space(&store), &vectors[3]), limits(Iterative::Strict, usize::MAX));
+    let mut last = f64::NEG_INFINITY;
+    while let Some(hit) = scan.next(&store).unwrap() {
+        assert!(hit.distance >= last);
+        last = hit.distance;
+    }
+}
+
+#[test]
+fn a_scan_goes_on_over_vacuums_and_reused_slots() {
+    let vectors = clustered(800, 40, 73);
+    let store = build(meta(40, 8, 32, Metric::L2), &vectors, 1);
+    let mut scan = Scan::new(code(&space(&store), &vectors[0]), limits(Iterative::Relaxed, usize::MAX));
+    let mut seen: Vec<Tid> = (0..10).map(|_| scan.next(&store).unwrap().unwrap().tid).collect();
+    let is_dead = |tid: Tid| tid.is_multiple_of(2) && tid <= 800;
+    vacuum(&store, is_dead).unwrap();
+    for (i, vector) in clustered(400, 40, 74).iter().enumerate() {
+        add(&store, vector, 1000 + i as Tid).unwrap();
+    }
+    let mut last = (0, 0.0);
+    let exact: BTreeMap<Tid, f64> =
+        (1..).zip(&vectors).map(|(tid, v)| (tid, f64::from(distance::l2_squared(v, &vectors[0])).sqrt())).collect();
+    while let Some(hit) = scan.next(&store).unwrap() {
+        last = (hit.tid, hit.distance);
+        if let Some(distance) = exact.get(&hit.tid) {
+            assert!(hit.distance <= *distance, "row {} at {} is said to be at {}", hit.tid, distance, hit.distance);
+        }
+        seen.push(hit.tid);
+    }
+    assert!(last.0 > 0);
+    let alive = (1..=800).filter(|tid| !is_dead(*tid));
+    let lost = alive.filter(|tid| !seen.contains(tid)).count();
+    assert!(lost < 20, "{lost} of 400 rows were not seen");
+}

@@ -1,0 +1,423 @@
+//! Removing dead rows: mark, repair, confirm, free.
+//!
+//! 1. Rows that are gone are taken out of their elements. Elements without rows are *doomed*: walks still pass through
+//!    them, nothing new links to them.
+//! 2. Everybody who might have chosen a doomed element before has ended ([`Interlock::Update`]); the entry point is moved
+//!    off them, and the spanning tree is tied together without them.
+//! 3. Every link to a doomed element is removed and replaced.
+//! 4. It is confirmed that no element links to a doomed one. Only then, when all who might still stand on one have ended
+//!    (both interlocks), their slots are freed.
+//!
+//! Stopped at any point, the next vacuum does the rest: a doomed element is known by having no rows.
+
+use std::collections::HashSet;
+
+use crate::hnsw::format::{self, NONE, Nodes, NodesMut, PROTECTED, target};
+use crate::hnsw::graph::PagedGraph;
+use crate::hnsw::insert::{Neighbours, neighbours};
+use crate::hnsw::link::tie;
+use crate::hnsw::repair::{hurt, repair};
+use crate::page::Tid;
+use crate::store::{Interlock, Mode, PageStore, Record, barrier};
+use crate::{Error, Result};
+
+/// Searches without success after which any partner will do.
+const SEARCHES: usize = 16;
+
+/// What a vacuum did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Rows that are left.
+    pub rows: u64,
+    /// Rows taken out.
+    pub removed: u64,
+    /// Elements freed.
+    pub freed: u64,
+    /// Lists from which links were removed.
+    pub repaired: u64,
+    /// Parts of the graph that had come apart.
+    pub mended: u64,
+}
+
+/// Takes out the rows that `is_dead` says, which is called with no page locked. Only one vacuum of a store at a time.
+pub fn vacuum<S: PageStore>(store: &S, is_dead: impl FnMut(Tid) -> bool) -> Result<Outcome> {
+    let mut vacuum = Vacuum { store, doomed: Bits::default(), outcome: Outcome::default() };
+    let mut live = vacuum.remove_rows(is_dead)?;
+    if vacuum.doomed.count == 0 {
+        return Ok(vacuum.outcome);
+    }
+    barrier(store, Interlock::Update)?;
+    vacuum.move_entry(&mut live)?;
+    vacuum.mend_tree()?;
+    vacuum.repair()?;
+    if !vacuum.is_repaired()? {
+        vacuum.repair()?;
+        if !vacuum.is_repaired()? {
+            return Err(Error::NotRepaired);
+        }
+    }
+    vacuum.next_generation()?;
+    barrier(store, Interlock::Update)?;
+    barrier(store, Interlock::Scan)?;
+    vacuum.free()?;
+    Ok(vacuum.outcome)
+}
+
+/// Counts the rows of an index.
+pub fn count_rows<S: PageStore>(store: &S) -> Result<u64> {
+    let mut rows = 0;
+    let graph = PagedGraph::open(store)?;
+    for node_page in 0..graph.meta.geometry.node_pages_of(store.blocks()?) {
+        store.poll()?;
+        read_node_page(&graph, node_page, |nodes| {
+            rows += (0..graph.meta.geometry.nodes)
+                .filter(|slot| nodes.is_used(*slot))
+                .map(|slot| nodes.tid_count(slot) as u64)
+                .sum::<u64>();
+        })?;
+    }
+    Ok(rows)
+}
+
+struct Vacuum<'a, S> {
+    store: &'a S,
+    doomed: Bits,
+    outcome: Outcome,
+}
+
+/// An element on the highest layer known.
+type Highest = Option<(u32, u8)>;
+
+impl<S: PageStore> Vacuum<'_, S> {
+    fn node_pages(&self, graph: &PagedGraph<'_, S>) -> Result<std::ops::Range<u32>> {
+        Ok(0..graph.meta.geometry.node_pages_of(self.store.blocks()?))
+    }
+
+    fn remove_rows(&mut self, mut is_dead: impl FnMut(Tid) -> bool) -> Result<Highest> {
+        let graph = PagedGraph::open(self.store)?;
+        let geometry = graph.meta.geometry;
+        let mut highest: Highest = None;
+        for node_page in self.node_pages(&graph)? {
+            self.store.poll()?;
+            let rows: Vec<(usize, Vec<Tid>)> = read_node_page(&graph, node_page, |nodes| {
+                let used = (0..geometry.nodes).filter(|slot| nodes.is_used(*slot));
+                used.map(|slot| (slot, nodes.tids(slot).collect())).collect()
+            })?;
+            let dead: Vec<(usize, Vec<Tid>)> = rows
+                .into_iter()
+                .map(|(slot, tids)| (slot, tids.into_iter().filter(|tid| is_dead(*tid)).collect::<Vec<_>>()))
+                .filter(|(_, tids)| !tids.is_empty())
+                .collect();
+            if !dead.is_empty() {
+                let block = geometry.node_block(node_page);
+                let mut record = self.store.record()?;
+                let mut nodes = NodesMut::new(record.page(block)?, &geometry, block)?;
+                for (slot, tids) in &dead {
+                    nodes.retain_tids(*slot, |tid| !tids.contains(&tid));
+                    self.outcome.removed += tids.len() as u64;
+                }
+                record.commit()?;
+            }
+            read_node_page(&graph, node_page, |nodes| {
+                for slot in (0..geometry.nodes).filter(|slot| nodes.is_used(*slot)) {
+                    let id = geometry.id(node_page, slot);
+                    self.outcome.rows += nodes.tid_count(slot) as u64;
+                    if !nodes.is_live(slot) {
+                        self.doomed.insert(id);
+                    } else if highest.is_none_or(|(_, level)| nodes.level(slot) > level) {
+                        highest = Some((id, nodes.level(slot)));
+                    }
+                }
+            })?;
+        }
+        Ok(highest)
+    }
+
+    fn move_entry(&self, highest: &mut Highest) -> Result<()> {
+        let _lock = self.store.lock(Interlock::Update, Mode::Exclusive)?;
+        let graph = PagedGraph::open(self.store)?;
+        if graph.meta.entry == NONE || !self.doomed.contains(graph.meta.entry) {
+            return Ok(());
+        }
+        if highest.is_none() {
+            // None was alive in the first pass; an insert may have added some before the barrier.
+            for node_page in self.node_pages(&graph)? {
+                read_node_page(&graph, node_page, |nodes| {
+                    for slot in (0..graph.meta.geometry.nodes).filter(|slot| nodes.is_live(*slot)) {
+                        if highest.is_none_or(|(_, level)| nodes.level(slot) > level) {
+                            *highest = Some((graph.meta.geometry.id(node_page, slot), nodes.level(slot)));
+                        }
+                    }
+                })?;
+            }
+        }
+        let (entry, level) = highest.unwrap_or((NONE, 0));
+        let mut record = self.store.record()?;
+        format::set_entry(record.page(0)?, entry, level);
+        record.commit()
+    }
+
+    /// Removes every link of a live element to a doomed one, and finds others instead.
+    fn repair(&mut self) -> Result<()> {
+        let graph = PagedGraph::open(self.store)?;
+        for node_page in self.node_pages(&graph)? {
+            self.outcome.repaired += repair(self.store, node_page, |id| self.doomed.contains(id))?;
+        }
+        Ok(())
+    }
+
+    /// Ties together what only the doomed elements hold together, before their links go: so nobody is ever out of reach.
+    fn mend_tree(&mut self) -> Result<()> {
+        let graph = PagedGraph::open(self.store)?;
+        let geometry = graph.meta.geometry;
+        let node_pages = self.node_pages(&graph)?;
+        let mut forest = Forest::new(node_pages.end as usize * geometry.nodes);
+        for node_page in node_pages.clone() {
+            self.store.poll()?;
+            read_node_page(&graph, node_page, |nodes| {
+                for slot in (0..geometry.nodes).filter(|slot| nodes.is_live(*slot)) {
+                    let id = geometry.id(node_page, slot);
+                    forest.add(id);
+                    for link in nodes.links(slot, 0).iter().filter(|link| *link & PROTECTED != 0) {
+                        if !self.doomed.contains(target(*link)) {
+                            forest.add(target(*link));
+                            forest.union(id, target(*link));
+                        }
+                    }
+                }
+            })?;
+        }
+        // The first component is the one that all others join. Each member of another tries once to tie itself to somebody
+        // outside: one tie less than there are components is enough, and every component has at least one member.
+        // Cheapest partners first: whom it links to, then who is near, then anybody at all. Then once more as long as that
+        // helps: a link becomes spare when what is behind it has been joined.
+        loop {
+            let before = self.outcome.mended;
+            for partners in [Self::linked, Self::near, Self::anybody] {
+                for id in 0..forest.len() {
+                    if forest.is_joined(id) || !self.has_room(&graph, id)? {
+                        continue;
+                    }
+                    self.store.poll()?;
+                    for partner in partners(self, &graph, id, &mut forest)? {
+                        if forest.is_member(partner)
+                            && forest.find(partner) != forest.find(id)
+                            && tie(&graph, id, partner, |from, to| self.is_spare(&graph, &forest, from, to))?
+                        {
+                            forest.union(id, partner);
+                            self.outcome.mended += 1;
+                            forest.failures = 0;
+                            break;
+                        }
+                    }
+                }
+            }
+            if self.outcome.mended == before || (0..forest.len()).all(|id| forest.is_joined(id)) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether nobody is out of reach without the link from a live element to this one: it is doomed, and all live elements
+    /// behind it (those to which its tree leads through doomed ones) are joined. Of the elements that are not joined yet the
+    /// last ones on every branch have such links, if they have no room otherwise.
+    fn is_spare(&self, graph: &PagedGraph<'_, S>, forest: &Forest, from: u32, to: u32) -> Result<bool> {
+        if !self.doomed.contains(to) {
+            return Ok(false);
+        }
+        let mut seen = HashSet::from([from, to]);
+        let mut open = vec![to];
+        while let Some(id) = open.pop() {
+            let links = graph.node(id, |nodes, slot| nodes.links(slot, 0).to_vec())?;
+            for next in links.into_iter().filter(|link| link & PROTECTED != 0).map(target) {
+                if !seen.insert(next) {
+                } else if self.doomed.contains(next) {
+                    open.push(next);
+                } else if forest.is_member(next) && !forest.is_joined_member(next) {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether a protected link can still be added.
+    fn has_room(&self, graph: &PagedGraph<'_, S>, id: u32) -> Result<bool> {
+        let capacity = graph.meta.geometry.capacity(0);
+        graph.node(id, |nodes, slot| {
+            let links = nodes.links(slot, 0);
+            links.len() < capacity
+                || links.iter().any(|link| link & PROTECTED == 0 || self.doomed.contains(target(*link)))
+        })
+    }
+
+    fn linked(&self, graph: &PagedGraph<'_, S>, id: u32, _: &mut Forest) -> Result<Vec<u32>> {
+        graph.node(id, |nodes, slot| nodes.links(slot, 0).iter().map(|link| target(*link)).collect())
+    }
+
+    /// Gives up after some failures in a row: a large component can be far from all others.
+    fn near(&self, graph: &PagedGraph<'_, S>, id: u32, forest: &mut Forest) -> Result<Vec<u32>> {
+        forest.failures += 1;
+        if forest.failures > SEARCHES {
+            return Ok(Vec::new());
+        }
+        let code = graph.code(id)?;
+        let Neighbours { near, .. } = neighbours(graph, &code, 0, Some(id))?;
+        Ok(near.iter().filter(|candidate| candidate.live).map(|candidate| candidate.id).collect())
+    }
+
+    fn anybody(&self, _: &PagedGraph<'_, S>, _: u32, forest: &mut Forest) -> Result<Vec<u32>> {
+        Ok((0..forest.len()).filter(|other| forest.is_joined_member(*other)).collect())
+    }
+
+    fn is_repaired(&self) -> Result<bool> {
+        let graph = PagedGraph::open(self.store)?;
+        for node_page in self.node_pages(&graph)? {
+            self.store.poll()?;
+            if !hurt(&graph, node_page, |id| self.doomed.contains(id))?.is_empty() {
+                return Ok(false);
+            }
+        }
+        Ok(!self.doomed.contains(graph.meta.entry))
+    }
+
+    /// Before the barriers: a scan that goes on after them sees it.
+    fn next_generation(&self) -> Result<()> {
+        let mut record = self.store.record()?;
+        format::next_generation(record.page(0)?);
+        record.commit()
+    }
+
+    fn free(&mut self) -> Result<()> {
+        let graph = PagedGraph::open(self.store)?;
+        let geometry = &graph.meta.geometry;
+        let mut first = None;
+        for node_page in self.node_pages(&graph)? {
+            let doomed: Vec<usize> =
+                (0..geometry.nodes).filter(|slot| self.doomed.contains(geometry.id(node_page, *slot))).collect();
+            if doomed.is_empty() {
+                continue;
+            }
+            self.store.poll()?;
+            let block = geometry.node_block(node_page);
+            let mut record = self.store.record()?;
+            let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
+            for slot in &doomed {
+                nodes.free(*slot);
+            }
+            record.commit()?;
+            self.outcome.freed += doomed.len() as u64;
+            first.get_or_insert(node_page);
+        }
+        if let Some(first) = first {
+            let mut record = self.store.record()?;
+            let page = record.page(0)?;
+            if format::hint(page) > first {
+                format::set_hint(page, first);
+                record.commit()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_node_page<S: PageStore, R>(
+    graph: &PagedGraph<'_, S>,
+    node_page: u32,
+    f: impl FnOnce(Nodes<'_>) -> R,
+) -> Result<R> {
+    let geometry = &graph.meta.geometry;
+    let block = geometry.node_block(node_page);
+    let page = graph.store.read(block)?;
+    Ok(f(Nodes::new(&page, geometry, block)?))
+}
+
+/// A set of elements: a bit each.
+#[derive(Default)]
+struct Bits {
+    words: Vec<u64>,
+    count: u64,
+}
+
+impl Bits {
+    fn insert(&mut self, id: u32) {
+        let word = id as usize / 64;
+        if word >= self.words.len() {
+            self.words.resize(word + 1, 0);
+        }
+        let bit = 1 << (id % 64);
+        self.count += u64::from(self.words[word] & bit == 0);
+        self.words[word] |= bit;
+    }
+
+    fn contains(&self, id: u32) -> bool {
+        self.words.get(id as usize / 64).is_some_and(|word| word & (1 << (id % 64)) != 0)
+    }
+}
+
+/// Which elements are connected: union-find over their numbers. Elements that appear later are no members; an insert
+/// ties them to one that is, or to one that is tied to one.
+struct Forest {
+    parents: Vec<u32>,
+    first: Option<u32>,
+    /// Searches for a partner since the last success.
+    failures: usize,
+}
+
+impl Forest {
+    fn new(len: usize) -> Self {
+        Self { parents: vec![NONE; len], first: None, failures: 0 }
+    }
+
+    fn len(&self) -> u32 {
+        self.parents.len() as u32
+    }
+
+    fn add(&mut self, id: u32) {
+        if let Some(parent) = self.parents.get_mut(id as usize)
+            && *parent == NONE
+        {
+            *parent = id;
+            self.first.get_or_insert(id);
+        }
+    }
+
+    fn is_member(&self, id: u32) -> bool {
+        self.parents.get(id as usize).is_some_and(|parent| *parent != NONE)
+    }
+
+    /// Whether it is no member or connected with the first one.
+    fn is_joined(&self, id: u32) -> bool {
+        !self.is_member(id) || self.is_joined_member(id)
+    }
+
+    fn is_joined_member(&self, id: u32) -> bool {
+        match self.first {
+            Some(first) => self.is_member(id) && self.root(id) == self.root(first),
+            None => false,
+        }
+    }
+
+    fn root(&self, mut id: u32) -> u32 {
+        while self.parents[id as usize] != id {
+            id = self.parents[id as usize];
+        }
+        id
+    }
+
+    fn find(&mut self, mut id: u32) -> u32 {
+        while self.parents[id as usize] != id {
+            let parent = self.parents[id as usize];
+            self.parents[id as usize] = self.parents[parent as usize];
+            id = self.parents[id as usize];
+        }
+        id
+    }
+
+    fn union(&mut self, a: u32, b: u32) {
+        if self.is_member(a) && self.is_member(b) {
+            let (a, b) = (self.find(a), self.find(b));
+            self.parents[a as usize] = b;
+        }
+    }
+}

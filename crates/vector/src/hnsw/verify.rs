@@ -1,0 +1,276 @@
+//! Whether an index is what it should be. Reads everything, changes nothing.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::Result;
+use crate::hnsw::format::{self, Geometry, Meta, NONE, Nodes, PageKind, target};
+use crate::hnsw::graph::PagedGraph;
+use crate::page::{Tid, is_new};
+use crate::store::{Interlock, Mode, PageStore};
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Its name, the same in every version.
+    pub name: &'static str,
+    /// Whether nothing is wrong.
+    pub passed: bool,
+    /// How much was looked at, or the first thing that is wrong and how many there are.
+    pub detail: String,
+}
+
+/// What an index holds, when it could be read.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// In the order in which they were made.
+    pub checks: Vec<Check>,
+    /// Every row in the index.
+    pub rows: HashMap<Tid, u32>,
+}
+
+impl Report {
+    /// Whether all is well.
+    pub fn passed(&self) -> bool {
+        self.checks.iter().all(|check| check.passed)
+    }
+
+    /// Adds a check: passed when `faults` is empty.
+    pub fn add(&mut self, name: &'static str, seen: String, faults: &Faults) {
+        let passed = faults.count == 0;
+        let detail = match (passed, faults.count) {
+            (true, _) => seen,
+            (false, 1) => faults.first.clone(),
+            (false, n) => format!("{} (and {} more)", faults.first, n - 1),
+        };
+        self.checks.push(Check { name, passed, detail });
+    }
+
+    /// Compares with the rows that a scan of the table has seen and that must be indexed.
+    pub fn compare_heap(&mut self, heap: &HashSet<Tid>) {
+        let mut faults = Faults::default();
+        for tid in heap {
+            match self.rows.get(tid) {
+                Some(1) => {}
+                Some(n) => faults.push(|| format!("row {} is in the index {n} times", show(*tid))),
+                None => faults.push(|| format!("row {} of the table is not in the index", show(*tid))),
+            }
+        }
+        self.add("heap", format!("{} rows of the table, each once in the index", heap.len()), &faults);
+    }
+}
+
+/// What is wrong: the first and how many.
+#[derive(Debug, Default)]
+pub struct Faults {
+    first: String,
+    count: u64,
+}
+
+impl Faults {
+    /// One more.
+    pub fn push(&mut self, what: impl FnOnce() -> String) {
+        if self.count == 0 {
+            self.first = what();
+        }
+        self.count += 1;
+    }
+}
+
+fn show(tid: Tid) -> String {
+    format!("({},{})", tid >> 16, tid & 0xFFFF)
+}
+
+/// The part of an element that the checks need.
+struct Element {
+    level: u8,
+    live: bool,
+    links: Vec<Vec<u32>>,
+}
+
+/// Verifies an index. Inserts and vacuums wait meanwhile, scans do not.
+pub fn verify<S: PageStore>(store: &S) -> Result<Report> {
+    let _lock = store.lock(Interlock::Update, Mode::Exclusive)?;
+    let mut report = Report::default();
+    let mut faults = Faults::default();
+    let meta = match store.blocks()? {
+        0 => Err(crate::Error::NotAnIndex),
+        _ => Meta::read(&store.read(0)?),
+    };
+    let meta = match meta {
+        Ok(meta) => meta,
+        Err(error) => {
+            faults.push(|| error.to_string());
+            report.add("metapage", String::new(), &faults);
+            return Ok(report);
+        }
+    };
+    report.add(
+        "metapage",
+        format!(
+            "format {}, {} dimensions, m {}, ef_construction {}, {}",
+            format::VERSION,
+            meta.space.dimensions,
+            meta.m,
+            meta.ef_construction,
+            meta.space.metric.name()
+        ),
+        &faults,
+    );
+    pages(store, &meta, &mut report)?;
+    let elements = elements(store, &meta, &mut report)?;
+    entry(&meta, &elements, &mut report);
+    links(&meta.geometry, &elements, &mut report);
+    tree(&elements, &mut report);
+    reachable(&meta, &elements, &mut report);
+    Ok(report)
+}
+
+fn pages<S: PageStore>(store: &S, meta: &Meta, report: &mut Report) -> Result<()> {
+    let mut faults = Faults::default();
+    let blocks = store.blocks()?;
+    for block in 1..blocks {
+        store.poll()?;
+        let kind = if meta.geometry.is_node_block(block) { PageKind::Node } else { PageKind::Code };
+        let page = store.read(block)?;
+        if !is_new(&page)
+            && let Err(error) = format::check_page(&page, block, kind)
+        {
+            faults.push(|| error.to_string());
+        }
+    }
+    report.add("pages", format!("{blocks} blocks, {} of nodes", meta.geometry.node_pages_of(blocks)), &faults);
+    Ok(())
+}
+
+fn elements<S: PageStore>(store: &S, meta: &Meta, report: &mut Report) -> Result<HashMap<u32, Element>> {
+    let geometry = &meta.geometry;
+    let mut faults = Faults::default();
+    let mut vectors = Faults::default();
+    let mut elements = HashMap::new();
+    let graph = PagedGraph::open(store)?;
+    let blocks = store.blocks()?;
+    for node_page in 0..geometry.node_pages_of(blocks) {
+        store.poll()?;
+        let block = geometry.node_block(node_page);
+        {
+            let page = store.read(block)?;
+            let Ok(nodes) = Nodes::new(&page, geometry, block) else { continue }; // reported as a page
+            let mut owners = 0;
+            for slot in (0..geometry.nodes).filter(|slot| nodes.is_used(*slot)) {
+                let id = geometry.id(node_page, slot);
+                let level = nodes.level(slot);
+                for layer in 1..=level.min(geometry.max_level()) {
+                    if nodes.upper(slot, layer).and_then(|upper| nodes.upper_owner(upper)) != Some(slot) {
+                        faults.push(|| format!("element {id} has no links on layer {layer} of {level}"));
+                    }
+                }
+                owners += usize::from(level);
+                for tid in nodes.tids(slot) {
+                    *report.rows.entry(tid).or_default() += 1;
+                }
+                let links = (0..=level).map(|layer| nodes.links(slot, layer).to_vec()).collect();
+                elements.insert(id, Element { level, live: nodes.is_live(slot), links });
+            }
+            if geometry.uppers - nodes.free_uppers() != owners {
+                faults.push(|| format!("block {block} has upper slots that no element owns"));
+            }
+        }
+        for slot in 0..geometry.nodes {
+            let id = geometry.id(node_page, slot);
+            if !elements.contains_key(&id) {
+                continue;
+            }
+            match graph.code(id) {
+                Ok(code) if meta.space.is_sound(&code) => {}
+                Ok(_) => vectors.push(|| format!("vector of element {id} is not finite or missing")),
+                Err(error) => vectors.push(|| error.to_string()),
+            }
+        }
+    }
+    let live = elements.values().filter(|element: &&Element| element.live).count();
+    report.add("elements", format!("{} elements, {live} with rows", elements.len()), &faults);
+    report.add("vectors", format!("{} vectors", elements.len()), &vectors);
+    let mut twice = Faults::default();
+    for (tid, count) in report.rows.iter().filter(|(_, count)| **count > 1) {
+        twice.push(|| format!("row {} is in the index {count} times", show(*tid)));
+    }
+    report.add("rows", format!("{} rows", report.rows.len()), &twice);
+    Ok(elements)
+}
+
+fn entry(meta: &Meta, elements: &HashMap<u32, Element>, report: &mut Report) {
+    let mut faults = Faults::default();
+    match elements.get(&meta.entry) {
+        None if meta.entry == NONE && elements.values().all(|element| !element.live) => {}
+        None => faults.push(|| "entry point is no element".to_owned()),
+        Some(element) if element.level != meta.entry_level => {
+            faults.push(|| format!("entry point is on layer {}, not {}", element.level, meta.entry_level));
+        }
+        Some(_) => {}
+    }
+    report.add("entry point", format!("layer {}", meta.entry_level), &faults);
+}
+
+fn links(geometry: &Geometry, elements: &HashMap<u32, Element>, report: &mut Report) {
+    let mut faults = Faults::default();
+    let mut count = 0u64;
+    for (id, element) in elements.iter().filter(|(_, element)| element.live) {
+        for (layer, links) in element.links.iter().enumerate() {
+            let mut seen = HashSet::new();
+            if links.len() > geometry.capacity(layer as u8) {
+                faults.push(|| format!("element {id} has {} links on layer {layer}", links.len()));
+            }
+            for to in links.iter().map(|link| target(*link)) {
+                count += 1;
+                if to == *id || !seen.insert(to) {
+                    faults.push(|| format!("element {id} links to {to} twice or to itself on layer {layer}"));
+                }
+                match elements.get(&to) {
+                    None => faults.push(|| format!("element {id} links to {to} on layer {layer}, which is free")),
+                    Some(other) if usize::from(other.level) < layer => {
+                        faults.push(|| format!("element {id} links to {to} on layer {layer}, above its highest"));
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+    }
+    report.add("links", format!("{count} links"), &faults);
+}
+
+/// Every protected link has its counterpart.
+fn tree(elements: &HashMap<u32, Element>, report: &mut Report) {
+    let mut faults = Faults::default();
+    let mut count = 0u64;
+    for (id, element) in elements.iter().filter(|(_, element)| element.live) {
+        for link in element.links[0].iter().filter(|link| **link & format::PROTECTED != 0) {
+            count += 1;
+            let back = id | format::PROTECTED;
+            if elements.get(&target(*link)).is_some_and(|other| other.live && !other.links[0].contains(&back)) {
+                faults.push(|| format!("element {id} is tied to {}, which is not tied to it", target(*link)));
+            }
+        }
+    }
+    report.add("spanning tree", format!("{count} protected links"), &faults);
+}
+
+fn reachable(meta: &Meta, elements: &HashMap<u32, Element>, report: &mut Report) {
+    let mut seen = HashSet::new();
+    let mut open = Vec::new();
+    if elements.contains_key(&meta.entry) {
+        seen.insert(meta.entry);
+        open.push(meta.entry);
+    }
+    while let Some(id) = open.pop() {
+        for to in elements.get(&id).and_then(|element| element.links.first()).into_iter().flatten() {
+            if elements.contains_key(&target(*to)) && seen.insert(target(*to)) {
+                open.push(target(*to));
+            }
+        }
+    }
+    let mut faults = Faults::default();
+    for (id, _) in elements.iter().filter(|(id, element)| element.live && !seen.contains(id)) {
+        faults.push(|| format!("element {id} cannot be reached from the entry point"));
+    }
+    report.add("reachable", format!("{} elements reachable on layer 0", seen.len()), &faults);
+}

@@ -1,0 +1,22 @@
+//! Indexes of vectors and their distance kernels. Knows nothing of PostgreSQL.
+//!
+//! Values become codes ([`space`]), whose distances are computed by [`distance`]; codes lie on pages ([`page`]) that somebody
+//! else keeps ([`store`]). [`hnsw`] is the one kind of index.
+#![deny(unsafe_code)]
+
+pub mod distance;
+mod error;
+pub mod hnsw;
+pub mod mem;
+#[allow(unsafe_code)]
+pub mod memory;
+pub mod page;
+pub mod space;
+pub mod store;
+
+pub use error::{Error, Result};
+pub use space::{Metric, Space};
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

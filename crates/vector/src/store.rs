@@ -1,0 +1,92 @@
+//! What the graph asks of whoever keeps its pages.
+//!
+//! Two stores exist: [`crate::mem::MemPages`] for tests, which can lose power after any write, and the one over PostgreSQL's
+//! buffer manager in the glue.
+
+use std::ops::Deref;
+
+use crate::Result;
+use crate::page::Part;
+
+/// Bytes of a page. PostgreSQL must have been built with this block size.
+pub const PAGE_SIZE: usize = 8192;
+
+/// The most pages that one [`Record`] may change: what a generic WAL record can carry.
+pub const MAX_RECORD_PAGES: usize = 4;
+
+/// The two barriers between those who walk the graph and vacuum. Both are held in [`Mode::Shared`] while walking.
+///
+/// Vacuum takes one exclusively for a moment and so knows that every walk that began before has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interlock {
+    /// Held by inserts; exclusively by one that moves the entry point.
+    Update,
+    /// Held by scans.
+    Scan,
+}
+
+/// How an [`Interlock`] is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// With others.
+    Shared,
+    /// Alone.
+    Exclusive,
+}
+
+/// Pages of [`PAGE_SIZE`] bytes, numbered from 0.
+pub trait PageStore {
+    /// A page that is locked against change while it lives. Hold at most one, and call nothing else meanwhile.
+    type Page<'a>: Deref<Target = [u8]>
+    where
+        Self: 'a;
+    /// A change of up to [`MAX_RECORD_PAGES`] pages.
+    type Record<'a>: Record
+    where
+        Self: 'a;
+    /// A held interlock, released on drop.
+    type Lock<'a>
+    where
+        Self: 'a;
+
+    /// How many blocks exist.
+    fn blocks(&self) -> Result<u32>;
+
+    /// Locks a page for reading.
+    fn read(&self, block: u32) -> Result<Self::Page<'_>>;
+
+    /// Gives `f` the pages of some parts, one after the other, each with the number of its part. They are not locked: only
+    /// for [codes](crate::hnsw::format), which do not change while anybody can reach them. Never fails halfway through.
+    fn peek(&self, parts: &[Part], f: &mut dyn FnMut(usize, &[u8])) -> Result<()>;
+
+    /// Begins a change that after a crash is there as a whole or not at all.
+    fn record(&self) -> Result<Self::Record<'_>>;
+
+    /// Makes sure that at least `blocks` blocks exist. New ones are all zero.
+    fn extend_to(&self, blocks: u32) -> Result<()>;
+
+    /// Adds a page at the end, outside any record: only for a build, before anyone else sees the index.
+    fn append(&self, page: &[u8]) -> Result<()>;
+
+    /// Takes an interlock, waiting for it.
+    fn lock(&self, which: Interlock, mode: Mode) -> Result<Self::Lock<'_>>;
+
+    /// Called now and then with no page held: the place to answer a cancel.
+    fn poll(&self) -> Result<()>;
+}
+
+/// Pages that change together. Dropped without [`Record::commit`], nothing has happened.
+pub trait Record {
+    /// The bytes of a page, locked for writing until the record ends. Pages must be asked for the first time in ascending
+    /// order, so that two records never wait for each other.
+    fn page(&mut self, block: u32) -> Result<&mut [u8]>;
+
+    /// Makes the change, all of it.
+    fn commit(self) -> Result<()>;
+}
+
+/// Waits until everybody who holds `which` now has let go of it.
+pub fn barrier<S: PageStore>(store: &S, which: Interlock) -> Result<()> {
+    drop(store.lock(which, Mode::Exclusive)?);
+    Ok(())
+}
