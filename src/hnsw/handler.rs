@@ -1,19 +1,13 @@
 //! What PostgreSQL asks of an access method (`amapi.h`), and who answers.
 
-use lagoon_vector::Error;
-use pgrx::pg_sys::{self, Datum, IndexAmRoutine};
+use lagoon_vector::{Error, Method};
+use pgrx::pg_guard;
+use pgrx::pg_sys::{self, Datum, IndexAmRoutine, Oid};
 
-use super::{build, cost, insert, options, scan, vacuum, validate};
+use super::{build, cost, insert, options, scan, vacuum};
+use crate::pg::error::OrRaise;
 use crate::pg::function::sql_functions;
-
-/// Support function: the distance of two values, by whose name the graph's is chosen.
-pub const DISTANCE: u16 = 1;
-/// Support function: the norm of a value. Its presence says cosine.
-pub const NORM: u16 = 2;
-/// Support function: [`hnsw_wide_support`]. Its presence lifts pgvector's limits of dimensions.
-pub const WIDE: u16 = 3;
-/// How many numbers of support functions there are.
-pub const SUPPORT_FUNCTIONS: u16 = 3;
+use crate::pg::index::{self, SUPPORT_FUNCTIONS};
 
 sql_functions! {
     fn hnsw_handler(_request: i32) -> Result<Datum, Error> {
@@ -28,6 +22,12 @@ sql_functions! {
     fn hnsw_wide_support(_nothing: i32) -> Result<Datum, Error> {
         Err(Error::NotCallable("hnsw_wide_support"))
     }
+}
+
+/// Says what is wrong with an operator class and its family; true when nothing is.
+#[pg_guard]
+unsafe extern "C-unwind" fn amvalidate(class: Oid) -> bool {
+    index::validate(Method::Hnsw, class).or_raise()
 }
 
 fn routine() -> IndexAmRoutine {
@@ -48,7 +48,7 @@ fn routine() -> IndexAmRoutine {
         amcostestimate: Some(cost::amcostestimate),
         amoptions: Some(options::amoptions),
         ambuildphasename: Some(build::ambuildphasename),
-        amvalidate: Some(validate::amvalidate),
+        amvalidate: Some(amvalidate),
         ambeginscan: Some(scan::ambeginscan),
         amrescan: Some(scan::amrescan),
         amgettuple: Some(scan::amgettuple),

@@ -1,11 +1,11 @@
 //! `lagoon.index_info`: the engine's numbers as a row.
 
-use lagoon_vector::Error;
 use lagoon_vector::hnsw::format::VERSION;
 use lagoon_vector::hnsw::info::{Info, info};
+use lagoon_vector::{Error, Method};
 use pgrx::pg_sys::Oid;
 
-use super::open::Opened;
+use crate::pg::index::Opened;
 
 #[pgrx::pg_schema]
 mod lagoon {
@@ -70,5 +70,5 @@ mod lagoon {
 }
 
 fn read(oid: Oid) -> Result<Info, Error> {
-    info(&Opened::new(oid)?.pages())
+    info(&Opened::new(oid)?.only(Method::Hnsw)?.pages())
 }

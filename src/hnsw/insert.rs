@@ -5,15 +5,14 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use pgrx::pg_guard;
 use pgrx::pg_sys::{Datum, IndexInfo, IndexUniqueCheck, ItemPointer, Relation};
 
-use lagoon_vector::Error;
 use lagoon_vector::hnsw::format::Meta;
 use lagoon_vector::hnsw::insert::insert;
 use lagoon_vector::page::Tid;
 use lagoon_vector::store::PageStore;
+use lagoon_vector::{Error, Method};
 
-use super::column::{self, Column};
-use super::pages::{PgPages, Purpose};
 use crate::pg::error::OrRaise;
+use crate::pg::index::{Column, PgPages, Purpose, tid};
 
 /// Adds a row. The result matters for unique indexes only.
 #[pg_guard]
@@ -29,7 +28,7 @@ pub unsafe extern "C-unwind" fn aminsert(
     _info: *mut IndexInfo,
 ) -> bool {
     // SAFETY: PostgreSQL passes an open index, one value and one flag, and the row's identifier.
-    unsafe { insert_row(index, *values, *isnull, column::tid(heap_tid)) }.or_raise();
+    unsafe { insert_row(index, *values, *isnull, tid(heap_tid)) }.or_raise();
     false
 }
 
@@ -41,7 +40,7 @@ unsafe fn insert_row(index: Relation, value: Datum, is_null: bool, tid: Tid) -> 
     unsafe {
         let pages = PgPages::new(index, Purpose::Use);
         let space = Meta::read(&pages.read(0)?)?.space;
-        match Column::new(index, space)?.code(value, false)? {
+        match Column::new(index, Method::Hnsw, space)?.code(value, false)? {
             Some(code) => insert(&pages, &code, tid, seed()),
             None => Ok(()),
         }

@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use pgrx::pg_guard;
 use pgrx::pg_sys::{self, Datum, bytea, relopt_parse_elt};
 
-use lagoon_vector::Error;
+use lagoon_vector::hnsw::format::Meta;
+use lagoon_vector::{Error, Method};
+
+use crate::pg::index::space;
 
 /// Links per layer, and candidates while inserting, when nothing is said.
 const DEFAULT_M: c_int = 16;
@@ -74,4 +77,14 @@ pub unsafe fn of(index: pg_sys::Relation) -> Result<Options, Error> {
         return Err(Error::EfConstructionTooSmall);
     }
     Ok(Options { m: m as usize, ef_construction: ef as usize })
+}
+
+/// The metapage that belongs to the definition of an index.
+///
+/// # Safety
+/// As for [`of`].
+pub unsafe fn meta(index: pg_sys::Relation) -> Result<Meta, Error> {
+    // SAFETY: the caller's.
+    let (options, space) = unsafe { (of(index)?, space(index, Method::Hnsw)?) };
+    Ok(Meta::new(space, options.m, options.ef_construction))
 }

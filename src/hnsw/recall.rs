@@ -7,8 +7,8 @@ use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::{self, Datum, Oid};
 use pgrx::spi::{Spi, SpiClient, SpiError};
 
-use super::open::Opened;
 use super::planner::{Allow, Planner};
+use crate::pg::index::Opened;
 
 #[pgrx::pg_schema]
 mod lagoon {

@@ -1,17 +1,21 @@
 //! What can go wrong with an index, each with its SQLSTATE.
 
+use crate::Method;
+
 /// The result of everything in this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// An error of the hnsw wing. Messages are in PostgreSQL's style; those that pgvector has too read as there.
+/// An error of the vector wing. Messages are in PostgreSQL's style; those that pgvector has too read as there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The column was declared without a number of dimensions.
     #[error("column does not have dimensions")]
     NoDimensions,
     /// More dimensions than the operator class can index.
-    #[error("column cannot have more than {max} dimensions for hnsw index")]
+    #[error("column cannot have more than {max} dimensions for {method} index")]
     TooManyDimensions {
+        /// Of the index.
+        method: Method,
         /// The most that are allowed.
         max: usize,
     },
@@ -51,14 +55,14 @@ pub enum Error {
     #[error("ef_construction must be greater than or equal to 2 * m")]
     EfConstructionTooSmall,
     /// A column type without a reader in the glue.
-    #[error("type not supported for hnsw index")]
-    UnsupportedType,
+    #[error("type not supported for {0} index")]
+    UnsupportedType(Method),
     /// An index scan without ORDER BY.
-    #[error("cannot scan hnsw index without order")]
-    ScanWithoutOrder,
+    #[error("cannot scan {0} index without order")]
+    ScanWithoutOrder(Method),
     /// An index scan with a snapshot under which rows may come and go.
-    #[error("non-MVCC snapshots are not supported with hnsw")]
-    SnapshotNotMvcc,
+    #[error("non-MVCC snapshots are not supported with {0}")]
+    SnapshotNotMvcc(Method),
     /// More elements than identifiers.
     #[error("hnsw index cannot have more than {max} elements")]
     TooManyElements {
@@ -74,11 +78,13 @@ pub enum Error {
         what: &'static str,
     },
     /// Block 0 is not a metapage of ours.
-    #[error("hnsw index is not valid")]
-    NotAnIndex,
+    #[error("{0} index is not valid")]
+    NotAnIndex(Method),
     /// A format that this library does not know.
-    #[error("hnsw index has format version {found}, this library reads version {expected}")]
+    #[error("{method} index has format version {found}, this library reads version {expected}")]
     Version {
+        /// Of the index.
+        method: Method,
         /// Found on the metapage.
         found: u32,
         /// The one of this library.
@@ -88,7 +94,7 @@ pub enum Error {
     #[error("hnsw graph not repaired")]
     NotRepaired,
     /// The builder was told to stop.
-    #[error("hnsw build was cancelled")]
+    #[error("index build was cancelled")]
     Cancelled,
     /// A worker thread of the builder ended early.
     #[error("internal error in an engine thread: {0}")]
@@ -99,15 +105,21 @@ pub enum Error {
     /// Another failure of the temporary file of a build.
     #[error("could not use temporary file: {0}")]
     TemporaryFile(String),
+    /// The temporary file of a build would be larger than `temp_file_limit`, as PostgreSQL says it of its own (fd.c).
+    #[error("temporary file size exceeds temp_file_limit ({0}kB)")]
+    TemporaryFileLimit(usize),
     /// The system has no memory for a build, though its limit allows it.
     #[error("out of memory: {0}")]
     OutOfMemory(String),
     /// The page store could not do it. The PostgreSQL store raises its errors itself; this is for the one in memory.
     #[error("page store: {0}")]
     Store(&'static str),
-    /// A function on indexes, given something else.
-    #[error("\"{0}\" is not an hnsw index")]
-    NotHnsw(String),
+    /// A function on indexes of one kind, given something else.
+    #[error("\"{0}\" is not an {1} index")]
+    NotOfMethod(String, Method),
+    /// A function on indexes of any kind, given something else.
+    #[error("\"{0}\" is neither an hnsw nor an ivfflat index")]
+    NotOurs(String),
     /// A function on indexes, given one whose table the role may not read.
     #[error("permission denied for table {0}")]
     PermissionDenied(String),
@@ -134,15 +146,18 @@ impl Error {
             Self::DimensionMismatch { .. } | Self::DifferentDimensions { .. } | Self::DifferentLengths { .. } => {
                 "22000"
             }
-            Self::UnsupportedType | Self::ScanWithoutOrder | Self::SnapshotNotMvcc | Self::NotCallable(_) => "0A000",
-            Self::Corrupt { .. } | Self::NotAnIndex | Self::NotRepaired => "XX002",
+            Self::UnsupportedType(_) | Self::ScanWithoutOrder(_) | Self::SnapshotNotMvcc(_) | Self::NotCallable(_) => {
+                "0A000"
+            }
+            Self::Corrupt { .. } | Self::NotAnIndex(_) | Self::NotRepaired => "XX002",
             Self::Version { .. } | Self::Unreadable(_) => "55000",
             Self::Cancelled => "57014",
             Self::DiskFull(_) => "53100",
             Self::TemporaryFile(_) => "58030",
             Self::OutOfMemory(_) => "53200",
+            Self::TemporaryFileLimit(_) => "53400",
             Self::WorkerFailed(_) | Self::Store(_) | Self::Query(_) => "XX000",
-            Self::NotHnsw(_) => "42809",
+            Self::NotOfMethod(..) | Self::NotOurs(_) => "42809",
             Self::PermissionDenied(_) => "42501",
         }
     }
@@ -150,13 +165,19 @@ impl Error {
     /// What the user can do. None with the messages that pgvector has too: its users compare whole outputs.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Corrupt { .. } | Self::NotAnIndex | Self::Version { .. } | Self::NotRepaired => "REINDEX the index.",
+            Self::Corrupt { .. } | Self::NotAnIndex(_) | Self::Version { .. } | Self::NotRepaired => {
+                "REINDEX the index."
+            }
             Self::WorkerFailed(_) => "This is a bug in Lagoon; the session can go on.",
             Self::DiskFull(_) => "Check free disk space, or increase maintenance_work_mem.",
+            Self::TemporaryFileLimit(_) => "Increase maintenance_work_mem, or ask for a larger temp_file_limit.",
             Self::OutOfMemory(_) => "Decrease maintenance_work_mem.",
             Self::NotPositive(_) => "Give a number of at least 1.",
             Self::NotCallable(_) => "Name it as FUNCTION 3 of an operator class.",
-            Self::NotHnsw(_) => "Give the name of an index that was made with USING hnsw.",
+            Self::NotOfMethod(_, method) => {
+                return Some(format!("Give the name of an index that was made with USING {method}."));
+            }
+            Self::NotOurs(_) => "Give the name of an index that was made with USING hnsw or USING ivfflat.",
             Self::PermissionDenied(_) => "Ask the owner for SELECT on the table.",
             Self::Unreadable(_) => "REINDEX the index, or ask in the session that owns the temporary table.",
             _ => return None,
@@ -174,27 +195,29 @@ mod tests {
     fn messages_are_in_postgres_style() {
         let all = [
             Error::NoDimensions,
-            Error::TooManyDimensions { max: 2000 },
+            Error::TooManyDimensions { method: Method::Hnsw, max: 2000 },
             Error::DimensionMismatch { expected: 3, actual: 2 },
             Error::DifferentDimensions { kind: "vector", expected: 3, actual: 2 },
             Error::DifferentLengths { expected: 3, actual: 2 },
             Error::TooManyNonZero { max: 1000 },
             Error::EfConstructionTooSmall,
-            Error::UnsupportedType,
-            Error::ScanWithoutOrder,
-            Error::SnapshotNotMvcc,
+            Error::UnsupportedType(Method::Hnsw),
+            Error::ScanWithoutOrder(Method::Hnsw),
+            Error::SnapshotNotMvcc(Method::Ivfflat),
             Error::TooManyElements { max: 1 },
             Error::Corrupt { block: 1, what: "page kind" },
-            Error::NotAnIndex,
-            Error::Version { found: 9, expected: 1 },
+            Error::NotAnIndex(Method::Hnsw),
+            Error::Version { method: Method::Hnsw, found: 9, expected: 1 },
             Error::NotRepaired,
             Error::Cancelled,
             Error::WorkerFailed("x".into()),
             Error::DiskFull("x".into()),
             Error::TemporaryFile("x".into()),
+            Error::TemporaryFileLimit(1),
             Error::OutOfMemory("x".into()),
             Error::Store("x"),
-            Error::NotHnsw("x".into()),
+            Error::NotOfMethod("x".into(), Method::Hnsw),
+            Error::NotOurs("x".into()),
             Error::PermissionDenied("x".into()),
             Error::Unreadable("x".into()),
             Error::NotPositive("x"),
@@ -210,7 +233,7 @@ mod tests {
             }
         }
         assert_eq!(
-            Error::TooManyDimensions { max: 2000 }.to_string(),
+            Error::TooManyDimensions { method: Method::Hnsw, max: 2000 }.to_string(),
             "column cannot have more than 2000 dimensions for hnsw index"
         );
     }

@@ -10,11 +10,13 @@ pub mod hnsw;
 pub mod mem;
 #[allow(unsafe_code)]
 pub mod memory;
+mod method;
 pub mod page;
 pub mod space;
 pub mod store;
 
 pub use error::{Error, Result};
+pub use method::Method;
 pub use space::{Metric, Space};
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Where the arena lies: in memory up to the limit, and after that in a temporary file that is mapped into memory.
+//! Memory of a build: in memory up to the limit, and after that in a temporary file that is mapped into memory.
 //!
 //! The file has no name any more once it is open, so it goes with the process whatever happens. Space on disk is taken before
 //! anything is mapped: a full disk is an error here and not a signal later.
@@ -27,15 +27,29 @@ const LINE: usize = 64;
 pub struct Memory {
     limit: usize,
     used: usize,
-    path: PathBuf,
+    beyond: TemporaryFile,
     file: Option<(File, usize)>,
     slab: Option<(Arc<Slab>, usize)>,
 }
 
+/// Where a file is made when memory is used up.
+pub struct TemporaryFile {
+    /// Its name, which it loses at once. The last folder of the path is made, too.
+    pub path: PathBuf,
+    /// How large it may get.
+    pub limit_kilobytes: Option<usize>,
+}
+
+impl From<PathBuf> for TemporaryFile {
+    fn from(path: PathBuf) -> Self {
+        Self { path, limit_kilobytes: None }
+    }
+}
+
 impl Memory {
-    /// `limit` bytes of memory, then a file that is made under this name, its folder too, and loses it at once.
-    pub fn new(limit: usize, path: PathBuf) -> Self {
-        Self { limit, used: 0, path, file: None, slab: None }
+    /// `limit` bytes of memory, then a file.
+    pub fn new(limit: usize, beyond: impl Into<TemporaryFile>) -> Self {
+        Self { limit, used: 0, beyond: beyond.into(), file: None, slab: None }
     }
 
     /// Bytes of memory in use, without the file.
@@ -82,21 +96,25 @@ impl Memory {
             None => (self.create()?, 0),
         };
         let len = SLAB.max(least);
+        if let Some(limit) = self.beyond.limit_kilobytes.filter(|limit| (end + len) >> 10 > *limit) {
+            return Err(Error::TemporaryFileLimit(limit));
+        }
         let slab = extend(&file, end, len).and_then(|()| Slab::of_file(&file, end, len));
         self.file = Some((file, end + len));
         slab.map_err(disk_error)
     }
 
     fn create(&self) -> Result<File> {
-        if let Some(folder) = self.path.parent() {
+        let path = &self.beyond.path;
+        if let Some(folder) = path.parent() {
             match std::fs::DirBuilder::new().mode(0o700).create(folder) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(disk_error(error)),
                 _ => {}
             }
         }
-        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&self.path);
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path);
         let file = file.map_err(disk_error)?;
-        std::fs::remove_file(&self.path).map_err(disk_error)?;
+        std::fs::remove_file(path).map_err(disk_error)?;
         Ok(file)
     }
 }
@@ -220,6 +238,16 @@ mod tests {
 
     fn path(name: &str) -> PathBuf {
         std::env::temp_dir().join(format!("lagoon-memory-{}", std::process::id())).join(name)
+    }
+
+    #[test]
+    fn a_file_keeps_to_its_limit() {
+        let file = TemporaryFile { path: path("limited"), limit_kilobytes: Some(2 * SLAB >> 10) };
+        let mut memory = Memory::new(0, file);
+        let blocks: Vec<_> = (0..2).map(|_| memory.block(SLAB / 4, 0).unwrap()).collect();
+        let error = memory.block(SLAB / 4, 0).err().unwrap();
+        assert_eq!(error.to_string(), "temporary file size exceeds temp_file_limit (16384kB)");
+        assert_eq!((error.sqlstate(), blocks.len()), ("53400", 2));
     }
 
     #[test]

@@ -99,6 +99,8 @@ pub struct Builder {
     pending: Pending,
     memory: Memory,
     fed: u64,
+    /// Of these, how many are in memory, once that was full.
+    fitting: Option<u64>,
     /// Words from one code to the next.
     stride: usize,
     /// For a build without workers.
@@ -121,6 +123,7 @@ impl Builder {
             pending: Pending::default(),
             memory,
             fed: 0,
+            fitting: None,
             stride,
             walker: Walker::default(),
         }
@@ -156,9 +159,9 @@ impl Builder {
         self.memory.used()
     }
 
-    /// Whether the graph no longer fits into memory: what comes now goes to the temporary file.
-    pub fn is_spilled(&self) -> bool {
-        self.memory.is_spilled()
+    /// How many rows fit into memory, once it is known: the others go to the temporary file.
+    pub fn fitting(&self) -> Option<u64> {
+        self.fitting
     }
 
     /// Links what was fed on this thread, for builds without workers.
@@ -174,6 +177,9 @@ impl Builder {
         if count > 0 {
             let chunk = (self.fed - 1) as usize / CHUNK;
             self.job.arena.publish(chunk, &mut self.pending, &mut self.memory)?;
+            if self.memory.is_spilled() && self.fitting.is_none() {
+                self.fitting = Some(self.fed - u64::from(count));
+            }
             lock(&self.job.queue).published += count;
             self.job.changed.notify_all();
         }

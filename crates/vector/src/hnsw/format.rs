@@ -28,8 +28,7 @@ use crate::page::{
     self, PAGE_HEADER, PAYLOAD, Part, SPECIAL_OFFSET, TID_BYTES, Tid, is_new, put_u16, put_u32, u16_at, u32_at,
 };
 use crate::space::{Form, Metric, Space};
-use crate::store::PAGE_SIZE;
-use crate::{Error, Result};
+use crate::{Error, Method, Result};
 
 /// Of the metapage: "LGHN".
 pub const MAGIC: u32 = 0x4C47_484E;
@@ -352,25 +351,25 @@ impl Meta {
     /// Reads block 0.
     pub fn read(page: &[u8]) -> Result<Self> {
         if is_new(page) || check_page(page, 0, PageKind::Meta).is_err() || u32_at(page, META_MAGIC) != MAGIC {
-            return Err(Error::NotAnIndex);
+            return Err(Error::NotAnIndex(Method::Hnsw));
         }
         let found = u32_at(page, META_VERSION);
         if found != VERSION {
-            return Err(Error::Version { found, expected: VERSION });
+            return Err(Error::Version { method: Method::Hnsw, found, expected: VERSION });
         }
         let m = usize::from(u16_at(page, META_M));
         let dimensions = u32_at(page, META_DIMENSIONS) as usize;
         let (Some(metric), Some(form)) =
             (Metric::from_code(u16_at(page, META_METRIC)), Form::from_code(u16_at(page, META_FORM)))
         else {
-            return Err(Error::NotAnIndex);
+            return Err(Error::NotAnIndex(Method::Hnsw));
         };
         let space = Space { form, metric, dimensions };
         if !(2..=100).contains(&m)
             || !(1..=MAX_DIMENSIONS).contains(&dimensions)
             || space.max_code_bytes() > 2 * PAYLOAD
         {
-            return Err(Error::NotAnIndex);
+            return Err(Error::NotAnIndex(Method::Hnsw));
         }
         // The layout is read, not worked out anew: that takes a while, and this is the first thing that every walk does.
         let (nodes, uppers) = (usize::from(u16_at(page, META_NODES)), usize::from(u16_at(page, META_UPPERS)));

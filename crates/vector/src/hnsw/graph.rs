@@ -6,7 +6,7 @@ use crate::hnsw::format::{Meta, NONE, Nodes, target};
 use crate::page::{Part, words};
 use crate::space::{Form, Measure};
 use crate::store::PageStore;
-use crate::{Error, Result};
+use crate::{Error, Method, Result};
 
 /// The graph of a [`PageStore`], as its metapage was when it was opened.
 pub struct PagedGraph<'a, S> {
@@ -24,7 +24,7 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
     /// Reads the metapage.
     pub fn open(store: &'a S) -> Result<Self> {
         if store.blocks()? == 0 {
-            return Err(Error::NotAnIndex);
+            return Err(Error::NotAnIndex(Method::Hnsw));
         }
         let meta = Meta::read(&store.read(0)?)?;
         Ok(Self { store, measure: meta.space.measure(), meta, parts: RefCell::default(), whole: RefCell::default() })

@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::Result;
 use crate::hnsw::format::{self, Geometry, Meta, NONE, Nodes, PageKind, target};
 use crate::hnsw::graph::PagedGraph;
 use crate::page::{Tid, is_new};
 use crate::store::{Interlock, Mode, PageStore};
+use crate::{Error, Method, Result};
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +93,7 @@ pub fn verify<S: PageStore>(store: &S) -> Result<Report> {
     let mut report = Report::default();
     let mut faults = Faults::default();
     let meta = match store.blocks()? {
-        0 => Err(crate::Error::NotAnIndex),
+        0 => Err(Error::NotAnIndex(Method::Hnsw)),
         _ => Meta::read(&store.read(0)?),
     };
     let meta = match meta {

@@ -114,10 +114,10 @@ fn golden_node_page() {
 #[test]
 fn other_pages_are_refused() {
     let mut page = vec![0; PAGE_SIZE];
-    assert_eq!(Meta::read(&page), Err(Error::NotAnIndex));
+    assert_eq!(Meta::read(&page), Err(Error::NotAnIndex(Method::Hnsw)));
     meta(3, 16, 64, Metric::L2).write(&mut page);
     put_u32(&mut page, META_VERSION, 99);
-    assert_eq!(Meta::read(&page), Err(Error::Version { found: 99, expected: VERSION }));
+    assert_eq!(Meta::read(&page), Err(Error::Version { method: Method::Hnsw, found: 99, expected: VERSION }));
     put_u32(&mut page, META_VERSION, VERSION);
     put_u16(&mut page, META_NODES, 1);
     assert!(matches!(Meta::read(&page), Err(Error::Corrupt { block: 0, .. })));

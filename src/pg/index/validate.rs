@@ -1,23 +1,21 @@
 //! `amvalidate`: whether an operator class fits the access method. Faults are INFO messages, as of other access methods.
 
-use lagoon_vector::{Error, Metric};
+use lagoon_vector::{Error, Method, Metric};
+use pgrx::PgLogLevel;
 use pgrx::pg_sys::{self, Oid};
 use pgrx::spi::{Spi, SpiError, SpiHeapTupleData};
-use pgrx::{PgLogLevel, pg_guard};
 
 use super::column::{is_indexable, metric_of};
-use super::handler::{DISTANCE, NORM, WIDE};
-use crate::pg::error::OrRaise;
+use super::{DISTANCE, NORM, WIDE};
 use crate::pg::log;
 
 /// Says what is wrong with an operator class and its family; true when nothing is.
-#[pg_guard]
-pub unsafe extern "C-unwind" fn amvalidate(class: Oid) -> bool {
-    let faults = read(class).map(|class| class.faults()).or_raise();
+pub fn validate(method: Method, class: Oid) -> Result<bool, Error> {
+    let faults = read(class)?.faults(method);
     for fault in &faults {
         log::at(PgLogLevel::INFO, fault.as_str());
     }
-    faults.is_empty()
+    Ok(faults.is_empty())
 }
 
 /// An operator class and all that is in its family.
@@ -50,25 +48,25 @@ struct Function {
 }
 
 impl Class {
-    fn faults(&self) -> Vec<String> {
+    fn faults(&self, method: Method) -> Vec<String> {
         let mut faults = Vec::new();
         if !is_indexable(self.type_id) {
             faults.push(format!(
-                "operator class \"{}\" of access method hnsw is for type {}, which cannot be indexed",
+                "operator class \"{}\" of access method {method} is for type {}, which cannot be indexed",
                 self.name, self.type_name
             ));
         }
         if self.has_storage {
-            faults.push(format!("operator class \"{}\" of access method hnsw has a storage type", self.name));
+            faults.push(format!("operator class \"{}\" of access method {method} has a storage type", self.name));
         }
-        let family = format!("operator family \"{}\" of access method hnsw", self.family);
+        let family = format!("operator family \"{}\" of access method {method}", self.family);
         for function in &self.functions {
             faults.extend(self.function_fault(function).map(|fault| format!("{family} contains function {fault}")));
         }
         for operator in &self.operators {
             faults.extend(self.operator_fault(operator).map(|fault| format!("{family} contains operator {fault}")));
         }
-        let class = format!("operator class \"{}\" of access method hnsw", self.name);
+        let class = format!("operator class \"{}\" of access method {method}", self.name);
         if !self.operators.iter().any(|operator| operator.strategy == 1 && operator.is_of_type) {
             faults.push(format!("{class} is missing operator 1"));
         }

@@ -5,12 +5,11 @@ use std::ffi::CStr;
 use pgrx::pg_sys::{self, Datum, ItemPointer, Oid, Relation};
 
 use lagoon_vector::distance::half::f16;
-use lagoon_vector::hnsw::format::Meta;
 use lagoon_vector::page::Tid;
 use lagoon_vector::space::{Element, Value};
-use lagoon_vector::{Error, Metric, Space};
+use lagoon_vector::{Error, Method, Metric, Space};
 
-use super::{handler, options};
+use super::{DISTANCE, NORM, WIDE};
 use crate::pg::vector::{
     BitRef, DenseRef, HALFVEC, MAX_DIMENSIONS, SPARSEVEC, Scalar, SparsevecRef, VECTOR, VectorRef,
 };
@@ -25,13 +24,13 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(type_id: Oid) -> Result<Self, Error> {
+    fn of(type_id: Oid) -> Option<Self> {
         match type_id {
-            pg_sys::BITOID => Ok(Self::Bit),
-            id if id == VECTOR.oid() => Ok(Self::Vector),
-            id if id == HALFVEC.oid() => Ok(Self::Halfvec),
-            id if id == SPARSEVEC.oid() => Ok(Self::Sparsevec),
-            _ => Err(Error::UnsupportedType),
+            pg_sys::BITOID => Some(Self::Bit),
+            id if id == VECTOR.oid() => Some(Self::Vector),
+            id if id == HALFVEC.oid() => Some(Self::Halfvec),
+            id if id == SPARSEVEC.oid() => Some(Self::Sparsevec),
+            _ => None,
         }
     }
 
@@ -71,38 +70,38 @@ pub struct Column {
     space: Space,
 }
 
-/// The metapage that belongs to the definition of an index.
+/// What the definition of an index says of its values.
 ///
 /// # Safety
 /// `index` is an open index of this access method.
-pub unsafe fn meta(index: Relation) -> Result<Meta, Error> {
+pub unsafe fn space(index: Relation, method: Method) -> Result<Space, Error> {
     // SAFETY: the caller's. The access method is single-column, so attribute 0 exists.
-    let (kind, modifier, options, is_wide) = unsafe {
+    let (type_id, modifier, is_wide, metric) = unsafe {
         let attribute = (*(*index).rd_att).attrs.as_ptr();
-        let is_wide = pg_sys::index_getprocid(index, 1, handler::WIDE) != Oid::INVALID;
-        (Kind::of((*attribute).atttypid)?, (*attribute).atttypmod, options::of(index)?, is_wide)
+        let is_wide = pg_sys::index_getprocid(index, 1, WIDE) != Oid::INVALID;
+        ((*attribute).atttypid, (*attribute).atttypmod, is_wide, metric(index))
     };
+    let kind = Kind::of(type_id).ok_or(Error::UnsupportedType(method))?;
     let dimensions = usize::try_from(modifier).map_err(|_| Error::NoDimensions)?;
     let max = kind.max_dimensions(is_wide);
     if dimensions > max {
-        return Err(Error::TooManyDimensions { max });
+        return Err(Error::TooManyDimensions { method, max });
     }
-    // SAFETY: the caller's.
-    let metric = unsafe { metric(index)? };
-    Ok(Meta::new(Space::new(kind.element(), metric, dimensions), options.m, options.ef_construction))
+    let metric = metric.ok_or(Error::UnsupportedType(method))?;
+    Ok(Space::new(kind.element(), metric, dimensions))
 }
 
 /// The distance that belongs to the operator class.
-unsafe fn metric(index: Relation) -> Result<Metric, Error> {
+unsafe fn metric(index: Relation) -> Option<Metric> {
     // SAFETY: the caller's; get_func_name() gives a palloced string or NULL.
     let (name, has_norm) = unsafe {
-        let name = pg_sys::get_func_name(pg_sys::index_getprocid(index, 1, handler::DISTANCE));
+        let name = pg_sys::get_func_name(pg_sys::index_getprocid(index, 1, DISTANCE));
         if name.is_null() {
-            return Err(Error::UnsupportedType);
+            return None;
         }
-        (CStr::from_ptr(name).to_string_lossy(), pg_sys::index_getprocid(index, 1, handler::NORM) != Oid::INVALID)
+        (CStr::from_ptr(name).to_string_lossy(), pg_sys::index_getprocid(index, 1, NORM) != Oid::INVALID)
     };
-    metric_of(&name, has_norm).ok_or(Error::UnsupportedType)
+    metric_of(&name, has_norm)
 }
 
 /// The distance that a support function of this name stands for, together with whether there is one for the norm.
@@ -122,7 +121,7 @@ pub fn metric_of(function: &str, has_norm: bool) -> Option<Metric> {
 
 /// Whether values of a type can be indexed.
 pub fn is_indexable(type_id: Oid) -> bool {
-    Kind::of(type_id).is_ok()
+    Kind::of(type_id).is_some()
 }
 
 impl Column {
@@ -130,10 +129,11 @@ impl Column {
     ///
     /// # Safety
     /// `index` is an open index of this access method.
-    pub unsafe fn new(index: Relation, space: Space) -> Result<Self, Error> {
+    pub unsafe fn new(index: Relation, method: Method, space: Space) -> Result<Self, Error> {
         // SAFETY: the caller's. The access method is single-column, so attribute 0 exists.
         let type_id = unsafe { (*(*(*index).rd_att).attrs.as_ptr()).atttypid };
-        Ok(Self { kind: Kind::of(type_id)?, space })
+        let kind = Kind::of(type_id).ok_or(Error::UnsupportedType(method))?;
+        Ok(Self { kind, space })
     }
 
     /// The code of a row's value; None for rows that are not indexed: NULL, and zero under cosine.

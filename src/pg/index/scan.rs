@@ -1,0 +1,117 @@
+//! What the callbacks of index scans share. Each access method has its own scan `S`, which begins with the first row.
+
+use std::ffi::c_int;
+
+use pgrx::PgMemoryContexts;
+use pgrx::pg_sys::{self, Datum, IndexScanDesc, Relation, ScanKey};
+
+use lagoon_vector::page::Tid;
+use lagoon_vector::{Error, Method, Space};
+
+use super::column::Column;
+
+/// What a scan keeps between calls. Freed with the memory context of the scan: after an ERROR nobody calls amendscan.
+struct State<S> {
+    /// None until the first row is asked for.
+    scan: Option<S>,
+    /// Whether the distances that it gives are those of the operator.
+    is_exact: bool,
+}
+
+/// Begins a scan; the query comes with [`rescan`].
+///
+/// # Safety
+/// The index is open.
+pub unsafe fn begin<S>(index: Relation, keys: c_int, order_bys: c_int) -> IndexScanDesc {
+    // SAFETY: the caller's. Both arrays live as long as the scan.
+    unsafe {
+        let scan = pg_sys::RelationGetIndexScan(index, keys, order_bys);
+        let state = State::<S> { scan: None, is_exact: true };
+        (*scan).opaque = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(state).cast();
+        (*scan).xs_orderbyvals = pg_sys::palloc0(size_of::<Datum>() * order_bys.max(1) as usize).cast();
+        (*scan).xs_orderbynulls = pg_sys::palloc0(order_bys.max(1) as usize).cast();
+        scan
+    }
+}
+
+/// Takes the query, or another one.
+///
+/// # Safety
+/// A scan of `S`, with room for as many order-by keys as it was begun with.
+pub unsafe fn rescan<S>(scan: IndexScanDesc, order_bys: ScanKey) {
+    // SAFETY: the caller's.
+    unsafe {
+        if !order_bys.is_null() && (*scan).numberOfOrderBys > 0 {
+            std::ptr::copy(order_bys, (*scan).orderByData, (*scan).numberOfOrderBys as usize);
+        }
+        (*(*scan).opaque.cast::<State<S>>()).scan = None;
+    }
+}
+
+/// Gives the next row, if there is one: `start` makes the scan of a query when there is none yet, `next` the row and its
+/// distance.
+///
+/// Where codes are quantised that is a lower bound. PostgreSQL then computes the distance itself and puts the rows into order
+/// (IndexNextWithReorder() of nodeIndexscan.c).
+///
+/// # Safety
+/// A scan of `S`.
+pub unsafe fn give<S>(
+    scan: IndexScanDesc,
+    start: impl FnOnce() -> Result<(S, Space), Error>,
+    next: impl FnOnce(&mut S) -> Result<Option<(Tid, f64)>, Error>,
+) -> Result<bool, Error> {
+    // SAFETY: the caller's; nobody else has a reference to the state. With a row there is at least one order-by key.
+    unsafe {
+        let state = &mut *(*scan).opaque.cast::<State<S>>();
+        if state.scan.is_none() {
+            let (started, space) = start()?;
+            state.is_exact = space.is_exact();
+            state.scan = Some(started);
+        }
+        let Some(started) = &mut state.scan else { return Ok(false) };
+        let Some((tid, distance)) = next(started)? else { return Ok(false) };
+        pgrx::itemptr::item_pointer_set_all(&mut (*scan).xs_heaptid, (tid >> 16) as u32, tid as u16);
+        (*scan).xs_recheck = false;
+        (*scan).xs_recheckorderby = !state.is_exact;
+        *(*scan).xs_orderbyvals = pg_sys::Float8GetDatum(distance);
+        *(*scan).xs_orderbynulls = false;
+        Ok(true)
+    }
+}
+
+/// The code of what is searched for.
+///
+/// # Safety
+/// An open scan with its index, snapshot and keys. The query is of the type of the column.
+pub unsafe fn query(scan: IndexScanDesc, method: Method, space: Space) -> Result<Vec<u32>, Error> {
+    // SAFETY: the caller's.
+    unsafe {
+        count_scan((*scan).indexRelation);
+        if (*scan).numberOfOrderBys == 0 {
+            return Err(Error::ScanWithoutOrder(method));
+        }
+        // Rows are returned when no lock of the index is held any more, so their space may be used again: only a snapshot that
+        // cannot see what comes there later is safe.
+        let kind = (*(*scan).xs_snapshot).snapshot_type;
+        if kind != pg_sys::SnapshotType::SNAPSHOT_MVCC && kind != pg_sys::SnapshotType::SNAPSHOT_HISTORIC_MVCC {
+            return Err(Error::SnapshotNotMvcc(method));
+        }
+        let key = &*(*scan).orderByData;
+        let is_null = key.sk_flags & pg_sys::SK_ISNULL as c_int != 0;
+        Column::new((*scan).indexRelation, method, space)?.query(key.sk_argument, is_null)
+    }
+}
+
+/// `pgstat_count_index_scan` of pgstat.h.
+unsafe fn count_scan(index: Relation) {
+    // SAFETY: the relation is open; pgstat_assoc_relation() sets pgstat_info.
+    unsafe {
+        if (*index).pgstat_info.is_null() && (*index).pgstat_enabled {
+            pg_sys::pgstat_assoc_relation(index);
+        }
+        if let Some(info) = (*index).pgstat_info.as_mut() {
+            info.t_counts.t_numscans += 1;
+        }
+    }
+}
