@@ -1,5 +1,6 @@
 use super::*;
 use crate::page::hole_is_zero;
+use crate::store::PAGE_SIZE;
 use crate::space::Element;
 
 fn meta(dimensions: usize, m: usize, ef_construction: usize, metric: Metric) -> Meta {
