@@ -4,7 +4,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod embed;
-mod hnsw;
+mod index;
 mod lake;
 mod pg;
 mod vector;
@@ -25,7 +25,7 @@ compile_error!("Lagoon needs panic = \"unwind\": a panic must become an ERROR");
 pub extern "C-unwind" fn _PG_init() {
     pg::init();
     embed::init();
-    hnsw::init();
+    index::init();
     lake::init();
     wasm::init();
     worker::init();

@@ -14,6 +14,13 @@ pub static ITERATIVE_SCAN: GucSetting<IterativeScan> = GucSetting::<IterativeSca
 pub static MAX_SCAN_TUPLES: GucSetting<i32> = GucSetting::<i32>::new(20_000);
 /// `hnsw.scan_mem_multiplier`: memory of a scan that goes on, in units of work_mem.
 pub static SCAN_MEM_MULTIPLIER: GucSetting<f64> = GucSetting::<f64>::new(1.0);
+/// `ivfflat.probes`: lists that an index scan reads.
+pub static PROBES: GucSetting<i32> = GucSetting::<i32>::new(1);
+/// `ivfflat.iterative_scan`: whether a scan goes on with further lists.
+pub static IVFFLAT_ITERATIVE_SCAN: GucSetting<IvfflatIterativeScan> =
+    GucSetting::<IvfflatIterativeScan>::new(IvfflatIterativeScan::Off);
+/// `ivfflat.max_probes`: lists that a scan that goes on reads in all.
+pub static MAX_PROBES: GucSetting<i32> = GucSetting::<i32>::new(32_768);
 /// `lagoon.parallelism`: engine threads of one statement.
 pub static PARALLELISM: GucSetting<i32> = GucSetting::<i32>::new(2);
 /// `lagoon.pushdown`: whether filters and limits are pushed into Parquet scans.
@@ -35,6 +42,16 @@ pub static FUNCTIONS_DIRECTORY: GucSetting<Option<CString>> = GucSetting::<Optio
 /// `lagoon.worker_restart_interval`: seconds before a failed worker is started again.
 pub static WORKER_RESTART_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(5);
 
+/// What follows the lists of an ivfflat index scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, pgrx::PostgresGucEnum)]
+#[allow(missing_docs)]
+pub enum IvfflatIterativeScan {
+    #[name = c"off"]
+    Off,
+    #[name = c"relaxed_order"]
+    RelaxedOrder,
+}
+
 /// What follows the candidates of an hnsw index scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, pgrx::PostgresGucEnum)]
 #[allow(missing_docs)]
@@ -52,7 +69,7 @@ pub fn text(setting: &GucSetting<Option<CString>>) -> String {
     setting.get().map(|value| value.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// Registers all settings and reserves both prefixes.
+/// Registers all settings and reserves their prefixes.
 pub fn init() {
     use GucContext::{Sighup, Suset, Userset};
     int(
@@ -141,7 +158,33 @@ pub fn init() {
         Sighup,
         GucFlags::UNIT_S,
     );
-    for prefix in [c"lagoon", c"hnsw"] {
+    int(
+        c"ivfflat.probes",
+        c"Lists that an ivfflat index scan reads; more is slower and finds more.",
+        &PROBES,
+        1,
+        32_768,
+        Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_enum_guc(
+        c"ivfflat.iterative_scan",
+        c"Go on with further lists of an ivfflat index scan while rows are asked for.",
+        c"",
+        &IVFFLAT_ITERATIVE_SCAN,
+        Userset,
+        GucFlags::default(),
+    );
+    int(
+        c"ivfflat.max_probes",
+        c"Lists that an iterative ivfflat index scan reads in all; never fewer than ivfflat.probes.",
+        &MAX_PROBES,
+        1,
+        32_768,
+        Userset,
+        GucFlags::default(),
+    );
+    for prefix in [c"lagoon", c"hnsw", c"ivfflat"] {
         // SAFETY: called from _PG_init with a NUL-terminated name, after all settings of the prefix are defined.
         unsafe { reserve_prefix(prefix) };
     }

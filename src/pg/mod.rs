@@ -8,7 +8,6 @@ pub mod exit;
 pub mod float;
 pub mod function;
 pub mod guc;
-pub mod index;
 pub mod interrupt;
 pub mod job;
 pub mod log;

@@ -51,6 +51,17 @@ pub enum Error {
         /// The most that are allowed.
         max: usize,
     },
+    /// One dimension, where only the direction of a centre counts.
+    #[error("dimensions must be greater than one for this opclass")]
+    OneDimension,
+    /// The clustering of an ivfflat build does not fit into memory.
+    #[error("memory required is {megabytes} MB, maintenance_work_mem is {setting} MB")]
+    MemoryRequired {
+        /// What it takes, rounded up.
+        megabytes: usize,
+        /// What it may take.
+        setting: usize,
+    },
     /// `ef_construction` below `2 * m`.
     #[error("ef_construction must be greater than or equal to 2 * m")]
     EfConstructionTooSmall,
@@ -141,8 +152,8 @@ impl Error {
     /// Five characters, from errcodes.h.
     pub fn sqlstate(&self) -> &'static str {
         match self {
-            Self::NoDimensions | Self::EfConstructionTooSmall | Self::NotPositive(_) => "22023",
-            Self::TooManyDimensions { .. } | Self::TooManyNonZero { .. } | Self::TooManyElements { .. } => "54000",
+            Self::NoDimensions | Self::OneDimension | Self::EfConstructionTooSmall | Self::NotPositive(_) => "22023",
+            Self::TooManyDimensions { .. } | Self::TooManyNonZero { .. } | Self::TooManyElements { .. } | Self::MemoryRequired { .. } => "54000",
             Self::DimensionMismatch { .. } | Self::DifferentDimensions { .. } | Self::DifferentLengths { .. } => {
                 "22000"
             }
@@ -200,6 +211,8 @@ mod tests {
             Error::DifferentDimensions { kind: "vector", expected: 3, actual: 2 },
             Error::DifferentLengths { expected: 3, actual: 2 },
             Error::TooManyNonZero { max: 1000 },
+            Error::OneDimension,
+            Error::MemoryRequired { megabytes: 2, setting: 1 },
             Error::EfConstructionTooSmall,
             Error::UnsupportedType(Method::Hnsw),
             Error::ScanWithoutOrder(Method::Hnsw),

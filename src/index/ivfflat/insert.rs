@@ -1,18 +1,16 @@
 //! `aminsert`: one row.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
-
 use pgrx::pg_guard;
 use pgrx::pg_sys::{Datum, IndexInfo, IndexUniqueCheck, ItemPointer, Relation};
 
-use lagoon_vector::hnsw::format::Meta;
-use lagoon_vector::hnsw::insert::insert;
+use lagoon_vector::ivf::format::Meta;
+use lagoon_vector::ivf::insert::insert;
 use lagoon_vector::page::Tid;
 use lagoon_vector::store::PageStore;
 use lagoon_vector::{Error, Method};
 
+use crate::index::{Column, PgPages, Purpose, tid};
 use crate::pg::error::OrRaise;
-use crate::pg::index::{Column, PgPages, Purpose, tid};
 
 /// Adds a row. The result matters for unique indexes only.
 #[pg_guard]
@@ -40,14 +38,9 @@ unsafe fn insert_row(index: Relation, value: Datum, is_null: bool, tid: Tid) -> 
     unsafe {
         let pages = PgPages::new(index, Purpose::Use);
         let space = Meta::read(&pages.read(0)?)?.space;
-        match Column::new(index, Method::Hnsw, space)?.code(value, false)? {
-            Some(code) => insert(&pages, &code, tid, seed()),
+        match Column::new(index, Method::Ivfflat, space)?.code(value, false)? {
+            Some(code) => insert(&pages, &code, tid),
             None => Ok(()),
         }
     }
-}
-
-/// Makes a random level.
-pub fn seed() -> u64 {
-    RandomState::new().build_hasher().finish()
 }

@@ -75,7 +75,7 @@ pub unsafe fn needs_wal(index: Relation) -> bool {
 ///
 /// # Safety
 /// The index is open, and `pages` are its pages.
-pub unsafe fn log(index: Relation, pages: &super::PgPages) -> Result<(), Error> {
+pub unsafe fn log_all(index: Relation, pages: &super::PgPages) -> Result<(), Error> {
     // SAFETY: the caller's.
     if unsafe { needs_wal(index) } { pages.log_all() } else { Ok(()) }
 }

@@ -3,9 +3,10 @@
 use pgrx::pg_sys::Oid;
 
 use lagoon_vector::Error;
-use lagoon_vector::hnsw::verify::{Report, verify};
+use lagoon_vector::hnsw::verify::Report;
+use lagoon_vector::{Method, hnsw, ivf};
 
-use crate::pg::index::Opened;
+use crate::index::Opened;
 
 #[pgrx::pg_schema]
 mod lagoon {
@@ -14,7 +15,7 @@ mod lagoon {
 
     use crate::pg::error::OrRaise;
 
-    /// Verifies an hnsw index: one row per check. Reads the whole index and its table; inserts and vacuums of the index wait.
+    /// Verifies an hnsw or ivfflat index: one row per check. Reads the whole index and its table; inserts and vacuums of an hnsw index wait.
     #[pg_extern(volatile, parallel_unsafe)]
     fn verify_index(
         index: PgRelation,
@@ -30,7 +31,10 @@ fn report(oid: Oid) -> Result<Report, Error> {
     let opened = Opened::new(oid)?;
     // The table first: what this snapshot sees is in the index by then, and stays.
     let rows = opened.rows()?;
-    let mut report = verify(&opened.pages())?;
+    let mut report = match opened.method {
+        Method::Hnsw => hnsw::verify::verify(&opened.pages())?,
+        Method::Ivfflat => ivf::verify::verify(&opened.pages())?,
+    };
     report.compare_heap(&rows);
     Ok(report)
 }

@@ -8,7 +8,7 @@ use pgrx::pg_sys::{self, Datum, Oid};
 use pgrx::spi::{Spi, SpiClient, SpiError};
 
 use super::planner::{Allow, Planner};
-use crate::pg::index::Opened;
+use crate::index::Opened;
 
 #[pgrx::pg_schema]
 mod lagoon {
@@ -16,7 +16,7 @@ mod lagoon {
 
     use crate::pg::error::OrRaise;
 
-    /// The share, 0 to 1, of the `k` nearest rows that an hnsw index finds for the vectors of up to `sample` random rows of
+    /// The share, 0 to 1, of the `k` nearest rows that an hnsw or ivfflat index finds for the vectors of up to `sample` random rows of
     /// its table, with the settings of the session. NULL when nothing is indexed. Scans the table once for each vector.
     #[pg_extern(volatile, parallel_unsafe)]
     fn recall(index: PgRelation, k: default!(i32, 10), sample: default!(i32, 100)) -> Option<f64> {

@@ -9,7 +9,7 @@ use pgrx::pg_sys::{self, Datum, bytea, relopt_parse_elt};
 use lagoon_vector::hnsw::format::Meta;
 use lagoon_vector::{Error, Method};
 
-use crate::pg::index::space;
+use crate::index::space;
 
 /// Links per layer, and candidates while inserting, when nothing is said.
 const DEFAULT_M: c_int = 16;

@@ -5,14 +5,14 @@ use std::ffi::c_int;
 use pgrx::pg_guard;
 use pgrx::pg_sys::{self, IndexScanDesc, Relation, ScanDirection, ScanKey};
 
-use lagoon_vector::hnsw::format::Meta;
-use lagoon_vector::hnsw::scan::{Iterative, Limits, Scan};
+use lagoon_vector::ivf::format::Meta;
+use lagoon_vector::ivf::scan::{Limits, Scan};
 use lagoon_vector::store::PageStore;
 use lagoon_vector::{Error, Method};
 
+use crate::index::{PgPages, Purpose, scan as index_scan};
 use crate::pg::error::OrRaise;
 use crate::pg::guc;
-use crate::pg::index::{PgPages, Purpose, scan as index_scan};
 
 /// Begins a scan; the query comes with amrescan.
 #[pg_guard]
@@ -51,23 +51,18 @@ unsafe fn next(scan: IndexScanDesc) -> Result<bool, Error> {
         let pages = PgPages::new((*scan).indexRelation, Purpose::Use);
         let start = || {
             let space = Meta::read(&pages.read(0)?)?.space;
-            Ok((Scan::new(index_scan::query(scan, Method::Hnsw, space)?, limits()), space))
+            Ok((Scan::new(index_scan::query(scan, Method::Ivfflat, space)?, limits()), space))
         };
         index_scan::give(scan, start, |scan: &mut Scan| Ok(scan.next(&pages)?.map(|hit| (hit.tid, hit.distance))))
     }
 }
 
 fn limits() -> Limits {
-    // SAFETY: a setting of this process.
-    let work_mem = unsafe { pg_sys::work_mem } as f64 * 1024.0;
     Limits {
-        ef: guc::EF_SEARCH.get() as usize,
-        iterative: match guc::ITERATIVE_SCAN.get() {
-            guc::IterativeScan::Off => Iterative::Off,
-            guc::IterativeScan::RelaxedOrder => Iterative::Relaxed,
-            guc::IterativeScan::StrictOrder => Iterative::Strict,
-        },
-        max_elements: guc::MAX_SCAN_TUPLES.get() as usize,
-        max_memory: (work_mem * guc::SCAN_MEM_MULTIPLIER.get()) as usize,
+        probes: guc::PROBES.get() as usize,
+        max_probes: guc::MAX_PROBES.get() as usize,
+        iterative: guc::IVFFLAT_ITERATIVE_SCAN.get() == guc::IvfflatIterativeScan::RelaxedOrder,
+        // SAFETY: a setting of this process.
+        max_memory: unsafe { pg_sys::work_mem } as usize * 1024,
     }
 }

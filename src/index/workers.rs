@@ -75,6 +75,11 @@ impl Workers {
         self.handles.is_empty()
     }
 
+    /// The error of a thread, if one has failed.
+    pub fn check(&self) -> Result<(), Error> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+    }
+
     /// Until all is done; answers a cancel at once.
     pub fn wait(&mut self) -> Result<(), Error> {
         let (job, failure) = (&self.job, &self.failure);

@@ -1,11 +1,11 @@
-//! `lagoon.index_info`: the engine's numbers as a row.
+//! `lagoon.ivfflat_info`: the engine's numbers as a row.
 
-use lagoon_vector::hnsw::format::VERSION;
-use lagoon_vector::hnsw::info::{Info, info};
+use lagoon_vector::ivf::format::VERSION;
+use lagoon_vector::ivf::info::{Info, info};
 use lagoon_vector::{Error, Method};
 use pgrx::pg_sys::Oid;
 
-use crate::pg::index::Opened;
+use crate::index::Opened;
 
 #[pgrx::pg_schema]
 mod lagoon {
@@ -14,10 +14,10 @@ mod lagoon {
 
     use crate::pg::error::OrRaise;
 
-    /// What an hnsw index consists of: one row. Reads the pages of nodes; inserts and vacuums of the index wait.
+    /// What an ivfflat index consists of: one row. Reads the whole index.
     #[pg_extern(volatile, parallel_unsafe)]
     #[allow(clippy::type_complexity)] // the columns
-    fn index_info(
+    fn ivfflat_info(
         index: PgRelation,
     ) -> TableIterator<
         'static,
@@ -26,18 +26,19 @@ mod lagoon {
             name!(metric, String),
             name!(codes, String),
             name!(dimensions, i32),
-            name!(m, i32),
-            name!(ef_construction, i32),
+            name!(lists, i32),
             name!(rows, i64),
-            name!(elements, i64),
-            name!(layer_elements, Vec<i64>),
-            name!(degree_histogram, Vec<i64>),
-            name!(dead_elements, i64),
-            name!(unreachable_elements, i64),
+            name!(empty_lists, i32),
+            name!(min_list_rows, i64),
+            name!(median_list_rows, i64),
+            name!(max_list_rows, i64),
+            name!(max_list_pages, i64),
             name!(free_slots, i64),
             name!(meta_bytes, i64),
-            name!(node_bytes, i64),
-            name!(code_bytes, i64),
+            name!(head_bytes, i64),
+            name!(centre_bytes, i64),
+            name!(entry_bytes, i64),
+            name!(unused_bytes, i64),
             name!(total_bytes, i64),
             name!(bytes_per_row, Option<f64>),
         ),
@@ -45,24 +46,24 @@ mod lagoon {
         let oid = index.oid();
         drop(index);
         let info = super::read(oid).or_raise();
-        let counts = |counts: &[u64]| counts.iter().map(|count| *count as i64).collect::<Vec<_>>();
         TableIterator::once((
             super::VERSION as i32,
             info.meta.space.metric.name().to_owned(),
             info.meta.space.form.name().to_owned(),
             info.meta.space.dimensions as i32,
-            info.meta.m as i32,
-            info.meta.ef_construction as i32,
+            info.meta.lists as i32,
             info.rows as i64,
-            info.elements() as i64,
-            counts(&info.layers),
-            counts(&info.degrees),
-            info.dead as i64,
-            info.unreachable as i64,
+            info.empty_lists as i32,
+            info.min_rows as i64,
+            info.median_rows as i64,
+            info.max_rows as i64,
+            info.max_pages as i64,
             info.free_slots as i64,
             info.meta_bytes() as i64,
-            info.node_bytes as i64,
-            info.code_bytes as i64,
+            info.head_bytes as i64,
+            info.centre_bytes as i64,
+            info.entry_bytes as i64,
+            info.unused_bytes as i64,
             info.total_bytes() as i64,
             (info.rows > 0).then(|| info.total_bytes() as f64 / info.rows as f64),
         ))
@@ -70,5 +71,5 @@ mod lagoon {
 }
 
 fn read(oid: Oid) -> Result<Info, Error> {
-    info(&Opened::new(oid)?.only(Method::Hnsw)?.pages())
+    info(&Opened::new(oid)?.only(Method::Ivfflat)?.pages())
 }

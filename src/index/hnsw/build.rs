@@ -10,13 +10,12 @@ use lagoon_vector::hnsw::format::Meta;
 use lagoon_vector::page::Tid;
 use lagoon_vector::{Error, Method};
 
-use super::insert::seed;
 use super::options;
 use crate::pg::error::OrRaise;
-use crate::pg::index::build::{log, memory, progress, result};
-use crate::pg::index::rows::{self, Rows};
-use crate::pg::index::workers::{self, Workers};
-use crate::pg::index::{Column, PgPages, Purpose};
+use crate::index::build::{log_all, memory, progress, result};
+use crate::index::rows::{self, Rows};
+use crate::index::workers::{self, Workers};
+use crate::index::{Column, PgPages, Purpose, seed};
 use crate::pg::log;
 
 /// PROGRESS_CREATEIDX_SUBPHASE of pg_stat_progress_create_index; 1 is PostgreSQL's own "initializing".
@@ -65,7 +64,7 @@ unsafe fn build(heap: Relation, index: Relation, info: *mut IndexInfo) -> Result
         let heap_rows = rows::each(heap, index, info, Rows::All, &column, &mut |code, tid| load.row(code, tid));
         let pages = PgPages::new(index, Purpose::Build);
         load.finish(&pages)?;
-        log(index, &pages)?;
+        log_all(index, &pages)?;
         Ok(result(heap_rows, load.builder.fed()))
     }
 }

@@ -5,12 +5,12 @@ use pgrx::pg_guard;
 use pgrx::pg_sys::{self, Datum, IndexAmRoutine, Oid};
 
 use super::{build, cost, insert, options, scan, vacuum};
+use crate::index::{self, SUPPORT_FUNCTIONS};
 use crate::pg::error::OrRaise;
 use crate::pg::function::sql_functions;
-use crate::pg::index::{self, SUPPORT_FUNCTIONS};
 
 sql_functions! {
-    fn hnsw_handler(_request: i32) -> Result<Datum, Error> {
+    fn ivfflat_handler(_request: i32) -> Result<Datum, Error> {
         // SAFETY: palloc0 gives a zeroed node of that size and tag; zero is a valid value of every field.
         unsafe {
             let node = pg_sys::palloc0(size_of::<IndexAmRoutine>()).cast::<IndexAmRoutine>();
@@ -19,15 +19,15 @@ sql_functions! {
         }
     }
 
-    fn hnsw_wide_support(_nothing: i32) -> Result<Datum, Error> {
-        Err(Error::NotCallable("hnsw_wide_support"))
+    fn ivfflat_wide_support(_nothing: i32) -> Result<Datum, Error> {
+        Err(Error::NotCallable("ivfflat_wide_support"))
     }
 }
 
 /// Says what is wrong with an operator class and its family; true when nothing is.
 #[pg_guard]
 unsafe extern "C-unwind" fn amvalidate(class: Oid) -> bool {
-    index::validate(Method::Hnsw, class).or_raise()
+    index::validate(Method::Ivfflat, class).or_raise()
 }
 
 fn routine() -> IndexAmRoutine {

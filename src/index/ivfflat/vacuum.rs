@@ -5,10 +5,10 @@ use std::ffi::c_void;
 use pgrx::pg_guard;
 use pgrx::pg_sys::{IndexBulkDeleteCallback, IndexBulkDeleteResult, IndexVacuumInfo};
 
-use lagoon_vector::hnsw::vacuum::vacuum;
+use lagoon_vector::ivf::vacuum::vacuum;
 
 use crate::pg::error::OrRaise;
-use crate::pg::index::vacuum::{Outcome, bulk_delete, cleanup};
+use crate::index::vacuum::{Outcome, bulk_delete, cleanup};
 
 /// Removes the rows that PostgreSQL says are dead. Called once or more per VACUUM.
 #[pg_guard]

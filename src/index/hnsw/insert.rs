@@ -1,0 +1,46 @@
+//! `aminsert`: one row.
+
+use pgrx::pg_guard;
+use pgrx::pg_sys::{Datum, IndexInfo, IndexUniqueCheck, ItemPointer, Relation};
+
+use lagoon_vector::hnsw::format::Meta;
+use lagoon_vector::hnsw::insert::insert;
+use lagoon_vector::page::Tid;
+use lagoon_vector::store::PageStore;
+use lagoon_vector::{Error, Method};
+
+use crate::pg::error::OrRaise;
+use crate::index::{Column, PgPages, Purpose, seed, tid};
+
+/// Adds a row. The result matters for unique indexes only.
+#[pg_guard]
+#[allow(clippy::too_many_arguments)] // PostgreSQL's signature
+pub unsafe extern "C-unwind" fn aminsert(
+    index: Relation,
+    values: *mut Datum,
+    isnull: *mut bool,
+    heap_tid: ItemPointer,
+    _heap: Relation,
+    _check_unique: IndexUniqueCheck::Type,
+    _index_unchanged: bool,
+    _info: *mut IndexInfo,
+) -> bool {
+    // SAFETY: PostgreSQL passes an open index, one value and one flag, and the row's identifier.
+    unsafe { insert_row(index, *values, *isnull, tid(heap_tid)) }.or_raise();
+    false
+}
+
+unsafe fn insert_row(index: Relation, value: Datum, is_null: bool, tid: Tid) -> Result<(), Error> {
+    if is_null {
+        return Ok(());
+    }
+    // SAFETY: the caller's: a value of the column's type. Detoasting is done before any lock of the index is taken.
+    unsafe {
+        let pages = PgPages::new(index, Purpose::Use);
+        let space = Meta::read(&pages.read(0)?)?.space;
+        match Column::new(index, Method::Hnsw, space)?.code(value, false)? {
+            Some(code) => insert(&pages, &code, tid, seed()),
+            None => Ok(()),
+        }
+    }
+}
