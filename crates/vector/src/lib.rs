@@ -1,17 +1,21 @@
 //! Indexes of vectors and their distance kernels. Knows nothing of PostgreSQL.
 //!
 //! Values become codes ([`space`]), whose distances are computed by [`distance`]; codes lie on pages ([`page`]) that somebody
-//! else keeps ([`store`]). [`hnsw`] is the one kind of index.
+//! else keeps ([`store`]). [`hnsw`] and [`ivf`] are the kinds of
+//! index.
 #![deny(unsafe_code)]
 
 pub mod distance;
 mod error;
 pub mod hnsw;
+pub mod ivf;
 pub mod mem;
 #[allow(unsafe_code)]
 pub mod memory;
 mod method;
 pub mod page;
+mod random;
+pub mod report;
 pub mod space;
 pub mod store;
 

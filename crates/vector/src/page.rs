@@ -20,6 +20,15 @@ pub type Tid = u64;
 /// Bytes of a row's identifier on a page.
 pub const TID_BYTES: usize = 6;
 
+/// A row that a scan returns.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Hit {
+    /// What the operator says of the row and the query: a lower bound, unless the [space](crate::Space) is exact.
+    pub distance: f64,
+    /// The heap row, which the caller checks for visibility.
+    pub tid: Tid,
+}
+
 /// Whether a page was never written.
 pub fn is_new(page: &[u8]) -> bool {
     u16_at(page, 14) == 0 // pd_upper, as PageIsNew()

@@ -1,9 +1,11 @@
 //! Random levels: each layer has about one in `m` of the elements of the layer below.
 
-/// A small random generator (SplitMix64 by Sebastiano Vigna); levels need no better one.
+use crate::random::Random;
+
+/// Draws levels.
 #[derive(Debug, Clone)]
 pub struct Levels {
-    state: u64,
+    random: Random,
     scale: f64,
     max: u8,
 }
@@ -11,21 +13,13 @@ pub struct Levels {
 impl Levels {
     /// Draws levels for a graph of `m` links, none above `max`.
     pub fn new(m: usize, max: u8, seed: u64) -> Self {
-        Self { state: seed, scale: 1.0 / (m as f64).ln(), max }
+        Self { random: Random(seed), scale: 1.0 / (m as f64).ln(), max }
     }
 
     /// The level of a new element.
     pub fn draw(&mut self) -> u8 {
-        let uniform = ((self.next() >> 11) + 1) as f64 / (1u64 << 53) as f64; // in (0, 1]
+        let uniform = 1.0 - self.random.fraction(); // in (0, 1]
         ((-uniform.ln() * self.scale) as u64).min(u64::from(self.max)) as u8
-    }
-
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
     }
 }
 

@@ -7,17 +7,9 @@ use std::vec;
 use crate::Result;
 use crate::hnsw::graph::PagedGraph;
 use crate::hnsw::search::{Candidate, IdSet, Scratch, descend, walk};
-use crate::page::Tid;
 use crate::store::{Interlock, Mode, PageStore};
 
-/// A row that a scan returns.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Hit {
-    /// What the operator says of the row and the query: a lower bound, unless the [space](crate::Space) is exact.
-    pub distance: f64,
-    /// The heap row, which the caller checks for visibility.
-    pub tid: Tid,
-}
+pub use crate::page::Hit;
 
 /// What follows the `ef` nearest elements (pgvector's `hnsw.iterative_scan`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 //! error, so that the distance of the values is known to lie above [`Space::bound`].
 
 mod bits;
+mod mean;
 mod metric;
 mod quantised;
 mod sparse;

@@ -54,6 +54,14 @@ pub(super) fn encode(vector: &[f32], metric: Metric, norm: f64) -> Vec<u32> {
     code
 }
 
+/// The approximate vector.
+pub(super) fn decode(code: &[u32], out: &mut [f32]) {
+    let (low, step) = (f32::from_bits(code[0]), f32::from_bits(code[1]));
+    for (x, byte) in out.iter_mut().zip(code[HEADER..].as_bytes()) {
+        *x = low + step * f32::from(*byte);
+    }
+}
+
 struct Parts<'a> {
     low: f64,
     step: f64,

@@ -1,0 +1,338 @@
+//! Building an index: sample, train, assign, write.
+//!
+//! 1. The caller samples rows: [`Builder::draw`] says which to give to [`Builder::sample`].
+//! 2. [`Builder::train`] ends the sampling, and threads find the centres.
+//! 3. Every row is pushed, and threads find its list.
+//! 4. [`Builder::flush`] writes the lists, one after the other.
+//!
+//! This crate starts no thread. Who does (the glue, with signals blocked; tests) lets each run [`Job::work`]; who has none
+//! calls [`Builder::work_here`].
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use crate::ivf::flush;
+use crate::ivf::format::{MAX_ROWS, Meta};
+use crate::ivf::kmeans::{self, Codes, Step, Training};
+use crate::ivf::rows::{Pending, Rows};
+use crate::page::Tid;
+use crate::random::Random;
+use crate::space::Measure;
+use crate::store::PageStore;
+use crate::{Error, Result};
+
+pub use crate::ivf::kmeans::{pgvector_memory, required_memory, samples};
+pub use crate::memory::Memory;
+
+/// Distances that a worker computes at a time, about: a millisecond or two.
+const BATCH: usize = 1 << 16;
+
+struct Queue {
+    /// While there are no centres.
+    training: Option<Arc<Training>>,
+    step: Step,
+    /// Units of the step.
+    units: Range<u32>,
+    units_done: u32,
+    /// Rows known, taken and done.
+    published: u32,
+    taken: u32,
+    done: u32,
+    closed: bool,
+}
+
+enum Task {
+    Train(Arc<Training>, Step, u32),
+    Assign(Range<u32>),
+}
+
+/// The part of a build that threads share.
+pub struct Job {
+    measure: Measure,
+    rows: Rows,
+    centres: OnceLock<Codes>,
+    queue: Mutex<Queue>,
+    changed: Condvar,
+    cancelled: AtomicBool,
+}
+
+impl Job {
+    /// Trains and assigns until the feeder has finished and nothing is left. Run by each worker thread.
+    pub fn work(&self) -> Result<()> {
+        while let Some(task) = self.take(true) {
+            self.run(task)?;
+        }
+        if self.cancelled.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    /// Makes every worker return within milliseconds.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+        drop(self.lock());
+        self.changed.notify_all();
+    }
+
+    /// Whether the centres are known.
+    pub fn is_trained(&self) -> bool {
+        self.centres.get().is_some()
+    }
+
+    /// Whether all that was fed has its list and no more will come.
+    pub fn is_done(&self) -> bool {
+        let queue = self.lock();
+        queue.closed && queue.done == queue.published && self.is_trained()
+    }
+
+    /// Rows that have their list.
+    pub fn done(&self) -> u32 {
+        self.lock().done
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, wait: bool) -> Option<Task> {
+        let mut guard = self.lock();
+        loop {
+            if self.cancelled.load(Ordering::Relaxed) {
+                return None;
+            }
+            let queue = &mut *guard;
+            if let Some(training) = &queue.training {
+                let unit = queue.units.start;
+                if unit < queue.units.end && (queue.step.is_parallel() || unit == queue.units_done) {
+                    queue.units.start += 1;
+                    return Some(Task::Train(training.clone(), queue.step, unit));
+                }
+            } else if let Some(centres) = self.centres.get() {
+                if queue.taken < queue.published {
+                    let chunk = self.rows.chunk_rows() as u32;
+                    let batch = (BATCH / centres.len()).clamp(1, 1024) as u32;
+                    let from = queue.taken;
+                    let end = (u64::from(from / chunk) + 1) * u64::from(chunk); // of the chunk
+                    let to = u64::from(queue.published).min(end).min(u64::from(from) + u64::from(batch)) as u32;
+                    queue.taken = to;
+                    return Some(Task::Assign(from..to));
+                }
+                if queue.closed {
+                    return None;
+                }
+            }
+            if !wait {
+                return None;
+            }
+            guard = self.changed.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn run(&self, task: Task) -> Result<()> {
+        match task {
+            Task::Train(training, step, unit) => {
+                training.run(step, unit, &self.cancelled)?;
+                let mut queue = self.lock();
+                queue.units_done += 1;
+                if queue.units_done == queue.units.end {
+                    self.next_step(&mut queue, &training);
+                }
+            }
+            Task::Assign(rows) => {
+                let Some(centres) = self.centres.get() else { return Ok(()) };
+                let count = rows.len() as u32;
+                self.rows.assign(rows, |code| {
+                    if self.cancelled.load(Ordering::Relaxed) {
+                        return Err(Error::Cancelled);
+                    }
+                    Ok(centres.nearest(&self.measure, code).0)
+                })?;
+                self.lock().done += count;
+            }
+        }
+        Ok(())
+    }
+
+    fn next_step(&self, queue: &mut Queue, training: &Training) {
+        queue.units_done = 0;
+        match training.after(queue.step) {
+            Some((step, units)) => (queue.step, queue.units) = (step, 0..units),
+            None => {
+                let _ = self.centres.set(training.centres());
+                queue.training = None;
+            }
+        }
+        self.changed.notify_all();
+    }
+}
+
+/// The feeder's side of a build.
+pub struct Builder {
+    meta: Meta,
+    job: Arc<Job>,
+    random: Random,
+    /// Of codes, without those that have no direction.
+    samples: Vec<u32>,
+    /// Rows that might have been sampled.
+    seen: u64,
+    /// Rows to sample.
+    wanted: usize,
+    pending: Pending,
+    memory: Memory,
+    fed: u32,
+}
+
+impl Builder {
+    /// Of nothing yet. `samples` is how many rows to sample: [`samples`], or fewer where the table has fewer. Their memory
+    /// ([`required_memory`]) is not counted as `memory`: it is given back before rows come.
+    pub fn new(meta: Meta, memory: Memory, samples: usize, seed: u64) -> Result<Self> {
+        if !meta.is_possible() {
+            return Err(Error::UnsupportedType);
+        }
+        let queue = Queue {
+            training: None,
+            step: Step::Seed,
+            units: 0..0,
+            units_done: 0,
+            published: 0,
+            taken: 0,
+            done: 0,
+            closed: false,
+        };
+        let job = Job {
+            measure: meta.space.measure(),
+            rows: Rows::new(meta.geometry().words()),
+            centres: OnceLock::new(),
+            queue: Mutex::new(queue),
+            changed: Condvar::new(),
+            cancelled: AtomicBool::new(false),
+        };
+        Ok(Self {
+            meta,
+            job: Arc::new(job),
+            random: Random(seed),
+            samples: Vec::new(),
+            seen: 0,
+            wanted: samples.max(1),
+            pending: Pending::default(),
+            memory,
+            fed: 0,
+        })
+    }
+
+    /// What worker threads run.
+    pub fn job(&self) -> Arc<Job> {
+        self.job.clone()
+    }
+
+    /// Looks at the next row for the sample, which every row has the same chance of getting into: if it gets in, its place,
+    /// for [`Self::sample`].
+    pub fn draw(&mut self) -> Option<usize> {
+        self.seen += 1;
+        let words = self.meta.geometry().words();
+        let len = self.samples.len() / words;
+        let place = if len < self.wanted { len } else { self.random.below(self.seen) as usize };
+        (place < self.wanted).then_some(place)
+    }
+
+    /// Takes the [code](crate::Space::encode) of a row that was [drawn](Self::draw). One without direction is left out.
+    pub fn sample(&mut self, place: usize, code: &[u32]) {
+        let words = self.meta.geometry().words();
+        let Some(code) = kmeans::sample(&self.meta.space, code) else { return };
+        match self.samples.get_mut(place * words..(place + 1) * words) {
+            Some(old) => old.copy_from_slice(&code),
+            None => self.samples.extend_from_slice(&code),
+        }
+    }
+
+    /// Rows sampled.
+    pub fn sampled(&self) -> usize {
+        self.samples.len() / self.meta.geometry().words()
+    }
+
+    /// Ends sampling: workers look for centres now. When they have them, [`Job::is_trained`].
+    pub fn train(&mut self) {
+        let training =
+            Training::new(self.meta.space, self.meta.lists, std::mem::take(&mut self.samples), self.random.next());
+        let mut queue = self.job.lock();
+        let (step, units) = training.first();
+        (queue.step, queue.units) = (step, 0..units);
+        queue.training = Some(Arc::new(training));
+        self.job.changed.notify_all();
+    }
+
+    /// Feeds a row with its [code](crate::Space::encode).
+    pub fn push(&mut self, code: &[u32], tid: Tid) -> Result<()> {
+        if self.fed == MAX_ROWS {
+            return Err(Error::TooManyElements { max: MAX_ROWS });
+        }
+        if code.len() != self.meta.geometry().words() {
+            return Err(Error::Store("a code of another length"));
+        }
+        self.pending.push(&self.job.rows, code, tid, &mut self.memory)?;
+        self.memory.count(size_of::<u32>()); // what puts rows in order in the end
+        self.fed += 1;
+        if self.pending.len == self.job.rows.chunk_rows() {
+            self.publish();
+        }
+        Ok(())
+    }
+
+    /// Rows taken so far.
+    pub fn fed(&self) -> u32 {
+        self.fed
+    }
+
+    /// Bytes of memory in use, without the temporary file and without what the training takes.
+    pub fn memory(&self) -> usize {
+        self.memory.used()
+    }
+
+    /// Whether the rows no longer fit into memory: what comes now goes to the temporary file.
+    pub fn is_spilled(&self) -> bool {
+        self.memory.is_spilled()
+    }
+
+    /// Does a few milliseconds' work on this thread, for builds without workers. Whether there was any.
+    pub fn work_here(&mut self) -> Result<bool> {
+        match self.job.take(false) {
+            Some(task) => self.job.run(task).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    fn publish(&mut self) {
+        let mut queue = self.job.lock();
+        self.pending.publish(&self.job.rows);
+        queue.published = self.fed;
+        self.job.changed.notify_all();
+    }
+
+    /// No more rows will come: workers end when all have their list.
+    pub fn close(&mut self) {
+        self.publish();
+        self.job.lock().closed = true;
+        self.job.changed.notify_all();
+    }
+
+    /// Writes a closed and finished build into an empty store. Nothing else may use the store meanwhile. `progress` is told
+    /// how many rows are written.
+    pub fn flush<S: PageStore>(&self, store: &S, progress: impl FnMut(u32)) -> Result<()> {
+        match self.job.centres.get() {
+            Some(centres) if self.job.is_done() => {
+                flush::write(&self.meta, centres, &self.job.rows, self.fed, store, progress)
+            }
+            _ => Err(Error::Cancelled),
+        }
+    }
+}
+
+/// Writes an index of random centres and no rows into an empty store.
+pub fn write_empty<S: PageStore>(meta: &Meta, store: &S, seed: u64) -> Result<()> {
+    if !meta.is_possible() {
+        return Err(Error::UnsupportedType);
+    }
+    let mut random = Random(seed);
+    let codes = (0..meta.lists).flat_map(|_| kmeans::random_centre(&meta.space, &mut random)).collect();
+    let words = meta.geometry().words();
+    flush::write(meta, &Codes { words, codes }, &Rows::new(words), 0, store, |_| ())
+}

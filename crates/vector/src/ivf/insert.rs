@@ -1,0 +1,161 @@
+//! Inserting into an index on pages: a row goes to the list of its nearest centre, on the first page with room.
+//!
+//! A row is one record, also where its list grows by a page: so there is no page that no list leads to but those that were
+//! never written, and of these the ones at the end are used first.
+
+use crate::Error;
+use crate::Result;
+use crate::ivf::format::{self, Entries, EntriesMut, Head, NONE};
+use crate::ivf::lists::Lists;
+use crate::page::{Tid, is_new};
+use crate::store::{Interlock, Mode, PageStore, Record};
+
+/// Adds a row with its [code](crate::Space::encode).
+pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid) -> Result<()> {
+    let _lock = store.lock(Interlock::Update, Mode::Shared)?;
+    let lists = Lists::open(store)?;
+    if code.len() != lists.geometry.words() {
+        return Err(Error::Store("a code of another length"));
+    }
+    let list = lists.nearest(code)?;
+    // Each try but the last finds that somebody else was faster.
+    loop {
+        store.poll()?;
+        let head = lists.head(list)?;
+        let is_in = match find(&lists, head)? {
+            Place::Room { block, rest } => put(&lists, list, head, (block, rest), code, tid)?,
+            Place::After(last) => append(&lists, list, head, last, code, tid)?,
+        };
+        if is_in {
+            return Ok(());
+        }
+    }
+}
+
+enum Place {
+    /// On this page.
+    Room { block: u32, rest: u32 },
+    /// On a new page after this one.
+    After(u32),
+}
+
+fn find<S: PageStore>(lists: &Lists<'_, S>, head: Head) -> Result<Place> {
+    let mut block = head.insert;
+    if block == NONE {
+        return Ok(Place::After(NONE));
+    }
+    loop {
+        lists.store.poll()?;
+        let (has_room, rest, next) =
+            lists.entries(block, |entries| (entries.has_room(), entries.rest(), entries.next()))?;
+        if has_room {
+            return Ok(Place::Room { block, rest });
+        }
+        if next == NONE {
+            return Ok(Place::After(block));
+        }
+        block = next;
+    }
+}
+
+/// Adds the row to a page; false when there is no room any more.
+fn put<S: PageStore>(
+    lists: &Lists<'_, S>,
+    list: u32,
+    head: Head,
+    (block, rest): (u32, u32),
+    code: &[u32],
+    tid: Tid,
+) -> Result<bool> {
+    let geometry = &lists.geometry;
+    let mut record = lists.store.record()?;
+    if block != head.insert {
+        move_insert(lists, &mut record, list, head, block)?;
+    }
+    let mut pages = [block, if geometry.is_long() { rest } else { block }];
+    pages.sort_unstable();
+    for page in pages {
+        record.page(page)?;
+    }
+    if !EntriesMut::new(record.page(block)?, geometry, block)?.push(code, tid) {
+        return Ok(false);
+    }
+    if geometry.is_long() {
+        format::put_rest(record.page(rest)?, rest, code)?;
+    }
+    record.commit()?;
+    Ok(true)
+}
+
+/// Notes the first page with room, unless somebody has done so meanwhile: vacuum moves it back.
+fn move_insert<S: PageStore>(
+    lists: &Lists<'_, S>,
+    record: &mut S::Record<'_>,
+    list: u32,
+    read: Head,
+    insert: u32,
+) -> Result<()> {
+    let page = record.page(lists.geometry.head(list).0)?;
+    let now = Head::read(page, &lists.geometry, list)?;
+    if now == read {
+        Head { insert, ..now }.write(page, &lists.geometry, list)?;
+    }
+    Ok(())
+}
+
+/// Adds a page with the row after the last page; false when that is not the last any more, or has room.
+fn append<S: PageStore>(
+    lists: &Lists<'_, S>,
+    list: u32,
+    head: Head,
+    last: u32,
+    code: &[u32],
+    tid: Tid,
+) -> Result<bool> {
+    let geometry = &lists.geometry;
+    let new = free_blocks(lists)?;
+    let rest = if geometry.is_long() { new + 1 } else { NONE };
+    let mut record = lists.store.record()?;
+    let page = record.page(geometry.head(list).0)?;
+    let now = Head::read(page, geometry, list)?;
+    match last {
+        NONE if now.first != NONE => return Ok(false),
+        NONE => Head { first: new, insert: new }.write(page, geometry, list)?,
+        _ if now == head => Head { insert: new, ..now }.write(page, geometry, list)?,
+        _ => {}
+    }
+    let mut pages = [last, new, rest];
+    pages.sort_unstable();
+    for block in pages.into_iter().filter(|block| *block != NONE) {
+        record.page(block)?;
+    }
+    if last != NONE {
+        let page = record.page(last)?;
+        let entries = Entries::new(page, geometry, last)?;
+        if entries.next() != NONE || entries.has_room() {
+            return Ok(false);
+        }
+        EntriesMut::new(page, geometry, last)?.set_next(new);
+    }
+    if !is_new(record.page(new)?) || rest != NONE && !is_new(record.page(rest)?) {
+        return Ok(false);
+    }
+    EntriesMut::init(record.page(new)?, geometry, list, rest).push(code, tid);
+    if rest != NONE {
+        format::put_rest(record.page(rest)?, rest, code)?;
+    }
+    record.commit()?;
+    Ok(true)
+}
+
+/// The first of the pages at the end that nobody has written, as many as a list grows by. Somebody else may find the same.
+fn free_blocks<S: PageStore>(lists: &Lists<'_, S>) -> Result<u32> {
+    let mut end = lists.store.blocks()?;
+    while end > lists.geometry.first_entry_block() && is_new(&lists.store.read(end - 1)?) {
+        end -= 1;
+    }
+    let end = end.max(lists.geometry.first_entry_block());
+    let needed = end.checked_add(lists.geometry.step()).ok_or(Error::Store("too many pages"))?;
+    lists.store.extend_to(needed)?;
+    Ok(end)
+}

@@ -1,0 +1,460 @@
+//! Finding centres: k-means over the codes of sampled rows.
+//!
+//! The first centres are drawn as k-means++ draws them (Arthur and Vassilvitskii, SODA 2007), from [`SEEDS`] samples for each
+//! centre. Every sample then goes to its nearest centre, once by looking at all of them. From then on it looks only at the
+//! [`NEAR`] centres around its own (k²-means: Agustsson, Timofte and Van Gool, "k²-means for fast and accurate large scale
+//! clustering", ECML 2017), and of those only at the ones that the triangle inequality does not rule out. So a round costs next
+//! to nothing, where pgvector's (Elkan's) needs a float for each pair of a sample and a centre.
+//!
+//! Where only the direction of a centre counts (inner product, cosine) samples are of length one, and so are centres. There the
+//! nearest centre is the one with the largest product: so distances are Euclidean here, whatever the metric of the index.
+//!
+//! The work is cut into [`Step`]s of many units, which threads may run side by side. What comes out does not depend on how
+//! many threads there are.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+
+use crate::random::Random;
+use crate::space::{Form, Measure, Metric, Space};
+use crate::{Error, Result};
+
+/// Rounds, at most.
+const ROUNDS: u32 = 20;
+/// Of the samples that change their list in a round, one in so many is few enough to end.
+const SETTLED: usize = 500;
+/// Centres around its own that a sample looks at.
+const NEAR: usize = 32;
+/// Samples that first centres are drawn from, for each centre.
+const SEEDS: usize = 10;
+/// Distances that a unit of work takes, about: a few milliseconds.
+const UNIT: usize = 1 << 16;
+/// Centres that a unit of work is about.
+const CENTRES: usize = 8;
+
+/// How many rows to sample for so many lists: as pgvector.
+pub fn samples(lists: u32) -> usize {
+    (lists as usize * 50).max(10_000)
+}
+
+/// Bytes that clustering takes, its samples among them.
+pub fn required_memory(space: &Space, lists: u32, samples: usize) -> usize {
+    let (code, lists) = (space.max_code_bytes(), lists as usize);
+    let each_sample = code + size_of::<[u32; 3]>(); // nearest, distance, order
+    let each_centre = 2 * code + NEAR * size_of::<Near>() + size_of::<u32>();
+    samples * each_sample + lists * each_centre + samples.min(SEEDS * lists) * size_of::<f32>()
+}
+
+/// Bytes that pgvector 0.8.6 takes for the same (`ivfbuild.c`, `ivfkmeans.c`): what its message `memory required is` speaks
+/// of. `item` is what its `itemSize` says of a value (8 + 4 × dimensions for a vector), `room` the rows it makes room for and
+/// `samples` those it has found. Without samples it needs no more than that room.
+pub fn pgvector_memory(item: usize, dimensions: usize, lists: u32, room: usize, samples: usize) -> usize {
+    let (item, lists) = (item.next_multiple_of(8), lists as usize);
+    let array = |count: usize| 24 + count.saturating_mul(item); // VectorArrayData
+    let before = array(lists) + array(room);
+    if samples == 0 {
+        return before;
+    }
+    let floats = lists * dimensions + lists + samples // agg, centerCounts, closestCenters
+        + samples.saturating_mul(lists) + samples // lowerBound, upperBound
+        + lists + lists * lists + lists; // s, halfcdist, newcdist
+    before + array(lists) + floats.saturating_mul(4)
+}
+
+/// Codes of the same length, one after the other.
+#[derive(Debug, Clone)]
+pub(crate) struct Codes {
+    pub words: usize,
+    pub codes: Vec<u32>,
+}
+
+impl Codes {
+    pub fn len(&self) -> usize {
+        self.codes.len() / self.words
+    }
+
+    #[inline]
+    pub fn get(&self, i: usize) -> &[u32] {
+        &self.codes[i * self.words..(i + 1) * self.words]
+    }
+
+    fn get_mut(&mut self, i: usize) -> &mut [u32] {
+        &mut self.codes[i * self.words..(i + 1) * self.words]
+    }
+
+    /// The nearest to a code, the first one of equals, and its distance.
+    #[inline]
+    pub fn nearest(&self, measure: &Measure, code: &[u32]) -> (u32, f32) {
+        let mut best = (0, f32::INFINITY);
+        for (i, candidate) in (0..).zip(self.codes.chunks_exact(self.words)) {
+            let distance = measure.distance(code, candidate);
+            if distance < best.1 {
+                best = (i, distance);
+            }
+        }
+        best
+    }
+}
+
+/// A part of the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Draws first centres. One unit after the other, a centre each.
+    Seed,
+    /// Finds the nearest of all centres for some samples.
+    Assign,
+    /// Puts samples in order of their centres, and gives empty centres something. One unit.
+    Sort,
+    /// Moves some centres into the middle of their samples.
+    Move,
+    /// Makes the moved centres the centres. One unit.
+    Settle,
+    /// Finds what other centres are near to some centres.
+    Around,
+    /// Finds the nearest of the centres around its own for some samples.
+    Reassign,
+}
+
+impl Step {
+    /// Whether units may run at the same time.
+    pub fn is_parallel(self) -> bool {
+        self != Self::Seed
+    }
+}
+
+/// Another centre near to one, and its distance.
+type Near = (f32, u32);
+
+#[derive(Default)]
+struct Model {
+    /// Samples in order of their centres.
+    order: Vec<u32>,
+    /// Where in `order` each centre begins.
+    starts: Vec<u32>,
+    rounds: u32,
+    is_settled: bool,
+}
+
+struct Seeding {
+    random: Random,
+    /// For each sample that may be drawn, the distance to the nearest centre so far.
+    weights: Vec<f32>,
+    is_done: bool,
+}
+
+/// Clustering under way.
+pub(crate) struct Training {
+    space: Space,
+    measure: Measure,
+    /// A centre this many times as far from one's own as oneself cannot be nearer.
+    ratio: f32,
+    lists: usize,
+    samples: Codes,
+    nearest: Vec<AtomicU32>,
+    distance: Vec<AtomicU32>,
+    changes: AtomicU32,
+    seeding: Mutex<Seeding>,
+    centres: RwLock<Codes>,
+    /// Those of the next round.
+    moved: Mutex<Codes>,
+    /// For each centre the nearest others, nearest first.
+    around: RwLock<Vec<Near>>,
+    model: RwLock<Model>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+macro_rules! read {
+    ($lock:expr) => {
+        $lock.read().unwrap_or_else(PoisonError::into_inner)
+    };
+}
+
+macro_rules! write {
+    ($lock:expr) => {
+        $lock.write().unwrap_or_else(PoisonError::into_inner)
+    };
+}
+
+impl Training {
+    /// Of [samples](sample).
+    pub fn new(space: Space, lists: u32, samples: Vec<u32>, seed: u64) -> Self {
+        let words = space.max_code_bytes() / 4;
+        let (lists, samples) = (lists as usize, Codes { words, codes: samples });
+        // Distances of codes do not depend on the metric that they were made for.
+        let metric = if space.form == Form::Bits { Metric::Hamming } else { Metric::L2 };
+        let count = samples.len();
+        let zeros = |count: usize| (0..count).map(|_| AtomicU32::new(0)).collect();
+        let none = Codes { words, codes: vec![0; words * lists] };
+        Self {
+            space,
+            measure: Space { metric, ..space }.measure(),
+            ratio: if metric == Metric::L2 { 4.0 } else { 2.0 }, // the Euclidean distance is given as its square
+            lists,
+            nearest: zeros(count),
+            distance: zeros(count),
+            changes: AtomicU32::new(0),
+            seeding: Mutex::new(Seeding {
+                random: Random(seed),
+                weights: vec![f32::INFINITY; count.min(SEEDS * lists)],
+                is_done: false,
+            }),
+            centres: RwLock::new(none.clone()),
+            moved: Mutex::new(none),
+            around: RwLock::new(vec![(0.0, 0); lists * NEAR.min(lists - 1)]),
+            model: RwLock::default(),
+            samples,
+        }
+    }
+
+    /// The first step and its units.
+    pub fn first(&self) -> (Step, u32) {
+        (Step::Seed, self.lists as u32)
+    }
+
+    /// What comes after all units of a step, if anything does.
+    pub fn after(&self, step: Step) -> Option<(Step, u32)> {
+        let samples = (self.samples.len()).div_ceil(self.batch()) as u32;
+        let centres = self.lists.div_ceil(CENTRES) as u32;
+        match step {
+            Step::Seed if self.samples.len() == 0 || self.lists == 1 && self.samples.len() == 1 => None,
+            Step::Seed => Some((Step::Assign, samples)),
+            Step::Assign | Step::Reassign => Some((Step::Sort, 1)),
+            Step::Sort => Some((Step::Move, centres)),
+            Step::Move => Some((Step::Settle, 1)),
+            Step::Settle if read!(self.model).is_settled => None,
+            Step::Settle => Some((Step::Around, centres)),
+            Step::Around => Some((Step::Reassign, samples)),
+        }
+    }
+
+    /// Samples of a unit.
+    fn batch(&self) -> usize {
+        (UNIT / self.lists).max(1)
+    }
+
+    /// Does one unit. `cancelled` is looked at every few milliseconds.
+    pub fn run(&self, step: Step, unit: u32, cancelled: &AtomicBool) -> Result<()> {
+        let of = |size: usize, end: usize| unit as usize * size..((unit as usize + 1) * size).min(end);
+        match step {
+            Step::Seed => self.seed(unit as usize),
+            Step::Assign => self.assign(of(self.batch(), self.samples.len())),
+            Step::Sort => self.sort(),
+            Step::Move => self.move_centres(of(CENTRES, self.lists), cancelled)?,
+            Step::Settle => self.settle(),
+            Step::Around => self.around(of(CENTRES, self.lists)),
+            Step::Reassign => self.reassign(of(self.batch(), self.samples.len())),
+        }
+        if cancelled.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    /// The centres, when all is done.
+    pub fn centres(&self) -> Codes {
+        read!(self.centres).clone()
+    }
+
+    /// Draws centre `number`.
+    fn seed(&self, number: usize) {
+        let seeding = &mut *lock(&self.seeding);
+        let seeds = seeding.weights.len();
+        let mut sum = 0.0;
+        if number == 0 {
+            seeding.weights.fill(1.0);
+            sum = seeds as f64;
+        } else if !seeding.is_done {
+            let centres = read!(self.centres);
+            let last = centres.get(number - 1);
+            for (i, weight) in seeding.weights.iter_mut().enumerate() {
+                // Hamming distance is that of 0 and 1 squared, so this is the square in either case.
+                let distance = self.measure.distance(self.seed_sample(i, seeds), last);
+                *weight = if number == 1 { distance } else { weight.min(distance) };
+                sum += f64::from(*weight);
+            }
+        }
+        // Once every sample is a centre there is nothing left to draw.
+        seeding.is_done = seeding.is_done || sum <= 0.0;
+        let mut choice = sum * seeding.random.fraction();
+        let drawn = seeding.weights.iter().position(|weight| {
+            choice -= f64::from(*weight);
+            choice < 0.0 && *weight > 0.0
+        });
+        let last = || seeding.weights.iter().rposition(|weight| *weight > 0.0);
+        let code = match drawn.or_else(last) {
+            Some(i) if !seeding.is_done => self.seed_sample(i, seeds).to_vec(),
+            _ => random_centre(&self.space, &mut seeding.random),
+        };
+        write!(self.centres).get_mut(number).copy_from_slice(&code);
+    }
+
+    /// One of so many that may be drawn: those are spread over all, which came in the order of the table.
+    fn seed_sample(&self, i: usize, seeds: usize) -> &[u32] {
+        self.samples.get(i * self.samples.len() / seeds)
+    }
+
+    fn assign(&self, samples: Range<usize>) {
+        let centres = read!(self.centres);
+        for i in samples {
+            let (nearest, distance) = centres.nearest(&self.measure, self.samples.get(i));
+            self.set(i, nearest, distance);
+        }
+    }
+
+    fn set(&self, sample: usize, nearest: u32, distance: f32) {
+        self.nearest[sample].store(nearest, Ordering::Relaxed);
+        self.distance[sample].store(distance.to_bits(), Ordering::Relaxed);
+    }
+
+    fn nearest(&self, sample: usize) -> usize {
+        self.nearest[sample].load(Ordering::Relaxed) as usize
+    }
+
+    fn distance(&self, sample: usize) -> f32 {
+        f32::from_bits(self.distance[sample].load(Ordering::Relaxed))
+    }
+
+    fn sort(&self) {
+        self.fill_empty();
+        let model = &mut *write!(self.model);
+        model.rounds += 1;
+        let few = self.samples.len() / SETTLED;
+        let changes = self.changes.swap(0, Ordering::Relaxed) as usize;
+        model.is_settled = model.rounds >= ROUNDS || model.rounds > 1 && changes <= few || self.lists == 1;
+        (model.order, model.starts) = in_order(self.lists, self.samples.len(), |sample| self.nearest(sample));
+    }
+
+    /// Gives each empty centre the sample that is farthest from its own.
+    fn fill_empty(&self) {
+        let mut counts = vec![0u32; self.lists];
+        (0..self.samples.len()).for_each(|sample| counts[self.nearest(sample)] += 1);
+        let empty: Vec<usize> = (0..self.lists).filter(|centre| counts[*centre] == 0).collect();
+        if empty.is_empty() {
+            return;
+        }
+        let mut far: Vec<u32> = (0..self.samples.len() as u32).filter(|i| self.distance(*i as usize) > 0.0).collect();
+        far.sort_unstable_by(|a, b| {
+            self.distance(*b as usize).total_cmp(&self.distance(*a as usize)).then_with(|| a.cmp(b))
+        });
+        let mut last: &[u32] = &[];
+        let mut empty = empty.into_iter();
+        for sample in far.into_iter().map(|sample| sample as usize) {
+            let (code, own) = (self.samples.get(sample), self.nearest(sample));
+            if code == last || counts[own] == 1 {
+                continue;
+            }
+            let Some(centre) = empty.next() else { return };
+            counts[own] -= 1;
+            counts[centre] += 1;
+            self.set(sample, centre as u32, 0.0);
+            self.changes.fetch_add(1, Ordering::Relaxed);
+            last = code;
+        }
+    }
+
+    fn move_centres(&self, centres: Range<usize>, cancelled: &AtomicBool) -> Result<()> {
+        let numbers = self.space.numbers();
+        let (mut sum, mut numbers) = (vec![0.0f64; numbers], vec![0.0f32; numbers]);
+        let model = read!(self.model);
+        for centre in centres {
+            let members = &model.order[model.starts[centre] as usize..model.starts[centre + 1] as usize];
+            sum.fill(0.0);
+            for (i, sample) in members.iter().enumerate() {
+                if i.is_multiple_of(1024) && cancelled.load(Ordering::Relaxed) {
+                    return Err(Error::Cancelled);
+                }
+                self.space.decode(self.samples.get(*sample as usize), &mut numbers);
+                sum.iter_mut().zip(&numbers).for_each(|(sum, x)| *sum += f64::from(*x));
+            }
+            sum.iter_mut().for_each(|x| *x /= members.len().max(1) as f64);
+            // One that is empty, or whose samples cancel each other out, stays where it is.
+            let moved = if members.is_empty() { None } else { self.space.centre(&sum) };
+            let code = moved.unwrap_or_else(|| read!(self.centres).get(centre).to_vec());
+            lock(&self.moved).get_mut(centre).copy_from_slice(&code);
+        }
+        Ok(())
+    }
+
+    fn settle(&self) {
+        std::mem::swap(&mut *write!(self.centres), &mut lock(&self.moved));
+    }
+
+    fn around(&self, numbers: Range<usize>) {
+        let centres = read!(self.centres);
+        let (near, mut found) = (NEAR.min(self.lists - 1), Vec::with_capacity(self.lists));
+        for centre in numbers {
+            let others = (0..self.lists).filter(|other| *other != centre);
+            let distance = |other: usize| self.measure.distance(centres.get(centre), centres.get(other));
+            found.clear();
+            found.extend(others.map(|other| (distance(other), other as u32)));
+            let order = |a: &Near, b: &Near| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
+            if near < found.len() {
+                found.select_nth_unstable_by(near, order);
+                found.truncate(near);
+            }
+            found.sort_unstable_by(order);
+            write!(self.around)[centre * near..(centre + 1) * near].copy_from_slice(&found);
+        }
+    }
+
+    fn reassign(&self, samples: Range<usize>) {
+        let (centres, near) = (read!(self.centres), NEAR.min(self.lists - 1));
+        let around = read!(self.around);
+        let mut changes = 0;
+        for i in samples {
+            let (code, own) = (self.samples.get(i), self.nearest(i));
+            let to_own = self.measure.distance(code, centres.get(own));
+            let mut best = (own as u32, to_own);
+            for (apart, other) in &around[own * near..(own + 1) * near] {
+                if *apart >= self.ratio * to_own {
+                    break; // nor can those that are farther off
+                }
+                let distance = self.measure.distance(code, centres.get(*other as usize));
+                if distance < best.1 {
+                    best = (*other, distance);
+                }
+            }
+            changes += u32::from(best.0 as usize != own);
+            self.set(i, best.0, best.1);
+        }
+        self.changes.fetch_add(changes, Ordering::Relaxed);
+    }
+}
+
+/// Numbers in order of their lists, and where in that order each list begins.
+pub(crate) fn in_order(lists: usize, count: usize, list: impl Fn(usize) -> usize) -> (Vec<u32>, Vec<u32>) {
+    let mut starts = vec![0u32; lists + 1];
+    (0..count).for_each(|i| starts[list(i) + 1] += 1);
+    for i in 0..lists {
+        starts[i + 1] += starts[i];
+    }
+    let (mut order, mut at) = (vec![0; count], starts.clone());
+    for i in 0..count {
+        let place = &mut at[list(i)];
+        order[*place as usize] = i as u32;
+        *place += 1;
+    }
+    (order, starts)
+}
+
+/// What is clustered of a row: its code, of length one where only directions count. None: it has no direction.
+pub(crate) fn sample(space: &Space, code: &[u32]) -> Option<Vec<u32>> {
+    if space.metric != Metric::InnerProduct {
+        return Some(code.to_vec());
+    }
+    let mut numbers = vec![0.0; space.numbers()];
+    space.decode(code, &mut numbers);
+    space.centre(&numbers.iter().map(|x| f64::from(*x)).collect::<Vec<f64>>())
+}
+
+/// A centre where there is nothing to go by: elements in 0..1 or random bits, as pgvector.
+pub(crate) fn random_centre(space: &Space, random: &mut Random) -> Vec<u32> {
+    let whole = space.dimensions / 8 * 8; // bits after the last must stay zero
+    let number = |i: usize, random: &mut Random| match space.form {
+        Form::Bits if i >= whole => 0.0,
+        _ => random.fraction(),
+    };
+    let numbers: Vec<f64> = (0..space.numbers()).map(|i| number(i, random)).collect();
+    space.centre(&numbers).unwrap_or_else(|| space.origin())
+}

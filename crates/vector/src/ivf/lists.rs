@@ -1,0 +1,124 @@
+//! Reading an index on pages: its centres and where its lists are.
+
+use crate::Result;
+use crate::distance::prefetch;
+use crate::ivf::format::{Entries, Geometry, Head, Meta, PageKind, check_page};
+use crate::page::{Part, words};
+use crate::space::Measure;
+use crate::store::PageStore;
+use crate::{Error, ivf::format};
+
+/// An open index.
+pub(crate) struct Lists<'a, S> {
+    pub store: &'a S,
+    pub meta: Meta,
+    pub geometry: Geometry,
+    pub measure: Measure,
+}
+
+impl<'a, S: PageStore> Lists<'a, S> {
+    /// Reads the metapage.
+    pub fn open(store: &'a S) -> Result<Self> {
+        let meta = Meta::read(&store.read(0)?)?;
+        Ok(Self { store, meta, geometry: meta.geometry(), measure: meta.space.measure() })
+    }
+
+    /// Gives `f` the centres, list by list.
+    pub fn centres(&self, mut f: impl FnMut(u32, &[u32])) -> Result<()> {
+        let (parts, count) = (self.geometry.centre_parts(), self.geometry.words());
+        let mut list = 0;
+        let mut damaged = None;
+        let mut whole: Vec<u32> = Vec::new();
+        // Centres never change, so their pages need no lock. A few at a time: they stay pinned together.
+        for parts in parts.chunks(64) {
+            self.store.poll()?;
+            self.store.peek(parts, &mut |i, page| {
+                let part: Part = parts[i];
+                if check_page(page, part.block, PageKind::Centres).is_err() {
+                    damaged = Some(part.block);
+                    return;
+                }
+                let codes = words(page, part);
+                if self.geometry.centres == 0 {
+                    whole.extend_from_slice(codes);
+                    if whole.len() == count {
+                        f(list, &whole);
+                        whole.clear();
+                        list += 1;
+                    }
+                    return;
+                }
+                for code in codes.chunks_exact(count) {
+                    f(list, code);
+                    list += 1;
+                }
+            })?;
+        }
+        match damaged {
+            Some(block) => Err(Error::Corrupt { block, what: "not a page of centres" }),
+            None => Ok(()),
+        }
+    }
+
+    /// The list that a code belongs to: the first one of those whose centres are nearest.
+    pub fn nearest(&self, code: &[u32]) -> Result<u32> {
+        let mut best = (0, f32::INFINITY);
+        self.centres(|list, centre| {
+            let distance = self.measure.distance(code, centre);
+            if distance < best.1 {
+                best = (list, distance);
+            }
+        })?;
+        Ok(best.0)
+    }
+
+    /// The lists whose centres are nearest to a code, so many at most, nearest first.
+    pub fn rank(&self, code: &[u32], count: usize) -> Result<Vec<u32>> {
+        let mut all = Vec::with_capacity(self.meta.lists as usize);
+        self.centres(|list, centre| all.push((self.measure.distance(code, centre), list)))?;
+        let order = |a: &(f32, u32), b: &(f32, u32)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
+        if count < all.len() {
+            all.select_nth_unstable_by(count, order);
+            all.truncate(count);
+        }
+        all.sort_unstable_by(order);
+        Ok(all.into_iter().map(|(_, list)| list).collect())
+    }
+
+    /// Where a list begins and where there is room in it.
+    pub fn head(&self, list: u32) -> Result<Head> {
+        Head::read(&self.store.read(self.geometry.head(list).0)?, &self.geometry, list)
+    }
+
+    /// Gives `f` an entry page, which is locked meanwhile: `f` must not ask the store for anything.
+    pub fn entries<T>(&self, block: u32, f: impl FnOnce(&Entries<'_>) -> T) -> Result<T> {
+        let page = self.store.read(block)?;
+        Ok(f(&Entries::new(&page, &self.geometry, block)?))
+    }
+
+    /// Gives `f` each code and row of an entry page, and tells the next page of the list.
+    pub fn each(&self, block: u32, mut f: impl FnMut(&[u32], crate::page::Tid)) -> Result<u32> {
+        if !self.geometry.is_long() {
+            return self.entries(block, |entries| {
+                for i in 0..entries.count() {
+                    if i + 2 < entries.count() {
+                        prefetch(entries.code(i + 2));
+                    }
+                    f(entries.code(i), entries.tid(i));
+                }
+                entries.next()
+            });
+        }
+        // The two pages are not locked together. A row that anybody sees is not removed between them; of others, which
+        // nobody returns, the distance may be anything.
+        let (next, entry) = self.entries(block, |entries| {
+            let entry = (entries.count() > 0).then(|| (entries.code(0).to_vec(), entries.tid(0), entries.rest()));
+            (entries.next(), entry)
+        })?;
+        if let Some((mut code, tid, rest)) = entry {
+            code.extend_from_slice(format::rest_of_code(&self.store.read(rest)?, &self.geometry, rest)?);
+            f(&code, tid);
+        }
+        Ok(next)
+    }
+}

@@ -1,0 +1,214 @@
+//! Scans of an index: the rows of the lists nearest to a query, nearest first.
+//!
+//! A scan reads its lists and keeps the nearest rows that fit into its memory. When these are used up and there were more, it
+//! reads the lists again and keeps the nearest beyond the last one that it has returned: rows stay on their pages in the same
+//! order of distance and number, so that none is lost and none comes twice, whatever else happens to the index.
+
+use crate::Result;
+use crate::ivf::format::NONE;
+use crate::ivf::lists::Lists;
+use crate::page::Tid;
+use crate::store::PageStore;
+
+pub use crate::page::Hit;
+
+/// Rows to put in order first; then ever more.
+const FIRST: usize = 32;
+/// Rows that a scan keeps at least, whatever its memory.
+const LEAST: usize = 64;
+
+/// How far a scan goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Lists to read at a time.
+    pub probes: usize,
+    /// Lists to read in all, where the scan is iterative. Not fewer than `probes`.
+    pub max_probes: usize,
+    /// Whether the scan goes on with further lists when their rows are used up (pgvector's `relaxed_order`).
+    pub iterative: bool,
+    /// Bytes for rows, about: beyond it lists are read several times.
+    pub max_memory: usize,
+}
+
+/// A scan under way. It may stand still for as long as it likes: no lock is held between calls.
+pub struct Scan {
+    /// The code of the query.
+    query: Vec<u32>,
+    limits: Limits,
+    /// The lists, nearest first, once the scan has begun.
+    lists: Option<Vec<u32>>,
+    /// How many of them are done or being returned.
+    read: usize,
+    /// Of these, where the round began.
+    round: usize,
+    rows: Nearest,
+    passes: u32,
+}
+
+impl Scan {
+    /// For the [code](crate::Space::encode) of a query; [`crate::Space::origin`] where there is nothing to compare with.
+    pub fn new(query: Vec<u32>, limits: Limits) -> Self {
+        let rows = Nearest::new((limits.max_memory / size_of::<Hit>()).max(LEAST));
+        Self { query, limits, lists: None, read: 0, round: 0, rows, passes: 0 }
+    }
+
+    /// The next row.
+    pub fn next<S: PageStore>(&mut self, store: &S) -> Result<Option<Hit>> {
+        loop {
+            if let Some(hit) = self.rows.pop() {
+                return Ok(Some(hit));
+            }
+            if !self.more(store)? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// How often lists were read, some of them anew.
+    pub fn passes(&self) -> u32 {
+        self.passes
+    }
+
+    fn more<S: PageStore>(&mut self, store: &S) -> Result<bool> {
+        let index = Lists::open(store)?;
+        let Limits { probes, max_probes, iterative, .. } = self.limits;
+        let lists = match &mut self.lists {
+            Some(lists) => lists,
+            None => {
+                let count = if iterative { max_probes.max(probes) } else { probes };
+                self.lists.insert(index.rank(&self.query, count.max(1))?)
+            }
+        };
+        if self.rows.is_cut() {
+            self.rows.again();
+        } else if self.read < lists.len() {
+            self.round = self.read;
+            self.read = lists.len().min(self.read + probes.max(1));
+            self.rows.begin();
+        } else {
+            return Ok(false);
+        }
+        self.passes += 1;
+        let space = &index.meta.space;
+        for list in &lists[self.round..self.read] {
+            let mut block = index.head(*list)?.first;
+            while block != NONE {
+                store.poll()?;
+                block = if space.is_exact() {
+                    index.each(block, |code, tid| {
+                        let distance = index.measure.distance(&self.query, code);
+                        self.rows.offer(Hit { distance: space.bound(&[], &[], distance), tid });
+                    })?
+                } else {
+                    index.each(block, |code, tid| {
+                        self.rows.offer(Hit { distance: space.bound(&self.query, code, 0.0), tid });
+                    })?
+                };
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn order(a: &Hit, b: &Hit) -> std::cmp::Ordering {
+    a.distance.total_cmp(&b.distance).then(a.tid.cmp(&b.tid))
+}
+
+/// The nearest rows of those offered, as many as fit, in order as far as anybody has asked.
+struct Nearest {
+    capacity: usize,
+    /// Rows beyond this one come in another pass: the farthest of those kept when there were too many.
+    limit: Option<Hit>,
+    /// The last that was taken: nothing up to it is kept any more.
+    last: Option<Hit>,
+    kept: Vec<Hit>,
+    /// The nearest of them, farthest first.
+    ready: Vec<Hit>,
+    /// How many to make ready next.
+    step: usize,
+}
+
+impl Nearest {
+    fn new(capacity: usize) -> Self {
+        Self { capacity, limit: None, last: None, kept: Vec::new(), ready: Vec::new(), step: FIRST }
+    }
+
+    /// For other lists.
+    fn begin(&mut self) {
+        self.again();
+        self.last = None;
+    }
+
+    /// For the same lists, beyond the last that was taken.
+    fn again(&mut self) {
+        self.limit = None;
+        self.step = FIRST;
+    }
+
+    /// Whether something was left out.
+    fn is_cut(&self) -> bool {
+        self.limit.is_some()
+    }
+
+    #[inline]
+    fn offer(&mut self, hit: Hit) {
+        if self.limit.is_some_and(|limit| order(&hit, &limit).is_gt())
+            || self.last.is_some_and(|last| order(&hit, &last).is_le())
+        {
+            return;
+        }
+        if self.kept.len() == self.capacity {
+            let half = self.capacity / 2;
+            self.kept.select_nth_unstable_by(half, order);
+            self.kept.truncate(half + 1);
+            self.limit = self.kept.last().copied();
+            if self.limit.is_some_and(|limit| order(&hit, &limit).is_gt()) {
+                return;
+            }
+        }
+        if self.kept.len() == self.kept.capacity() {
+            let more = self.kept.len().max(LEAST).min(self.capacity - self.kept.len());
+            self.kept.reserve_exact(more);
+        }
+        self.kept.push(hit);
+    }
+
+    fn pop(&mut self) -> Option<Hit> {
+        if self.ready.is_empty() && !self.kept.is_empty() {
+            let count = self.kept.len();
+            let rest = count.saturating_sub(self.step);
+            self.step *= 4;
+            if rest > 0 {
+                self.kept.select_nth_unstable_by(rest, |a, b| order(b, a));
+            }
+            self.ready.extend(self.kept.drain(rest..));
+            self.ready.sort_unstable_by(|a, b| order(b, a));
+        }
+        let hit = self.ready.pop()?;
+        self.last = Some(hit);
+        Some(hit)
+    }
+}
+
+/// Counts the rows of an index, dead ones included.
+pub fn count_rows<S: PageStore>(store: &S) -> Result<u64> {
+    let index = Lists::open(store)?;
+    let mut rows = 0;
+    for list in 0..index.meta.lists {
+        let mut block = index.head(list)?.first;
+        while block != NONE {
+            store.poll()?;
+            let (count, next) = index.entries(block, |entries| (entries.count(), entries.next()))?;
+            rows += count as u64;
+            block = next;
+        }
+    }
+    Ok(rows)
+}
+
+/// Sorts as a scan does; for tests.
+#[cfg(test)]
+pub fn sorted(mut hits: Vec<Hit>) -> Vec<Tid> {
+    hits.sort_by(order);
+    hits.into_iter().map(|hit| hit.tid).collect()
+}
