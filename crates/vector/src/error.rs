@@ -153,7 +153,10 @@ impl Error {
     pub fn sqlstate(&self) -> &'static str {
         match self {
             Self::NoDimensions | Self::OneDimension | Self::EfConstructionTooSmall | Self::NotPositive(_) => "22023",
-            Self::TooManyDimensions { .. } | Self::TooManyNonZero { .. } | Self::TooManyElements { .. } | Self::MemoryRequired { .. } => "54000",
+            Self::TooManyDimensions { .. }
+            | Self::TooManyNonZero { .. }
+            | Self::TooManyElements { .. }
+            | Self::MemoryRequired { .. } => "54000",
             Self::DimensionMismatch { .. } | Self::DifferentDimensions { .. } | Self::DifferentLengths { .. } => {
                 "22000"
             }

@@ -11,11 +11,11 @@ use lagoon_vector::page::Tid;
 use lagoon_vector::{Error, Method};
 
 use super::options;
-use crate::pg::error::OrRaise;
 use crate::index::build::{log_all, memory, progress, result};
 use crate::index::rows::{self, Rows};
 use crate::index::workers::{self, Workers};
 use crate::index::{Column, PgPages, Purpose, seed};
+use crate::pg::error::OrRaise;
 use crate::pg::log;
 
 /// PROGRESS_CREATEIDX_SUBPHASE of pg_stat_progress_create_index; 1 is PostgreSQL's own "initializing".

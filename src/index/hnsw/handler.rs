@@ -5,9 +5,9 @@ use pgrx::pg_guard;
 use pgrx::pg_sys::{self, Datum, IndexAmRoutine, Oid};
 
 use super::{build, cost, insert, options, scan, vacuum};
+use crate::index::{self, SUPPORT_FUNCTIONS};
 use crate::pg::error::OrRaise;
 use crate::pg::function::sql_functions;
-use crate::index::{self, SUPPORT_FUNCTIONS};
 
 sql_functions! {
     fn hnsw_handler(_request: i32) -> Result<Datum, Error> {

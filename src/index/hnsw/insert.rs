@@ -9,8 +9,8 @@ use lagoon_vector::page::Tid;
 use lagoon_vector::store::PageStore;
 use lagoon_vector::{Error, Method};
 
-use crate::pg::error::OrRaise;
 use crate::index::{Column, PgPages, Purpose, seed, tid};
+use crate::pg::error::OrRaise;
 
 /// Adds a row. The result matters for unique indexes only.
 #[pg_guard]

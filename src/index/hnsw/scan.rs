@@ -10,9 +10,9 @@ use lagoon_vector::hnsw::scan::{Iterative, Limits, Scan};
 use lagoon_vector::store::PageStore;
 use lagoon_vector::{Error, Method};
 
+use crate::index::{PgPages, Purpose, scan as index_scan};
 use crate::pg::error::OrRaise;
 use crate::pg::guc;
-use crate::index::{PgPages, Purpose, scan as index_scan};
 
 /// Begins a scan; the query comes with amrescan.
 #[pg_guard]

@@ -20,7 +20,7 @@ use crate::page::Tid;
 use crate::random::Random;
 use crate::space::Measure;
 use crate::store::PageStore;
-use crate::{Error, Result};
+use crate::{Error, Method, Result};
 
 pub use crate::ivf::kmeans::{pgvector_memory, required_memory, samples};
 pub use crate::memory::Memory;
@@ -186,7 +186,7 @@ impl Builder {
     /// ([`required_memory`]) is not counted as `memory`: it is given back before rows come.
     pub fn new(meta: Meta, memory: Memory, samples: usize, seed: u64) -> Result<Self> {
         if !meta.is_possible() {
-            return Err(Error::UnsupportedType);
+            return Err(Error::UnsupportedType(Method::Ivfflat));
         }
         let queue = Queue {
             training: None,
@@ -329,7 +329,7 @@ impl Builder {
 /// Writes an index of random centres and no rows into an empty store.
 pub fn write_empty<S: PageStore>(meta: &Meta, store: &S, seed: u64) -> Result<()> {
     if !meta.is_possible() {
-        return Err(Error::UnsupportedType);
+        return Err(Error::UnsupportedType(Method::Ivfflat));
     }
     let mut random = Random(seed);
     let codes = (0..meta.lists).flat_map(|_| kmeans::random_centre(&meta.space, &mut random)).collect();

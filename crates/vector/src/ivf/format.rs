@@ -24,7 +24,7 @@ use crate::page::{
     self, PAGE_HEADER, PAYLOAD, Part, SPECIAL_OFFSET, TID_BYTES, Tid, is_new, put_u16, put_u32, u16_at, u32_at, words,
 };
 use crate::space::{Form, Metric, Space};
-use crate::{Error, Result};
+use crate::{Error, Method, Result};
 
 /// Of the metapage: "LGIV".
 pub const MAGIC: u32 = 0x4C47_4956;
@@ -114,20 +114,20 @@ impl Meta {
     /// Reads block 0.
     pub fn read(page: &[u8]) -> Result<Self> {
         if is_new(page) || check_page(page, 0, PageKind::Meta).is_err() || u32_at(page, META_MAGIC) != MAGIC {
-            return Err(Error::NotAnIndex);
+            return Err(Error::NotAnIndex(Method::Ivfflat));
         }
         let found = u32_at(page, META_VERSION);
         if found != VERSION {
-            return Err(Error::Version { found, expected: VERSION });
+            return Err(Error::Version { method: Method::Ivfflat, found, expected: VERSION });
         }
         let dimensions = u32_at(page, META_DIMENSIONS) as usize;
         let (Some(metric), Some(form)) =
             (Metric::from_code(u16_at(page, META_METRIC)), Form::from_code(u16_at(page, META_FORM)))
         else {
-            return Err(Error::NotAnIndex);
+            return Err(Error::NotAnIndex(Method::Ivfflat));
         };
         let meta = Self { space: Space { form, metric, dimensions }, lists: u32_at(page, META_LISTS) };
-        if meta.is_possible() { Ok(meta) } else { Err(Error::NotAnIndex) }
+        if meta.is_possible() { Ok(meta) } else { Err(Error::NotAnIndex(Method::Ivfflat)) }
     }
 
     /// Whether there can be such an index: not of sparse vectors, and not of codes longer than [`MAX_CODE_BYTES`].

@@ -7,7 +7,6 @@
 use crate::Result;
 use crate::ivf::format::NONE;
 use crate::ivf::lists::Lists;
-use crate::page::Tid;
 use crate::store::PageStore;
 
 pub use crate::page::Hit;

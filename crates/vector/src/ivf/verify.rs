@@ -8,7 +8,7 @@ use crate::ivf::lists::Lists;
 use crate::page::is_new;
 use crate::report::show;
 use crate::store::{Interlock, Mode, PageStore};
-use crate::{Error, Result};
+use crate::{Error, Method, Result};
 
 pub use crate::report::{Check, Faults, Report};
 
@@ -18,7 +18,7 @@ pub fn verify<S: PageStore>(store: &S) -> Result<Report> {
     let mut report = Report::default();
     let mut faults = Faults::default();
     let meta = match store.blocks()? {
-        0 => Err(Error::NotAnIndex),
+        0 => Err(Error::NotAnIndex(Method::Ivfflat)),
         _ => Meta::read(&store.read(0)?),
     };
     let lists = match meta.and_then(|_| Lists::open(store)) {

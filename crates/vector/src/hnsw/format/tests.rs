@@ -1,7 +1,7 @@
 use super::*;
 use crate::page::hole_is_zero;
-use crate::store::PAGE_SIZE;
 use crate::space::Element;
+use crate::store::PAGE_SIZE;
 
 fn meta(dimensions: usize, m: usize, ef_construction: usize, metric: Metric) -> Meta {
     Meta::new(Space::new(Element::Dense, metric, dimensions), m, ef_construction)
