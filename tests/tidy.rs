@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const WINGS: [&str; 6] = ["vector", "hnsw", "lake", "embed", "wasm", "worker"];
+const WINGS: [&str; 6] = ["vector", "index", "lake", "embed", "wasm", "worker"];
 
 /// Licences that a dependency may have; one accepted alternative of an `OR` is enough.
 const LICENCES: [&str; 14] = [
@@ -205,7 +205,7 @@ fn settings_are_in_the_manual() {
 }
 
 fn is_setting(text: &str) -> bool {
-    (text.starts_with("lagoon.") || text.starts_with("hnsw."))
+    (text.starts_with("lagoon.") || text.starts_with("hnsw.") || text.starts_with("ivfflat."))
         && text.chars().all(|c| c.is_ascii_lowercase() || c == '.' || c == '_')
 }
 

@@ -72,9 +72,9 @@ unsafe fn build(heap: Relation, index: Relation, info: *mut IndexInfo) -> Result
         let meta = options::meta(index)?;
         let column = Column::new(index, Method::Ivfflat, meta.space)?;
         let blocks = pg_sys::RelationGetNumberOfBlocksInFork(heap, ForkNumber::MAIN_FORKNUM);
-        let wanted = samples(meta.lists).min(most_rows(blocks)).max(1);
+        let wanted = samples(meta.lists).min(most_rows(blocks));
         check_memory(required_memory(&meta.space, meta.lists, wanted))?;
-        let mut load = Load::new(meta, wanted)?;
+        let mut load = Load::new(meta, wanted.max(1))?;
 
         progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_TRAIN);
         sample(heap, index, info, &column, wanted, &mut load.builder)?;

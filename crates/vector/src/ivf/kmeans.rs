@@ -38,9 +38,12 @@ pub fn samples(lists: u32) -> usize {
     (lists as usize * 50).max(10_000)
 }
 
-/// Bytes that clustering takes, its samples among them.
+/// Bytes that clustering takes, its samples among them. Without any there is nothing to do but to draw centres.
 pub fn required_memory(space: &Space, lists: u32, samples: usize) -> usize {
     let (code, lists) = (space.max_code_bytes(), lists as usize);
+    if samples == 0 {
+        return lists * code;
+    }
     let each_sample = code + size_of::<[u32; 3]>(); // nearest, distance, order
     let each_centre = 2 * code + NEAR * size_of::<Near>() + size_of::<u32>();
     samples * each_sample + lists * each_centre + samples.min(SEEDS * lists) * size_of::<f32>()
