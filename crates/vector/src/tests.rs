@@ -1,5 +1,12 @@
 //! Data for tests.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::Space;
+use crate::distance::sparse::Sparse;
+use crate::memory::Memory;
+use crate::space::{Form, Value};
+
 /// Numbers from a seed: levels of base 2 are random bits enough, but a plain generator is clearer.
 pub struct Random(u64);
 
@@ -36,4 +43,29 @@ pub fn clustered(count: usize, dimensions: usize, seed: u64) -> Vec<Vec<f32>> {
             centre.iter().map(|x| x + 0.6 * random.float()).collect()
         })
         .collect()
+}
+
+/// The code of a vector; a sparse one has what is above zero, bits are the signs.
+pub fn code(space: &Space, vector: &[f32]) -> Vec<u32> {
+    let code = match space.form {
+        Form::Floats | Form::Quantised => space.encode(Value::Dense(vector)),
+        Form::Sparse => {
+            let (places, values): (Vec<i32>, Vec<f32>) =
+                (0..).zip(vector).filter(|(_, x)| **x > 0.0).map(|(i, x)| (i, *x)).unzip();
+            space.encode(Value::Sparse(Sparse::new(&places, &values)))
+        }
+        Form::Bits => {
+            let bit = |i: usize, x: &f32| u8::from(*x > 0.0) << (i % 8);
+            let byte = |chunk: &[f32]| chunk.iter().enumerate().map(|(i, x)| bit(i, x)).sum();
+            space.encode(Value::Bits(&vector.chunks(8).map(byte).collect::<Vec<u8>>()))
+        }
+    };
+    code.unwrap().unwrap()
+}
+
+/// Of which a build may use so much before it spills.
+pub fn memory(limit: usize) -> Memory {
+    static FILES: AtomicU32 = AtomicU32::new(0);
+    let file = FILES.fetch_add(1, Ordering::Relaxed);
+    Memory::new(limit, std::env::temp_dir().join(format!("lagoon-build-{}-{file}", std::process::id())))
 }

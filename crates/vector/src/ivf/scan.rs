@@ -204,10 +204,3 @@ pub fn count_rows<S: PageStore>(store: &S) -> Result<u64> {
     }
     Ok(rows)
 }
-
-/// Sorts as a scan does; for tests.
-#[cfg(test)]
-pub fn sorted(mut hits: Vec<Hit>) -> Vec<Tid> {
-    hits.sort_by(order);
-    hits.into_iter().map(|hit| hit.tid).collect()
-}

@@ -8,9 +8,7 @@ mod recall;
 mod scan;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::distance::sparse::Sparse;
 use crate::hnsw::build::{Builder, Memory, write_empty};
 use crate::hnsw::format::Meta;
 use crate::hnsw::insert::insert;
@@ -20,7 +18,7 @@ use crate::mem::MemPages;
 use crate::page::Tid;
 use crate::space::{Element, Form, Value};
 use crate::store::PageStore;
-pub use crate::tests::{Random, clustered};
+pub use crate::tests::{Random, clustered, code, memory};
 use crate::{Metric, Result, Space, distance};
 
 /// Dense vectors of any number of dimensions.
@@ -28,35 +26,10 @@ pub fn meta(dimensions: usize, m: usize, ef_construction: usize, metric: Metric)
     Meta::new(Space::new(Element::Dense, metric, dimensions), m, ef_construction)
 }
 
-/// The code of a vector; a sparse one has what is above zero, bits are the signs.
-pub fn code(space: &Space, vector: &[f32]) -> Vec<u32> {
-    let code = match space.form {
-        Form::Floats | Form::Quantised => space.encode(Value::Dense(vector)),
-        Form::Sparse => {
-            let (places, values): (Vec<i32>, Vec<f32>) =
-                (0..).zip(vector).filter(|(_, x)| **x > 0.0).map(|(i, x)| (i, *x)).unzip();
-            space.encode(Value::Sparse(Sparse::new(&places, &values)))
-        }
-        Form::Bits => {
-            let bit = |i: usize, x: &f32| u8::from(*x > 0.0) << (i % 8);
-            let byte = |chunk: &[f32]| chunk.iter().enumerate().map(|(i, x)| bit(i, x)).sum();
-            space.encode(Value::Bits(&vector.chunks(8).map(byte).collect::<Vec<u8>>()))
-        }
-    };
-    code.unwrap().unwrap()
-}
-
 pub fn empty(meta: &Meta) -> MemPages {
     let store = MemPages::new();
     write_empty(meta, &store).unwrap();
     store
-}
-
-/// Of which a build may use so much before it spills.
-pub fn memory(limit: usize) -> Memory {
-    static FILES: AtomicU32 = AtomicU32::new(0);
-    let file = FILES.fetch_add(1, Ordering::Relaxed);
-    Memory::new(limit, std::env::temp_dir().join(format!("lagoon-build-{}-{file}", std::process::id())))
 }
 
 /// Builds in memory with as many threads; rows are numbered from 1.

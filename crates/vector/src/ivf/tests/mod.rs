@@ -1,1 +1,180 @@
+//! What the lists promise, over pages in memory.
 
+mod build;
+mod concurrent;
+mod crash;
+mod info;
+mod property;
+mod recall;
+mod scan;
+
+use std::collections::BTreeMap;
+
+use crate::ivf::build::{Builder, Memory, samples, write_empty};
+use crate::ivf::format::Meta;
+use crate::ivf::insert::insert;
+use crate::ivf::scan::{Hit, Limits, Scan};
+use crate::ivf::vacuum::vacuum;
+use crate::ivf::verify::{Report, verify};
+use crate::mem::MemPages;
+use crate::page::Tid;
+use crate::space::Element;
+use crate::store::PageStore;
+pub use crate::tests::{Random, clustered, code, memory};
+use crate::{Error, Metric, Result, Space};
+
+/// Dense vectors of any number of dimensions.
+pub fn meta(dimensions: usize, lists: u32, metric: Metric) -> Meta {
+    Meta { space: Space::new(Element::Dense, metric, dimensions), lists }
+}
+
+/// All forms of codes; the last ones have two pages each.
+pub fn spaces() -> [Space; 6] {
+    [
+        Space::new(Element::Dense, Metric::L2, 4),
+        Space::new(Element::Dense, Metric::Cosine, 40),
+        Space::new(Element::Dense, Metric::InnerProduct, 1000),
+        Space::new(Element::Bits, Metric::Hamming, 100),
+        Space::new(Element::Dense, Metric::L2, 5000),
+        Space::new(Element::Dense, Metric::L2, 9000),
+    ]
+}
+
+pub fn empty(meta: &Meta) -> MemPages {
+    let store = MemPages::new();
+    write_empty(meta, &store, 1).unwrap();
+    store
+}
+
+/// Builds in memory with as many threads; rows are numbered from 1.
+pub fn build(meta: Meta, vectors: &[Vec<f32>], threads: usize) -> MemPages {
+    let codes: Vec<Vec<u32>> = vectors.iter().map(|vector| code(&meta.space, vector)).collect();
+    build_codes(memory(1 << 32), meta, &codes, threads)
+}
+
+pub fn build_codes(memory: Memory, meta: Meta, codes: &[Vec<u32>], threads: usize) -> MemPages {
+    let mut builder = Builder::new(meta, memory, samples(meta.lists), 42).unwrap();
+    let job = builder.job();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| job.work().unwrap());
+        }
+        for code in codes {
+            if let Some(place) = builder.draw() {
+                builder.sample(place, code);
+            }
+        }
+        builder.train();
+        while threads == 0 && builder.work_here().unwrap() {}
+        for (tid, code) in (1..).zip(codes) {
+            builder.push(code, tid).unwrap();
+        }
+        builder.close();
+        while threads == 0 && builder.work_here().unwrap() {}
+    });
+    let store = MemPages::new();
+    let mut written = 0;
+    builder.flush(&store, |rows| written = rows).unwrap();
+    assert_eq!(written as usize, codes.len());
+    store
+}
+
+pub fn space(store: &MemPages) -> Space {
+    Meta::read(&store.read(0).unwrap()).unwrap().space
+}
+
+pub fn add(store: &MemPages, vector: &[f32], tid: Tid) -> Result<()> {
+    insert(store, &code(&space(store), vector), tid)
+}
+
+pub fn limits(probes: usize) -> Limits {
+    Limits { probes, max_probes: 0, iterative: false, max_memory: 1 << 30 }
+}
+
+/// The rows of a scan, one by one.
+pub fn hits(store: &MemPages, query: &[f32], limits: Limits) -> impl Iterator<Item = Hit> {
+    let mut scan = Scan::new(code(&space(store), query), limits);
+    std::iter::from_fn(move || scan.next(store).unwrap())
+}
+
+pub fn nearest(store: &MemPages, query: &[f32], probes: usize) -> Vec<Tid> {
+    hits(store, query, limits(probes)).map(|hit| hit.tid).collect()
+}
+
+/// By looking at every row.
+pub fn exact(rows: &BTreeMap<Tid, Vec<f32>>, space: &Space, query: &[f32]) -> Vec<Tid> {
+    let (query, measure) = (code(space, query), space.measure());
+    let distance = |vector: &[f32]| {
+        let code = code(space, vector);
+        space.bound(&query, &code, measure.distance(&query, &code))
+    };
+    let mut all: Vec<(f64, Tid)> = rows.iter().map(|(tid, vector)| (distance(vector), *tid)).collect();
+    all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    all.into_iter().map(|(_, tid)| tid).collect()
+}
+
+pub fn numbered(vectors: &[Vec<f32>]) -> BTreeMap<Tid, Vec<f32>> {
+    (1..).zip(vectors.iter().cloned()).collect()
+}
+
+/// Verifies and panics with the first fault.
+pub fn verified(store: &MemPages) -> Report {
+    let report = verify(store).unwrap();
+    assert!(report.passed(), "{:#?}", report.checks);
+    report
+}
+
+#[test]
+fn an_empty_index_answers_and_verifies() {
+    for space in spaces() {
+        let meta = Meta { space, lists: 7 };
+        let vector = vec![1.0; space.dimensions];
+        for store in [empty(&meta), build(meta, &[], 0), build(meta, &[], 1)] {
+            assert!(nearest(&store, &vector, 7).is_empty());
+            verified(&store);
+            add(&store, &vector, 7).unwrap();
+            assert_eq!(nearest(&store, &vector, 1), [7]);
+            verified(&store);
+        }
+    }
+}
+
+#[test]
+fn sparse_vectors_have_no_lists() {
+    let meta = Meta { space: Space::new(Element::Sparse, Metric::L2, 10), lists: 1 };
+    assert_eq!(write_empty(&meta, &MemPages::new(), 1), Err(Error::UnsupportedType));
+    assert_eq!(Builder::new(meta, memory(0), 1, 1).err(), Some(Error::UnsupportedType));
+}
+
+#[test]
+fn damage_is_noticed() {
+    let (vectors, first) = (clustered(2000, 8, 3), first_block());
+    let sound = build(meta(8, 4, Metric::L2), &vectors, 1);
+    type Damage = fn(&mut [u8]);
+    let damages: [(&str, u32, Damage); 9] = [
+        ("metapage", 0, |page| page[24] ^= 1),
+        ("pages", 1, |page| page[8184] = 9),
+        ("centres", 2, |page| page[24..28].copy_from_slice(&f32::NAN.to_ne_bytes())),
+        ("lists", first, |page| page[24..28].copy_from_slice(&first_block().to_ne_bytes())), // a circle
+        ("lists", first, |page| page[24..28].fill(0)),                                       // an end
+        ("lists", 1, |page| page[28..32].copy_from_slice(&1u32.to_ne_bytes())),              // inserts begin nowhere
+        ("lists", first, |page| page[12] += 4),
+        ("places", first, |page| page[67..96].iter_mut().step_by(4).for_each(|byte| *byte ^= 0x80)),
+        ("rows", first, |page| page.copy_within(8178..8184, 8172)),
+    ];
+    fn first_block() -> u32 {
+        meta(8, 4, Metric::L2).geometry().first_entry_block()
+    }
+    for (i, (name, block, damage)) in damages.into_iter().enumerate() {
+        let store = sound.fork();
+        store.damage(block, damage);
+        let report = verify(&store).unwrap();
+        let failed = report.checks.iter().find(|check| !check.passed).unwrap_or_else(|| panic!("{i}: {name} passed"));
+        assert_eq!(failed.name, name, "{i}: {}", failed.detail);
+    }
+    let mut report = verified(&sound);
+    report.compare_heap(&(1..=2000).collect());
+    assert!(report.passed());
+    report.compare_heap(&(1..=2001).collect());
+    assert!(!report.passed());
+}
