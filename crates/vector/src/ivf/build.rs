@@ -170,7 +170,7 @@ pub struct Builder {
     meta: Meta,
     job: Arc<Job>,
     random: Random,
-    /// Of codes, without those that have no direction.
+    /// Codes.
     samples: Vec<u32>,
     /// Rows that might have been sampled.
     seen: u64,
@@ -199,7 +199,7 @@ impl Builder {
             closed: false,
         };
         let job = Job {
-            measure: meta.space.measure(),
+            measure: kmeans::assigning(&meta.space),
             rows: Rows::new(meta.geometry().words()),
             centres: OnceLock::new(),
             queue: Mutex::new(queue),
@@ -234,13 +234,21 @@ impl Builder {
         (place < self.wanted).then_some(place)
     }
 
-    /// Takes the [code](crate::Space::encode) of a row that was [drawn](Self::draw). One without direction is left out.
-    pub fn sample(&mut self, place: usize, code: &[u32]) {
-        let words = self.meta.geometry().words();
-        let Some(code) = kmeans::sample(&self.meta.space, code) else { return };
+    /// Takes the [code](crate::Space::encode) of a row that was [drawn](Self::draw).
+    pub fn sample(&mut self, place: usize, code: &[u32]) -> Result<()> {
+        let words = self.words(code)?;
         match self.samples.get_mut(place * words..(place + 1) * words) {
-            Some(old) => old.copy_from_slice(&code),
-            None => self.samples.extend_from_slice(&code),
+            Some(old) => old.copy_from_slice(code),
+            None => self.samples.extend_from_slice(code),
+        }
+        Ok(())
+    }
+
+    /// Those of a code, which are the same for all.
+    fn words(&self, code: &[u32]) -> Result<usize> {
+        match self.meta.geometry().words() {
+            words if words == code.len() => Ok(words),
+            _ => Err(Error::Store("a code of another length")),
         }
     }
 
@@ -265,9 +273,7 @@ impl Builder {
         if self.fed == MAX_ROWS {
             return Err(Error::TooManyElements { max: MAX_ROWS });
         }
-        if code.len() != self.meta.geometry().words() {
-            return Err(Error::Store("a code of another length"));
-        }
+        self.words(code)?;
         self.pending.push(&self.job.rows, code, tid, &mut self.memory)?;
         self.memory.count(size_of::<u32>()); // what puts rows in order in the end
         self.fed += 1;

@@ -2,7 +2,8 @@
 
 use crate::Result;
 use crate::distance::prefetch;
-use crate::ivf::format::{Entries, Geometry, Head, Meta, PageKind, check_page};
+use crate::ivf::format::{Entries, Geometry, HEADS, Head, Meta, NONE, PageKind, check_page};
+use crate::ivf::kmeans::assigning;
 use crate::page::{Part, words};
 use crate::space::Measure;
 use crate::store::PageStore;
@@ -13,14 +14,23 @@ pub(crate) struct Lists<'a, S> {
     pub store: &'a S,
     pub meta: Meta,
     pub geometry: Geometry,
+    /// By the metric.
     pub measure: Measure,
+    /// How the list of a row is found.
+    pub assigning: Measure,
 }
 
 impl<'a, S: PageStore> Lists<'a, S> {
     /// Reads the metapage.
     pub fn open(store: &'a S) -> Result<Self> {
         let meta = Meta::read(&store.read(0)?)?;
-        Ok(Self { store, meta, geometry: meta.geometry(), measure: meta.space.measure() })
+        Ok(Self {
+            store,
+            meta,
+            geometry: meta.geometry(),
+            measure: meta.space.measure(),
+            assigning: assigning(&meta.space),
+        })
     }
 
     /// Gives `f` the centres, list by list.
@@ -64,7 +74,7 @@ impl<'a, S: PageStore> Lists<'a, S> {
     pub fn nearest(&self, code: &[u32]) -> Result<u32> {
         let mut best = (0, f32::INFINITY);
         self.centres(|list, centre| {
-            let distance = self.measure.distance(code, centre);
+            let distance = self.assigning.distance(code, centre);
             if distance < best.1 {
                 best = (list, distance);
             }
@@ -72,17 +82,36 @@ impl<'a, S: PageStore> Lists<'a, S> {
         Ok(best.0)
     }
 
-    /// The lists whose centres are nearest to a code, so many at most, nearest first.
+    /// Where the lists begin whose centres are nearest to a code, so many at most, nearest first. Empty ones do not count: where
+    /// there are more lists than values most of them are, and a scan of few lists would find nothing.
     pub fn rank(&self, code: &[u32], count: usize) -> Result<Vec<u32>> {
+        let firsts = self.firsts()?;
         let mut all = Vec::with_capacity(self.meta.lists as usize);
-        self.centres(|list, centre| all.push((self.measure.distance(code, centre), list)))?;
+        self.centres(|list, centre| {
+            if firsts[list as usize] != NONE {
+                all.push((self.measure.distance(code, centre), list));
+            }
+        })?;
         let order = |a: &(f32, u32), b: &(f32, u32)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
         if count < all.len() {
             all.select_nth_unstable_by(count, order);
             all.truncate(count);
         }
         all.sort_unstable_by(order);
-        Ok(all.into_iter().map(|(_, list)| list).collect())
+        Ok(all.into_iter().map(|(_, list)| firsts[list as usize]).collect())
+    }
+
+    /// The first pages of all lists.
+    fn firsts(&self) -> Result<Vec<u32>> {
+        let mut firsts = Vec::with_capacity(self.meta.lists as usize);
+        for block in self.geometry.head_blocks() {
+            let page = self.store.read(block)?;
+            let end = self.meta.lists.min((block - self.geometry.head_blocks().start + 1) * HEADS as u32);
+            for list in firsts.len() as u32..end {
+                firsts.push(Head::read(&page, &self.geometry, list)?.first);
+            }
+        }
+        Ok(firsts)
     }
 
     /// Where a list begins and where there is room in it.

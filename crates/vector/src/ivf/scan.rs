@@ -19,7 +19,7 @@ const LEAST: usize = 64;
 /// How far a scan goes.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Lists to read at a time.
+    /// Lists to read at a time. Empty ones do not count.
     pub probes: usize,
     /// Lists to read in all, where the scan is iterative. Not fewer than `probes`.
     pub max_probes: usize,
@@ -34,7 +34,7 @@ pub struct Scan {
     /// The code of the query.
     query: Vec<u32>,
     limits: Limits,
-    /// The lists, nearest first, once the scan has begun.
+    /// Where its lists begin, nearest first, once the scan has begun.
     lists: Option<Vec<u32>>,
     /// How many of them are done or being returned.
     read: usize,
@@ -89,8 +89,8 @@ impl Scan {
         }
         self.passes += 1;
         let space = &index.meta.space;
-        for list in &lists[self.round..self.read] {
-            let mut block = index.head(*list)?.first;
+        for first in &lists[self.round..self.read] {
+            let mut block = *first;
             while block != NONE {
                 store.poll()?;
                 block = if space.is_exact() {

@@ -138,8 +138,8 @@ fn entries<S: PageStore>(
                 // To look at one row of each page takes long enough.
                 if std::mem::take(&mut is_first) {
                     sampled += 1;
-                    let (nearest, distance) = centres.nearest(&lists.measure, code);
-                    let own = lists.measure.distance(code, centres.get(list as usize));
+                    let (nearest, distance) = centres.nearest(&lists.assigning, code);
+                    let own = lists.assigning.distance(code, centres.get(list as usize));
                     // Another processor may have rounded differently.
                     if own - distance > 1e-4 * own.abs().max(distance.abs()) {
                         places.push(|| format!("row {} is in list {list}, not in {nearest}", show(tid)));

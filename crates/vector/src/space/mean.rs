@@ -30,7 +30,7 @@ impl Space {
         }
     }
 
-    /// The code of a centre with these [numbers](Self::numbers): of length one where only the direction counts, bits by
+    /// The code of a centre with these [numbers](Self::numbers): of length one for cosine, bits by
     /// majority. None: there is no direction, or such values have no centre.
     pub fn centre(&self, mean: &[f64]) -> Option<Vec<u32>> {
         let floats = |by: f64| mean.iter().map(|x| (x * by) as f32).collect::<Vec<f32>>();
@@ -44,7 +44,7 @@ impl Space {
                 let byte = |chunk: &[f64]| (0..).zip(chunk).map(|(i, x)| u8::from(*x > 0.5) << i).sum();
                 return Some(bits::encode(&mean.chunks(8).map(byte).collect::<Vec<u8>>()));
             }
-            (_, Metric::InnerProduct | Metric::Cosine) => unit()?,
+            (_, Metric::Cosine) => unit()?,
             _ => floats(1.0),
         };
         Some(match self.form {

@@ -61,7 +61,7 @@ pub fn build_codes(memory: Memory, meta: Meta, codes: &[Vec<u32>], threads: usiz
         }
         for code in codes {
             if let Some(place) = builder.draw() {
-                builder.sample(place, code);
+                builder.sample(place, code).unwrap();
             }
         }
         builder.train();

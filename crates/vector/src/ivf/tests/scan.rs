@@ -105,3 +105,15 @@ fn without_a_query_all_rows_come() {
         assert_eq!(count, 40);
     }
 }
+
+/// As after CREATE INDEX on a nearly empty table.
+#[test]
+fn empty_lists_are_no_probes() {
+    for metric in [Metric::L2, Metric::InnerProduct, Metric::Cosine] {
+        let store = empty(&meta(3, 100, metric));
+        add(&store, &[1.0, 2.0, 3.0], 1).unwrap();
+        add(&store, &[-5.0, 2.0, -3.0], 2).unwrap();
+        assert_eq!(nearest(&store, &[9.0, -8.0, 7.0], 1).len(), 1);
+        assert_eq!(nearest(&store, &[9.0, -8.0, 7.0], 2).len(), 2);
+    }
+}
