@@ -1,4 +1,4 @@
-//! kill -9 while clients write into a table with an hnsw index, beside VACUUM and a build: after the restart every row whose
+//! kill -9 while clients write into a table with an hnsw and an ivfflat index, beside VACUUM and a build: after the restart every row whose
 //! commit was acknowledged is there, is found through the index, and `lagoon.verify_index` has nothing to say.
 //!
 //! `LAGOON_CRASH_CYCLES` (20) and `LAGOON_CRASH_SEED` (1) say how often and which; a failure prints both.
@@ -39,7 +39,9 @@ fn no_acknowledged_row_is_lost() {
         "autovacuum_naptime=1s",
     ]);
     cluster.psql(
-        "CREATE TABLE t (id bigint PRIMARY KEY, v vector(8)); CREATE INDEX t_v ON t USING hnsw (v vector_l2_ops)",
+        "CREATE TABLE t (id bigint PRIMARY KEY, v vector(8));
+         CREATE INDEX t_v ON t USING hnsw (v vector_l2_ops);
+         CREATE INDEX t_lists ON t USING ivfflat (v vector_ip_ops) WITH (lists = 8)",
     );
     let mut rng = StdRng::seed_from_u64(seed);
     let mut known = BTreeMap::new();

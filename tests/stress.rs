@@ -1,5 +1,5 @@
-//! Everything at once on one hnsw index: clients insert, update, delete and search while the index is vacuumed, rebuilt and
-//! checked. At the end the table holds what the clients know, and the index what the table holds.
+//! Everything at once on an hnsw and an ivfflat index: clients insert, update, delete and search while the indexes are vacuumed, rebuilt
+//! and checked. At the end the table holds what the clients know, and the indexes what the table holds.
 //!
 //! `LAGOON_STRESS_WRITES` (400) says how much each writer writes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -17,7 +17,9 @@ fn writers_searchers_vacuum_and_builds_at_once() {
     let writes = std::env::var("LAGOON_STRESS_WRITES").ok().and_then(|value| value.parse().ok()).unwrap_or(400);
     let cluster = Cluster::with_lagoon(&["fsync=off", "autovacuum_naptime=1s"]);
     cluster.psql(
-        "CREATE TABLE t (id bigint PRIMARY KEY, v vector(8)); CREATE INDEX t_v ON t USING hnsw (v vector_l2_ops)",
+        "CREATE TABLE t (id bigint PRIMARY KEY, v vector(8));
+         CREATE INDEX t_v ON t USING hnsw (v vector_l2_ops);
+         CREATE INDEX t_lists ON t USING ivfflat (v vector_ip_ops) WITH (lists = 8)",
     );
 
     let cluster = &cluster;
@@ -87,10 +89,13 @@ fn maintain(session: &Session) {
         "CREATE INDEX CONCURRENTLY t_v2 ON t USING hnsw (v vector_cosine_ops)",
         "VACUUM t",
         "REINDEX INDEX CONCURRENTLY t_v",
+        "REINDEX INDEX CONCURRENTLY t_lists",
         "DROP INDEX CONCURRENTLY t_v2",
     ] {
         session.exec(sql);
-        let findings = session.rows("SELECT * FROM lagoon.verify_index('t_v') WHERE NOT passed");
-        assert!(findings.is_empty(), "verify_index after {sql}: {findings:?}");
+        for index in ["t_v", "t_lists"] {
+            let findings = session.rows(&format!("SELECT * FROM lagoon.verify_index('{index}') WHERE NOT passed"));
+            assert!(findings.is_empty(), "verify_index of {index} after {sql}: {findings:?}");
+        }
     }
 }

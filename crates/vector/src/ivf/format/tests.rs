@@ -133,18 +133,18 @@ fn golden_long_code() {
 #[test]
 fn other_pages_are_refused() {
     let mut page = vec![0; PAGE_SIZE];
-    assert_eq!(Meta::read(&page), Err(Error::NotAnIndex));
+    assert_eq!(Meta::read(&page), Err(Error::NotAnIndex(Method::Ivfflat)));
     let meta = meta(3, 10, Metric::L2);
     meta.write(&mut page);
     for (at, value) in [(META_LISTS, 0), (META_LISTS, MAX_LISTS as u32 + 1), (META_DIMENSIONS, 0), (META_FORM, 9)] {
         let mut page = page.clone();
         put_u32(&mut page, at, value);
-        assert_eq!(Meta::read(&page), Err(Error::NotAnIndex));
+        assert_eq!(Meta::read(&page), Err(Error::NotAnIndex(Method::Ivfflat)));
     }
     assert!(!Meta { space: Space::new(Element::Sparse, Metric::L2, 100), lists: 1 }.is_possible());
     assert!(!self::meta(16_300, 1, Metric::L2).is_possible());
     put_u32(&mut page, META_VERSION, 99);
-    assert_eq!(Meta::read(&page), Err(Error::Version { found: 99, expected: VERSION }));
+    assert_eq!(Meta::read(&page), Err(Error::Version { method: Method::Ivfflat, found: 99, expected: VERSION }));
     let g = meta.geometry();
     assert!(matches!(Entries::new(&page, &g, 5).map(|_| ()), Err(Error::Corrupt { block: 5, .. })));
     EntriesMut::init(&mut page, &g, 0, NONE).push(&[1, 2, 3], 1);

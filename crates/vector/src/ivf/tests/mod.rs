@@ -21,7 +21,7 @@ use crate::page::Tid;
 use crate::space::Element;
 use crate::store::PageStore;
 pub use crate::tests::{Random, clustered, code, memory};
-use crate::{Error, Metric, Result, Space};
+use crate::{Error, Method, Metric, Result, Space};
 
 /// Dense vectors of any number of dimensions.
 pub fn meta(dimensions: usize, lists: u32, metric: Metric) -> Meta {
@@ -142,8 +142,8 @@ fn an_empty_index_answers_and_verifies() {
 #[test]
 fn sparse_vectors_have_no_lists() {
     let meta = Meta { space: Space::new(Element::Sparse, Metric::L2, 10), lists: 1 };
-    assert_eq!(write_empty(&meta, &MemPages::new(), 1), Err(Error::UnsupportedType));
-    assert_eq!(Builder::new(meta, memory(0), 1, 1).err(), Some(Error::UnsupportedType));
+    assert_eq!(write_empty(&meta, &MemPages::new(), 1), Err(Error::UnsupportedType(Method::Ivfflat)));
+    assert_eq!(Builder::new(meta, memory(0), 1, 1).err(), Some(Error::UnsupportedType(Method::Ivfflat)));
 }
 
 #[test]
