@@ -47,6 +47,17 @@ enum Task {
     Assign(Range<u32>),
 }
 
+/// How long to take tasks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// There is none right now.
+    Idle,
+    /// The centres are known.
+    Trained,
+    /// No row is left and none will come.
+    Closed,
+}
+
 /// The part of a build that threads share.
 pub struct Job {
     measure: Measure,
@@ -58,9 +69,20 @@ pub struct Job {
 }
 
 impl Job {
-    /// Trains and assigns until the feeder has finished and nothing is left. Run by each worker thread.
+    /// Looks for centres until they are known. Run by each worker thread, which may tell its feeder then and goes on to
+    /// [`Self::work`].
+    pub fn train(&self) -> Result<()> {
+        self.run_all(Until::Trained)
+    }
+
+    /// Looks for centres and then for the lists of rows, until the feeder has finished and nothing is left. Run by each worker
+    /// thread.
     pub fn work(&self) -> Result<()> {
-        while let Some(task) = self.take(true) {
+        self.run_all(Until::Closed)
+    }
+
+    fn run_all(&self, until: Until) -> Result<()> {
+        while let Some(task) = self.take(until) {
             self.run(task)?;
         }
         if self.cancelled.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
@@ -93,7 +115,7 @@ impl Job {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, wait: bool) -> Option<Task> {
+    fn take(&self, until: Until) -> Option<Task> {
         let mut guard = self.lock();
         loop {
             if self.cancelled.load(Ordering::Relaxed) {
@@ -107,6 +129,9 @@ impl Job {
                     return Some(Task::Train(training.clone(), queue.step, unit));
                 }
             } else if let Some(centres) = self.centres.get() {
+                if until == Until::Trained {
+                    return None;
+                }
                 if queue.taken < queue.published {
                     let chunk = self.rows.chunk_rows() as u32;
                     let batch = (BATCH / centres.len()).clamp(1, 1024) as u32;
@@ -120,7 +145,7 @@ impl Job {
                     return None;
                 }
             }
-            if !wait {
+            if until == Until::Idle {
                 return None;
             }
             guard = self.changed.wait(guard).unwrap_or_else(PoisonError::into_inner);
@@ -257,7 +282,7 @@ impl Builder {
         self.samples.len() / self.meta.geometry().words()
     }
 
-    /// Ends sampling: workers look for centres now. When they have them, [`Job::is_trained`].
+    /// Ends sampling: workers look for centres now. When they have them, [`Job::is_trained`]. Call it once, samples or not.
     pub fn train(&mut self) {
         let training =
             Training::new(self.meta.space, self.meta.lists, std::mem::take(&mut self.samples), self.random.next());
@@ -300,7 +325,7 @@ impl Builder {
 
     /// Does a few milliseconds' work on this thread, for builds without workers. Whether there was any.
     pub fn work_here(&mut self) -> Result<bool> {
-        match self.job.take(false) {
+        match self.job.take(Until::Idle) {
             Some(task) => self.job.run(task).map(|()| true),
             None => Ok(false),
         }

@@ -231,7 +231,7 @@ impl Training {
         let samples = (self.samples.len()).div_ceil(self.batch()) as u32;
         let centres = self.lists.div_ceil(CENTRES) as u32;
         match step {
-            Step::Seed if self.samples.len() == 0 || self.lists == 1 && self.samples.len() == 1 => None,
+            Step::Seed if self.samples.len() == 0 => None,
             Step::Seed => Some((Step::Assign, samples)),
             Step::Assign | Step::Reassign => Some((Step::Sort, 1)),
             Step::Sort => Some((Step::Move, centres)),

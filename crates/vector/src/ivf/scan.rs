@@ -47,7 +47,8 @@ pub struct Scan {
 impl Scan {
     /// For the [code](crate::Space::encode) of a query; [`crate::Space::origin`] where there is nothing to compare with.
     pub fn new(query: Vec<u32>, limits: Limits) -> Self {
-        let rows = Nearest::new((limits.max_memory / size_of::<Hit>()).max(LEAST));
+        // Twice: while they are put in order some are in two places.
+        let rows = Nearest::new((limits.max_memory / (2 * size_of::<Hit>())).max(LEAST));
         Self { query, limits, lists: None, read: 0, round: 0, rows, passes: 0 }
     }
 

@@ -148,3 +148,52 @@ fn bits_are_counted() {
     assert_eq!(space(Metric::Jaccard).measure().distance(&a, &b), (1.0 - 3.0 / 7.0) as f32);
     assert_eq!(space(Metric::Jaccard).measure().distance(&code(&[0, 0]), &code(&[0, 0])), 1.0);
 }
+
+#[test]
+fn a_centre_is_the_mean_of_what_its_codes_know() {
+    let mut random = Random::new(8);
+    for metric in [Metric::L2, Metric::InnerProduct, Metric::Cosine] {
+        for dimensions in [3, 31, 32, 385] {
+            let space = Space::new(Element::Dense, metric, dimensions);
+            let vectors: Vec<Vec<f32>> = (0..50).map(|_| random.vector(dimensions)).collect();
+            let (mut sum, mut numbers) = (vec![0.0f64; dimensions], vec![0.0f32; space.numbers()]);
+            for vector in &vectors {
+                space.decode(&code(space, vector), &mut numbers);
+                let by = if metric == Metric::Cosine { norm(vector) } else { 1.0 };
+                for (i, x) in numbers.iter().enumerate() {
+                    assert!((f64::from(*x) - f64::from(vector[i]) / by).abs() < 0.004, "{metric:?} {dimensions}");
+                    sum[i] += f64::from(*x);
+                }
+            }
+            let mean: Vec<f64> = sum.iter().map(|x| x / 50.0).collect();
+            space.decode(&space.centre(&mean).unwrap(), &mut numbers);
+            let length = mean.iter().map(|x| x * x).sum::<f64>().sqrt();
+            let by = if metric == Metric::Cosine { length } else { 1.0 };
+            for (x, mean) in numbers.iter().zip(&mean) {
+                assert!((f64::from(*x) - mean / by).abs() < 0.004, "{metric:?} {dimensions}");
+            }
+        }
+    }
+    let bits = Space::new(Element::Bits, Metric::Hamming, 20);
+    let codes = [[0b1100_0000, 1, 0], [0b1010_0000, 1, 0], [0b1001_0000, 0, 0xF0]].map(|bytes| bits::encode(&bytes));
+    let (mut sum, mut numbers) = (vec![0.0; bits.numbers()], vec![0.0; bits.numbers()]);
+    for code in &codes {
+        bits.decode(code, &mut numbers);
+        sum.iter_mut().zip(&numbers).for_each(|(sum, x)| *sum += f64::from(*x) / 3.0);
+    }
+    assert_eq!(bits.centre(&sum).unwrap(), bits::encode(&[0b1000_0000, 1, 0]));
+}
+
+#[test]
+fn without_direction_there_is_no_centre() {
+    for (element, metric, is_none) in [
+        (Element::Dense, Metric::Cosine, true),
+        (Element::Dense, Metric::InnerProduct, false),
+        (Element::Dense, Metric::L2, false),
+        (Element::Bits, Metric::Hamming, false),
+        (Element::Sparse, Metric::L2, true),
+    ] {
+        let space = Space::new(element, metric, 40);
+        assert_eq!(space.centre(&vec![0.0; space.numbers()]).is_none(), is_none, "{space:?}");
+    }
+}

@@ -57,7 +57,11 @@ pub fn build_codes(memory: Memory, meta: Meta, codes: &[Vec<u32>], threads: usiz
     let job = builder.job();
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| job.work().unwrap());
+            scope.spawn(|| {
+                job.train().unwrap();
+                assert!(job.is_trained());
+                job.work().unwrap();
+            });
         }
         for code in codes {
             if let Some(place) = builder.draw() {
