@@ -16,8 +16,8 @@ const JOIN_LIMIT: Duration = Duration::from_secs(1);
 
 /// What threads share in a build.
 pub trait Job: Send + Sync + 'static {
-    /// Run by each thread, until there is nothing left to do.
-    fn work(&self) -> Result<(), Error>;
+    /// Run by each thread, until there is nothing left to do. `ring` makes the main thread look.
+    fn work(&self, ring: &dyn Fn()) -> Result<(), Error>;
     /// Makes every thread return soon.
     fn cancel(&self);
     /// Whether all is done.
@@ -48,7 +48,7 @@ impl Workers {
         for _ in 0..count {
             let (job, bell, failure) = (workers.job.clone(), workers.bell.clone(), workers.failure.clone());
             let handle = thread::spawn("lagoon build", move || {
-                let outcome = catch_unwind(AssertUnwindSafe(|| job.work()))
+                let outcome = catch_unwind(AssertUnwindSafe(|| job.work(&|| bell.ring())))
                     .unwrap_or_else(|panic| Err(Error::WorkerFailed(job::panic_message(&*panic))));
                 if let Err(error) = outcome {
                     *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
@@ -75,18 +75,17 @@ impl Workers {
         self.handles.is_empty()
     }
 
-    /// The error of a thread, if one has failed.
-    pub fn check(&self) -> Result<(), Error> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+    /// Until all is done; answers a cancel at once.
+    pub fn wait(&self) -> Result<(), Error> {
+        self.wait_until(|| self.job.is_done())
     }
 
-    /// Until all is done; answers a cancel at once.
-    pub fn wait(&mut self) -> Result<(), Error> {
-        let (job, failure) = (&self.job, &self.failure);
-        let take = || failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+    /// Until something is done of which a thread tells by ringing.
+    pub fn wait_until(&self, is_done: impl Fn() -> bool) -> Result<(), Error> {
+        let take = || self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         wait::until(&self.bell, || match take() {
             Some(error) => Some(Err(error)),
-            None => job.is_done().then_some(Ok(())),
+            None => is_done().then_some(Ok(())),
         })
     }
 }

@@ -77,7 +77,7 @@ struct Load {
 }
 
 impl workers::Job for Job {
-    fn work(&self) -> Result<(), Error> {
+    fn work(&self, _ring: &dyn Fn()) -> Result<(), Error> {
         self.work()
     }
 

@@ -3,7 +3,6 @@
 
 use std::ffi::c_char;
 use std::sync::Arc;
-use std::time::Duration;
 
 use pgrx::pg_guard;
 use pgrx::pg_sys::{self, ForkNumber, IndexBuildResult, IndexInfo, Relation};
@@ -21,15 +20,12 @@ use crate::index::rows::{self, Rows};
 use crate::index::workers::{self, Workers};
 use crate::index::{Column, PgPages, Purpose, seed};
 use crate::pg::error::OrRaise;
-use crate::pg::{interrupt, log, wait};
+use crate::pg::{interrupt, log};
 
 /// PROGRESS_CREATEIDX_SUBPHASE of pg_stat_progress_create_index; 1 is PostgreSQL's own "initializing".
 const PHASE_TRAIN: i64 = 2;
 const PHASE_ASSIGN: i64 = 3;
 const PHASE_LOAD: i64 = 4;
-
-/// How often to look whether the centres are known: nobody rings for that.
-const LOOK: Duration = Duration::from_millis(2);
 
 /// Builds an index over a table.
 #[pg_guard]
@@ -111,7 +107,9 @@ struct Load {
 }
 
 impl workers::Job for Job {
-    fn work(&self) -> Result<(), Error> {
+    fn work(&self, ring: &dyn Fn()) -> Result<(), Error> {
+        self.train()?;
+        ring();
         self.work()
     }
 
@@ -144,11 +142,7 @@ impl Load {
         }
         self.builder.train();
         self.help()?;
-        while !self.job.is_trained() {
-            self.workers.check()?;
-            wait::sleep(LOOK, || false);
-        }
-        Ok(())
+        self.workers.wait_until(|| self.job.is_trained())
     }
 
     fn row(&mut self, code: &[u32], tid: Tid) -> Result<(), Error> {

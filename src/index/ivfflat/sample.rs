@@ -29,7 +29,7 @@ pub unsafe fn sample(
 ) -> Result<(), Error> {
     let mut take = |code: &[u32], _| {
         if let Some(place) = builder.draw() {
-            builder.sample(place, code);
+            builder.sample(place, code)?;
         }
         Ok(())
     };
