@@ -1,8 +1,7 @@
 //! Indexes of vectors and their distance kernels. Knows nothing of PostgreSQL.
 //!
 //! Values become codes ([`space`]), whose distances are computed by [`distance`]; codes lie on pages ([`page`]) that somebody
-//! else keeps ([`store`]). [`hnsw`] and [`ivf`] are the kinds of
-//! index.
+//! else keeps ([`store`]). [`hnsw`] and [`ivf`] are the kinds of index.
 #![deny(unsafe_code)]
 
 pub mod distance;
