@@ -74,7 +74,7 @@ fn catch_up(primary: &Session, standby: &Session) {
 
 /// The ten nearest to each of 25 points, with their distances, through the index.
 fn answers(session: &Session, index: &str, operator: &str) -> Vec<Vec<Option<String>>> {
-    session.exec("SET enable_seqscan = off; SET enable_sort = off; SET ivfflat.probes = 3");
+    session.exec("SET enable_seqscan = off; SET enable_sort = off; SET ivfflat.probes = 8");
     let sql = format!(
         "SELECT q, id, distance FROM generate_series(1, 25) AS q, LATERAL (
              SELECT id, v {operator} p AS distance
