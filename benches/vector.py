@@ -1,6 +1,6 @@
-"""The hnsw index against pgvector (through SQL, equal settings) and hnswlib (in memory, called from Python).
+"""The indexes hnsw and ivfflat against pgvector (through SQL, equal settings) and hnsw against hnswlib (in memory, called from Python).
 
-Data: see datasets.py. m 16, ef_construction 64. BENCH_SENTENCES and BENCH_CLUSTERS are the rows of the two sets, 0 leaves
+Data: see datasets.py. m 16, ef_construction 64; as many lists as the square root of the rows. BENCH_SENTENCES and BENCH_CLUSTERS are the rows of the two sets, 0 leaves
 one out; BENCH_SECONDS is how long queries run at each point of a curve, three times. BENCH_CURVES is the SVG to write.
 """
 
@@ -19,6 +19,7 @@ from datasets import K
 
 M, EF_CONSTRUCTION = 16, 64
 EF_SEARCH = [10, 15, 20, 30, 40, 60, 80, 120, 160, 240, 320, 480, 640, 1000]
+PROBES = [1, 2, 3, 5, 8, 12, 18, 27, 40, 60, 90, 135]
 ENOUGH = 0.997  # the recall after which a curve ends
 RECALLS = [0.95, 0.99]
 CONNECTIONS = [1, 8]
@@ -30,6 +31,8 @@ WIDE_ROWS = 4000
 
 class Server:
     """Lagoon or pgvector: the same SQL."""
+
+    method = "hnsw"
 
     def __init__(self, cluster, extension):
         self.cluster = cluster
@@ -78,9 +81,13 @@ class Server:
 
     def build(self):
         self.execute(
-            f"CREATE INDEX items_v ON items USING hnsw (v {self.dataset.opclass})"
-            f" WITH (m = {M}, ef_construction = {EF_CONSTRUCTION})"
+            f"CREATE INDEX items_v ON items USING {self.method} (v {self.dataset.opclass}) WITH ({self.options()})"
         )
+
+    def options(self):
+        if self.method == "ivfflat":
+            return f"lists = {round(len(self.dataset.rows) ** 0.5)}"
+        return f"m = {M}, ef_construction = {EF_CONSTRUCTION}"
 
     def build_in(self, megabytes, stop=False):
         """Builds with so much memory; seconds, and the rows after which it was full. `stop`: ends the build there."""
@@ -124,11 +131,12 @@ class Server:
         (size,) = self.execute("SELECT pg_relation_size(%s::regclass)", [index]).fetchone()
         return size
 
-    def settings(self, ef):
+    def settings(self, effort):
+        setting = "ivfflat.probes" if self.method == "ivfflat" else "hnsw.ef_search"
         return (
             "SET client_min_messages = warning; SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan;"
             # Loads the library, which knows the setting.
-            f" DO $$ BEGIN PERFORM '[1]'::vector; END $$; SET hnsw.ef_search = {ef}"
+            f" DO $$ BEGIN PERFORM '[1]'::vector; END $$; SET {setting} = {effort}"
         )
 
     def query(self):
@@ -258,12 +266,12 @@ def parameters(columns):
     return file
 
 
-def sweep(contenders, recalls=None, connections=CONNECTIONS):
-    """For each number of connections and each contender a list of (recall, queries per second), a point for each ef.
+def sweep(contenders, recalls=None, connections=CONNECTIONS, efforts=EF_SEARCH):
+    """For each number of connections and each contender a list of (recall, queries per second), a point for each effort.
     `recalls` are those of an earlier sweep of the same indexes."""
     recalls = recalls if recalls is not None else {contender.name: {} for contender in contenders}
     points = {count: {contender.name: [] for contender in contenders} for count in connections}
-    for ef in EF_SEARCH:
+    for ef in efforts:
         known = {name: list(found.values()) for name, found in recalls.items()}
         going = [c for c in contenders if ef in recalls[c.name] or (known[c.name] or [0])[-1] < ENOUGH]
         for contender in going:
@@ -274,7 +282,7 @@ def sweep(contenders, recalls=None, connections=CONNECTIONS):
             for contender, found in zip(going, zip(*rates)):
                 recall, rate = recalls[contender.name][ef], statistics.median(found)
                 points[count][contender.name].append((recall, rate))
-                common.say(f"vector: {contender.name}, ef {ef}, {count} at once: recall {recall:.4f}, {rate:,.0f} queries/s")
+                common.say(f"vector: {contender.name}, effort {ef}, {count} at once: recall {recall:.4f}, {rate:,.0f} queries/s")
     return points, recalls
 
 
@@ -354,6 +362,32 @@ def compare(dataset, contenders):
     return points
 
 
+def compare_lists(dataset, servers):
+    """The same for ivfflat, in short."""
+    label = f"{len(dataset.rows):,} {dataset.name}: ivfflat"
+    lagoon, pgvector = servers
+    for server in servers:
+        server.method = "ivfflat"
+        server.load(dataset)
+
+    def reset():
+        for server in servers:
+            server.reset()
+            server.execute("SET maintenance_work_mem = '1GB'")
+
+    builds = common.medians(REPEATS if len(dataset.rows) <= 200_000 else 1, *(s.build for s in servers), before=reset)
+    common.row(f"{label} build", "s", builds[0], pgvector.name, builds[1])
+    common.row(f"{label} size", "MB", lagoon.size() / 1e6, pgvector.name, pgvector.size() / 1e6)
+    for server in servers:
+        server.execute("VACUUM items")
+        server.execute("CHECKPOINT")
+    points, _ = sweep(servers, connections=[1], efforts=PROBES)
+    report_rates(points[1], f"{label} queries", lagoon, [pgvector])
+    for server in servers:
+        server.execute("RESET maintenance_work_mem")
+        server.method = "hnsw"
+
+
 def compare_widths(lagoon, pgvector):
     for kind, dimensions in [("vector", 768), ("vector", 1024), ("vector", 1536), ("halfvec", 3072)]:
         ours, theirs = lagoon.wide(kind, dimensions), pgvector.wide(kind, dimensions)
@@ -376,6 +410,7 @@ def main():
         if count := int(os.environ[variable]):
             dataset = make(count)
             points = compare(dataset, contenders)
+            compare_lists(dataset, contenders[:2])
             title = f"{len(dataset.rows):,} {dataset.name}, {dataset.dimensions} dimensions"
             panels += [(title, f"{n} connection{'s' * (n > 1)}", points[n]) for n in CONNECTIONS]
     if file := os.environ.get("BENCH_CURVES"):
