@@ -60,7 +60,8 @@ pub(crate) struct Neighbours {
     pub links: Vec<Vec<Link>>,
 }
 
-/// Algorithm 1 up to the choice of links. `myself` is left out, when the code is that of an element in the graph.
+/// Algorithm 1 up to the choice of links. `myself` is left out, when the code is that of an element in the graph: its list is
+/// chosen from twice as many as it holds at least, for it must make up for links to it that are gone.
 pub(crate) fn neighbours<S: PageStore>(
     graph: &PagedGraph<'_, S>,
     code: &[u32],
@@ -69,7 +70,10 @@ pub(crate) fn neighbours<S: PageStore>(
 ) -> Result<Neighbours> {
     let mut links = vec![Vec::new(); usize::from(level) + 1];
     let Some(entry) = graph.entry() else { return Ok(Neighbours { near: Vec::new(), links }) };
-    let ef = graph.meta.ef_construction + usize::from(myself.is_some());
+    let ef = match myself {
+        Some(_) => graph.meta.ef_construction.max(2 * graph.meta.geometry.capacity(0)) + 1,
+        None => graph.meta.ef_construction,
+    };
     let mut scratch = Scratch::new(IdSet::new(ef * graph.meta.m));
     let mut near = descend(graph, code, entry, level, &mut scratch)?;
     for layer in (0..=level.min(entry.1)).rev() {

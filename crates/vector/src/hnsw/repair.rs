@@ -2,7 +2,7 @@
 //!
 //! What such an element led to takes its place: the candidates for a list are its own live neighbours and the live neighbours
 //! of those that go (the delete rule of FreshDiskANN, Singh et al. 2021), of which the diverse ones are kept. No search is
-//! needed but where most of a neighbourhood goes.
+//! needed but where these are few: short lists, or a neighbourhood most of which goes.
 
 use crate::Result;
 use crate::hnsw::format::{NodesMut, PROTECTED, target};
@@ -15,6 +15,13 @@ use crate::store::{PageStore, Record};
 
 /// Times that the lists of a page are looked at again because somebody has changed them meanwhile.
 const ATTEMPTS: usize = 3;
+
+/// Candidates for each free place of a list below which they are searched for.
+const CANDIDATES: usize = 6;
+
+/// Candidates to choose from, in lists. With 2, after deleting a fifth of 100,000 sentence embeddings, recall at ef 40 is 0.924
+/// where a new graph has 0.933; with 4 it is 0.931, for 1.4 times the distances; with all of them no better.
+const LISTS: usize = 4;
 
 /// A list with links to doomed elements.
 pub(crate) struct Hurt {
@@ -106,9 +113,8 @@ fn plan<S: PageStore>(
     ids.dedup();
     ids.retain(|to| *to != id && !doomed(*to) && !links.contains(&(to | PROTECTED)));
     let mut searched = Vec::new();
-    // Where most of a list goes, so does the neighbourhood: what is around it is no longer what is near.
-    let gone = list.links.iter().filter(|link| doomed(target(**link))).count();
-    if links.len() + ids.len() < capacity / 2 || 2 * gone > list.links.len() {
+    let stay = list.links.iter().filter(|link| !doomed(target(**link))).count();
+    if links.len() + ids.len() < stay + CANDIDATES * (capacity - stay) {
         searched = std::mem::take(&mut neighbours(graph, &code, list.layer, Some(id))?.links[usize::from(list.layer)]);
         searched.retain(|link| !links.contains(&(link.id | PROTECTED)) && !ids.contains(&link.id));
         ids.extend(searched.iter().map(|link| link.id));
@@ -119,7 +125,7 @@ fn plan<S: PageStore>(
     let near = ids.iter().zip(distances).map(|(id, distance)| Candidate { distance, id: *id, live: true });
     let mut near: Vec<Candidate> = near.collect();
     near.sort_unstable();
-    near.truncate(graph.meta.ef_construction.max(2 * capacity));
+    near.truncate(graph.meta.ef_construction.max(LISTS * capacity));
     let codes = graph.load(near.iter().map(|candidate| candidate.id))?;
     let chosen = select(&near, capacity - links.len(), |a, b| codes.between(a, b))?;
     links.extend(chosen.iter().map(|link| link.id));

@@ -165,13 +165,19 @@ pub(crate) fn walk<S: PageStore>(
     while best.len() > ef {
         best.pop().into_iter().for_each(&mut discard);
     }
+    // How many are kept: elements without rows come on top until `ef` with rows were met. Not for ever, or each that is passed
+    // lets in one more from farther away, which is as likely to be without rows: the walk would not end before the graph does.
+    let (mut keep, mut lives) = (ef, 0);
     while let Some(Reverse(nearest)) = open.pop() {
         // Every element that stays in `best` was in `open` at no more than this bound, so all of them get expanded.
-        if best.len() >= ef + dead.len() && best.peek().is_some_and(|worst| nearest.distance > worst.distance) {
+        if best.len() >= keep && best.peek().is_some_and(|worst| nearest.distance > worst.distance) {
             break;
         }
         ids.clear();
-        if !graph.expand(nearest.id, level, ids)? {
+        if graph.expand(nearest.id, level, ids)? {
+            lives += 1;
+        } else {
+            keep += usize::from(lives < ef);
             dead.push(nearest.id);
         }
         ids.retain(|id| visited.insert(*id));
@@ -179,7 +185,7 @@ pub(crate) fn walk<S: PageStore>(
         graph.distances(query, ids, distances)?;
         for (id, distance) in ids.iter().zip(distances.iter()) {
             let candidate = Candidate { distance: *distance, id: *id, live: true };
-            if best.len() < ef + dead.len() {
+            if best.len() < keep {
                 open.push(Reverse(candidate));
                 best.push(candidate);
             } else if let Some(mut worst) = best.peek_mut()

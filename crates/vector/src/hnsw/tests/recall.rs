@@ -1,6 +1,8 @@
 //! Recall against looking at every row, and against hnsw_rs on the same vectors.
 
 use super::*;
+use crate::hnsw::graph::PagedGraph;
+use crate::hnsw::search::{IdSet, Scratch, descend, search_layer};
 
 fn recall(store: &MemPages, rows: &BTreeMap<Tid, Vec<f32>>, queries: &[Vec<f32>], ef: usize) -> f64 {
     let mut found = 0;
@@ -66,6 +68,58 @@ fn recall_survives_deleting_three_quarters() {
         assert_eq!(verified(&store).rows.len(), rows.len());
         let r = recall(&store, &rows, &queries, 40);
         assert!(r > 0.95, "round {round}: {r}");
+    }
+}
+
+/// As pgvector's own test of it, which asks for 0.8: nothing is near to anything else, and the lists are short.
+#[test]
+fn recall_of_random_bits_survives_deleting_three_quarters() {
+    let (k, left) = (20, 2500);
+    for (seed, rounds) in [(1, 1), (2, 1), (3, 1), (4, 3)] {
+        let mut random = Random::new(seed);
+        let mut vectors = |count: usize| -> Vec<Vec<f32>> { (0..count).map(|_| random.vector(52)).collect() };
+        let (vectors, queries) = (vectors(10_000), vectors(60));
+        let meta = Meta::new(Space::new(Element::Bits, Metric::Hamming, 52), 4, 8);
+        let store = build(meta, &vectors, 1);
+        for round in 0..rounds {
+            crate::hnsw::vacuum::vacuum(&store, |tid| tid > left && tid % rounds <= round).unwrap();
+        }
+        assert_eq!(verified(&store).rows.len(), left as usize);
+        let mut found = 0;
+        for query in &queries {
+            let distance = |tid: Tid| {
+                let codes = [query, &vectors[tid as usize - 1]].map(|vector| code(&meta.space, vector));
+                meta.space.measure().distance(&codes[0], &codes[1])
+            };
+            // Whatever is as near as the last of the nearest is a hit.
+            let mut all: Vec<f32> = (1..=left).map(distance).collect();
+            all.sort_by(f32::total_cmp);
+            let hits = nearest(&store, query, 100).into_iter().take(k);
+            found += hits.filter(|tid| distance(*tid) <= all[k - 1]).count();
+        }
+        let r = found as f64 / (queries.len() * k) as f64;
+        assert!(r > 0.85, "seed {seed}, {rounds} rounds: {r}");
+    }
+}
+
+/// Or vacuum would look at everything for each list that it repairs.
+#[test]
+fn a_walk_among_elements_without_rows_ends_before_the_graph() {
+    let (count, ef) = (4000, 16);
+    let vectors = clustered(count, 24, 21);
+    let store = build(meta(24, 8, 64, Metric::L2), &vectors, 1);
+    let geometry = Meta::read(&store.read(0).unwrap()).unwrap().geometry;
+    store.cut_power_after(geometry.node_pages_of(store.blocks().unwrap()));
+    crate::hnsw::vacuum::vacuum(&store, |tid| tid % 4 != 0).unwrap_err(); // rows are gone, nothing is repaired
+    store.restart();
+    let graph = PagedGraph::open(&store).unwrap();
+    let mut scratch = Scratch::new(IdSet::new(count));
+    for query in clustered(60, 24, 22) {
+        let query = code(&graph.meta.space, &query);
+        let nearest = descend(&graph, &query, graph.entry().unwrap(), 0, &mut scratch).unwrap();
+        let found = search_layer(&graph, &query, &nearest, ef, 0, &mut scratch).unwrap();
+        assert!(found.iter().filter(|candidate| candidate.live).count() >= ef / 2);
+        assert!(scratch.visited().len() < count / 2, "{}", scratch.visited().len());
     }
 }
 
