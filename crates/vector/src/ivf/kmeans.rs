@@ -459,3 +459,7 @@ pub(crate) fn random_centre(space: &Space, random: &mut Random) -> Vec<u32> {
     let numbers: Vec<f64> = (0..space.numbers()).map(|i| number(i, random)).collect();
     space.centre(&numbers).unwrap_or_else(|| space.origin())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

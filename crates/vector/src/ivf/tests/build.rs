@@ -2,61 +2,7 @@
 
 use super::*;
 use crate::ivf::build::{pgvector_memory, required_memory};
-use crate::ivf::kmeans::{Codes, Step, Training};
-use std::sync::atomic::AtomicBool;
-
-fn train(space: Space, lists: u32, codes: &[Vec<u32>]) -> Codes {
-    let training = Training::new(space, lists, codes.concat(), 7);
-    let mut next = Some(training.first());
-    while let Some((step, units)) = next {
-        for unit in (0..units).rev().map(|unit| if step == Step::Seed { units - 1 - unit } else { unit }) {
-            training.run(step, unit, &AtomicBool::new(false)).unwrap();
-        }
-        next = training.after(step);
-    }
-    training.centres()
-}
-
-/// The mean distance of codes to their nearest centre.
-fn cost(space: Space, centres: &Codes, codes: &[Vec<u32>]) -> f64 {
-    let measure = space.measure();
-    codes.iter().map(|code| f64::from(centres.nearest(&measure, code).1)).sum::<f64>() / codes.len() as f64
-}
-
-#[test]
-fn centres_are_about_as_good_as_they_can_be() {
-    // 200 clusters, and the noise around a centre is 0.6² / 3 for each dimension.
-    for dimensions in [8, 40] {
-        let space = Space::new(Element::Dense, Metric::L2, dimensions);
-        let codes: Vec<_> = clustered(10_000, dimensions, 1).iter().map(|vector| code(&space, vector)).collect();
-        let cost = cost(space, &train(space, 200, &codes), &codes) / (dimensions as f64 * 0.12);
-        assert!(cost < 1.15, "{dimensions} dimensions: {cost}");
-    }
-}
-
-/// Lloyd's rounds, looking at everything, go on where the clustering has ended: there is nearly nothing left to win.
-#[test]
-fn looking_at_the_centres_around_is_enough() {
-    let mut random = Random::new(3);
-    let space = Space::new(Element::Dense, Metric::L2, 16);
-    let codes: Vec<_> = (0..5000).map(|_| code(&space, &random.vector(16))).collect();
-    let centres = train(space, 100, &codes);
-    let ours = cost(space, &centres, &codes);
-    let mut lloyd = centres;
-    for _ in 0..30 {
-        let measure = space.measure();
-        let mut sums = vec![(vec![0.0; 16], 0.0); 100];
-        for code in &codes {
-            let (sum, count) = &mut sums[lloyd.nearest(&measure, code).0 as usize];
-            sum.iter_mut().zip(code).for_each(|(sum, x)| *sum += f64::from(f32::from_bits(*x)));
-            *count += 1.0;
-        }
-        let mean = |(sum, count): (Vec<f64>, f64)| sum.into_iter().map(move |x| x / count).collect::<Vec<f64>>();
-        lloyd.codes = sums.into_iter().flat_map(|sum| space.centre(&mean(sum)).unwrap()).collect();
-    }
-    let best = cost(space, &lloyd, &codes);
-    assert!(ours < 1.02 * best, "{ours} where {best} is possible");
-}
+use crate::ivf::lists::Lists;
 
 #[test]
 fn few_distinct_rows_each_have_a_centre() {
@@ -168,4 +114,26 @@ fn memory_is_said_beforehand() {
     assert_eq!(pgvector_memory(8 + 4 * 2000, 2000, 100, 10_000, 10_000) >> 20, 82);
     assert_eq!(pgvector_memory(8 + 4 * 2000, 2000, 100, 1, 0), 24 + 100 * 8008 + 24 + 8008);
     assert_eq!(pgvector_memory(20, 3, 10_000, 500_000, 100_000) >> 20, 4209);
+}
+
+/// As pgvector has it: an unlogged table starts like this after a crash.
+#[test]
+fn centres_are_random_where_there_are_no_rows() {
+    for space in spaces() {
+        let store = empty(&Meta { space, lists: 20 });
+        let (mut seen, mut numbers) = (Vec::new(), vec![0.0; space.numbers()]);
+        let lists = Lists::open(&store).unwrap();
+        lists
+            .centres(|_, centre| {
+                space.decode(centre, &mut numbers);
+                assert!(numbers.iter().all(|x| (0.0..=1.001).contains(x)) && numbers.iter().any(|x| *x > 0.0));
+                assert!(numbers.iter().skip(space.dimensions).all(|x| *x == 0.0), "bits after the last");
+                let norm = crate::distance::norm(&numbers);
+                assert!(space.metric != Metric::Cosine || (norm - 1.0).abs() < 0.01, "{norm}");
+                assert!(!seen.contains(&centre.to_vec()));
+                seen.push(centre.to_vec());
+            })
+            .unwrap();
+        assert_eq!(seen.len(), 20);
+    }
 }

@@ -27,6 +27,10 @@ fn numbers_add_up() {
     assert_eq!((after.rows, after.free_slots), (2000, before.free_slots + 1000));
     assert_eq!(after.total_bytes(), before.total_bytes());
 
+    let commits = store.commits();
+    assert_eq!(vacuum(&store, |tid| tid % 3 == 0).unwrap(), Outcome { rows: 2000, removed: 0 });
+    assert_eq!(store.commits(), commits, "a vacuum with nothing to do writes nothing");
+
     let none = counted(&empty(&meta(9000, 10, Metric::L2)));
     assert_eq!((none.rows, none.max_rows, none.empty_lists, none.entry_bytes), (0, 0, 10, 0));
     assert_eq!(none.centre_bytes, 20 * PAGE_SIZE as u64);

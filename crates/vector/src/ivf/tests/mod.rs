@@ -4,6 +4,7 @@ mod build;
 mod concurrent;
 mod crash;
 mod info;
+mod interleave;
 mod property;
 mod recall;
 mod scan;

@@ -1,0 +1,105 @@
+use super::*;
+use crate::space::Element;
+use crate::tests::{Random, clustered, code};
+
+/// Looks at the clustering after each step.
+fn train_and(space: Space, lists: u32, codes: &[Vec<u32>], mut look: impl FnMut(&Training, Step)) -> Codes {
+    let training = Training::new(space, lists, codes.concat(), 7);
+    let mut next = Some(training.first());
+    while let Some((step, units)) = next {
+        // Where the order does not matter, backwards.
+        for unit in (0..units).rev().map(|unit| if step.is_parallel() { unit } else { units - 1 - unit }) {
+            training.run(step, unit, &AtomicBool::new(false)).unwrap();
+        }
+        look(&training, step);
+        next = training.after(step);
+    }
+    training.centres()
+}
+
+fn train(space: Space, lists: u32, codes: &[Vec<u32>]) -> Codes {
+    train_and(space, lists, codes, |_, _| ())
+}
+
+/// The mean distance of codes to their nearest centre.
+fn cost(space: Space, centres: &Codes, codes: &[Vec<u32>]) -> f64 {
+    let measure = space.measure();
+    codes.iter().map(|code| f64::from(centres.nearest(&measure, code).1)).sum::<f64>() / codes.len() as f64
+}
+
+#[test]
+fn centres_are_about_as_good_as_they_can_be() {
+    // 200 clusters, and the noise around a centre is 0.6² / 3 for each dimension.
+    for dimensions in [8, 40] {
+        let space = Space::new(Element::Dense, Metric::L2, dimensions);
+        let codes: Vec<_> = clustered(10_000, dimensions, 1).iter().map(|vector| code(&space, vector)).collect();
+        let cost = cost(space, &train(space, 200, &codes), &codes) / (dimensions as f64 * 0.12);
+        assert!(cost < 1.15, "{dimensions} dimensions: {cost}");
+    }
+}
+
+/// Lloyd's rounds, looking at everything, go on where the clustering has ended: there is nearly nothing left to win.
+#[test]
+fn looking_at_the_centres_around_is_enough() {
+    let mut random = Random::new(3);
+    let space = Space::new(Element::Dense, Metric::L2, 16);
+    let codes: Vec<_> = (0..5000).map(|_| code(&space, &random.vector(16))).collect();
+    let centres = train(space, 100, &codes);
+    let ours = cost(space, &centres, &codes);
+    let mut lloyd = centres;
+    for _ in 0..30 {
+        let measure = space.measure();
+        let mut sums = vec![(vec![0.0; 16], 0.0); 100];
+        for code in &codes {
+            let (sum, count) = &mut sums[lloyd.nearest(&measure, code).0 as usize];
+            sum.iter_mut().zip(code).for_each(|(sum, x)| *sum += f64::from(f32::from_bits(*x)));
+            *count += 1.0;
+        }
+        let mean = |(sum, count): (Vec<f64>, f64)| sum.into_iter().map(move |x| x / count).collect::<Vec<f64>>();
+        lloyd.codes = sums.into_iter().flat_map(|sum| space.centre(&mean(sum)).unwrap()).collect();
+    }
+    let best = cost(space, &lloyd, &codes);
+    assert!(ours < 1.02 * best, "{ours} where {best} is possible");
+}
+
+/// With so few lists all others are around each.
+#[test]
+fn nothing_nearer_is_ruled_out() {
+    let mut random = Random::new(9);
+    for space in [Space::new(Element::Dense, Metric::L2, 5), Space::new(Element::Bits, Metric::Hamming, 64)] {
+        let codes: Vec<_> = (0..3000).map(|_| code(&space, &random.vector(space.dimensions))).collect();
+        let mut rounds = 0;
+        train_and(space, NEAR as u32 + 1, &codes, |training, step| {
+            if step != Step::Reassign {
+                return;
+            }
+            rounds += 1;
+            for (i, code) in codes.iter().enumerate() {
+                let (_, distance) = read!(training.centres).nearest(&training.measure, code);
+                assert_eq!(training.distance(i), distance, "{space:?}, round {rounds}");
+            }
+        });
+        assert!(rounds > 2, "{rounds} rounds");
+    }
+}
+
+/// First centres are drawn from a part of the samples, and here that part is all the same.
+#[test]
+fn a_list_without_rows_takes_the_farthest() {
+    let space = Space::new(Element::Dense, Metric::L2, 40);
+    let mut random = Random::new(11);
+    let outliers: Vec<Vec<u32>> = (0..100).map(|_| code(&space, &random.vector(40))).collect();
+    let usual = code(&space, &[9.0; 40]);
+    // One of twenty is a seed; each outlier comes twice.
+    let sample = |i: usize| if i % 20 == 7 && i < 4000 { outliers[i / 20 % 100].clone() } else { usual.clone() };
+    let codes: Vec<_> = (0..10_000).map(sample).collect();
+    let mut filled = 0;
+    let centres = train_and(space, 50, &codes, |training, step| {
+        if step == Step::Sort && filled == 0 {
+            filled = read!(training.model).starts.windows(2).filter(|pair| pair[0] < pair[1]).count();
+        }
+    });
+    assert_eq!(filled, 50, "at once");
+    let distinct: std::collections::BTreeSet<&[u32]> = (0..50).map(|i| centres.get(i)).collect();
+    assert!(distinct.len() >= 48, "{}: a copy may have stayed where it was", distinct.len());
+}

@@ -1,0 +1,145 @@
+//! What happens between what an insert has looked at and what it writes.
+
+use std::cell::RefCell;
+
+use super::*;
+use crate::ivf::info::info;
+use crate::mem::{MemLock, MemPage, MemRecord};
+use crate::page::Part;
+use crate::store::{Interlock, Mode};
+
+type Event<'a> = Box<dyn FnOnce(&MemPages) + 'a>;
+
+/// A store where something happens just before the first record begins.
+struct Eventful<'a> {
+    pages: &'a MemPages,
+    event: RefCell<Option<Event<'a>>>,
+}
+
+impl PageStore for Eventful<'_> {
+    type Page<'a>
+        = MemPage
+    where
+        Self: 'a;
+    type Record<'a>
+        = MemRecord<'a>
+    where
+        Self: 'a;
+    type Lock<'a>
+        = MemLock<'a>
+    where
+        Self: 'a;
+
+    fn blocks(&self) -> Result<u32> {
+        self.pages.blocks()
+    }
+
+    fn read(&self, block: u32) -> Result<MemPage> {
+        self.pages.read(block)
+    }
+
+    fn peek(&self, parts: &[Part], f: &mut dyn FnMut(usize, &[u8])) -> Result<()> {
+        self.pages.peek(parts, f)
+    }
+
+    fn record(&self) -> Result<MemRecord<'_>> {
+        if let Some(event) = self.event.take() {
+            event(self.pages);
+        }
+        self.pages.record()
+    }
+
+    fn extend_to(&self, blocks: u32) -> Result<()> {
+        self.pages.extend_to(blocks)
+    }
+
+    fn append(&self, page: &[u8]) -> Result<()> {
+        self.pages.append(page)
+    }
+
+    fn lock(&self, which: Interlock, mode: Mode) -> Result<MemLock<'_>> {
+        self.pages.lock(which, mode)
+    }
+
+    fn poll(&self) -> Result<()> {
+        self.pages.poll()
+    }
+}
+
+/// Two lists, around this vector and its opposite.
+fn two_lists(dimensions: usize, rows: usize) -> MemPages {
+    let side = |i: usize| vec![if i.is_multiple_of(2) { 1.0 } else { -1.0 }; dimensions];
+    build(meta(dimensions, 2, Metric::L2), &(0..2 * rows).map(side).collect::<Vec<_>>(), 0)
+}
+
+/// Inserts a row with number 1001 while `event` happens; the index has so many rows then.
+fn insert_while(store: &MemPages, side: f32, rows: usize, event: impl FnOnce(&MemPages)) {
+    let space = space(store);
+    let eventful = Eventful { pages: store, event: RefCell::new(Some(Box::new(event))) };
+    insert(&eventful, &code(&space, &vec![side; space.dimensions]), 1001).unwrap();
+    assert!(eventful.event.borrow().is_none(), "it has happened");
+    let report = verified(store);
+    assert_eq!(report.rows.len(), rows);
+    assert_eq!(report.rows.get(&1001), Some(&1));
+    assert_eq!(nearest(store, &vec![side; space.dimensions], 2).len(), rows);
+    let unused = info(store).unwrap().unused_bytes;
+    assert!(unused <= 2 * 8192, "{unused} bytes of pages that nobody has written");
+}
+
+/// Rows of a page, and how many dimensions they have: several, one, and one on two pages.
+const SHAPES: [(usize, usize); 3] = [(5, 1536), (1, 5000), (1, 9000)];
+
+#[test]
+fn two_lists_never_get_the_same_page() {
+    for (page, dimensions) in SHAPES {
+        for rows in [0, page] {
+            let store = two_lists(dimensions, rows);
+            let other = vec![-1.0; dimensions];
+            insert_while(&store, 1.0, 2 * rows + 2, |store| add(store, &other, 1002).unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_list_never_gets_two_pages_after_one() {
+    for (page, dimensions) in SHAPES {
+        for rows in [0, page] {
+            let store = two_lists(dimensions, rows);
+            let same = vec![1.0; dimensions];
+            insert_while(&store, 1.0, 2 * rows + page + 2, |store| {
+                (0..=page as Tid).for_each(|i| add(store, &same, 1002 + i).unwrap());
+            });
+        }
+    }
+}
+
+#[test]
+fn room_that_is_taken_or_given_back_is_noticed() {
+    for (page, dimensions) in SHAPES {
+        // The last place is taken.
+        let store = two_lists(dimensions, page);
+        vacuum(&store, |tid| tid <= 2).unwrap();
+        let same = vec![1.0; dimensions];
+        insert_while(&store, 1.0, 2 * page, |store| add(store, &same, 1002).unwrap());
+        // There is a place again.
+        let store = two_lists(dimensions, page);
+        insert_while(&store, 1.0, 2 * page - 1, |store| {
+            vacuum(store, |tid| tid <= 2).unwrap();
+        });
+    }
+}
+
+/// An insert that has gone further does not undo what vacuum has said meanwhile.
+#[test]
+fn the_first_page_with_room_stays_known() {
+    let store = two_lists(1536, 20);
+    vacuum(&store, |tid| tid == 31).unwrap(); // the 16th of 20 in its list: the last page
+    let before = info(&store).unwrap().total_bytes();
+    insert_while(&store, 1.0, 2 * 20 - 10, |store| {
+        vacuum(store, |tid| tid % 2 == 1 && tid < 20).unwrap(); // the first two pages
+    });
+    for tid in 2000..2010 {
+        add(&store, &vec![1.0; 1536], tid).unwrap();
+    }
+    assert_eq!(info(&store).unwrap().total_bytes(), before);
+}
