@@ -11,6 +11,11 @@ fn few_distinct_rows_each_have_a_centre() {
             (0..200).map(|i| (0..3).map(|bit| f32::from((i % 8) >> bit & 1u8) * 2.0 - 1.0).collect()).collect();
         let store = build(Meta { space, lists: 100 }, &vectors, 0);
         verified(&store);
+        let mut centres = Vec::new();
+        Lists::open(&store).unwrap().centres(|_, centre| centres.push(centre.to_vec())).unwrap();
+        centres.sort_unstable();
+        centres.dedup();
+        assert!(centres.len() == if space.is_exact() && space.metric == Metric::L2 { 100 } else { 8 });
         for vector in &vectors[..8] {
             assert_eq!(nearest(&store, vector, 1).len(), 25, "one list has all rows of a value, and no other");
         }

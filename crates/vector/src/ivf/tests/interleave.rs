@@ -121,25 +121,42 @@ fn room_that_is_taken_or_given_back_is_noticed() {
         vacuum(&store, |tid| tid <= 2).unwrap();
         let same = vec![1.0; dimensions];
         insert_while(&store, 1.0, 2 * page, |store| add(store, &same, 1002).unwrap());
-        // There is a place again.
+        // There is a place again, after the insert has seen none.
         let store = two_lists(dimensions, page);
+        let before = info(&store).unwrap().entry_bytes;
         insert_while(&store, 1.0, 2 * page - 1, |store| {
             vacuum(store, |tid| tid <= 2).unwrap();
         });
+        assert_eq!(info(&store).unwrap().entry_bytes, before);
     }
 }
 
 /// An insert that has gone further does not undo what vacuum has said meanwhile.
 #[test]
 fn the_first_page_with_room_stays_known() {
+    // The rows of a list have odd numbers, ten of them to a page.
+    let page = |page: Tid| move |tid: Tid| tid % 2 == 1 && tid / 10 == page && tid < 1000;
     let store = two_lists(1536, 20);
-    vacuum(&store, |tid| tid == 31).unwrap(); // the 16th of 20 in its list: the last page
+    let fill = |store: &MemPages, count: Tid| {
+        (2000..2000 + count).for_each(|tid| add(store, &vec![1.0; 1536], tid + count * 100).unwrap());
+    };
+    // Inserts begin on the second page, which is full; there is room on the fourth.
+    vacuum(&store, page(1)).unwrap();
+    fill(&store, 5);
+    vacuum(&store, page(3)).unwrap();
     let before = info(&store).unwrap().total_bytes();
-    insert_while(&store, 1.0, 2 * 20 - 10, |store| {
-        vacuum(store, |tid| tid % 2 == 1 && tid < 20).unwrap(); // the first two pages
+    insert_while(&store, 1.0, 2 * 20 - 5 + 1 - 5, |store| {
+        vacuum(store, page(0)).unwrap();
     });
-    for tid in 2000..2010 {
-        add(&store, &vec![1.0; 1536], tid).unwrap();
-    }
+    fill(&store, 9);
+    assert_eq!(info(&store).unwrap().total_bytes(), before);
+
+    // The same where the insert finds no room at all and adds a page.
+    let store = two_lists(1536, 20);
+    insert_while(&store, 1.0, 2 * 20 - 5 + 1, |store| {
+        vacuum(store, page(0)).unwrap();
+    });
+    let before = info(&store).unwrap().total_bytes();
+    fill(&store, 9);
     assert_eq!(info(&store).unwrap().total_bytes(), before);
 }
