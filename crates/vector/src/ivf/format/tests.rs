@@ -35,7 +35,7 @@ fn every_geometry_fits_its_pages() {
             assert!(g.head_blocks().contains(&block) && at + HEAD_BYTES <= SPECIAL_OFFSET);
             assert!(ENTRIES + g.entries * (g.head_bytes + TID_BYTES) <= SPECIAL_OFFSET && g.entries > 0);
             assert!(g.is_long() == (g.code_bytes > LONGEST) && (g.entries == 1 || !g.is_long()));
-            assert!(g.code_bytes - g.head_bytes <= PAYLOAD && g.head_bytes % 4 == 0);
+            assert!(g.code_bytes - g.head_bytes <= PAYLOAD && g.head_bytes.is_multiple_of(4));
             let parts = g.centre_parts();
             assert_eq!(parts.iter().map(|part| part.len).sum::<usize>(), lists as usize * g.code_bytes);
             assert_eq!(parts.iter().map(|part| part.block).collect::<Vec<_>>(), g.centre_blocks().collect::<Vec<_>>());
