@@ -89,21 +89,12 @@ impl Scan {
             return Ok(false);
         }
         self.passes += 1;
-        let space = &index.meta.space;
+        let bounds = index.meta.space.bounds(&self.query);
         for first in &lists[self.round..self.read] {
             let mut block = *first;
             while block != NONE {
                 store.poll()?;
-                block = if space.is_exact() {
-                    index.each(block, |code, tid| {
-                        let distance = index.measure.distance(&self.query, code);
-                        self.rows.offer(Hit { distance: space.bound(&[], &[], distance), tid });
-                    })?
-                } else {
-                    index.each(block, |code, tid| {
-                        self.rows.offer(Hit { distance: space.bound(&self.query, code, 0.0), tid });
-                    })?
-                };
+                block = index.each(block, |code, tid| self.rows.offer(Hit { distance: bounds.to(code), tid }))?;
             }
         }
         Ok(true)

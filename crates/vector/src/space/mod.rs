@@ -212,6 +212,15 @@ impl Space {
         }
     }
 
+    /// [`Self::bound`] of one code and many others.
+    pub fn bounds<'a>(&self, query: &'a [u32]) -> Bounds<'a> {
+        let quantised = match self.form {
+            Form::Quantised => Some(quantised::Query::new(self.metric, self.dimensions, query)),
+            _ => None,
+        };
+        Bounds { space: *self, measure: self.measure(), query, quantised }
+    }
+
     /// Whether words can be a code; for [`crate::hnsw::verify`].
     pub fn is_sound(&self, code: &[u32]) -> bool {
         match self.form {
@@ -238,6 +247,25 @@ impl Measure {
     #[inline]
     pub fn distance(&self, a: &[u32], b: &[u32]) -> f32 {
         (self.distance)(self.dimensions, a, b)
+    }
+}
+
+/// Bounds of the distances to one code.
+pub struct Bounds<'a> {
+    space: Space,
+    measure: Measure,
+    query: &'a [u32],
+    quantised: Option<quantised::Query<'a>>,
+}
+
+impl Bounds<'_> {
+    /// [`Space::bound`] of another code.
+    #[inline]
+    pub fn to(&self, code: &[u32]) -> f64 {
+        match &self.quantised {
+            Some(query) => query.bound(code),
+            None => self.space.bound(self.query, code, self.measure.distance(self.query, code)),
+        }
     }
 }
 

@@ -130,36 +130,75 @@ fn finite(distance: f64) -> f32 {
     distance.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
 }
 
-/// At most what the operator says of the two vectors: the distance of their approximations less both errors, less what the
-/// `f32` sums of the operator may be wrong by.
+/// At most what the operator says of the two vectors.
 pub(super) fn bound(metric: Metric, dimensions: usize, a: &[u32], b: &[u32]) -> f64 {
-    // An f32 sum of n terms in eight or more accumulators, and the rounding of each term.
-    let rounding = (dimensions as f64 / 8.0 + 16.0) * f64::from(f32::EPSILON);
-    let (x, y) = (parts(a, dimensions), parts(b, dimensions));
-    let (x_norm, y_norm) = (x.norm_squared().max(0.0).sqrt() + x.error, y.norm_squared().max(0.0).sqrt() + y.error);
-    match metric {
-        Metric::L2 => {
-            let squared = x.norm_squared() + y.norm_squared() - 2.0 * x.inner_product(&y);
-            // The terms cancel out in f64: the sum is wrong by 1e-15 of them at most.
-            let distance = (squared - 1e-14 * (x_norm * x_norm + y_norm * y_norm)).max(0.0).sqrt();
-            let underflow = (dimensions as f64).sqrt() * 2e-19; // smaller differences have no square
-            ((distance - x.error - y.error) * (1.0 - rounding) - underflow).max(0.0)
+    Query::new(metric, dimensions, a).bound(b)
+}
+
+/// One of two vectors, and what of a bound follows from it alone.
+pub(super) struct Query<'a> {
+    metric: Metric,
+    dimensions: usize,
+    code: &'a [u32],
+    parts: Parts<'a>,
+    norm_squared: f64,
+    /// At least the length of the vector.
+    norm: f64,
+    /// An f32 sum of n terms in eight or more accumulators, and the rounding of each term.
+    rounding: f64,
+    /// Smaller differences have no square, smaller factors no product.
+    underflow: f64,
+}
+
+impl<'a> Query<'a> {
+    pub fn new(metric: Metric, dimensions: usize, code: &'a [u32]) -> Self {
+        let parts = parts(code, dimensions);
+        let norm_squared = parts.norm_squared();
+        let n = dimensions as f64;
+        Self {
+            metric,
+            dimensions,
+            code,
+            norm: norm_squared.max(0.0).sqrt() + parts.error,
+            norm_squared,
+            parts,
+            rounding: (n / 8.0 + 16.0) * f64::from(f32::EPSILON),
+            underflow: if metric == Metric::L2 { n.sqrt() * 2e-19 } else { n * 2e-38 },
         }
-        Metric::L1 => {
-            let distance = f64::from(l1(dimensions, a, b));
-            let slack = 4.0 * f64::from(f32::EPSILON) * dimensions as f64 * (largest(&x) + largest(&y));
-            ((distance - x.error - y.error) * (1.0 - 2.0 * rounding) - slack).max(0.0)
-        }
-        Metric::Cosine => {
-            // Lengths are 1 but for f32 rounding; the operator divides by them.
-            1.0 - (x.inner_product(&y) + x_norm * y.error + y_norm * x.error + 2.0 * rounding)
-        }
-        Metric::InnerProduct | Metric::Hamming | Metric::Jaccard => {
-            if x_norm * y_norm > f64::from(f32::MAX) / 4.0 {
-                return f64::NEG_INFINITY; // as the sum of the operator may be
+    }
+
+    /// The distance of the two approximations less both errors, less what the `f32` sums of the operator may be wrong by.
+    #[inline]
+    pub fn bound(&self, code: &[u32]) -> f64 {
+        let (x, y) = (&self.parts, parts(code, self.dimensions));
+        let (x_norm, rounding) = (self.norm, self.rounding);
+        let y_norm = |y: &Parts<'_>| y.norm_squared().max(0.0).sqrt() + y.error;
+        match self.metric {
+            Metric::L2 => {
+                let y_squared = y.norm_squared();
+                let squared = self.norm_squared + y_squared - 2.0 * x.inner_product(&y);
+                // The terms cancel out in f64: the sum is wrong by 1e-15 of them at most.
+                let terms = x_norm * x_norm + 2.0 * (y_squared.max(0.0) + y.error * y.error);
+                let distance = (squared - 1e-14 * terms).max(0.0).sqrt();
+                ((distance - x.error - y.error) * (1.0 - rounding) - self.underflow).max(0.0)
             }
-            let underflow = dimensions as f64 * 2e-38;
-            -(x.inner_product(&y) + x_norm * y.error + y_norm * x.error + rounding * x_norm * y_norm + underflow)
+            Metric::L1 => {
+                let distance = f64::from(l1(self.dimensions, self.code, code));
+                let slack = 4.0 * f64::from(f32::EPSILON) * self.dimensions as f64 * (largest(x) + largest(&y));
+                ((distance - x.error - y.error) * (1.0 - 2.0 * rounding) - slack).max(0.0)
+            }
+            Metric::Cosine => {
+                // Lengths are 1 but for f32 rounding; the operator divides by them.
+                1.0 - (x.inner_product(&y) + x_norm * y.error + y_norm(&y) * x.error + 2.0 * rounding)
+            }
+            Metric::InnerProduct | Metric::Hamming | Metric::Jaccard => {
+                let y_norm = y_norm(&y);
+                if x_norm * y_norm > f64::from(f32::MAX) / 4.0 {
+                    return f64::NEG_INFINITY; // as the sum of the operator may be
+                }
+                let errors = x_norm * y.error + y_norm * x.error + rounding * x_norm * y_norm;
+                -(x.inner_product(&y) + errors + self.underflow)
+            }
         }
     }
 }

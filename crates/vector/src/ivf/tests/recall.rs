@@ -138,7 +138,10 @@ fn distance_figures() {
         };
         let (measure, mut sum) = (space.measure(), 0.0);
         let nearest = time(&mut |row| sum += f64::from(codes.nearest(&measure, row).1));
-        let bounds = time(&mut |row| data.rows.iter().for_each(|code| sum += space.bound(row, code, 0.0)));
+        let bounds = time(&mut |row| {
+            let bounds = space.bounds(row);
+            data.rows.iter().for_each(|code| sum += bounds.to(code));
+        });
         println!("{dimensions} dimensions: nearest {nearest:.1} ns, bound {bounds:.1} ns for each distance ({sum})");
     }
 }
