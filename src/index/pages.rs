@@ -277,6 +277,10 @@ impl PageStore for PgPages {
         Ok(PgLock { pages: self, block, mode })
     }
 
+    fn is_scarce(&self) -> bool {
+        buffer::is_scarce()
+    }
+
     fn poll(&self) -> Result<()> {
         match self.purpose {
             // SAFETY: no buffer is locked here. Answers interrupts too.

@@ -24,6 +24,11 @@ const COUNTED: u32 = 64;
 /// count as used.
 const WARY: u32 = 1024;
 
+/// Pins that a page read for the second time counts for, and how many of them in advance make buffers scarce: more than one
+/// pin in so many must have been a read for a while.
+const READ: u32 = 16;
+const SCARCE: u32 = 1024;
+
 /// The functions themselves: pgrx's wrappers set a jump mark for each call, which costs more than a pin. Called inside one mark.
 mod raw {
     use super::{BlockNumber, Buffer, ForkNumber, Relation, pg_sys};
@@ -67,6 +72,11 @@ mod raw {
         #[cfg(not(any(feature = "pg14", feature = "pg15")))]
         return node.relNumber.to_u32();
     }
+}
+
+/// Whether many of the pages that this process pinned lately had to be read, though it had seen them before.
+pub fn is_scarce() -> bool {
+    HINTS.with_borrow(|hints| hints.reads >= SCARCE)
 }
 
 /// The pages of a fork of an open relation.
@@ -159,16 +169,20 @@ impl Pages {
         // SAFETY: the caller's. Temporary relations have buffers and file numbers of their own, so they have no hints.
         unsafe {
             let at = hints.place(raw::number(self.node), block);
+            let hint = hints.buffers[at];
             if self.is_shared && hints.is_time() {
-                let hint = hints.buffers[at];
                 if hint > 0 && raw::ReadRecentBuffer(self.node, self.fork, block, hint) {
                     return hint;
                 }
                 hints.wary = if hint > 0 { WARY } else { 0 };
             }
             let mode = pg_sys::ReadBufferMode::RBM_NORMAL;
+            let reads = pg_sys::pgBufferUsage.shared_blks_read;
             let buffer = raw::ReadBufferExtended(self.relation, self.fork, block, mode, std::ptr::null_mut());
             if self.is_shared {
+                if hint > 0 && pg_sys::pgBufferUsage.shared_blks_read != reads {
+                    hints.reads = (hints.reads + READ).min(2 * SCARCE);
+                }
                 hints.buffers[at] = buffer;
             }
             buffer
@@ -177,7 +191,7 @@ impl Pages {
 }
 
 thread_local! {
-    static HINTS: RefCell<Hints> = const { RefCell::new(Hints { buffers: Vec::new(), turn: 0, wary: 0 }) };
+    static HINTS: RefCell<Hints> = const { RefCell::new(Hints { buffers: Vec::new(), turn: 0, wary: 0, reads: 0 }) };
 }
 
 /// In which buffer a page was last: a table without keys, because PostgreSQL compares the page anyway.
@@ -186,6 +200,8 @@ struct Hints {
     turn: u32,
     /// Pins until hints are used again.
     wary: u32,
+    /// Pins that the pages read again lately are worth, [`READ`] each.
+    reads: u32,
 }
 
 impl Hints {
@@ -208,6 +224,7 @@ impl Hints {
     fn is_time(&mut self) -> bool {
         self.turn = self.turn.wrapping_add(1);
         self.wary = self.wary.saturating_sub(1);
+        self.reads = self.reads.saturating_sub(1);
         self.wary == 0 && !self.turn.is_multiple_of(COUNTED)
     }
 }

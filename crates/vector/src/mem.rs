@@ -1,7 +1,7 @@
 //! Pages in memory, for tests: as many threads as you like, and the power can go after any write.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::page::Part;
@@ -25,6 +25,7 @@ pub struct MemPages {
     /// Commits left until the power goes; negative: it stays.
     fuse: AtomicI64,
     commits: AtomicI64,
+    is_scarce: AtomicBool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -56,6 +57,11 @@ impl MemPages {
         while pages.last().is_some_and(|page| page.0.iter().all(|byte| *byte == 0)) {
             pages.pop();
         }
+    }
+
+    /// What [`PageStore::is_scarce`] says from now on.
+    pub fn set_scarce(&self, is_scarce: bool) {
+        self.is_scarce.store(is_scarce, Ordering::SeqCst);
     }
 
     /// Records committed so far.
@@ -220,6 +226,10 @@ impl PageStore for MemPages {
             }
             return Ok(MemLock { store: self, which });
         }
+    }
+
+    fn is_scarce(&self) -> bool {
+        self.is_scarce.load(Ordering::SeqCst)
     }
 
     fn poll(&self) -> Result<()> {

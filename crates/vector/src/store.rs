@@ -56,7 +56,7 @@ pub trait PageStore {
     fn read(&self, block: u32) -> Result<Self::Page<'_>>;
 
     /// Gives `f` the pages of some parts, one after the other, each with the number of its part. They are not locked: only
-    /// for [codes](crate::hnsw::format), which do not change while anybody can reach them. Never fails halfway through.
+    /// for [codes](crate::hnsw::format), which do not change while a link leads to them. Never fails halfway through.
     fn peek(&self, parts: &[Part], f: &mut dyn FnMut(usize, &[u8])) -> Result<()>;
 
     /// Begins a change that after a crash is there as a whole or not at all.
@@ -70,6 +70,10 @@ pub trait PageStore {
 
     /// Takes an interlock, waiting for it.
     fn lock(&self, which: Interlock, mode: Mode) -> Result<Self::Lock<'_>>;
+
+    /// Whether a good part of the pages that are asked for must be read again, so that one more page costs more than measuring
+    /// all that is on it.
+    fn is_scarce(&self) -> bool;
 
     /// Called now and then with no page held: the place to answer a cancel.
     fn poll(&self) -> Result<()>;

@@ -22,6 +22,8 @@
 //! An all-zero page is a valid page with nothing in it: what a crash leaves after an extension needs no repair. Numbers are
 //! in the byte order of the machine, as everywhere in PostgreSQL's files.
 
+use std::ops::Range;
+
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::page::{
@@ -310,6 +312,23 @@ impl Geometry {
         let len = bytes.min(PAYLOAD - offset);
         let rest = (len < bytes).then(|| Part { block: block + 1, offset: PAGE_HEADER, len: bytes - len });
         (Part { block, offset: PAGE_HEADER + offset, len }, rest)
+    }
+
+    /// The elements whose whole codes lie on the page where the code of `id` begins. Codes must be as long as code slots.
+    #[inline]
+    pub fn page_mates(&self, id: u32) -> Range<u32> {
+        let slots = self.nodes * self.node_pages;
+        let slot = id as usize % slots;
+        let (start, end) = match self.layout {
+            Layout::Whole(per_page) => (slot / per_page * per_page, (slot / per_page + 1) * per_page),
+            Layout::RunOn => {
+                let page = slot * self.slot_bytes / PAYLOAD;
+                ((page * PAYLOAD).div_ceil(self.slot_bytes), (page + 1) * PAYLOAD / self.slot_bytes)
+            }
+            Layout::Pair => (slot, slot + 1),
+        };
+        let first = id - slot as u32;
+        first + start as u32..first + end.min(slots) as u32
     }
 
     /// Bytes in use after the header of a node page.

@@ -117,6 +117,20 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         Ok(is_live)
     }
 
+    /// Gives `out` the elements `ids`, which are in ascending order, and with them those `is_new` ones whose codes lie on the
+    /// same pages. They may be no elements, or such that nothing links to yet or any more.
+    pub fn fill_pages(&self, ids: &[u32], mut is_new: impl FnMut(u32) -> bool, out: &mut Vec<u32>) {
+        let mut rest = ids.iter().copied().peekable();
+        while let Some(id) = rest.peek().copied() {
+            for mate in self.meta.geometry.page_mates(id) {
+                if rest.next_if_eq(&mate).is_some() || is_new(mate) {
+                    out.push(mate);
+                }
+            }
+            out.extend(rest.next_if_eq(&id)); // one that runs on over the end of its page
+        }
+    }
+
     /// Reads the codes of some elements, to compare them with each other.
     pub fn load(&self, ids: impl Iterator<Item = u32>) -> Result<Codes> {
         let mut ids: Vec<u32> = ids.collect();

@@ -6,7 +6,7 @@ use std::vec;
 
 use crate::Result;
 use crate::hnsw::graph::PagedGraph;
-use crate::hnsw::search::{Candidate, IdSet, Scratch, descend, walk};
+use crate::hnsw::search::{Candidate, IdSet, Reach, Scratch, descend, walk};
 use crate::store::{Interlock, Mode, PageStore};
 
 pub use crate::page::Hit;
@@ -89,10 +89,13 @@ impl Scan {
                 let mut scratch = Scratch::new(IdSet::new(ef * graph.meta.m));
                 let mut discarded = BinaryHeap::new();
                 let mut found = Vec::new();
+                // What goes on must know of each element that it measured whether it is one.
+                let is_simple = iterative == Iterative::Off && !graph.meta.space.is_exact();
+                let reach = if is_simple { Reach::Pages } else { Reach::Links };
                 if let Some(entry) = graph.entry() {
                     let nearest = descend(&graph, &self.query, entry, 0, &mut scratch)?;
                     scratch.clear();
-                    found = walk(&graph, &self.query, &nearest, ef, 0, &mut scratch, |candidate| {
+                    found = walk(&graph, &self.query, &nearest, ef, 0, reach, &mut scratch, |candidate| {
                         if iterative != Iterative::Off {
                             discarded.push(Reverse(candidate));
                         }
@@ -175,10 +178,12 @@ impl Walk {
         ef: usize,
     ) -> Result<Vec<Candidate>> {
         let discarded = &mut self.discarded;
-        walk(graph, query, entries, ef, 0, &mut self.scratch, |candidate| discarded.push(Reverse(candidate)))
+        walk(graph, query, entries, ef, 0, Reach::Links, &mut self.scratch, |candidate| {
+            discarded.push(Reverse(candidate));
+        })
     }
 
     fn memory(&self) -> usize {
-        self.discarded.len() * size_of::<Candidate>() + self.scratch.visited().len() * 2 * size_of::<u32>()
+        self.discarded.len() * size_of::<Candidate>() + self.scratch.visited().memory()
     }
 }

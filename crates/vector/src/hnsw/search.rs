@@ -32,16 +32,26 @@ impl Ord for Candidate {
     }
 }
 
-/// Which elements a walk has seen: an open-addressing set, for a graph of any size.
+/// Which elements a walk has seen: an open-addressing set, for a graph of any size. A slot has the bits of 32 elements in a row,
+/// of which a walk sees many, because neighbours have numbers near to each other.
 pub struct IdSet {
-    slots: Vec<u32>, // id + 1; 0 is empty
+    slots: Vec<Slot>,
+    used: usize,
     len: usize,
 }
+
+#[derive(Clone, Copy)]
+struct Slot {
+    row: u32,
+    bits: u32, // 0: empty
+}
+
+const EMPTY: Slot = Slot { row: 0, bits: 0 };
 
 impl IdSet {
     /// Room for about `expected` elements; it grows.
     pub fn new(expected: usize) -> Self {
-        Self { slots: vec![0; (expected * 2).next_power_of_two().max(64)], len: 0 }
+        Self { slots: vec![EMPTY; expected.next_power_of_two().max(64)], used: 0, len: 0 }
     }
 
     /// How many.
@@ -54,43 +64,49 @@ impl IdSet {
         self.len == 0
     }
 
-    #[inline]
-    fn place(&mut self, id: u32) -> bool {
-        let mask = self.slots.len() - 1;
-        let mut at = (id.wrapping_mul(0x9E37_79B1) >> 7) as usize & mask;
-        loop {
-            match self.slots[at] {
-                0 => {
-                    self.slots[at] = id + 1;
-                    return true;
-                }
-                there if there == id + 1 => return false,
-                _ => at = (at + 1) & mask,
-            }
-        }
+    /// Bytes in use.
+    pub fn memory(&self) -> usize {
+        self.used * 2 * size_of::<Slot>()
     }
-}
 
-impl IdSet {
     /// Forgets all.
     pub fn clear(&mut self) {
-        self.slots.fill(0);
-        self.len = 0;
+        self.slots.fill(EMPTY);
+        (self.used, self.len) = (0, 0);
     }
 
     /// Adds one; false when it was there.
     #[inline]
     pub fn insert(&mut self, id: u32) -> bool {
-        if self.len * 2 >= self.slots.len() {
-            let old = std::mem::take(&mut self.slots);
-            self.slots = vec![0; old.len() * 2];
-            for id in old.into_iter().filter(|id| *id != 0) {
-                self.place(id - 1);
-            }
+        if self.used * 2 >= self.slots.len() {
+            self.grow();
         }
-        let added = self.place(id);
-        self.len += usize::from(added);
-        added
+        let (row, bit) = (id / u32::BITS, 1 << (id % u32::BITS));
+        let slot = self.place(row);
+        let (is_first, is_new) = (slot.bits == 0, slot.bits & bit == 0);
+        *slot = Slot { row, bits: slot.bits | bit };
+        self.used += usize::from(is_first);
+        self.len += usize::from(is_new);
+        is_new
+    }
+
+    /// The slot of a row, or the empty one where it belongs.
+    #[inline]
+    fn place(&mut self, row: u32) -> &mut Slot {
+        let mask = self.slots.len() - 1;
+        let mut at = (row.wrapping_mul(0x9E37_79B1) >> 7) as usize & mask;
+        while self.slots[at].bits != 0 && self.slots[at].row != row {
+            at = (at + 1) & mask;
+        }
+        &mut self.slots[at]
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let doubled = vec![EMPTY; self.slots.len() * 2];
+        for slot in std::mem::replace(&mut self.slots, doubled).into_iter().filter(|slot| slot.bits != 0) {
+            *self.place(slot.row) = slot;
+        }
     }
 }
 
@@ -98,6 +114,7 @@ impl IdSet {
 pub struct Scratch {
     visited: IdSet,
     ids: Vec<u32>,
+    linked: Vec<u32>,
     distances: Vec<f32>,
     dead: Vec<u32>,
     open: BinaryHeap<Reverse<Candidate>>,
@@ -115,6 +132,7 @@ impl Scratch {
         Self {
             visited,
             ids: Vec::new(),
+            linked: Vec::new(),
             distances: Vec::new(),
             dead: Vec::new(),
             open: BinaryHeap::new(),
@@ -128,6 +146,17 @@ impl Scratch {
     }
 }
 
+/// What a walk measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// What the nearest elements link to.
+    Links,
+    /// Where pages are [scarce](PageStore::is_scarce), all that lies on the same pages too: neighbours lie side by side, so
+    /// fewer steps, hence fewer pages, find as much (Wang et al., "Starling", SIGMOD 2024). What no link leads to may be
+    /// written just now: only for those who compute the distance of each row that they can see anew.
+    Pages,
+}
+
 /// Algorithm 2: the `ef` elements of a layer that are nearest to `query`, nearest first, walking from `entries`.
 /// Elements without rows are walked through and returned with `live` false; they do not count towards `ef`.
 pub fn search_layer<S: PageStore>(
@@ -139,21 +168,23 @@ pub fn search_layer<S: PageStore>(
     scratch: &mut Scratch,
 ) -> Result<Vec<Candidate>> {
     scratch.visited.clear();
-    walk(graph, query, entries, ef, level, scratch, |_| {})
+    walk(graph, query, entries, ef, level, Reach::Links, scratch, |_| {})
 }
 
 /// Walks on: elements visited before `scratch` was cleared last are not visited again. Those that were measured and do not
 /// belong to the `ef` nearest are given to `discard`.
+#[allow(clippy::too_many_arguments)]
 pub(crate) fn walk<S: PageStore>(
     graph: &PagedGraph<'_, S>,
     query: &[u32],
     entries: &[Candidate],
     ef: usize,
     level: u8,
+    reach: Reach,
     scratch: &mut Scratch,
     mut discard: impl FnMut(Candidate),
 ) -> Result<Vec<Candidate>> {
-    let Scratch { visited, ids, distances, dead, open, best } = scratch;
+    let Scratch { visited, ids, linked, distances, dead, open, best } = scratch;
     dead.clear();
     open.clear();
     best.clear();
@@ -181,20 +212,31 @@ pub(crate) fn walk<S: PageStore>(
             dead.push(nearest.id);
         }
         ids.retain(|id| visited.insert(*id));
+        linked.clear();
+        let is_whole = reach == Reach::Pages && graph.store.is_scarce();
+        if is_whole {
+            std::mem::swap(ids, linked);
+            graph.fill_pages(linked, |id| visited.insert(id), ids);
+        }
         distances.clear();
         graph.distances(query, ids, distances)?;
+        let mut linked = linked.iter().peekable();
         for (id, distance) in ids.iter().zip(distances.iter()) {
             let candidate = Candidate { distance: *distance, id: *id, live: true };
-            if best.len() < keep {
-                open.push(Reverse(candidate));
-                best.push(candidate);
-            } else if let Some(mut worst) = best.peek_mut()
-                && candidate < *worst
-            {
-                open.push(Reverse(candidate));
-                discard(std::mem::replace(&mut *worst, candidate));
-            } else {
+            let is_linked = !is_whole || linked.next_if_eq(&id).is_some();
+            if best.len() >= keep && best.peek().is_none_or(|worst| candidate >= *worst) {
                 discard(candidate);
+                continue;
+            }
+            // What is free leads nowhere, and must not take the place of what does.
+            if !is_linked && !graph.node(*id, |nodes, slot| nodes.is_used(slot))? {
+                continue;
+            }
+            open.push(Reverse(candidate));
+            if best.len() < keep {
+                best.push(candidate);
+            } else if let Some(mut worst) = best.peek_mut() {
+                discard(std::mem::replace(&mut *worst, candidate));
             }
         }
     }
@@ -225,4 +267,28 @@ pub fn descend<S: PageStore>(
         }
     }
     Ok(nearest)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn an_id_set_is_a_set() {
+        let mut set = IdSet::new(0);
+        for _ in 0..2 {
+            let mut other = HashSet::new();
+            // Neighbours, the largest number there is, and numbers all over the place.
+            let ids =
+                (0..100).chain([u32::MAX >> 1, 0]).chain((0..5000).map(|i: u32| i.wrapping_mul(0x9E37_79B1) % 50_000));
+            for id in ids {
+                assert_eq!(set.insert(id), other.insert(id), "{id}");
+                assert_eq!(set.len(), other.len());
+            }
+            set.clear();
+            assert!(set.is_empty());
+        }
+    }
 }

@@ -58,6 +58,27 @@ fn every_geometry_fits_its_pages() {
 }
 
 #[test]
+fn page_mates_are_the_elements_whose_codes_share_a_page() {
+    for dimensions in [32, 384, 768, 1024, 1536, 4000, 16_000] {
+        let g = dense(16, dimensions);
+        let slots = (g.node_pages * g.nodes) as u32;
+        let wholly_on = |id: u32| {
+            let (part, rest) = g.code_parts(id, g.slot_bytes);
+            rest.is_none().then_some(part.block)
+        };
+        for id in slots..2 * slots {
+            let page = g.code_parts(id, g.slot_bytes).0.block;
+            let expected: Vec<u32> = (0..3 * slots).filter(|mate| wholly_on(*mate) == Some(page)).collect();
+            let mates: Vec<u32> = g.page_mates(id).collect();
+            match g.layout {
+                Layout::Pair => assert_eq!(mates, [id], "{dimensions}"),
+                _ => assert_eq!(mates, expected, "{dimensions}, {id}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn no_dimension_wastes_pages() {
     for dimensions in [64, 128, 256, 384, 512, 768, 1000, 1024, 1536, 2000, 3072, 4096, 16_000] {
         let g = dense(16, dimensions);

@@ -63,3 +63,51 @@ fn a_scan_goes_on_over_vacuums_and_reused_slots() {
     let lost = alive.filter(|tid| !seen.contains(tid)).count();
     assert!(lost < 20, "{lost} of 400 rows were not seen");
 }
+
+#[test]
+fn where_pages_are_scarce_as_many_steps_find_more() {
+    let vectors = clustered(6000, 64, 75);
+    let queries = clustered(100, 64, 76);
+    for metric in [Metric::L2, Metric::Cosine, Metric::InnerProduct] {
+        let store = build(meta(64, 4, 16, metric), &vectors, 2);
+        let rows: BTreeMap<Tid, Vec<f32>> = (1..).zip(vectors.iter().cloned()).collect();
+        let found = |is_scarce| {
+            store.set_scarce(is_scarce);
+            let hits = |query: &Vec<f32>| {
+                let got = nearest(&store, query, 10);
+                exact(&rows, &space(&store), query, 10).iter().filter(|tid| got.contains(tid)).count()
+            };
+            queries.iter().map(hits).sum::<usize>()
+        };
+        let (plenty, scarce) = (found(false), found(true));
+        assert!(scarce > plenty + (1000 - plenty) / 4, "{metric:?}: {scarce} of 1000, without whole pages {plenty}");
+    }
+}
+
+/// What lies on a page may be gone, and must neither be returned nor take the place of a row that is there.
+#[test]
+fn where_pages_are_scarce_only_rows_that_are_there_are_returned() {
+    for dimensions in [40, 1024] {
+        let vectors = clustered(400, dimensions, 77);
+        let store = build(meta(dimensions, 8, 32, Metric::L2), &vectors, 1);
+        store.set_scarce(true);
+        let is_gone = |tid: Tid| !tid.is_multiple_of(4);
+        vacuum(&store, is_gone).unwrap();
+        for vector in vectors.iter().take(50) {
+            let mut found = nearest(&store, vector, 20);
+            assert!(found.iter().all(|tid| !is_gone(*tid)), "{dimensions} dimensions: {found:?}");
+            found.sort_unstable();
+            found.dedup();
+            assert_eq!(found.len(), 20, "{dimensions} dimensions");
+        }
+        let mut all: Vec<Tid> = rows(&store, &vectors[0], limits(Iterative::Relaxed, usize::MAX)).collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 100, "{dimensions} dimensions");
+        // Inserts link only to what is there.
+        for (i, vector) in clustered(100, dimensions, 78).iter().enumerate() {
+            add(&store, vector, 1000 + i as Tid).unwrap();
+        }
+        verified(&store);
+    }
+}
