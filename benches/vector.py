@@ -266,24 +266,21 @@ def parameters(columns):
     return file
 
 
-def sweep(contenders, recalls=None, connections=CONNECTIONS, efforts=EF_SEARCH):
-    """For each number of connections and each contender a list of (recall, queries per second), a point for each effort.
-    `recalls` are those of an earlier sweep of the same indexes."""
-    recalls = recalls if recalls is not None else {contender.name: {} for contender in contenders}
+def sweep(contenders, connections=CONNECTIONS, efforts=EF_SEARCH):
+    """For each number of connections and each contender a list of (recall, queries per second), a point for each effort."""
+    recalls = {contender.name: 0 for contender in contenders}
     points = {count: {contender.name: [] for contender in contenders} for count in connections}
-    for ef in efforts:
-        known = {name: list(found.values()) for name, found in recalls.items()}
-        going = [c for c in contenders if ef in recalls[c.name] or (known[c.name] or [0])[-1] < ENOUGH]
+    for effort in efforts:
+        going = [contender for contender in contenders if recalls[contender.name] < ENOUGH]
         for contender in going:
-            if ef not in recalls[contender.name]:
-                recalls[contender.name][ef] = contender.dataset.recall(contender.search(ef))
+            recalls[contender.name] = contender.dataset.recall(contender.search(effort))
         for count in connections:
-            rates = [[contender.rate(ef, count) for contender in going] for _ in range(REPEATS)]
+            rates = [[contender.rate(effort, count) for contender in going] for _ in range(REPEATS)]
             for contender, found in zip(going, zip(*rates)):
-                recall, rate = recalls[contender.name][ef], statistics.median(found)
+                recall, rate = recalls[contender.name], statistics.median(found)
                 points[count][contender.name].append((recall, rate))
-                common.say(f"vector: {contender.name}, effort {ef}, {count} at once: recall {recall:.4f}, {rate:,.0f} queries/s")
-    return points, recalls
+                common.say(f"vector: {contender.name}, effort {effort}, {count} at once: recall {recall:.4f}, {rate:,.0f} queries/s")
+    return points
 
 
 def at_recall(points, recall):
@@ -340,14 +337,15 @@ def compare(dataset, contenders):
         server.check_plan()
         server.execute("VACUUM items")
         server.execute("CHECKPOINT")
-    points, recalls = sweep(contenders)
+    points = sweep(contenders)
     for count in CONNECTIONS:
         report_rates(points[count], f"{label}: queries, {count} at once", lagoon, peers)
 
     buffers = max(2, min(server.size() for server in servers) >> 22)
     for server in servers:
         server.restart(f"shared_buffers={buffers}MB")
-    small, _ = sweep(servers, recalls, [1])
+    # Recall anew: Lagoon's is another one where buffers are scarce.
+    small = sweep(servers, [1])
     report_rates(small[1], f"{label}: queries, shared_buffers {buffers} MB,", lagoon, [pgvector])
     for server in servers:
         server.restart()
@@ -381,7 +379,7 @@ def compare_lists(dataset, servers):
     for server in servers:
         server.execute("VACUUM items")
         server.execute("CHECKPOINT")
-    points, _ = sweep(servers, connections=[1], efforts=PROBES)
+    points = sweep(servers, [1], PROBES)
     report_rates(points[1], f"{label} queries", lagoon, [pgvector])
     for server in servers:
         server.execute("RESET maintenance_work_mem")
