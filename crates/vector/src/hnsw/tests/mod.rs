@@ -3,6 +3,7 @@
 mod concurrent;
 mod crash;
 mod info;
+mod order;
 mod property;
 mod recall;
 mod scan;
