@@ -14,7 +14,7 @@
 //! Where not even one code fits, an entry page has one entry, and the rest of its code is on a page of its own.
 //!
 //! Centres are written once, by the build: so they are read without a lock. Block 0 is nobody's entry page, so a block number
-//! of 0 is none, and an all-zero page of heads is one of empty lists. An all-zero page among the entry pages is a free one: what
+//! of 0 is none, and a head of zeros is that of an empty list. An all-zero page among the entry pages is a free one: what
 //! a crash leaves after an extension needs no repair. Numbers are in the byte order of the machine, as everywhere in
 //! PostgreSQL's files.
 

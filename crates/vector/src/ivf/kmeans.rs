@@ -48,7 +48,7 @@ pub fn required_memory(space: &Space, lists: u32, samples: usize) -> usize {
         return lists * code;
     }
     let each_sample = code + size_of::<[u32; 3]>(); // nearest, distance, order
-    let each_centre = 2 * code + NEAR * size_of::<Near>() + size_of::<u32>();
+    let each_centre = 3 * code + NEAR * size_of::<Near>() + size_of::<u32>();
     samples * each_sample + lists * each_centre + samples.min(SEEDS * lists) * size_of::<f32>()
 }
 

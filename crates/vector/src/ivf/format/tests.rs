@@ -14,7 +14,6 @@ fn the_layout_is_what_it_was() {
     assert_eq!((g.head_blocks(), g.centre_blocks(), g.first_entry_block()), (1..2, 2..52, 52));
     assert_eq!((g.head(0), g.head(999)), ((1, 24), (1, 24 + 999 * 8)));
     assert_eq!(meta(384, 1021, Metric::L2).geometry().head(1020), (2, 24));
-    // pgvector's limits: 5 and 1 of its own on a page where these have 5 times as many.
     assert_eq!([3, 768, 1536, 2000, 4000].map(|n| meta(n, 1, Metric::L2).geometry().entries), [451, 10, 5, 4, 2]);
     let bits = Space::new(Element::Bits, Metric::Hamming, 64_000);
     assert_eq!(Meta { space: bits, lists: 1 }.geometry().entries, 1);
