@@ -11,6 +11,9 @@ use lagoon_vector::page::Tid;
 use super::column::{self, Column};
 use crate::pg::error::OrRaise;
 
+/// What takes a row: its code and its identifier.
+pub type Take<'a> = dyn FnMut(&[u32], Tid) -> Result<(), Error> + 'a;
+
 /// Which rows of a table.
 pub enum Rows {
     /// All that a new index must hold; what a build asks for.
@@ -31,7 +34,7 @@ pub unsafe fn each(
     info: *mut IndexInfo,
     rows: Rows,
     column: &Column,
-    f: &mut dyn FnMut(&[u32], Tid) -> Result<(), Error>,
+    f: &mut Take<'_>,
 ) -> f64 {
     let mut state = State { column, f };
     let state = (&raw mut state).cast::<c_void>();
@@ -60,7 +63,7 @@ pub unsafe fn each(
 
 struct State<'a> {
     column: &'a Column,
-    f: &'a mut dyn FnMut(&[u32], Tid) -> Result<(), Error>,
+    f: &'a mut Take<'a>,
 }
 
 #[pg_guard]

@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_file_keeps_to_its_limit() {
-        let file = TemporaryFile { path: path("limited"), limit_kilobytes: Some(2 * SLAB >> 10) };
+        let file = TemporaryFile { path: path("limited"), limit_kilobytes: Some((2 * SLAB) >> 10) };
         let mut memory = Memory::new(0, file);
         let blocks: Vec<_> = (0..2).map(|_| memory.block(SLAB / 4, 0).unwrap()).collect();
         let error = memory.block(SLAB / 4, 0).err().unwrap();

@@ -38,7 +38,7 @@ pub unsafe fn sample(
         let blocks = pg_sys::RelationGetNumberOfBlocksInFork(heap, ForkNumber::MAIN_FORKNUM);
         let mut sampler = BlockSamplerData::default();
         let seed = crate::index::seed() as u32;
-        pg_sys::BlockSampler_Init(&mut sampler, blocks, wanted as i32, seed.into());
+        pg_sys::BlockSampler_Init(&mut sampler, blocks, wanted as i32, seed as _); // a long in PostgreSQL 14
         while pg_sys::BlockSampler_HasMore(&mut sampler) {
             let block = pg_sys::BlockSampler_Next(&mut sampler);
             rows::each(heap, index, info, Rows::Blocks(block, 1), column, &mut take);

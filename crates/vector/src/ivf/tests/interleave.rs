@@ -61,6 +61,10 @@ impl PageStore for Eventful<'_> {
         self.pages.lock(which, mode)
     }
 
+    fn is_scarce(&self) -> bool {
+        self.pages.is_scarce()
+    }
+
     fn poll(&self) -> Result<()> {
         self.pages.poll()
     }
