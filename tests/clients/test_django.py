@@ -1,4 +1,5 @@
-"""Django with pgvector-python: a migration with VectorExtension, VectorField and HnswIndex, forth and back; distances in queries."""
+"""Django with pgvector-python: a migration with VectorExtension, VectorField, HnswIndex and IvfflatIndex, forth and back; distances in
+queries."""
 
 import os
 
@@ -20,7 +21,15 @@ django.setup()
 
 from django.db import connection, migrations, models  # noqa: E402: after the settings
 from django.db.migrations.state import ProjectState  # noqa: E402
-from pgvector.django import CosineDistance, HnswIndex, L2Distance, VectorExtension, VectorField  # noqa: E402
+from pgvector.django import (  # noqa: E402
+    CosineDistance,
+    HnswIndex,
+    IvfflatIndex,
+    L2Distance,
+    MaxInnerProduct,
+    VectorExtension,
+    VectorField,
+)
 
 
 class Items(migrations.Migration):
@@ -33,6 +42,9 @@ class Items(migrations.Migration):
             "Item", HnswIndex(fields=["embedding"], name="items_l2", m=16, ef_construction=64, opclasses=["vector_l2_ops"])
         ),
         migrations.AddIndex("Item", HnswIndex(fields=["embedding"], name="items_cosine", opclasses=["vector_cosine_ops"])),
+        migrations.AddIndex(
+            "Item", IvfflatIndex(fields=["embedding"], name="items_ip", lists=2, opclasses=["vector_ip_ops"])
+        ),
     ]
 
 
@@ -48,9 +60,11 @@ assert Item.objects.get(id=99).embedding is None
 
 with connection.cursor() as cursor:
     cursor.execute("SET enable_seqscan = off")
+    cursor.execute("SET ivfflat.probes = 2")
 for distance, index, expected in [
     (L2Distance("embedding", [18, 3, 2]), "items_l2", [10, 9]),
     (CosineDistance("embedding", [18, 3, 2]), "items_cosine", [9, 8]),
+    (MaxInnerProduct("embedding", [18, 3, 2]), "items_ip", [10, 9]),
 ]:
     nearest = Item.objects.order_by(distance)[:2]
     assert index in nearest.explain(), nearest.explain()
