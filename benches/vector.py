@@ -1,7 +1,8 @@
 """The indexes hnsw and ivfflat against pgvector (through SQL, equal settings) and hnsw against hnswlib (in memory, called from Python).
 
 Data: see datasets.py. m 16, ef_construction 64; as many lists as the square root of the rows. BENCH_SENTENCES and BENCH_CLUSTERS are the rows of the two sets, 0 leaves
-one out; BENCH_SECONDS is how long queries run at each point of a curve, three times. BENCH_CURVES is the SVG to write.
+one out; BENCH_SECONDS is how long queries run at each point of a curve, three times. BENCH_CURVES is the SVG to write. BENCH_PARTS are the parts to
+measure, all when it is not set: widths,spilled,queries,scarce,writes,lists; hnsw is built in any case.
 """
 
 import os
@@ -25,6 +26,7 @@ RECALLS = [0.95, 0.99]
 CONNECTIONS = [1, 8]
 SECONDS = float(os.environ.get("BENCH_SECONDS", "2"))
 REPEATS = 3
+PARTS = os.environ.get("BENCH_PARTS", "widths,spilled,queries,scarce,writes,lists").split(",")
 BATCH = 100  # rows in a transaction of inserts
 WIDE_ROWS = 4000
 
@@ -315,7 +317,7 @@ def compare(dataset, contenders):
     for contender in contenders:
         contender.load(dataset)
 
-    spilled = [server.build_spilled() for server in servers]
+    spilled = [server.build_spilled() for server in servers] if "spilled" in PARTS else []
 
     def reset():
         for contender in contenders:
@@ -325,7 +327,7 @@ def compare(dataset, contenders):
     builds = common.medians(repeats, *(contender.build for contender in contenders), before=reset)
     for peer, build in zip(peers, builds[1:]):
         common.row(f"{label}: build", "s", builds[0], peer.name, build)
-    if all(spilled):
+    if spilled and all(spilled):
         common.row(f"{label}: build, graph 3x maintenance_work_mem", "s", spilled[0], pgvector.name, spilled[1])
         slower = [slow / fast for slow, fast in zip(spilled, builds)]
         common.row(f"{label}: that build over the build in memory", "x", slower[0], pgvector.name, slower[1])
@@ -337,10 +339,21 @@ def compare(dataset, contenders):
         server.check_plan()
         server.execute("VACUUM items")
         server.execute("CHECKPOINT")
-    points = sweep(contenders)
-    for count in CONNECTIONS:
-        report_rates(points[count], f"{label}: queries, {count} at once", lagoon, peers)
+    points = {}
+    if "queries" in PARTS:
+        points = sweep(contenders)
+        for count in CONNECTIONS:
+            report_rates(points[count], f"{label}: queries, {count} at once", lagoon, peers)
+    if "scarce" in PARTS:
+        compare_scarce(label, servers)
+    if "writes" in PARTS:
+        compare_writes(label, dataset, servers)
+    return points
 
+
+def compare_scarce(label, servers):
+    """Queries when buffers are a quarter of the smaller index."""
+    lagoon, pgvector = servers
     buffers = max(2, min(server.size() for server in servers) >> 22)
     for server in servers:
         server.restart(f"shared_buffers={buffers}MB")
@@ -350,6 +363,9 @@ def compare(dataset, contenders):
     for server in servers:
         server.restart()
 
+
+def compare_writes(label, dataset, servers):
+    lagoon, pgvector = servers
     inserts = [server.insert() for server in servers]
     common.row(f"{label}: inserts", "/s", inserts[0], pgvector.name, inserts[1], more_is_better=True)
     vacuums = [server.vacuum() for server in servers]
@@ -357,7 +373,6 @@ def compare(dataset, contenders):
     left = dataset.changed()
     for server in servers:
         common.say(f"vector: {server.name}, recall after that at ef 80: {left.recall(server.search(80)):.4f}")
-    return points
 
 
 def compare_lists(dataset, servers):
@@ -398,7 +413,8 @@ def compare_widths(lagoon, pgvector):
 
 def main():
     contenders = [Server("lagoon", "lagoon"), Server("pgvector", "vector")]
-    compare_widths(*contenders)
+    if "widths" in PARTS:
+        compare_widths(*contenders)
     try:
         contenders.append(Hnswlib())
     except ImportError:
@@ -408,10 +424,11 @@ def main():
         if count := int(os.environ[variable]):
             dataset = make(count)
             points = compare(dataset, contenders)
-            compare_lists(dataset, contenders[:2])
+            if "lists" in PARTS:
+                compare_lists(dataset, contenders[:2])
             title = f"{len(dataset.rows):,} {dataset.name}, {dataset.dimensions} dimensions"
-            panels += [(title, f"{n} connection{'s' * (n > 1)}", points[n]) for n in CONNECTIONS]
-    if file := os.environ.get("BENCH_CURVES"):
+            panels += points and [(title, f"{n} connection{'s' * (n > 1)}", points[n]) for n in CONNECTIONS]
+    if panels and (file := os.environ.get("BENCH_CURVES")):
         curves.write(file, panels)
 
 

@@ -199,6 +199,8 @@ pub(crate) fn walk<S: PageStore>(
     // How many are kept: elements without rows come on top until `ef` with rows were met. Not for ever, or each that is passed
     // lets in one more from farther away, which is as likely to be without rows: the walk would not end before the graph does.
     let (mut keep, mut lives) = (ef, 0);
+    // Before the first vacuum has freed something only the end of the last group is free, and its codes are zero.
+    let was_vacuumed = graph.meta.generation != 0;
     while let Some(Reverse(nearest)) = open.pop() {
         // Every element that stays in `best` was in `open` at no more than this bound, so all of them get expanded.
         if best.len() >= keep && best.peek().is_some_and(|worst| nearest.distance > worst.distance) {
@@ -229,7 +231,7 @@ pub(crate) fn walk<S: PageStore>(
                 continue;
             }
             // What is free leads nowhere, and must not take the place of what does.
-            if !is_linked && !graph.node(*id, |nodes, slot| nodes.is_used(slot))? {
+            if !is_linked && was_vacuumed && !graph.node(*id, |nodes, slot| nodes.is_used(slot))? {
                 continue;
             }
             open.push(Reverse(candidate));

@@ -63,22 +63,6 @@ pub fn vacuum<S: PageStore>(store: &S, is_dead: impl FnMut(Tid) -> bool) -> Resu
     Ok(vacuum.outcome)
 }
 
-/// Counts the rows of an index.
-pub fn count_rows<S: PageStore>(store: &S) -> Result<u64> {
-    let mut rows = 0;
-    let graph = PagedGraph::open(store)?;
-    for node_page in 0..graph.meta.geometry.node_pages_of(store.blocks()?) {
-        store.poll()?;
-        read_node_page(&graph, node_page, |nodes| {
-            rows += (0..graph.meta.geometry.nodes)
-                .filter(|slot| nodes.is_used(*slot))
-                .map(|slot| nodes.tid_count(slot) as u64)
-                .sum::<u64>();
-        })?;
-    }
-    Ok(rows)
-}
-
 struct Vacuum<'a, S> {
     store: &'a S,
     doomed: Bits,

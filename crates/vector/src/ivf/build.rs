@@ -22,7 +22,7 @@ use crate::space::Measure;
 use crate::store::PageStore;
 use crate::{Error, Method, Result};
 
-pub use crate::ivf::kmeans::{pgvector_memory, required_memory, samples};
+pub use crate::ivf::kmeans::{required_memory, samples};
 pub use crate::memory::Memory;
 
 /// Distances that a worker computes at a time, about: a millisecond or two.

@@ -52,22 +52,6 @@ pub fn required_memory(space: &Space, lists: u32, samples: usize) -> usize {
     samples * each_sample + lists * each_centre + samples.min(SEEDS * lists) * size_of::<f32>()
 }
 
-/// Bytes that pgvector 0.8.6 takes for the same (`ivfbuild.c`, `ivfkmeans.c`): what its message `memory required is` speaks
-/// of. `item` is what its `itemSize` says of a value (8 + 4 × dimensions for a vector), `room` the rows it makes room for and
-/// `samples` those it has found. Without samples it needs no more than that room.
-pub fn pgvector_memory(item: usize, dimensions: usize, lists: u32, room: usize, samples: usize) -> usize {
-    let (item, lists) = (item.next_multiple_of(8), lists as usize);
-    let array = |count: usize| 24 + count.saturating_mul(item); // VectorArrayData
-    let before = array(lists) + array(room);
-    if samples == 0 {
-        return before;
-    }
-    let floats = lists * dimensions + lists + samples // agg, centerCounts, closestCenters
-        + samples.saturating_mul(lists) + samples // lowerBound, upperBound
-        + lists + lists * lists + lists; // s, halfcdist, newcdist
-    before + array(lists) + floats.saturating_mul(4)
-}
-
 /// How the centre of a row is found: Euclidean, or by bits that differ.
 pub(crate) fn assigning(space: &Space) -> Measure {
     // Distances of codes do not depend on the metric that they were made for.

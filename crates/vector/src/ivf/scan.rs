@@ -180,19 +180,3 @@ impl Nearest {
         Some(hit)
     }
 }
-
-/// Counts the rows of an index, dead ones included.
-pub fn count_rows<S: PageStore>(store: &S) -> Result<u64> {
-    let index = Lists::open(store)?;
-    let mut rows = 0;
-    for list in 0..index.meta.lists {
-        let mut block = index.head(list)?.first;
-        while block != NONE {
-            store.poll()?;
-            let (count, next) = index.entries(block, |entries| (entries.count(), entries.next()))?;
-            rows += count as u64;
-            block = next;
-        }
-    }
-    Ok(rows)
-}

@@ -6,8 +6,6 @@ use crate::ivf::lists::Lists;
 use crate::page::Tid;
 use crate::store::{Interlock, Mode, PageStore, Record};
 
-pub use crate::ivf::scan::count_rows;
-
 /// What a vacuum did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Outcome {

@@ -1,7 +1,7 @@
 //! How centres are found and rows assigned.
 
 use super::*;
-use crate::ivf::build::{pgvector_memory, required_memory};
+use crate::ivf::build::required_memory;
 use crate::ivf::lists::Lists;
 
 #[test]
@@ -111,14 +111,10 @@ fn a_cancelled_build_ends() {
 
 #[test]
 fn memory_is_said_beforehand() {
-    // 2000 dimensions, 100 lists, 10,000 rows: pgvector asks for 83 MB where 20 are enough.
     let space = Space::new(Element::Dense, Metric::L2, 2000);
     assert_eq!(samples(100), 10_000);
     assert_eq!(samples(1000), 50_000);
     assert_eq!(required_memory(&space, 100, 10_000) >> 20, 19);
-    assert_eq!(pgvector_memory(8 + 4 * 2000, 2000, 100, 10_000, 10_000) >> 20, 82);
-    assert_eq!(pgvector_memory(8 + 4 * 2000, 2000, 100, 1, 0), 24 + 100 * 8008 + 24 + 8008);
-    assert_eq!(pgvector_memory(20, 3, 10_000, 500_000, 100_000) >> 20, 4209);
 }
 
 /// As pgvector has it: an unlogged table starts like this after a crash.
