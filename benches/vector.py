@@ -323,7 +323,7 @@ def compare(dataset, contenders):
         for contender in contenders:
             contender.reset()
 
-    repeats = REPEATS if len(dataset.rows) <= 200_000 else 1
+    repeats = REPEATS if len(dataset.rows) <= 200_000 and "queries" in PARTS else 1
     builds = common.medians(repeats, *(contender.build for contender in contenders), before=reset)
     for peer, build in zip(peers, builds[1:]):
         common.row(f"{label}: build", "s", builds[0], peer.name, build)
@@ -352,14 +352,16 @@ def compare(dataset, contenders):
 
 
 def compare_scarce(label, servers):
-    """Queries when buffers are a quarter of the smaller index."""
+    """Queries when buffers are half and a quarter of the smaller index."""
     lagoon, pgvector = servers
-    buffers = max(2, min(server.size() for server in servers) >> 22)
-    for server in servers:
-        server.restart(f"shared_buffers={buffers}MB")
-    # Recall anew: Lagoon's is another one where buffers are scarce.
-    small = sweep(servers, [1])
-    report_rates(small[1], f"{label}: queries, shared_buffers {buffers} MB,", lagoon, [pgvector])
+    size = min(server.size() for server in servers)
+    for part in [2, 4]:
+        buffers = max(2, size // part >> 20)
+        for server in servers:
+            server.restart(f"shared_buffers={buffers}MB")
+        # Recall anew: Lagoon's is another one where buffers are scarce.
+        small = sweep(servers, [1])
+        report_rates(small[1], f"{label}: queries, shared_buffers {buffers} MB,", lagoon, [pgvector])
     for server in servers:
         server.restart()
 
