@@ -1,4 +1,9 @@
-//! What estimates of costs have in common.
+//! What a scan costs, given the share of the index that it reads before the first row. The formula is pgvector's, so that plans
+//! are as there.
+
+use pgrx::pg_sys::{self, IndexOptInfo, IndexPath, PlannerInfo, Relation};
+
+use lagoon_vector::Error;
 
 /// Costs of one path.
 pub struct Estimate {
@@ -15,5 +20,51 @@ pub struct Estimate {
 }
 
 /// Of a scan without ORDER BY. Infinity would overflow into other paths as NaN; this is enough.
-pub const NEVER: Estimate =
+const NEVER: Estimate =
     Estimate { startup: f64::MAX / 1e10, total: f64::MAX / 1e10, selectivity: 0.0, correlation: 0.0, pages: 0.0 };
+
+/// Costs of a path. `sequential` is the share of its pages that follow each other on disk; `share` says how much of the index
+/// is read before the first row, 0 to 1.
+///
+/// # Safety
+/// What the planner passes to amcostestimate: it holds a lock on the index.
+pub unsafe fn estimate(
+    root: *mut PlannerInfo,
+    path: *mut IndexPath,
+    loop_count: f64,
+    sequential: f64,
+    share: impl FnOnce(&IndexOptInfo, Relation) -> Result<f64, Error>,
+) -> Result<Estimate, Error> {
+    // SAFETY: the caller's.
+    unsafe {
+        if (*path).indexorderbys.is_null() {
+            return Ok(NEVER);
+        }
+        let info = &*(*path).indexinfo;
+        let index = pg_sys::index_open(info.indexoid, pg_sys::NoLock as pg_sys::LOCKMODE);
+        let share = share(info, index);
+        pg_sys::index_close(index, pg_sys::NoLock as pg_sys::LOCKMODE);
+        let share = share?;
+
+        let mut costs = pg_sys::GenericCosts::default();
+        pg_sys::genericcostestimate(root, path, loop_count, &mut costs);
+        let mut seq_page_cost = 0.0;
+        pg_sys::get_tablespace_page_costs(info.reltablespace, std::ptr::null_mut(), &mut seq_page_cost);
+        let saved = costs.spc_random_page_cost - seq_page_cost;
+        let total = costs.indexTotalCost - sequential * costs.numIndexPages * saved;
+        let mut startup = total * share;
+        // Vectors that are out of line are not counted in the cost of a sequential scan: so neither here.
+        let (pages, table_pages) = (costs.numIndexPages * share, f64::from((*info.rel).pages));
+        if pages > table_pages && share < 0.5 {
+            startup -= (1.0 - sequential) * pages * saved;
+            startup -= (pages - table_pages) * seq_page_cost;
+        }
+        Ok(Estimate {
+            startup,
+            total,
+            selectivity: costs.indexSelectivity,
+            correlation: costs.indexCorrelation,
+            pages: costs.numIndexPages,
+        })
+    }
+}

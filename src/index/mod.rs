@@ -20,6 +20,8 @@ mod validate;
 mod verify;
 mod workers;
 
+use pgrx::pg_sys::{self, Datum, IndexAmRoutine};
+
 use column::{Column, space, tid};
 use open::Opened;
 use pages::{PgPages, Purpose};
@@ -33,6 +35,32 @@ const NORM: u16 = 2;
 const WIDE: u16 = 3;
 /// How many numbers of support functions there are.
 const SUPPORT_FUNCTIONS: u16 = 3;
+
+/// What our access methods can do, without callbacks.
+fn routine() -> IndexAmRoutine {
+    IndexAmRoutine {
+        type_: pg_sys::NodeTag::T_IndexAmRoutine,
+        // No strategy numbers: any operator of the class orders.
+        amstrategies: 0,
+        amsupport: SUPPORT_FUNCTIONS,
+        amcanorderbyop: true,
+        // A column may be NULL, and the planner may use the index without a clause on it: ORDER BY is all we serve.
+        amoptionalkey: true,
+        amparallelvacuumoptions: pg_sys::VACUUM_OPTION_PARALLEL_BULKDEL as u8,
+        // Everything else is no: not ordered, unique, multicolumn, covering, clusterable, parallel; no bitmap, no marks.
+        ..IndexAmRoutine::default()
+    }
+}
+
+/// What a handler function returns.
+fn handler(routine: IndexAmRoutine) -> Datum {
+    // SAFETY: palloc0 gives a zeroed node of that size; zero is a valid value of every field.
+    unsafe {
+        let node = pg_sys::palloc0(size_of::<IndexAmRoutine>()).cast::<IndexAmRoutine>();
+        *node = routine;
+        Datum::from(node)
+    }
+}
 
 /// Called once per process from `_PG_init`.
 pub fn init() {

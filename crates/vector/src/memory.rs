@@ -91,14 +91,15 @@ impl Memory {
                 }
             }
         }
-        let (file, end) = match self.file.take() {
-            Some(open) => open,
-            None => (self.create()?, 0),
-        };
         let len = SLAB.max(least);
+        let end = self.file.as_ref().map_or(0, |(_, end)| *end);
         if let Some(limit) = self.beyond.limit_kilobytes.filter(|limit| (end + len) >> 10 > *limit) {
             return Err(Error::TemporaryFileLimit(limit));
         }
+        let file = match self.file.take() {
+            Some((file, _)) => file,
+            None => self.create()?,
+        };
         let slab = extend(&file, end, len).and_then(|()| Slab::of_file(&file, end, len));
         self.file = Some((file, end + len));
         slab.map_err(disk_error)
