@@ -1,11 +1,15 @@
-//! Data for tests.
+//! Data for tests, and a store where things happen at a bad moment.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::Space;
 use crate::distance::sparse::Sparse;
+use crate::mem::{MemLock, MemPage, MemPages, MemRecord};
 use crate::memory::Memory;
+use crate::page::Part;
 use crate::space::{Form, Value};
+use crate::store::{Interlock, Mode, PageStore};
+use crate::{Result, Space};
 
 /// Numbers from a seed: levels of base 2 are random bits enough, but a plain generator is clearer.
 pub struct Random(u64);
@@ -68,4 +72,68 @@ pub fn memory(limit: usize) -> Memory {
     static FILES: AtomicU32 = AtomicU32::new(0);
     let file = FILES.fetch_add(1, Ordering::Relaxed);
     Memory::new(limit, std::env::temp_dir().join(format!("lagoon-build-{}-{file}", std::process::id())))
+}
+
+/// A store where something happens just before each record begins: between what somebody has looked at and what he writes.
+pub struct Eventful<'a, E> {
+    pages: &'a MemPages,
+    event: RefCell<E>,
+}
+
+impl<'a, E: FnMut(&MemPages)> Eventful<'a, E> {
+    pub fn new(pages: &'a MemPages, event: E) -> Self {
+        Self { pages, event: RefCell::new(event) }
+    }
+}
+
+impl<E: FnMut(&MemPages)> PageStore for Eventful<'_, E> {
+    type Page<'a>
+        = MemPage
+    where
+        Self: 'a;
+    type Record<'a>
+        = MemRecord<'a>
+    where
+        Self: 'a;
+    type Lock<'a>
+        = MemLock<'a>
+    where
+        Self: 'a;
+
+    fn blocks(&self) -> Result<u32> {
+        self.pages.blocks()
+    }
+
+    fn read(&self, block: u32) -> Result<MemPage> {
+        self.pages.read(block)
+    }
+
+    fn peek(&self, parts: &[Part], f: &mut dyn FnMut(usize, &[u8])) -> Result<()> {
+        self.pages.peek(parts, f)
+    }
+
+    fn record(&self) -> Result<MemRecord<'_>> {
+        self.event.borrow_mut()(self.pages);
+        self.pages.record()
+    }
+
+    fn extend_to(&self, blocks: u32) -> Result<()> {
+        self.pages.extend_to(blocks)
+    }
+
+    fn append(&self, page: &[u8]) -> Result<()> {
+        self.pages.append(page)
+    }
+
+    fn lock(&self, which: Interlock, mode: Mode) -> Result<MemLock<'_>> {
+        self.pages.lock(which, mode)
+    }
+
+    fn is_scarce(&self) -> bool {
+        self.pages.is_scarce()
+    }
+
+    fn poll(&self) -> Result<()> {
+        self.pages.poll()
+    }
 }

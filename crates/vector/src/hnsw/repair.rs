@@ -13,9 +13,6 @@ use crate::hnsw::search::Candidate;
 use crate::hnsw::select::{Link, select};
 use crate::store::{PageStore, Record};
 
-/// Times that the lists of a page are looked at again because somebody has changed them meanwhile.
-const ATTEMPTS: usize = 3;
-
 /// Candidates for each free place of a list below which they are searched for.
 const CANDIDATES: usize = 6;
 
@@ -31,43 +28,54 @@ pub(crate) struct Hurt {
 }
 
 /// Replaces the links of the live elements on a node page that lead to doomed ones; how many lists were changed.
+///
+/// What takes their place is found with no page locked. A list that an insert changes meanwhile loses its doomed links all the
+/// same and takes what was found where it has room, so that no insert can make this go on for ever.
 pub(crate) fn repair<S: PageStore>(store: &S, node_page: u32, doomed: impl Fn(u32) -> bool + Copy) -> Result<u64> {
-    let mut repaired = 0;
-    for _ in 0..ATTEMPTS {
+    store.poll()?;
+    let graph = PagedGraph::open(store)?; // anew: the entry point may have moved
+    let geometry = &graph.meta.geometry;
+    let block = geometry.node_block(node_page);
+    let lists = hurt(&graph, node_page, doomed)?;
+    if lists.is_empty() {
+        return Ok(0);
+    }
+    let mut plans = Vec::with_capacity(lists.len());
+    for list in lists {
         store.poll()?;
-        let graph = PagedGraph::open(store)?; // anew: the entry point may have moved
-        let geometry = &graph.meta.geometry;
-        let block = geometry.node_block(node_page);
-        let lists = hurt(&graph, node_page, doomed)?;
-        if lists.is_empty() {
-            break;
+        let plan = plan(&graph, geometry.id(node_page, list.slot), &list, doomed)?;
+        plans.push((list, plan));
+    }
+    let mut record = store.record()?;
+    let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
+    for (list, plan) in &mut plans {
+        let now = nodes.view().links(list.slot, list.layer);
+        if now != list.links {
+            plan.links = merged(now, &plan.links, geometry.capacity(list.layer), doomed);
         }
-        let mut plans = Vec::with_capacity(lists.len());
-        for list in lists {
-            store.poll()?;
-            let plan = plan(&graph, geometry.id(node_page, list.slot), &list, doomed)?;
-            plans.push((list, plan));
-        }
-        let mut record = store.record()?;
-        let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
-        plans.retain(|(list, plan)| {
-            let is_same = nodes.view().is_live(list.slot) && nodes.view().links(list.slot, list.layer) == list.links;
-            if is_same {
-                nodes.set_links(list.slot, list.layer, &plan.links);
-            }
-            is_same
-        });
-        record.commit()?;
-        repaired += plans.len() as u64;
-        for (list, plan) in plans {
-            let id = geometry.id(node_page, list.slot);
-            for link in plan.searched {
-                let (owner, distance) = (link.id, link.distance);
-                offer(&graph, Offer { owner, layer: list.layer, code: &plan.code, distance, protected: false }, id)?;
-            }
+        nodes.set_links(list.slot, list.layer, &plan.links);
+    }
+    record.commit()?;
+    for (list, plan) in &plans {
+        let id = geometry.id(node_page, list.slot);
+        for link in plan.searched.iter().filter(|link| plan.links.contains(&link.id)) {
+            let (owner, distance) = (link.id, link.distance);
+            offer(&graph, Offer { owner, layer: list.layer, code: &plan.code, distance, protected: false }, id)?;
         }
     }
-    Ok(repaired)
+    Ok(plans.len() as u64)
+}
+
+/// The links of a list that has changed, without those that lead to doomed elements, and as many of the others as there is room
+/// for. A protected one is there already: only vacuum removes those.
+fn merged(now: &[u32], others: &[u32], capacity: usize, doomed: impl Fn(u32) -> bool) -> Vec<u32> {
+    let mut links: Vec<u32> = now.iter().copied().filter(|link| !doomed(target(*link))).collect();
+    for other in others.iter().filter(|other| *other & PROTECTED == 0) {
+        if links.len() < capacity && !links.iter().any(|link| target(*link) == *other) {
+            links.push(*other);
+        }
+    }
+    links
 }
 
 /// The lists of live elements on a node page that lead to doomed ones.

@@ -24,10 +24,6 @@ use crate::{Error, Result};
 /// Searches without success after which any partner will do.
 const SEARCHES: usize = 16;
 
-/// Times that lists are repaired again that inserts have changed meanwhile. Nobody links to what goes any more, so each time fewer
-/// are left and it takes less long.
-const PASSES: usize = 100;
-
 /// What a vacuum did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -53,11 +49,9 @@ pub fn vacuum<S: PageStore>(store: &S, is_dead: impl FnMut(Tid) -> bool) -> Resu
     barrier(store, Interlock::Update)?;
     vacuum.move_entry(&mut live)?;
     vacuum.mend_tree()?;
-    let mut passes = 0..PASSES;
     vacuum.repair()?;
-    while !vacuum.is_repaired()? {
-        passes.next().ok_or(Error::NotRepaired)?;
-        vacuum.repair()?;
+    if !vacuum.is_repaired()? {
+        return Err(Error::NotRepaired);
     }
     vacuum.next_generation()?;
     barrier(store, Interlock::Update)?;

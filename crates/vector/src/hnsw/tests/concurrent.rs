@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::*;
+use crate::hnsw::graph::PagedGraph;
 use crate::hnsw::vacuum::vacuum;
+use crate::tests::Eventful;
 
 #[test]
 fn inserts_scans_and_vacuums_at_once_lose_nothing() {
@@ -59,4 +61,29 @@ fn threads_build_a_sound_graph() {
         let store = build(meta(8, 3, 12, Metric::L2), &vectors, threads);
         assert_eq!(verified(&store).rows.len(), 3000);
     }
+}
+
+/// Each list that vacuum is about to write has been changed by an insert.
+#[test]
+fn vacuum_ends_however_fast_inserts_change_lists() {
+    let vectors = clustered(200, 4, 63);
+    let store = build(meta(4, 4, 24, Metric::L2), &vectors, 1);
+    let graph = PagedGraph::open(&store).unwrap();
+    // The entry point is moved under a lock that the inserts want, too.
+    let entry = graph.node(graph.meta.entry, |nodes, slot| nodes.tids(slot).next()).unwrap();
+    let dead = |tid: Tid| tid <= 200 && tid % 2 == 0 && Some(tid) != entry;
+    let mut random = Random::new(64);
+    let mut tid = 200;
+    let busy = Eventful::new(&store, |store| {
+        for beside in vectors.iter().take(20) {
+            tid += 1;
+            let vector: Vec<f32> = beside.iter().map(|x| x + 0.01 * random.float()).collect();
+            add(store, &vector, tid).unwrap();
+        }
+    });
+    let outcome = vacuum(&busy, dead).unwrap();
+    drop(busy);
+    let report = verified(&store);
+    assert_eq!(report.rows.len() as u64, tid - outcome.removed);
+    assert!(report.rows.keys().all(|tid| !dead(*tid)));
 }

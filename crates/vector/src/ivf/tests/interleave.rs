@@ -1,74 +1,8 @@
 //! What happens between what an insert has looked at and what it writes.
 
-use std::cell::RefCell;
-
 use super::*;
 use crate::ivf::info::info;
-use crate::mem::{MemLock, MemPage, MemRecord};
-use crate::page::Part;
-use crate::store::{Interlock, Mode};
-
-type Event<'a> = Box<dyn FnOnce(&MemPages) + 'a>;
-
-/// A store where something happens just before the first record begins.
-struct Eventful<'a> {
-    pages: &'a MemPages,
-    event: RefCell<Option<Event<'a>>>,
-}
-
-impl PageStore for Eventful<'_> {
-    type Page<'a>
-        = MemPage
-    where
-        Self: 'a;
-    type Record<'a>
-        = MemRecord<'a>
-    where
-        Self: 'a;
-    type Lock<'a>
-        = MemLock<'a>
-    where
-        Self: 'a;
-
-    fn blocks(&self) -> Result<u32> {
-        self.pages.blocks()
-    }
-
-    fn read(&self, block: u32) -> Result<MemPage> {
-        self.pages.read(block)
-    }
-
-    fn peek(&self, parts: &[Part], f: &mut dyn FnMut(usize, &[u8])) -> Result<()> {
-        self.pages.peek(parts, f)
-    }
-
-    fn record(&self) -> Result<MemRecord<'_>> {
-        if let Some(event) = self.event.take() {
-            event(self.pages);
-        }
-        self.pages.record()
-    }
-
-    fn extend_to(&self, blocks: u32) -> Result<()> {
-        self.pages.extend_to(blocks)
-    }
-
-    fn append(&self, page: &[u8]) -> Result<()> {
-        self.pages.append(page)
-    }
-
-    fn lock(&self, which: Interlock, mode: Mode) -> Result<MemLock<'_>> {
-        self.pages.lock(which, mode)
-    }
-
-    fn is_scarce(&self) -> bool {
-        self.pages.is_scarce()
-    }
-
-    fn poll(&self) -> Result<()> {
-        self.pages.poll()
-    }
-}
+use crate::tests::Eventful;
 
 /// Two lists, around this vector and its opposite.
 fn two_lists(dimensions: usize, rows: usize) -> MemPages {
@@ -79,9 +13,11 @@ fn two_lists(dimensions: usize, rows: usize) -> MemPages {
 /// Inserts a row with number 1001 while `event` happens; the index has so many rows then.
 fn insert_while(store: &MemPages, side: f32, rows: usize, event: impl FnOnce(&MemPages)) {
     let space = space(store);
-    let eventful = Eventful { pages: store, event: RefCell::new(Some(Box::new(event))) };
+    let mut event = Some(event);
+    let eventful = Eventful::new(store, |store| event.take().into_iter().for_each(|event| event(store)));
     insert(&eventful, &code(&space, &vec![side; space.dimensions]), 1001).unwrap();
-    assert!(eventful.event.borrow().is_none(), "it has happened");
+    drop(eventful);
+    assert!(event.is_none(), "it has happened");
     let report = verified(store);
     assert_eq!(report.rows.len(), rows);
     assert_eq!(report.rows.get(&1001), Some(&1));
