@@ -281,6 +281,10 @@ impl PageStore for PgPages {
         buffer::is_scarce()
     }
 
+    fn is_at_hand(&self, block: u32) -> bool {
+        self.pages.is_at_hand(block)
+    }
+
     fn poll(&self) -> Result<()> {
         match self.purpose {
             // SAFETY: no buffer is locked here. Answers interrupts too.

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use lagoon_vector::distance::prefetch;
 use pgrx::pg_sys::{self, BlockNumber, Buffer, ForkNumber, Relation};
 
-/// Buffers remembered, at most: 4 MB for each process.
+/// Buffers remembered, at most: 4 MB for each process. More than there are buffers, because places are shared.
 const MAX_HINTS: usize = 1 << 20;
 
 /// Pages pinned at the same time by [`each`]. PostgreSQL counts eight pins of a process in an array, further ones in a hash
@@ -117,6 +117,28 @@ impl Pages {
         })
     }
 
+    /// Whether a page is where this process saw it last. That does not make it count as used.
+    pub fn is_at_hand(&self, block: BlockNumber) -> bool {
+        HINTS.with_borrow_mut(|hints| {
+            hints.prepare();
+            let hint = hints.buffers[hints.place(raw::number(self.node), block)];
+            if !self.is_shared || hint <= 0 {
+                return false;
+            }
+            // SAFETY: the relation is open; an ERROR becomes a panic here.
+            unsafe {
+                pg_sys::ffi::pg_guard_ffi_boundary(|| {
+                    let is_there = raw::ReadRecentBuffer(self.node, self.fork, block, hint);
+                    if is_there {
+                        raw::ReleaseBuffer(hint);
+                        pg_sys::pgBufferUsage.shared_blks_hit -= 1; // nobody has asked for it yet
+                    }
+                    is_there
+                })
+            }
+        })
+    }
+
     /// Gives `f` some pages, one after the other, pinned but not locked; the same page in a row is pinned once. `block` says
     /// which, and `stretch` which of its bytes are going to be read, so that they come from memory before they are needed.
     pub fn each(
@@ -209,7 +231,7 @@ impl Hints {
         if self.buffers.is_empty() {
             // SAFETY: a setting of this server, fixed at its start.
             let buffers = unsafe { pg_sys::NBuffers }.max(16) as usize;
-            self.buffers = vec![0; buffers.next_power_of_two().min(MAX_HINTS)];
+            self.buffers = vec![0; (4 * buffers).next_power_of_two().min(MAX_HINTS)];
         }
     }
 

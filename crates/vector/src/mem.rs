@@ -26,6 +26,7 @@ pub struct MemPages {
     fuse: AtomicI64,
     commits: AtomicI64,
     is_scarce: AtomicBool,
+    fetches: AtomicI64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -62,6 +63,11 @@ impl MemPages {
     /// What [`PageStore::is_scarce`] says from now on.
     pub fn set_scarce(&self, is_scarce: bool) {
         self.is_scarce.store(is_scarce, Ordering::SeqCst);
+    }
+
+    /// Pages that [`PageStore::peek`] had to fetch so far: they were not [at hand](PageStore::is_at_hand).
+    pub fn fetches(&self) -> u64 {
+        self.fetches.load(Ordering::SeqCst) as u64
     }
 
     /// Records committed so far.
@@ -188,6 +194,9 @@ impl PageStore for MemPages {
 
     fn peek(&self, parts: &[Part], f: &mut dyn FnMut(usize, &[u8])) -> Result<()> {
         for (i, part) in parts.iter().enumerate() {
+            if !self.is_at_hand(part.block) && (i == 0 || parts[i - 1].block != part.block) {
+                self.fetches.fetch_add(1, Ordering::SeqCst);
+            }
             f(i, &self.read(part.block)?);
         }
         Ok(())
@@ -230,6 +239,11 @@ impl PageStore for MemPages {
 
     fn is_scarce(&self) -> bool {
         self.is_scarce.load(Ordering::SeqCst)
+    }
+
+    /// Every third page, for tests.
+    fn is_at_hand(&self, block: u32) -> bool {
+        block.is_multiple_of(3)
     }
 
     fn poll(&self) -> Result<()> {

@@ -75,6 +75,9 @@ pub trait PageStore {
     /// all that is on it.
     fn is_scarce(&self) -> bool;
 
+    /// Whether a page is known to be in memory. One that is may be unknown.
+    fn is_at_hand(&self, block: u32) -> bool;
+
     /// Called now and then with no page held: the place to answer a cancel.
     fn poll(&self) -> Result<()>;
 }

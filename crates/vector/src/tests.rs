@@ -133,6 +133,10 @@ impl<E: FnMut(&MemPages)> PageStore for Eventful<'_, E> {
         self.pages.is_scarce()
     }
 
+    fn is_at_hand(&self, block: u32) -> bool {
+        self.pages.is_at_hand(block)
+    }
+
     fn poll(&self) -> Result<()> {
         self.pages.poll()
     }

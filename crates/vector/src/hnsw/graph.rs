@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use crate::hnsw::format::{Meta, NONE, Nodes, target};
-use crate::page::{Part, words};
+use crate::page::{PAYLOAD, Part, words};
 use crate::space::{Form, Measure};
 use crate::store::PageStore;
 use crate::{Error, Method, Result};
@@ -117,18 +117,56 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         Ok(is_live)
     }
 
-    /// Gives `out` the elements `ids`, which are in ascending order, and with them those `is_new` ones whose codes lie on the
-    /// same pages. They may be no elements, or such that nothing links to yet or any more.
-    pub fn fill_pages(&self, ids: &[u32], mut is_new: impl FnMut(u32) -> bool, out: &mut Vec<u32>) {
-        let mut rest = ids.iter().copied().peekable();
-        while let Some(id) = rest.peek().copied() {
-            for mate in self.meta.geometry.page_mates(id) {
-                if rest.next_if_eq(&mate).is_some() || is_new(mate) {
-                    out.push(mate);
-                }
+    /// The block where the code of an element begins.
+    #[inline]
+    pub fn code_block(&self, id: u32) -> u32 {
+        self.meta.geometry.code_parts(id, 1).0.block
+    }
+
+    /// How many codes lie on a page.
+    pub fn page_mates(&self) -> usize {
+        PAYLOAD / self.meta.geometry.slot_bytes
+    }
+
+    /// Appends to `ids` those elements that are `is_new` among `linked`, which are in ascending order, and all whose codes lie
+    /// on the same pages, and to `out` their distances to the code `query`. The latter may be such that nothing links to yet, or
+    /// not any more. Codes must be quantised.
+    pub fn page_distances(
+        &self,
+        query: &[u32],
+        linked: &[u32],
+        mut is_new: impl FnMut(u32) -> bool,
+        ids: &mut Vec<u32>,
+        out: &mut Vec<f32>,
+    ) -> Result<()> {
+        let geometry = &self.meta.geometry;
+        let bytes = self.meta.space.max_code_bytes();
+        let (mut pages, mut parts, mut across) = (Vec::new(), Vec::new(), Vec::new());
+        for id in linked {
+            let mates = geometry.page_mates(*id);
+            if !mates.contains(id) {
+                across.push(*id); // it runs on over the end of its page
+            } else if pages.last() != Some(&mates) {
+                parts.push(geometry.code_parts(mates.start, bytes).0);
+                pages.push(mates);
             }
-            out.extend(rest.next_if_eq(&id)); // one that runs on over the end of its page
         }
+        across.retain(|id| is_new(*id));
+        self.store.poll()?;
+        self.store.peek(&parts, &mut |i, page| {
+            let mut part = parts[i];
+            for mate in pages[i].clone() {
+                let code = words(page, part);
+                // No element's code is zero all over: the error of a quantised one is not.
+                if code.iter().any(|word| *word != 0) && is_new(mate) {
+                    ids.push(mate);
+                    out.push(self.measure.distance(query, code));
+                }
+                part.offset += geometry.slot_bytes;
+            }
+        })?;
+        ids.extend_from_slice(&across);
+        self.distances(query, &across, out)
     }
 
     /// Reads the codes of some elements, to compare them with each other.

@@ -9,7 +9,7 @@ use crate::hnsw::format::{self, MAX_ELEMENTS, NodesMut, PROTECTED};
 use crate::hnsw::graph::PagedGraph;
 use crate::hnsw::level::Levels;
 use crate::hnsw::link::{Change, Offer, WANDER, apply, offer, plan, tree_neighbour};
-use crate::hnsw::search::{Candidate, IdSet, Scratch, descend, search_layer};
+use crate::hnsw::search::{Candidate, IdSet, Reach, Scratch, descend, search_layer};
 use crate::hnsw::select::{Link, select};
 use crate::page::Tid;
 use crate::store::{Interlock, Mode, PageStore, Record};
@@ -75,7 +75,7 @@ pub(crate) fn neighbours<S: PageStore>(
         None => graph.meta.ef_construction,
     };
     let mut scratch = Scratch::new(IdSet::new(ef * graph.meta.m));
-    let mut near = descend(graph, code, entry, level, &mut scratch)?;
+    let mut near = descend(graph, code, entry, level, Reach::Links, &mut scratch)?;
     for layer in (0..=level.min(entry.1)).rev() {
         near = search_layer(graph, code, &near, ef, layer, &mut scratch)?;
         let others: Vec<Candidate> =

@@ -65,22 +65,41 @@ fn a_scan_goes_on_over_vacuums_and_reused_slots() {
 }
 
 #[test]
-fn where_pages_are_scarce_as_many_steps_find_more() {
+fn where_pages_are_scarce_fewer_of_them_find_more() {
     let vectors = clustered(6000, 64, 75);
     let queries = clustered(100, 64, 76);
+    let rows: BTreeMap<Tid, Vec<f32>> = (1..).zip(vectors.iter().cloned()).collect();
     for metric in [Metric::L2, Metric::Cosine, Metric::InnerProduct] {
-        let store = build(meta(64, 4, 16, metric), &vectors, 2);
-        let rows: BTreeMap<Tid, Vec<f32>> = (1..).zip(vectors.iter().cloned()).collect();
-        let found = |is_scarce| {
-            store.set_scarce(is_scarce);
-            let hits = |query: &Vec<f32>| {
-                let got = nearest(&store, query, 10);
-                exact(&rows, &space(&store), query, 10).iter().filter(|tid| got.contains(tid)).count()
+        let meta = super::meta(64, 4, 16, metric);
+        let (built, inserted) = (build(meta, &vectors, 2), empty(&meta));
+        rows.iter().for_each(|(tid, vector)| add(&inserted, vector, *tid).unwrap());
+        for (store, what) in [(built, "built"), (inserted, "inserted, so neighbours lie anywhere")] {
+            let found = |is_scarce| {
+                store.set_scarce(is_scarce);
+                let before = store.fetches();
+                let hits = |query: &Vec<f32>| {
+                    let got = nearest(&store, query, 10);
+                    exact(&rows, &space(&store), query, 10).iter().filter(|tid| got.contains(tid)).count()
+                };
+                (queries.iter().map(hits).sum::<usize>(), store.fetches() - before)
             };
-            queries.iter().map(hits).sum::<usize>()
-        };
-        let (plenty, scarce) = (found(false), found(true));
-        assert!(scarce > plenty + (1000 - plenty) / 4, "{metric:?}: {scarce} of 1000, without whole pages {plenty}");
+            let ((plenty, all), (scarce, some)) = (found(false), found(true));
+            assert!(scarce > plenty + (1000 - plenty) / 4, "{metric:?}, {what}: {scarce} of 1000 instead of {plenty}");
+            assert!(some < all / 4 * 3, "{metric:?}, {what}: {some} pages instead of {all}");
+        }
+    }
+}
+
+/// A page that nothing near leads to is read all the same when there is no other way to as many rows as are wanted.
+#[test]
+fn where_pages_are_scarce_a_wide_scan_finds_all() {
+    for dimensions in [8, 64, 400, 1024] {
+        let vectors = clustered(600, dimensions, 79);
+        let store = build(meta(dimensions, 3, 8, Metric::L2), &vectors, 1);
+        store.set_scarce(true);
+        for query in vectors.iter().take(20) {
+            assert_eq!(nearest(&store, query, 600).len(), 600, "{dimensions} dimensions");
+        }
     }
 }
 
