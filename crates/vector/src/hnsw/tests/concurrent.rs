@@ -71,7 +71,7 @@ fn vacuum_ends_however_fast_inserts_change_lists() {
     let graph = PagedGraph::open(&store).unwrap();
     // The entry point is moved under a lock that the inserts want, too.
     let entry = graph.node(graph.meta.entry, |nodes, slot| nodes.tids(slot).next()).unwrap();
-    let dead = |tid: Tid| tid <= 200 && tid % 2 == 0 && Some(tid) != entry;
+    let dead = |tid: Tid| tid <= 200 && tid.is_multiple_of(2) && Some(tid) != entry;
     let mut random = Random::new(64);
     let mut tid = 200;
     let busy = Eventful::new(&store, |store| {
@@ -82,7 +82,6 @@ fn vacuum_ends_however_fast_inserts_change_lists() {
         }
     });
     let outcome = vacuum(&busy, dead).unwrap();
-    drop(busy);
     let report = verified(&store);
     assert_eq!(report.rows.len() as u64, tid - outcome.removed);
     assert!(report.rows.keys().all(|tid| !dead(*tid)));

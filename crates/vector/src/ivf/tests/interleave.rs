@@ -16,7 +16,6 @@ fn insert_while(store: &MemPages, side: f32, rows: usize, event: impl FnOnce(&Me
     let mut event = Some(event);
     let eventful = Eventful::new(store, |store| event.take().into_iter().for_each(|event| event(store)));
     insert(&eventful, &code(&space, &vec![side; space.dimensions]), 1001).unwrap();
-    drop(eventful);
     assert!(event.is_none(), "it has happened");
     let report = verified(store);
     assert_eq!(report.rows.len(), rows);
