@@ -300,11 +300,13 @@ def at_recall(points, recall):
 def report_rates(points, what, lagoon, peers):
     for peer in peers:
         for recall in RECALLS:
-            ours, theirs = at_recall(points[lagoon.name], recall), at_recall(points[peer.name], recall)
-            if ours and theirs:
-                common.row(f"{what} at recall@{K} {recall}", "/s", ours, peer.name, theirs, more_is_better=True)
+            rates = {name: at_recall(points[name], recall) for name in (lagoon.name, peer.name)}
+            late = [name for name, rate in rates.items() if not rate]
+            if late:
+                common.say(f"vector: {what}: {' and '.join(late)} never reached recall {recall}")
             else:
-                common.say(f"vector: {what}: recall {recall} is never reached")
+                ours, theirs = rates.values()
+                common.row(f"{what} at recall@{K} {recall}", "/s", ours, peer.name, theirs, more_is_better=True)
 
 
 def compare(dataset, contenders):
