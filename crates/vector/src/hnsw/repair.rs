@@ -15,7 +15,7 @@ use crate::hnsw::select::{Link, select};
 use crate::store::{PageStore, Record};
 
 /// A list that loses one in so many of the links that it can hold is searched for anew.
-const LOSS: usize = 8;
+const LOSS: usize = 6;
 
 /// So is one that has fewer candidates for each link that it loses.
 const CANDIDATES: usize = 6;
@@ -99,7 +99,7 @@ pub(crate) fn hurt<S: PageStore>(
 struct Plan {
     code: Box<[u32]>,
     links: Vec<u32>,
-    /// Those that a search found, which do not know the element yet.
+    /// Those that a search found and that the element did not link to before: they may not know it.
     searched: Vec<Link>,
 }
 
@@ -130,8 +130,9 @@ fn plan<S: PageStore>(
         searched.retain(|link| is_missing(&links, link.id));
         searched.truncate(capacity - links.len());
         links.extend(searched.iter().map(|link| link.id));
-        let rest = own.into_iter().filter(|to| !searched.iter().any(|link| link.id == *to));
+        let rest = own.iter().filter(|to| !searched.iter().any(|link| link.id == **to));
         links.extend(rest.take(capacity - links.len()));
+        searched.retain(|link| is_missing(&own, link.id));
         return Ok(Plan { code, links, searched });
     }
 

@@ -275,8 +275,7 @@ pub(crate) fn walk<S: PageStore>(
                 }
                 if may_postpone {
                     ids.retain(|id| !visited.contains(*id));
-                    let is_near =
-                        level == 0 && best.iter().filter(|other| **other < nearest).count() * 4 <= best.len();
+                    let is_near = level == 0 && best.iter().filter(|other| **other < nearest).count() * 4 <= best.len();
                     postpone(graph, ids, is_near, wanted, postponed);
                 }
             }
