@@ -71,32 +71,6 @@ fn recall_survives_deleting_three_quarters() {
     }
 }
 
-/// Clusters far from each other are held together by few links, which must not be lost among nearer ones.
-#[test]
-fn vacuum_leaves_no_less_recall_than_a_new_graph_has() {
-    let mut random = Random::new(23);
-    let centres: Vec<Vec<f32>> = (0..40).map(|_| random.vector(64)).collect();
-    let mut points = |count: usize| -> Vec<Vec<f32>> {
-        let near = |centre: &Vec<f32>, random: &mut Random| centre.iter().map(|x| x + 0.7 * random.float()).collect();
-        (0..count).map(|_| near(&centres[random.next() as usize % centres.len()], &mut random)).collect()
-    };
-    let (vectors, queries) = (points(12_000), points(100));
-    let meta = super::meta(64, 6, 24, Metric::L2);
-    for every in [5, 50] {
-        let store = build(meta, &vectors, 2);
-        let is_left = |tid: Tid| !tid.is_multiple_of(every);
-        crate::hnsw::vacuum::vacuum(&store, |tid| !is_left(tid)).unwrap();
-        verified(&store);
-        let left: Vec<Vec<f32>> =
-            (1..).zip(&vectors).filter(|(tid, _)| is_left(*tid)).map(|(_, v)| v.clone()).collect();
-        let new = build(meta, &left, 2);
-        let mut rows = numbered(&vectors);
-        rows.retain(|tid, _| is_left(*tid));
-        let (vacuumed, new) = (recall(&store, &rows, &queries, 20), recall(&new, &numbered(&left), &queries, 20));
-        assert!(vacuumed > new - 0.02, "one of {every} deleted: {vacuumed}, a new graph {new}");
-    }
-}
-
 /// As pgvector's own test of it, which asks for 0.8: nothing is near to anything else, and the lists are short.
 #[test]
 fn recall_of_random_bits_survives_deleting_three_quarters() {
