@@ -314,6 +314,12 @@ impl Geometry {
         (Part { block, offset: PAGE_HEADER + offset, len }, rest)
     }
 
+    /// How many codes fit on a page.
+    #[inline]
+    pub fn codes_per_page(&self) -> usize {
+        PAYLOAD / self.slot_bytes
+    }
+
     /// The elements whose whole codes lie on the page where the code of `id` begins. Codes must be as long as code slots.
     #[inline]
     pub fn page_mates(&self, id: u32) -> Range<u32> {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use crate::hnsw::format::{Meta, NONE, Nodes, target};
-use crate::page::{PAYLOAD, Part, words};
+use crate::page::{Part, words};
 use crate::space::{Form, Measure};
 use crate::store::PageStore;
 use crate::{Error, Method, Result};
@@ -121,11 +121,6 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
     #[inline]
     pub fn code_block(&self, id: u32) -> u32 {
         self.meta.geometry.code_parts(id, 1).0.block
-    }
-
-    /// How many codes lie on a page.
-    pub fn page_mates(&self) -> usize {
-        PAYLOAD / self.meta.geometry.slot_bytes
     }
 
     /// Appends to `ids` those elements that are `is_new` among `linked`, which are in ascending order, and all whose codes lie

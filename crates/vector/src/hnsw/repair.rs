@@ -2,8 +2,8 @@
 //!
 //! A list that loses a few links takes what those led to: the candidates are its own live neighbours and the live neighbours of
 //! those that go (the delete rule of FreshDiskANN, Singh et al. 2021), of which the diverse ones are kept. One that loses more is
-//! searched for anew, as for an insert: that takes longer and finds better links than it had, for there are more elements to
-//! choose from than when it was made.
+//! searched for anew, as for an insert: that takes longer and mostly finds better links than it had, for there are more elements
+//! to choose from than when it was made.
 
 use crate::Result;
 use crate::hnsw::format::{NodesMut, PROTECTED, target};
@@ -73,12 +73,21 @@ pub(crate) fn repair<S: PageStore>(store: &S, node_page: u32, doomed: impl Fn(u3
 /// for. A protected one is there already: only vacuum removes those.
 fn merged(now: &[u32], others: &[u32], capacity: usize, doomed: impl Fn(u32) -> bool) -> Vec<u32> {
     let mut links: Vec<u32> = now.iter().copied().filter(|link| !doomed(target(*link))).collect();
-    for other in others.iter().filter(|other| *other & PROTECTED == 0) {
-        if links.len() < capacity && !links.iter().any(|link| target(*link) == *other) {
-            links.push(*other);
+    fill(&mut links, others.iter().copied().filter(|other| other & PROTECTED == 0), capacity);
+    links
+}
+
+/// Adds those elements that are missing, as many as there is room for.
+fn fill(links: &mut Vec<u32>, others: impl Iterator<Item = u32>, capacity: usize) {
+    for other in others {
+        if links.len() < capacity && is_missing(links, other) {
+            links.push(other);
         }
     }
-    links
+}
+
+fn is_missing(links: &[u32], id: u32) -> bool {
+    !links.iter().any(|link| target(*link) == id)
 }
 
 /// The lists of live elements on a node page that lead to doomed ones.
@@ -113,7 +122,6 @@ fn plan<S: PageStore>(
     let code = graph.code(id)?;
     let (gone, own): (Vec<u32>, Vec<u32>) = list.links.iter().partition(|link| doomed(target(**link)));
     let (mut links, own): (Vec<u32>, Vec<u32>) = own.into_iter().partition(|link| link & PROTECTED != 0);
-    let is_missing = |links: &[u32], to: u32| !links.iter().any(|link| target(*link) == to);
 
     let mut others = Vec::new();
     if gone.len() * LOSS < capacity {
@@ -127,11 +135,8 @@ fn plan<S: PageStore>(
     if others.len() < CANDIDATES * gone.len() {
         let mut searched =
             std::mem::take(&mut neighbours(graph, &code, list.layer, Some(id))?.links[usize::from(list.layer)]);
-        searched.retain(|link| is_missing(&links, link.id));
-        searched.truncate(capacity - links.len());
-        links.extend(searched.iter().map(|link| link.id));
-        let rest = own.iter().filter(|to| !searched.iter().any(|link| link.id == **to));
-        links.extend(rest.take(capacity - links.len()));
+        fill(&mut links, searched.iter().map(|link| link.id), capacity);
+        fill(&mut links, own.iter().copied(), capacity);
         searched.retain(|link| is_missing(&own, link.id));
         return Ok(Plan { code, links, searched });
     }

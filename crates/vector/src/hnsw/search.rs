@@ -259,7 +259,7 @@ pub(crate) fn walk<S: PageStore>(
     let was_vacuumed = graph.meta.generation != 0;
     let is_saving = reach == Reach::Pages && graph.store.is_scarce();
     let is_whole = is_saving && level == 0;
-    let may_postpone = is_saving && (level > 0 || graph.page_mates() >= MATES);
+    let may_postpone = is_saving && (level > 0 || graph.meta.geometry.codes_per_page() >= MATES);
     loop {
         ids.clear();
         match open.pop() {
