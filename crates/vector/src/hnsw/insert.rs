@@ -75,7 +75,7 @@ pub(crate) fn neighbours<S: PageStore>(
         None => graph.meta.ef_construction,
     };
     let mut scratch = Scratch::new(IdSet::new(ef * graph.meta.m));
-    let mut near = descend(graph, code, entry, level, Reach::Links, &mut scratch)?;
+    let mut near = descend(graph, code, entry, level, ef, Reach::Links, &mut scratch)?;
     for layer in (0..=level.min(entry.1)).rev() {
         near = search_layer(graph, code, &near, ef, layer, &mut scratch)?;
         let others: Vec<Candidate> =

@@ -93,7 +93,7 @@ impl Scan {
                 let is_simple = iterative == Iterative::Off && !graph.meta.space.is_exact();
                 let reach = if is_simple { Reach::Pages } else { Reach::Links };
                 if let Some(entry) = graph.entry() {
-                    let nearest = descend(&graph, &self.query, entry, 0, reach, &mut scratch)?;
+                    let nearest = descend(&graph, &self.query, entry, 0, ef, reach, &mut scratch)?;
                     scratch.clear();
                     found = walk(&graph, &self.query, &nearest, ef, 0, reach, &mut scratch, |candidate| {
                         if iterative != Iterative::Off {

@@ -4,7 +4,7 @@
 
 use crate::distance::prefetch;
 use crate::hnsw::arena::Arena;
-use crate::hnsw::search::Candidate;
+use crate::hnsw::search::{Candidate, beam};
 use crate::hnsw::select::Link;
 
 /// Codes that are asked for before they are needed.
@@ -42,13 +42,13 @@ fn candidate(entry: u64) -> Candidate {
 }
 
 impl Walker {
-    /// From the entry point down to just above `level`; the nearest element is [found](Self::found).
+    /// From the entry point down to just above `level`; the nearest elements are [found](Self::found).
     pub fn descend(&mut self, arena: &Arena, code: &[u32], top: (u32, u8), level: u8) {
         let distance = arena.measure.distance(code, arena.code(top.0));
         self.found.clear();
         self.found.push(Candidate { distance, id: top.0, live: true });
         for layer in (level + 1..=top.1).rev() {
-            self.search(arena, code, layer, 1);
+            self.search(arena, code, layer, beam(layer, arena.meta.ef_construction));
         }
     }
 

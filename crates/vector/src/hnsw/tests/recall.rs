@@ -116,7 +116,7 @@ fn a_walk_among_elements_without_rows_ends_before_the_graph() {
     let mut scratch = Scratch::new(IdSet::new(count));
     for query in clustered(60, 24, 22) {
         let query = code(&graph.meta.space, &query);
-        let nearest = descend(&graph, &query, graph.entry().unwrap(), 0, Reach::Links, &mut scratch).unwrap();
+        let nearest = descend(&graph, &query, graph.entry().unwrap(), 0, ef, Reach::Links, &mut scratch).unwrap();
         let found = search_layer(&graph, &query, &nearest, ef, 0, &mut scratch).unwrap();
         assert!(found.iter().filter(|candidate| candidate.live).count() >= ef / 2);
         assert!(scratch.visited().len() < count / 2, "{}", scratch.visited().len());
