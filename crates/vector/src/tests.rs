@@ -38,13 +38,18 @@ impl Random {
 
 /// Vectors around a few hundred centres, as embeddings lie.
 pub fn clustered(count: usize, dimensions: usize, seed: u64) -> Vec<Vec<f32>> {
+    clustered_within(0.6, count, dimensions, seed)
+}
+
+/// No farther than `spread` from their centre in any dimension.
+pub fn clustered_within(spread: f32, count: usize, dimensions: usize, seed: u64) -> Vec<Vec<f32>> {
     let mut random = Random::new(dimensions as u64); // the same centres whatever the seed
     let centres: Vec<Vec<f32>> = (0..200).map(|_| random.vector(dimensions)).collect();
     let mut random = Random::new(seed);
     (0..count)
         .map(|_| {
             let centre = &centres[random.next() as usize % centres.len()];
-            centre.iter().map(|x| x + 0.6 * random.float()).collect()
+            centre.iter().map(|x| x + spread * random.float()).collect()
         })
         .collect()
 }

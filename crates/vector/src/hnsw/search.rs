@@ -186,8 +186,8 @@ pub(crate) enum Reach {
 const MATES: usize = 5;
 
 /// Takes out of `ids`, which are in ascending order, those on pages that are not worth a read yet: not at hand, and no second
-/// link led there. On layer 0 what the nearest elements link to is always worth it; on those above, which are there to find one
-/// element that is near, what is not at hand can wait until nothing else is nearer.
+/// link led there. On layer 0 what the nearest elements link to is always worth it; on those above, which only lead the way,
+/// no more than what the very nearest links to, and that can wait until nothing else is nearer.
 fn postpone<S: PageStore>(
     graph: &PagedGraph<'_, S>,
     ids: &mut Vec<u32>,
@@ -275,8 +275,13 @@ pub(crate) fn walk<S: PageStore>(
                 }
                 if may_postpone {
                     ids.retain(|id| !visited.contains(*id));
-                    let is_near = level == 0 && best.iter().filter(|other| **other < nearest).count() * 4 <= best.len();
+                    let nearer = best.iter().filter(|other| **other < nearest).count();
+                    let is_near = level == 0 && nearer * 4 <= best.len();
+                    let waiting = postponed.len();
                     postpone(graph, ids, is_near, wanted, postponed);
+                    if level > 0 && nearer > 0 {
+                        postponed.truncate(waiting);
+                    }
                 }
             }
             // Nothing is nearer, or too little was found.
@@ -309,7 +314,7 @@ pub(crate) fn walk<S: PageStore>(
             {
                 continue;
             }
-            if level > 0 {
+            if level > 0 && best.iter().all(|other| candidate < *other) {
                 postponed.clear();
             }
             open.push(Reverse(candidate));

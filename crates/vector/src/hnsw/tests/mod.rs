@@ -19,7 +19,7 @@ use crate::mem::MemPages;
 use crate::page::Tid;
 use crate::space::{Element, Form, Value};
 use crate::store::PageStore;
-pub use crate::tests::{Random, clustered, code, memory};
+pub use crate::tests::{Random, clustered, clustered_within, code, memory};
 use crate::{Metric, Result, Space, distance};
 
 /// Dense vectors of any number of dimensions.

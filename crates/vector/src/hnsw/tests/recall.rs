@@ -123,6 +123,30 @@ fn a_walk_among_elements_without_rows_ends_before_the_graph() {
     }
 }
 
+/// Of so many clusters the upper layers hold few elements each. A walk that keeps only the nearest of them comes down in a wrong
+/// cluster, where nothing leads out.
+#[test]
+fn the_nearest_are_found_in_whichever_of_many_clusters_they_are() {
+    let (count, dimensions, spread, ef) = (12_000, 16, 0.15, 40);
+    let vectors = clustered_within(spread, count, dimensions, 51);
+    let mut rows = numbered(&vectors);
+    let queries = clustered_within(spread, 300, dimensions, 52);
+    let meta = meta(dimensions, 8, 32, Metric::L2);
+    let store = build(meta, &vectors, 2);
+    let built = recall(&store, &rows, &queries, ef);
+    assert!(built > 0.99, "built: {built}");
+    let one_by_one = empty(&meta);
+    for (tid, vector) in &rows {
+        add(&one_by_one, vector, *tid).unwrap();
+    }
+    let inserted = recall(&one_by_one, &rows, &queries, ef);
+    assert!(inserted > 0.99, "inserted: {inserted}");
+    crate::hnsw::vacuum::vacuum(&store, |tid| tid % 5 == 0).unwrap();
+    rows.retain(|tid, _| tid % 5 != 0);
+    let vacuumed = recall(&store, &rows, &queries, ef);
+    assert!(vacuumed > 0.99, "vacuumed: {vacuumed}");
+}
+
 /// The bar: not much worse than hnsw_rs with the same parameters.
 #[test]
 fn recall_is_at_least_that_of_hnsw_rs() {
