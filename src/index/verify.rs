@@ -15,7 +15,7 @@ mod lagoon {
 
     use crate::pg::error::OrRaise;
 
-    /// Verifies an hnsw or ivfflat index: one row per check. Reads the whole index and its table; inserts and vacuums of an hnsw index wait.
+    /// Verifies an hnsw or ivfflat index: one row per check. Reads the whole index and its table; inserts into the index and vacuums of it wait.
     #[pg_extern(volatile, parallel_unsafe)]
     fn verify_index(
         index: PgRelation,

@@ -41,14 +41,14 @@ impl Bell {
 }
 
 /// Waits until `ready` gives a value. Cancel, termination, timeouts and postmaster death are answered within milliseconds,
-/// by a panic that pgrx turns into the ERROR. `ready` is asked after every ring; it must not block.
+/// by a panic that pgrx turns into the ERROR. `ready` is asked after every ring and every second; it must not block.
 pub fn until<T>(bell: &Bell, mut ready: impl FnMut() -> Option<T>) -> T {
     loop {
         if let Some(value) = ready() {
             return value;
         }
         interrupt::check();
-        once(Some(bell), None);
+        once(Some(bell), Duration::from_secs(1));
     }
 }
 
@@ -64,7 +64,7 @@ pub fn sleep(duration: Duration, mut stop: impl FnMut() -> bool) -> bool {
         if left.is_zero() {
             return true;
         }
-        once(None, Some(left));
+        once(None, left);
     }
 }
 
@@ -74,8 +74,8 @@ pub fn event(descriptor: Option<BorrowedFd<'_>>, timeout: Option<Duration>) {
     latch_or(descriptor.map_or(-1, |fd| fd.as_raw_fd()), timeout);
 }
 
-fn once(bell: Option<&Bell>, timeout: Option<Duration>) {
-    let woken = latch_or(bell.map_or(-1, |bell| bell.0.as_raw_fd()), timeout);
+fn once(bell: Option<&Bell>, timeout: Duration) {
+    let woken = latch_or(bell.map_or(-1, |bell| bell.0.as_raw_fd()), Some(timeout));
     if let Some(bell) = bell
         && woken & pg_sys::WL_SOCKET_READABLE != 0
     {

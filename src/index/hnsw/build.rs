@@ -1,6 +1,7 @@
 //! `ambuild`: the main thread scans the table and feeds, engine threads link, and the graph is written out and logged once.
 
 use std::ffi::c_char;
+use std::sync::Arc;
 
 use pgrx::pg_guard;
 use pgrx::pg_sys::{self, IndexBuildResult, IndexInfo, Relation};
@@ -72,6 +73,7 @@ unsafe fn build(heap: Relation, index: Relation, info: *mut IndexInfo) -> Result
 /// A build under way.
 struct Load {
     builder: Builder,
+    job: Arc<Job>,
     workers: Workers,
     is_full: bool,
 }
@@ -94,15 +96,21 @@ impl Load {
     fn new(meta: Meta) -> Self {
         let threads = workers::count();
         let builder = Builder::new(meta, memory(threads), seed());
-        let workers = Workers::start(builder.job(), threads);
-        Self { builder, workers, is_full: false }
+        let job = builder.job();
+        let workers = Workers::start(job.clone(), threads);
+        Self { builder, job, workers, is_full: false }
     }
 
     fn row(&mut self, code: &[u32], tid: Tid) -> Result<(), Error> {
         self.builder.push(code, tid)?;
         self.help()?;
-        progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, self.builder.fed() as i64);
+        self.report();
         Ok(())
+    }
+
+    /// How many are linked, which is what takes the time.
+    fn report(&self) {
+        progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, self.job.done().into());
     }
 
     /// Says once when memory is full, and without threads does the work.
@@ -121,8 +129,12 @@ impl Load {
     /// Waits for the workers and writes the graph.
     fn finish(&mut self, pages: &PgPages) -> Result<(), Error> {
         self.builder.close()?;
+        progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_TOTAL, self.builder.fed() as i64);
         self.help()?;
-        self.workers.wait()?;
+        self.workers.wait_until(|| {
+            self.report();
+            self.job.is_done()
+        })?;
         self.builder.flush(pages)
     }
 }
