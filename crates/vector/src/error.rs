@@ -119,7 +119,7 @@ pub enum Error {
     /// The temporary file of a build would be larger than `temp_file_limit`, as PostgreSQL says it of its own (fd.c).
     #[error("temporary file size exceeds temp_file_limit ({0}kB)")]
     TemporaryFileLimit(usize),
-    /// The system has no memory for a build, though its limit allows it.
+    /// The system has no memory, though no limit of ours is reached.
     #[error("out of memory: {0}")]
     OutOfMemory(String),
     /// The page store could not do it. The PostgreSQL store raises its errors itself; this is for the one in memory.
@@ -185,7 +185,7 @@ impl Error {
             Self::WorkerFailed(_) => "This is a bug in Lagoon; the session can go on.",
             Self::DiskFull(_) => "Check free disk space, or increase maintenance_work_mem.",
             Self::TemporaryFileLimit(_) => "Increase maintenance_work_mem, or ask for a larger temp_file_limit.",
-            Self::OutOfMemory(_) => "Decrease maintenance_work_mem.",
+            Self::OutOfMemory(_) => "Decrease maintenance_work_mem, or end other processes.",
             Self::NotPositive(_) => "Give a number of at least 1.",
             Self::NotCallable(_) => "Name it as FUNCTION 3 of an operator class.",
             Self::NotOfMethod(_, method) => {

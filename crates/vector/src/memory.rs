@@ -120,6 +120,15 @@ impl Memory {
     }
 }
 
+/// So many of a value, for what grows with the index: where an ordinary allocation fails, the process ends, and PostgreSQL ends
+/// all sessions then.
+pub(crate) fn filled<T: Clone>(value: T, len: usize) -> Result<Vec<T>> {
+    let mut all = Vec::new();
+    all.try_reserve_exact(len).map_err(|error| Error::OutOfMemory(error.to_string()))?;
+    all.resize(len, value);
+    Ok(all)
+}
+
 fn disk_error(error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {

@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::hnsw::format::{Meta, NONE, Nodes, target};
 use crate::hnsw::graph::PagedGraph;
+use crate::memory::filled;
 use crate::store::{Interlock, Mode, PAGE_SIZE, PageStore};
 
 /// The numbers.
@@ -61,7 +62,7 @@ pub fn info<S: PageStore>(store: &S) -> Result<Info> {
     let (meta, geometry) = (graph.meta, &graph.meta.geometry);
     let blocks = store.blocks()?;
     let node_pages = geometry.node_pages_of(blocks);
-    let mut slots = vec![Slot::Other; node_pages as usize * geometry.nodes];
+    let mut slots = filled(Slot::Other, node_pages as usize * geometry.nodes)?;
     let mut info = Info {
         meta,
         rows: 0,

@@ -17,12 +17,16 @@ use crate::hnsw::graph::PagedGraph;
 use crate::hnsw::insert::{Neighbours, neighbours};
 use crate::hnsw::link::tie;
 use crate::hnsw::repair::{hurt, repair};
+use crate::memory::filled;
 use crate::page::Tid;
 use crate::store::{Interlock, Mode, PageStore, Record, barrier};
 use crate::{Error, Result};
 
 /// Searches without success after which any partner will do.
 const SEARCHES: usize = 16;
+
+/// Elements between two looks at whether to go on, where nothing is read.
+const POLL: u32 = 4096;
 
 /// What a vacuum did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -152,7 +156,7 @@ impl<S: PageStore> Vacuum<'_, S> {
         let graph = PagedGraph::open(self.store)?;
         let geometry = graph.meta.geometry;
         let node_pages = self.node_pages(&graph)?;
-        let mut forest = Forest::new(node_pages.end as usize * geometry.nodes);
+        let mut forest = Forest::new(node_pages.end as usize * geometry.nodes)?;
         for node_page in node_pages.clone() {
             self.store.poll()?;
             read_node_page(&graph, node_page, |nodes| {
@@ -176,6 +180,9 @@ impl<S: PageStore> Vacuum<'_, S> {
             let before = self.outcome.mended;
             for partners in [Self::linked, Self::near, Self::anybody] {
                 for id in 0..forest.len() {
+                    if id.is_multiple_of(POLL) {
+                        self.store.poll()?;
+                    }
                     if forest.is_joined(id) || !self.has_room(&graph, id)? {
                         continue;
                     }
@@ -183,7 +190,7 @@ impl<S: PageStore> Vacuum<'_, S> {
                     for partner in partners(self, &graph, id, &mut forest)? {
                         if forest.is_member(partner)
                             && forest.find(partner) != forest.find(id)
-                            && tie(&graph, id, partner, |from, to| self.is_spare(&graph, &forest, from, to))?
+                            && self.join(&graph, &forest, id, partner)?
                         {
                             forest.union(id, partner);
                             self.outcome.mended += 1;
@@ -193,16 +200,33 @@ impl<S: PageStore> Vacuum<'_, S> {
                     }
                 }
             }
-            if self.outcome.mended == before || (0..forest.len()).all(|id| forest.is_joined(id)) {
+            if (0..forest.len()).all(|id| forest.is_joined(id)) {
                 return Ok(());
+            }
+            if self.outcome.mended == before {
+                return Err(Error::NotRepaired);
             }
         }
     }
 
-    /// Whether nobody is out of reach without the link from a live element to this one: it is doomed, and all live elements
-    /// behind it (those to which its tree leads through doomed ones) are joined. Of the elements that are not joined yet the
-    /// last ones on every branch have such links, if they have no room otherwise.
-    fn is_spare(&self, graph: &PagedGraph<'_, S>, forest: &Forest, from: u32, to: u32) -> Result<bool> {
+    /// Ties two elements to each other, with nobody looking at the whole tree meanwhile.
+    fn join(&self, graph: &PagedGraph<'_, S>, forest: &Forest, a: u32, b: u32) -> Result<bool> {
+        let _lock = self.store.lock(Interlock::Update, Mode::Shared)?;
+        let parts = [a, b].map(|id| forest.root(id));
+        tie(graph, a, b, |from, to| self.is_spare(graph, forest, parts, from, to))
+    }
+
+    /// Whether nobody is out of reach without the link from a live element to this one, when two parts of the forest are tied
+    /// together: it is doomed, and all live elements behind it (those to which its tree leads through doomed ones) are in those
+    /// parts.
+    fn is_spare(
+        &self,
+        graph: &PagedGraph<'_, S>,
+        forest: &Forest,
+        parts: [u32; 2],
+        from: u32,
+        to: u32,
+    ) -> Result<bool> {
         if !self.doomed.contains(to) {
             return Ok(false);
         }
@@ -214,7 +238,7 @@ impl<S: PageStore> Vacuum<'_, S> {
                 if !seen.insert(next) {
                 } else if self.doomed.contains(next) {
                     open.push(next);
-                } else if forest.is_member(next) && !forest.is_joined_member(next) {
+                } else if forest.is_member(next) && !parts.contains(&forest.root(next)) {
                     return Ok(false);
                 }
             }
@@ -243,7 +267,7 @@ impl<S: PageStore> Vacuum<'_, S> {
             return Ok(Vec::new());
         }
         let code = graph.code(id)?;
-        let Neighbours { near, .. } = neighbours(graph, &code, 0, Some(id))?;
+        let Neighbours { near, .. } = neighbours(graph, &code, 0..=0, Some(id))?;
         Ok(near.iter().filter(|candidate| candidate.live).map(|candidate| candidate.id).collect())
     }
 
@@ -346,8 +370,8 @@ struct Forest {
 }
 
 impl Forest {
-    fn new(len: usize) -> Self {
-        Self { parents: vec![NONE; len], first: None, failures: 0 }
+    fn new(len: usize) -> Result<Self> {
+        Ok(Self { parents: filled(NONE, len)?, first: None, failures: 0 })
     }
 
     fn len(&self) -> u32 {
@@ -398,7 +422,81 @@ impl Forest {
     fn union(&mut self, a: u32, b: u32) {
         if self.is_member(a) && self.is_member(b) {
             let (a, b) = (self.find(a), self.find(b));
-            self.parents[a as usize] = b;
+            let (below, above) = if rank(a) < rank(b) { (a, b) } else { (b, a) };
+            self.parents[below as usize] = above;
+        }
+    }
+}
+
+/// Roots hang below others in an order that has nothing to do with that of unions, so that paths have logarithmic length
+/// (Goel, Khanna, Larkin and Tarjan, "Disjoint Set Union with Randomized Linking", SODA 2014). Different for each number.
+fn rank(id: u32) -> u32 {
+    let mixed = (id ^ id >> 16).wrapping_mul(0x7FEB_352D);
+    (mixed ^ mixed >> 15).wrapping_mul(0x846C_A68B)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::hnsw::build::write_empty;
+    use crate::hnsw::format::Meta;
+    use crate::hnsw::insert::insert;
+    use crate::hnsw::level::Levels;
+    use crate::hnsw::verify::verify;
+    use crate::mem::MemPages;
+    use crate::space::{Element, Value};
+    use crate::{Metric, Space};
+
+    /// The only element with rows that has no room for a further link of the tree: all of its links lead to doomed elements,
+    /// behind each of which there is another one.
+    #[test]
+    fn an_element_that_holds_only_doomed_ones_is_tied_to_what_is_behind_them() {
+        let meta = Meta::new(Space::new(Element::Dense, Metric::L2, 2), 2, 4);
+        let geometry = meta.geometry;
+        let store = MemPages::new();
+        write_empty(&meta, &store).unwrap();
+        let seed = (0..).find(|seed| Levels::new(2, geometry.max_level(), *seed).draw() == 0).unwrap();
+        for tid in 0..9 {
+            let value = [tid as f32, (tid * tid % 7) as f32];
+            insert(&store, &meta.space.encode(Value::Dense(&value)).unwrap().unwrap(), tid + 1, seed).unwrap();
+        }
+        let block = geometry.node_block(0);
+        let mut record = store.record().unwrap();
+        format::set_entry(record.page(0).unwrap(), 0, 0);
+        let mut nodes = NodesMut::new(record.page(block).unwrap(), &geometry, block).unwrap();
+        nodes.set_links(0, 0, &[1, 2, 3, 4].map(|id| id | PROTECTED));
+        for id in 1..5 {
+            nodes.set_links(id, 0, &[0, id as u32 + 4].map(|id| id | PROTECTED));
+            nodes.set_links(id + 4, 0, &[id as u32 | PROTECTED]);
+            nodes.retain_tids(id, |_| false);
+        }
+        record.commit().unwrap();
+        vacuum(&store, |_| false).unwrap();
+        assert!(verify(&store).unwrap().passed());
+        let graph = PagedGraph::open(&store).unwrap();
+        let links = graph.node(0, |nodes, slot| nodes.links(slot, 0).to_vec()).unwrap();
+        assert!(links.iter().any(|link| link & PROTECTED != 0), "{links:?}");
+    }
+
+    /// Rows that came in order hang on each other in a chain, which each look at a root would walk.
+    #[test]
+    fn paths_are_short_whatever_the_order_of_unions() {
+        let count = 100_000;
+        let orders: [fn(u32) -> (u32, u32); 3] = [|i| (i, i - 1), |i| (i - 1, i), |i| (i, i / 2)];
+        for order in orders {
+            let mut forest = Forest::new(count as usize).unwrap();
+            (0..count).for_each(|id| forest.add(id));
+            (1..count).map(order).for_each(|(a, b)| forest.union(a, b));
+            let length = |id: u32| {
+                std::iter::successors(Some(id), |id| {
+                    let parent = forest.parents[*id as usize];
+                    (parent != *id).then_some(parent)
+                })
+                .count()
+            };
+            assert!((0..count).all(|id| forest.is_joined(id)));
+            assert!((0..count).map(length).max().unwrap() < 100);
         }
     }
 }

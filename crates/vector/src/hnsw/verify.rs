@@ -18,9 +18,12 @@ struct Element {
     links: Vec<Vec<u32>>,
 }
 
-/// Verifies an index. Inserts and vacuums wait meanwhile, scans do not.
+/// Elements between two looks at whether to go on, where nothing is read.
+const POLL: usize = 4096;
+
+/// Verifies an index. Inserts and vacuums wait while it is read, scans do not.
 pub fn verify<S: PageStore>(store: &S) -> Result<Report> {
-    let _lock = store.lock(Interlock::Update, Mode::Exclusive)?;
+    let lock = store.lock(Interlock::Update, Mode::Exclusive)?;
     let mut report = Report::default();
     let mut faults = Faults::default();
     let meta = match store.blocks()? {
@@ -49,10 +52,11 @@ pub fn verify<S: PageStore>(store: &S) -> Result<Report> {
     );
     pages(store, &meta, &mut report)?;
     let elements = elements(store, &meta, &mut report)?;
+    drop(lock); // the rest is in memory
     entry(&meta, &elements, &mut report);
-    links(&meta.geometry, &elements, &mut report);
-    tree(&elements, &mut report);
-    reachable(&meta, &elements, &mut report);
+    links(store, &meta.geometry, &elements, &mut report)?;
+    tree(store, &elements, &mut report)?;
+    reachable(store, &meta, &elements, &mut report)?;
     Ok(report)
 }
 
@@ -142,10 +146,18 @@ fn entry(meta: &Meta, elements: &HashMap<u32, Element>, report: &mut Report) {
     report.add("entry point", format!("layer {}", meta.entry_level), &faults);
 }
 
-fn links(geometry: &Geometry, elements: &HashMap<u32, Element>, report: &mut Report) {
+fn links<S: PageStore>(
+    store: &S,
+    geometry: &Geometry,
+    elements: &HashMap<u32, Element>,
+    report: &mut Report,
+) -> Result<()> {
     let mut faults = Faults::default();
     let mut count = 0u64;
-    for (id, element) in elements.iter().filter(|(_, element)| element.live) {
+    for (at, (id, element)) in elements.iter().filter(|(_, element)| element.live).enumerate() {
+        if at.is_multiple_of(POLL) {
+            store.poll()?;
+        }
         for (layer, links) in element.links.iter().enumerate() {
             let mut seen = HashSet::new();
             if links.len() > geometry.capacity(layer as u8) {
@@ -167,13 +179,17 @@ fn links(geometry: &Geometry, elements: &HashMap<u32, Element>, report: &mut Rep
         }
     }
     report.add("links", format!("{count} links"), &faults);
+    Ok(())
 }
 
 /// Every protected link has its counterpart.
-fn tree(elements: &HashMap<u32, Element>, report: &mut Report) {
+fn tree<S: PageStore>(store: &S, elements: &HashMap<u32, Element>, report: &mut Report) -> Result<()> {
     let mut faults = Faults::default();
     let mut count = 0u64;
-    for (id, element) in elements.iter().filter(|(_, element)| element.live) {
+    for (at, (id, element)) in elements.iter().filter(|(_, element)| element.live).enumerate() {
+        if at.is_multiple_of(POLL) {
+            store.poll()?;
+        }
         for link in element.links[0].iter().filter(|link| **link & format::PROTECTED != 0) {
             count += 1;
             let back = id | format::PROTECTED;
@@ -183,16 +199,26 @@ fn tree(elements: &HashMap<u32, Element>, report: &mut Report) {
         }
     }
     report.add("spanning tree", format!("{count} protected links"), &faults);
+    Ok(())
 }
 
-fn reachable(meta: &Meta, elements: &HashMap<u32, Element>, report: &mut Report) {
+fn reachable<S: PageStore>(
+    store: &S,
+    meta: &Meta,
+    elements: &HashMap<u32, Element>,
+    report: &mut Report,
+) -> Result<()> {
     let mut seen = HashSet::new();
     let mut open = Vec::new();
     if elements.contains_key(&meta.entry) {
         seen.insert(meta.entry);
         open.push(meta.entry);
     }
+    let mut steps = 0..;
     while let Some(id) = open.pop() {
+        if steps.next().is_some_and(|step: usize| step.is_multiple_of(POLL)) {
+            store.poll()?;
+        }
         for to in elements.get(&id).and_then(|element| element.links.first()).into_iter().flatten() {
             if elements.contains_key(&target(*to)) && seen.insert(target(*to)) {
                 open.push(target(*to));
@@ -204,4 +230,5 @@ fn reachable(meta: &Meta, elements: &HashMap<u32, Element>, report: &mut Report)
         faults.push(|| format!("element {id} cannot be reached from the entry point"));
     }
     report.add("reachable", format!("{} elements reachable on layer 0", seen.len()), &faults);
+    Ok(())
 }
