@@ -4,6 +4,7 @@
 //! from the moment it exists, whatever happens next. Links back from its other neighbours follow, one record each.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 
 use crate::hnsw::format::{self, MAX_ELEMENTS, NodesMut, PROTECTED};
 use crate::hnsw::graph::PagedGraph;
@@ -29,9 +30,9 @@ pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid, seed: u64) -> Res
             mode = Mode::Exclusive; // the entry point is going to move
             continue;
         }
-        let found = neighbours(&graph, code, level, None)?;
+        let found = neighbours(&graph, code, 0..=level, None)?;
         if mode == Mode::Shared && !found.near.iter().any(|candidate| candidate.live) {
-            mode = Mode::Exclusive; // all that there was is going to be freed: this element starts the graph anew
+            mode = Mode::Exclusive; // perhaps all that there was is going to be freed: then this element starts the graph anew
             continue;
         }
         if fold(&graph, code, tid, &found.near)? {
@@ -54,20 +55,21 @@ pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid, seed: u64) -> Res
 
 /// Where an element belongs.
 pub(crate) struct Neighbours {
-    /// What the search of layer 0 found, nearest first.
+    /// What the search of the lowest layer found, nearest first.
     pub near: Vec<Candidate>,
-    /// What to link to, layer by layer from 0. Live elements only.
+    /// What to link to, layer by layer from 0; nothing on layers that were not asked for. Live elements only.
     pub links: Vec<Vec<Link>>,
 }
 
-/// Algorithm 1 up to the choice of links. `myself` is left out, when the code is that of an element in the graph: its list is
+/// Algorithm 1 up to the choice of links, on some layers. `myself` is left out, when the code is that of an element in the graph: its list is
 /// chosen from twice as many as it holds at least, for it must make up for links to it that are gone.
 pub(crate) fn neighbours<S: PageStore>(
     graph: &PagedGraph<'_, S>,
     code: &[u32],
-    level: u8,
+    layers: RangeInclusive<u8>,
     myself: Option<u32>,
 ) -> Result<Neighbours> {
+    let (lowest, level) = layers.into_inner();
     let mut links = vec![Vec::new(); usize::from(level) + 1];
     let Some(entry) = graph.entry() else { return Ok(Neighbours { near: Vec::new(), links }) };
     let ef = match myself {
@@ -76,7 +78,7 @@ pub(crate) fn neighbours<S: PageStore>(
     };
     let mut scratch = Scratch::new(IdSet::new(ef * graph.meta.m));
     let mut near = descend(graph, code, entry, level, ef, Reach::Links, &mut scratch)?;
-    for layer in (0..=level.min(entry.1)).rev() {
+    for layer in (lowest..=level.min(entry.1)).rev() {
         near = search_layer(graph, code, &near, ef, layer, &mut scratch)?;
         let others: Vec<Candidate> =
             near.iter().filter(|candidate| candidate.live && Some(candidate.id) != myself).copied().collect();
@@ -116,41 +118,41 @@ fn place<S: PageStore>(
     level: u8,
     found: &Neighbours,
 ) -> Result<Option<(u32, u8)>> {
-    let mut queue: Vec<u32> = found.near.iter().filter(|candidate| candidate.live).map(|c| c.id).collect();
-    if queue.is_empty() {
-        return write(graph, code, tid, level, found, None);
-    }
     // The nearest that has room, else one that is found by wandering through the tree, which has leaves everywhere, else
     // whoever has room at all.
     let room = graph.meta.geometry.tree_capacity();
-    for parent in &queue {
+    let live: Vec<u32> = found.near.iter().filter(|candidate| candidate.live).map(|candidate| candidate.id).collect();
+    for parent in &live {
         if let Some(placed) = write(graph, code, tid, level, found, Some((*parent, room)))? {
             return Ok(Some(placed));
         }
     }
-    let mut parent = queue[0];
+    let mut parent = live.first().copied();
     for step in 0..WANDER {
-        let next = graph
-            .node(parent, |nodes, slot| tree_neighbour(nodes.links(slot, 0).iter().copied(), tid as u32 ^ step))?;
-        let Some(next) = next else { break };
-        parent = next;
+        let Some(from) = parent else { break };
+        parent =
+            graph.node(from, |nodes, slot| tree_neighbour(nodes.links(slot, 0).iter().copied(), tid as u32 ^ step))?;
+        let Some(parent) = parent else { break };
         if let Some(placed) = write(graph, code, tid, level, found, Some((parent, room)))? {
             return Ok(Some(placed));
         }
     }
+    // All elements nearby may be without rows: that does not mean that nobody else has any.
+    let mut queue: Vec<u32> = found.near.iter().map(|candidate| candidate.id).collect();
     let mut seen: HashSet<u32> = queue.iter().copied().collect();
+    let mut is_empty = true;
     while !queue.is_empty() {
         let mut further = Vec::new();
         for parent in queue {
             if let Some(placed) = write(graph, code, tid, level, found, Some((parent, usize::MAX)))? {
                 return Ok(Some(placed));
             }
-            graph.expand(parent, 0, &mut further)?;
+            is_empty &= !graph.expand(parent, 0, &mut further)?;
         }
         further.retain(|id| seen.insert(*id));
         queue = further;
     }
-    Ok(None)
+    if is_empty { write(graph, code, tid, level, found, None) } else { Ok(None) }
 }
 
 /// One try with one parent, which may have fewer than so many protected links. None: it has no room or is gone.
@@ -235,6 +237,7 @@ fn free_slot<S: PageStore>(graph: &PagedGraph<'_, S>, slots: usize) -> Result<(u
     let node_pages = geometry.node_pages_of(blocks);
     let mut found = (node_pages, 0);
     for node_page in graph.meta.insert_hint.min(node_pages)..node_pages {
+        graph.store.poll()?;
         let block = geometry.node_block(node_page);
         let page = graph.store.read(block)?;
         if let Some(slot) = format::Nodes::new(&page, geometry, block)?.free_slot(slots) {

@@ -123,7 +123,7 @@ pub(crate) fn apply(
     true
 }
 
-/// Adds a link if the owner would rather have it than another. Whether it is there now.
+/// Adds an unprotected link if the owner would rather have it than another. Whether it is there now.
 pub(crate) fn offer<S: PageStore>(graph: &PagedGraph<'_, S>, offer: Offer<'_>, new: u32) -> Result<bool> {
     let geometry = &graph.meta.geometry;
     let (node_page, slot) = geometry.locate(offer.owner);
@@ -132,11 +132,11 @@ pub(crate) fn offer<S: PageStore>(graph: &PagedGraph<'_, S>, offer: Offer<'_>, n
         graph.store.poll()?;
         match plan(graph, offer, Some(new), usize::MAX, |_| Ok(false))? {
             None => return Ok(false),
-            Some(Change::Present) if !offer.protected => return Ok(true),
+            Some(Change::Present) => return Ok(true),
             Some(change) => {
                 let mut record = graph.store.record()?;
                 let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
-                if apply(&mut nodes, slot, offer.layer, change, new, offer.protected) {
+                if apply(&mut nodes, slot, offer.layer, change, new, false) {
                     record.commit()?;
                     return Ok(true);
                 }

@@ -133,8 +133,9 @@ fn plan<S: PageStore>(
         others.retain(|to| *to != id && !doomed(*to) && is_missing(&links, *to) && is_missing(&own, *to));
     }
     if others.len() < CANDIDATES * gone.len() {
-        let mut searched =
-            std::mem::take(&mut neighbours(graph, &code, list.layer, Some(id))?.links[usize::from(list.layer)]);
+        let mut searched = std::mem::take(
+            &mut neighbours(graph, &code, list.layer..=list.layer, Some(id))?.links[usize::from(list.layer)],
+        );
         fill(&mut links, searched.iter().map(|link| link.id), capacity);
         fill(&mut links, own.iter().copied(), capacity);
         searched.retain(|link| is_missing(&own, link.id));

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::hnsw::level::Levels;
 use crate::hnsw::vacuum::vacuum;
 
 #[derive(Debug, Clone)]
@@ -89,6 +90,30 @@ proptest! {
         let all = nearest(&store, &vec![1.0; SPACES[form].dimensions], rows.len() + 1);
         prop_assert_eq!(all.len(), rows.len());
     }
+}
+
+/// A walk that ends among elements without rows has not seen that there are others.
+#[test]
+fn an_insert_where_all_around_is_gone_is_tied_to_what_is_left() {
+    let meta = meta(2, 2, 4, Metric::L2);
+    let store = empty(&meta);
+    let seed = (0..).find(|seed| Levels::new(2, meta.geometry.max_level(), *seed).draw() == 0).unwrap();
+    insert(&store, &code(&meta.space, &[1000.0, 0.0]), 1, seed).unwrap();
+    let mut random = Random::new(3);
+    for tid in 2..=40 {
+        add(&store, &random.vector(2), tid).unwrap();
+    }
+    store.cut_power_after(2); // rows are taken out, the entry point is moved, nothing is repaired
+    vacuum(&store, |tid| tid != 1).unwrap_err();
+    store.restart();
+    assert_eq!(Meta::read(&store.read(0).unwrap()).unwrap().entry, 0);
+    add(&store, &[0.5, 0.5], 100).unwrap();
+    verified(&store);
+    vacuum(&store, |_| false).unwrap();
+    verified(&store);
+    let mut all = nearest(&store, &[0.0, 0.0], 10);
+    all.sort_unstable();
+    assert_eq!(all, [1, 100]);
 }
 
 #[test]
