@@ -331,7 +331,7 @@ impl Geometry {
                 let page = slot * self.slot_bytes / PAYLOAD;
                 ((page * PAYLOAD).div_ceil(self.slot_bytes), (page + 1) * PAYLOAD / self.slot_bytes)
             }
-            Layout::Pair => (slot, slot + 1),
+            Layout::Pair => (slot, slot), // none is whole
         };
         let first = id - slot as u32;
         first + start as u32..first + end.min(slots) as u32

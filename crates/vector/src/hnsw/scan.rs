@@ -148,15 +148,18 @@ impl Walk {
             return Ok(());
         }
         self.generation = graph.meta.generation;
-        let candidates = std::mem::take(&mut self.discarded).into_vec();
-        let ids: Vec<u32> = candidates.iter().map(|Reverse(candidate)| candidate.id).collect();
-        let mut distances = Vec::with_capacity(ids.len());
-        graph.distances(query, &ids, &mut distances)?;
-        for (candidate, distance) in candidates.into_iter().zip(distances) {
-            if candidate.0.distance == distance && graph.node(candidate.0.id, |nodes, slot| nodes.is_used(slot))? {
-                self.discarded.push(candidate);
+        // What has no rows may be freed once this call ends; what is freed may be a part of another element's code by now.
+        let mut live = Vec::with_capacity(self.discarded.len());
+        for Reverse(candidate) in std::mem::take(&mut self.discarded) {
+            if graph.node(candidate.id, |nodes, slot| nodes.is_live(slot))? {
+                live.push(candidate);
             }
         }
+        let ids: Vec<u32> = live.iter().map(|candidate| candidate.id).collect();
+        let mut distances = Vec::with_capacity(ids.len());
+        graph.distances(query, &ids, &mut distances)?;
+        let same = live.into_iter().zip(distances).filter(|(candidate, distance)| candidate.distance == *distance);
+        self.discarded.extend(same.map(|(candidate, _)| Reverse(candidate)));
         Ok(())
     }
 

@@ -314,7 +314,7 @@ pub(crate) fn walk<S: PageStore>(
             {
                 continue;
             }
-            if level > 0 && best.iter().all(|other| candidate < *other) {
+            if !postponed.is_empty() && level > 0 && best.iter().all(|other| candidate < *other) {
                 postponed.clear();
             }
             open.push(Reverse(candidate));
@@ -327,8 +327,9 @@ pub(crate) fn walk<S: PageStore>(
     }
     let mut found = std::mem::take(best).into_sorted_vec();
     if !dead.is_empty() {
+        dead.sort_unstable();
         for candidate in &mut found {
-            candidate.live = !dead.contains(&candidate.id);
+            candidate.live = dead.binary_search(&candidate.id).is_err();
         }
     }
     Ok(found)
@@ -361,10 +362,7 @@ pub(crate) fn descend<S: PageStore>(
     let mut nearest = vec![Candidate { distance: distance[0], id: entry.0, live: true }];
     for layer in (level + 1..=entry.1).rev() {
         scratch.clear();
-        let found = walk(graph, query, &nearest, beam(layer, ef), layer, reach, scratch, |_| {})?;
-        if !found.is_empty() {
-            nearest = found;
-        }
+        nearest = walk(graph, query, &nearest, beam(layer, ef), layer, reach, scratch, |_| {})?;
     }
     Ok(nearest)
 }

@@ -188,7 +188,7 @@ impl Space {
             (Form::Quantised, _) => quantised::negative_inner_product,
             (Form::Floats, L2) => |_, a, b| (kernels().l2_squared)(floats(a), floats(b)).min(f32::MAX),
             (Form::Floats, L1) => |_, a, b| (kernels().l1)(floats(a), floats(b)).min(f32::MAX),
-            (Form::Floats, _) => |_, a, b| -(kernels().inner_product)(floats(a), floats(b)),
+            (Form::Floats, _) => |_, a, b| finite(-(kernels().inner_product)(floats(a), floats(b))),
             (Form::Sparse, L2) => sparse::l2_squared,
             (Form::Sparse, L1) => sparse::l1,
             (Form::Sparse, InnerProduct | Cosine | Hamming | Jaccard) => sparse::negative_inner_product,
@@ -273,6 +273,11 @@ impl Bounds<'_> {
 fn floats(words: &[u32]) -> &[f32] {
     // Same size, same alignment: it cannot fail.
     <[f32]>::ref_from_bytes(words.as_bytes()).unwrap_or(&[])
+}
+
+/// Of an infinite distance only that it is large matters; of one between infinities, that it is none.
+fn finite(distance: f32) -> f32 {
+    distance.min(f32::MAX).max(f32::MIN) // of NaN and a number, both give the number
 }
 
 fn normalise(values: &[f32], norm: f64) -> Option<Vec<f32>> {

@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::floats;
+use super::{finite, floats};
 use crate::distance::sparse::{self, Sparse};
 
 /// Elements that are not zero, at most: pgvector's limit for hnsw.
@@ -30,7 +30,7 @@ pub(super) fn l1(_: usize, a: &[u32], b: &[u32]) -> f32 {
 }
 
 pub(super) fn negative_inner_product(_: usize, a: &[u32], b: &[u32]) -> f32 {
-    -sparse::inner_product(decode(a), decode(b))
+    finite(-sparse::inner_product(decode(a), decode(b)))
 }
 
 pub(super) fn is_sound(code: &[u32], dimensions: usize) -> bool {

@@ -45,6 +45,24 @@ fn a_bound_is_below_the_distance_and_near_it() {
     }
 }
 
+#[test]
+fn a_distance_is_a_number_even_where_infinities_meet() {
+    let (a, b) = ([1e30, 1e30, 1e30], [1e30, -1e30, 1.0]);
+    for element in [Element::Dense, Element::Sparse] {
+        for metric in DENSE {
+            let space = Space::new(element, metric, 3);
+            let encode = |vector: &[f32; 3]| match element {
+                Element::Sparse => space.encode(Value::Sparse(Sparse::new(&[0, 1, 2], vector))).unwrap().unwrap(),
+                _ => code(space, vector),
+            };
+            for (x, y) in [(a, a), (a, b), (b, b)] {
+                let distance = space.measure().distance(&encode(&x), &encode(&y));
+                assert!(distance.is_finite(), "{element:?} {metric:?}: {distance}");
+            }
+        }
+    }
+}
+
 /// PostgreSQL raises an ERROR when its own distance is below the bound.
 #[test]
 fn a_bound_is_below_what_the_operator_says_even_of_extreme_vectors() {
