@@ -57,3 +57,11 @@ SELECT left(val::text, 4) AS val FROM t ORDER BY val <~> repeat('1', 64000)::bit
 SELECT bool_and(passed) FROM lagoon.verify_index('t_val_idx');
 SELECT one FROM t ORDER BY one <~> B'11';
 DROP TABLE t;
+
+-- An index gives the order of one distance: two are for a Sort.
+CREATE TABLE t (val bit(8));
+INSERT INTO t SELECT i::bit(8) FROM generate_series(0, 255) i;
+CREATE INDEX ON t USING hnsw (val bit_hamming_ops);
+SELECT val FROM t ORDER BY val <~> B'00000000', val <~> B'11110000', val::int LIMIT 6;
+SELECT val <~> B'00000000' AS first, val <~> B'11110000' AS second FROM t ORDER BY 1, 2 LIMIT 20;
+DROP TABLE t;

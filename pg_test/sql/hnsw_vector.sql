@@ -166,3 +166,19 @@ SELECT x AS index, bool_and(passed) AS passed, max(detail) FILTER (WHERE check_n
 FROM unnest(ARRAY['small', 'large']) AS x, lagoon.verify_index(x::regclass) GROUP BY x;
 SELECT lagoon.recall('small') > 0.9 AS small, lagoon.recall('large') > 0.9 AS large;
 DROP TABLE t;
+
+-- A new option is for the next build: plans go on with the index as it is.
+CREATE TABLE t (i int, val vector(3));
+INSERT INTO t SELECT i, ARRAY[i, 0, 0]::vector FROM generate_series(1, 1000) i;
+CREATE INDEX ON t USING hnsw (val vector_l2_ops);
+ALTER INDEX t_val_idx SET (m = 50);
+SELECT i FROM t ORDER BY val <-> '[42,0,0]' LIMIT 1;
+REINDEX INDEX t_val_idx;
+-- Statistics count every page that a scan asks for.
+BEGIN;
+SELECT pg_stat_get_xact_blocks_hit('t_val_idx'::regclass) AS before \gset
+SELECT count(*) FROM (SELECT i FROM t ORDER BY val <-> '[500,0,0]' LIMIT 40) s;
+SELECT pg_stat_get_xact_blocks_hit('t_val_idx'::regclass) - :before > 40 AS all_counted,
+    pg_stat_get_xact_blocks_fetched('t_val_idx'::regclass) >= pg_stat_get_xact_blocks_hit('t_val_idx'::regclass) AS fetched;
+COMMIT;
+DROP TABLE t;

@@ -19,7 +19,7 @@ pub struct Estimate {
     pub pages: f64,
 }
 
-/// Of a scan without ORDER BY. Infinity would overflow into other paths as NaN; this is enough.
+/// Of a scan that an index cannot do: without ORDER BY, or by two distances, of which it knows the first only. Infinity would overflow into other paths as NaN; this is enough.
 const NEVER: Estimate =
     Estimate { startup: f64::MAX / 1e10, total: f64::MAX / 1e10, selectivity: 0.0, correlation: 0.0, pages: 0.0 };
 
@@ -37,7 +37,7 @@ pub unsafe fn estimate(
 ) -> Result<Estimate, Error> {
     // SAFETY: the caller's.
     unsafe {
-        if (*path).indexorderbys.is_null() {
+        if (*path).indexorderbys.as_ref().is_none_or(|keys| keys.length != 1) {
             return Ok(NEVER);
         }
         let info = &*(*path).indexinfo;

@@ -34,8 +34,9 @@ pub unsafe fn bulk_delete(
     let is_dead = |tid: Tid| {
         let mut row = ItemPointerData::default();
         pgrx::itemptr::item_pointer_set_all(&mut row, (tid >> 16) as u32, tid as u16);
-        // SAFETY: the caller's; the callback only looks, and no page is locked.
-        callback.is_some_and(|callback| unsafe { callback(&mut row, state) })
+        // SAFETY: the caller's; no page is locked. That of CREATE INDEX CONCURRENTLY sorts, which can end in an ERROR: it
+        // becomes a panic here.
+        callback.is_some_and(|callback| unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| callback(&mut row, state)) })
     };
     let outcome = vacuum(&pages, &is_dead)?;
     // SAFETY: palloc0 gives a zeroed struct in the context of the vacuum.

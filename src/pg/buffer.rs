@@ -43,6 +43,7 @@ mod raw {
         ) -> Buffer;
         pub fn ReadRecentBuffer(node: Node, fork: ForkNumber::Type, block: BlockNumber, recent: Buffer) -> bool;
         pub fn ReleaseBuffer(buffer: Buffer);
+        pub fn pgstat_assoc_relation(relation: Relation);
         pub fn LockBuffer(buffer: Buffer, mode: i32);
     }
 
@@ -184,6 +185,27 @@ impl Pages {
         });
     }
 
+    /// What ReadBuffer() does for a page that it finds, beyond ReadRecentBuffer(): pg_statio_user_indexes, cost-based vacuum.
+    ///
+    /// # Safety
+    /// Inside a jump mark.
+    #[inline]
+    unsafe fn count_hit(&self) {
+        // SAFETY: the relation is open; pgstat_assoc_relation() sets pgstat_info.
+        unsafe {
+            if (*self.relation).pgstat_info.is_null() && (*self.relation).pgstat_enabled {
+                raw::pgstat_assoc_relation(self.relation);
+            }
+            if let Some(info) = (*self.relation).pgstat_info.as_mut() {
+                info.t_counts.t_blocks_fetched += 1;
+                info.t_counts.t_blocks_hit += 1;
+            }
+            if pg_sys::VacuumCostActive {
+                pg_sys::VacuumCostBalance += pg_sys::VacuumCostPageHit;
+            }
+        }
+    }
+
     /// # Safety
     /// Inside a jump mark.
     #[inline]
@@ -194,6 +216,7 @@ impl Pages {
             let hint = hints.buffers[at];
             if self.is_shared && hints.is_time() {
                 if hint > 0 && raw::ReadRecentBuffer(self.node, self.fork, block, hint) {
+                    self.count_hit();
                     return hint;
                 }
                 hints.wary = if hint > 0 { WARY } else { 0 };

@@ -17,7 +17,7 @@ use crate::index::rows::{self, Rows};
 use crate::index::workers::{self, Workers};
 use crate::index::{Column, PgPages, Purpose, seed};
 use crate::pg::error::OrRaise;
-use crate::pg::log;
+use crate::pg::{interrupt, log};
 
 /// PROGRESS_CREATEIDX_SUBPHASE of pg_stat_progress_create_index; 1 is PostgreSQL's own "initializing".
 const PHASE_LOAD: i64 = 2;
@@ -123,7 +123,10 @@ impl Load {
                 "Increase maintenance_work_mem to speed up builds.",
             );
         }
-        if self.workers.is_empty() { self.builder.work_here() } else { Ok(()) }
+        while self.workers.is_empty() && self.builder.work_here()? {
+            interrupt::check();
+        }
+        Ok(())
     }
 
     /// Waits for the workers and writes the graph.

@@ -7,8 +7,11 @@
 use pgrx::pg_guard;
 use pgrx::pg_sys::{Cost, IndexOptInfo, IndexPath, PlannerInfo, Selectivity};
 
-use super::options::{self, Options};
+use lagoon_vector::hnsw::format::Meta;
+use lagoon_vector::store::PageStore;
+
 use crate::index::cost::estimate;
+use crate::index::{PgPages, Purpose};
 use crate::pg::error::OrRaise;
 use crate::pg::guc::EF_SEARCH;
 
@@ -27,8 +30,10 @@ pub unsafe extern "C-unwind" fn amcostestimate(
 ) {
     // SAFETY: the planner passes valid pointers.
     unsafe {
+        // Of the index as it is: ALTER INDEX changes options, but nothing in it before a REINDEX.
         let share = |info: &IndexOptInfo, index| {
-            options::of(index).map(|options| visited(info.tuples, options, f64::from(EF_SEARCH.get())))
+            let meta = Meta::read(&PgPages::new(index, Purpose::Use).read(0)?)?;
+            Ok(visited(info.tuples, meta.m as f64, f64::from(EF_SEARCH.get())))
         };
         let estimate = estimate(root, path, loop_count, 0.0, share).or_raise();
         (*startup, *total) = (estimate.startup, estimate.total);
@@ -37,11 +42,10 @@ pub unsafe extern "C-unwind" fn amcostestimate(
 }
 
 /// The share of so many rows that a walk measures.
-fn visited(rows: f64, options: Options, ef_search: f64) -> f64 {
+fn visited(rows: f64, m: f64, ef_search: f64) -> f64 {
     if rows <= 0.0 {
         return 1.0;
     }
-    let m = options.m as f64;
     let layers = (rows.ln() / m.ln()).trunc();
     let ground = 2.0 * m * ef_search * 0.55 * rows.ln() / (m.ln() * (1.0 + ef_search.ln()));
     ((layers * m + ground) / rows).min(1.0)

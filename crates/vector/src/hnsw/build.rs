@@ -164,12 +164,11 @@ impl Builder {
         self.fitting
     }
 
-    /// Links what was fed on this thread, for builds without workers.
-    pub fn work_here(&mut self) -> Result<()> {
-        while let Some((from, to)) = self.job.take(false) {
-            self.job.link(from, to, &mut self.walker)?;
-        }
-        Ok(())
+    /// Links some of what was fed on this thread, for builds without workers; false when there is nothing left.
+    pub fn work_here(&mut self) -> Result<bool> {
+        let Some((from, to)) = self.job.take(false) else { return Ok(false) };
+        self.job.link(from, to, &mut self.walker)?;
+        Ok(true)
     }
 
     fn publish(&mut self) -> Result<()> {
