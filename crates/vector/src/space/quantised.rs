@@ -56,9 +56,9 @@ pub(super) fn encode(vector: &[f32], metric: Metric, norm: f64) -> Vec<u32> {
 
 /// The approximate vector.
 pub(super) fn decode(code: &[u32], out: &mut [f32]) {
-    let (low, step) = (f32::from_bits(code[0]), f32::from_bits(code[1]));
+    let (low, step) = (f64::from(f32::from_bits(code[0])), f64::from(f32::from_bits(code[1])));
     for (x, byte) in out.iter_mut().zip(code[HEADER..].as_bytes()) {
-        *x = low + step * f32::from(*byte);
+        *x = finite(low + step * f64::from(*byte)); // the last may lie a little beyond f32
     }
 }
 
@@ -90,6 +90,13 @@ impl Parts<'_> {
         let n = self.bytes.len() as f64;
         n * self.low * self.low
             + self.step * (2.0 * self.low * f64::from(self.sum) + self.step * f64::from(self.squares))
+    }
+
+    /// Half of what the terms of [`Self::norm_squared`] are in sum, at most, whatever cancels out; and together with that of
+    /// another vector, of [`Self::inner_product`].
+    #[inline(always)]
+    fn size(&self) -> f64 {
+        self.bytes.len() as f64 * self.low * self.low + self.step * self.step * f64::from(self.squares)
     }
 
     #[inline(always)]
@@ -124,10 +131,10 @@ pub(super) fn l1(dimensions: usize, a: &[u32], b: &[u32]) -> f32 {
     finite(f64::from(sum) * unit)
 }
 
-/// Of an infinite distance only that it is large matters; and nothing here makes a NaN.
+/// Of what is larger than `f32` only that it is large matters; and nothing here makes a NaN.
 #[inline]
-fn finite(distance: f64) -> f32 {
-    distance.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
+fn finite(x: f64) -> f32 {
+    x.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
 }
 
 /// At most what the operator says of the two vectors.
@@ -142,6 +149,7 @@ pub(super) struct Query<'a> {
     code: &'a [u32],
     parts: Parts<'a>,
     norm_squared: f64,
+    size: f64,
     /// At least the length of the vector.
     norm: f64,
     /// An f32 sum of n terms in eight or more accumulators, and the rounding of each term.
@@ -161,6 +169,7 @@ impl<'a> Query<'a> {
             code,
             norm: norm_squared.max(0.0).sqrt() + parts.error,
             norm_squared,
+            size: parts.size(),
             parts,
             rounding: (n / 8.0 + 16.0) * f64::from(f32::EPSILON),
             underflow: if metric == Metric::L2 { n.sqrt() * 2e-19 } else { n * 2e-38 },
@@ -177,9 +186,9 @@ impl<'a> Query<'a> {
             Metric::L2 => {
                 let y_squared = y.norm_squared();
                 let squared = self.norm_squared + y_squared - 2.0 * x.inner_product(&y);
-                // The terms cancel out in f64: the sum is wrong by 1e-15 of them at most.
-                let terms = x_norm * x_norm + 2.0 * (y_squared.max(0.0) + y.error * y.error);
-                let distance = (squared - 1e-14 * terms).max(0.0).sqrt();
+                // The terms cancel out in f64: the sum is wrong by 3e-15 of their size at most, which may be thousands of times
+                // the length (of a vector of zeros but for a single element, `low` is that element).
+                let distance = (squared - 1e-14 * (self.size + y.size())).max(0.0).sqrt();
                 ((distance - x.error - y.error) * (1.0 - rounding) - self.underflow).max(0.0)
             }
             Metric::L1 => {
@@ -211,8 +220,8 @@ pub(super) fn is_sound(code: &[u32], dimensions: usize) -> bool {
     let parts = parts(code, dimensions);
     let sum = parts.bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>();
     let squares = parts.bytes.iter().map(|byte| u32::from(*byte) * u32::from(*byte)).sum::<u32>();
-    [parts.low, parts.step, parts.error].iter().all(|x| x.is_finite())
+    [parts.low, parts.step].iter().all(|x| x.is_finite())
         && parts.step >= 0.0
-        && parts.error > 0.0
+        && parts.error > 0.0 // may be infinite, and is for long vectors of huge elements
         && (sum, squares) == (parts.sum, parts.squares)
 }

@@ -45,6 +45,28 @@ fn a_bound_is_below_the_distance_and_near_it() {
     }
 }
 
+/// Zeros but for one element: what a code is put together from is much larger than the vector.
+#[test]
+fn a_bound_is_below_the_distance_of_vectors_of_a_single_element() {
+    for dimensions in [32, 384, 1999, 16_000] {
+        let space = Space::new(Element::Dense, Metric::L2, dimensions);
+        let single = |x: f32| {
+            let mut vector = vec![0.0; dimensions];
+            vector[0] = x;
+            code(space, &vector)
+        };
+        for s in 65_536..65_792u32 {
+            let bound = space.bound(&single(-255.0 * s as f32), &single(-255.0 * (s + 1) as f32), 0.0);
+            assert!(bound <= 255.0, "{dimensions}, {s}: {bound}");
+        }
+        let mut random = Random::new(13);
+        for _ in 0..1000 {
+            let x = single(1000.0 * random.float());
+            assert_eq!(space.bound(&x, &x, 0.0), 0.0, "{dimensions}");
+        }
+    }
+}
+
 #[test]
 fn a_distance_is_a_number_even_where_infinities_meet() {
     let (a, b) = ([1e30, 1e30, 1e30], [1e30, -1e30, 1.0]);
@@ -117,12 +139,16 @@ fn what_is_quantised_keeps_its_order() {
 
 #[test]
 fn extreme_vectors_have_finite_codes_and_distances() {
-    for metric in DENSE {
-        let space = Space::new(Element::Dense, metric, 40);
-        let mut huge = vec![f32::MAX; 40];
-        huge[0] = f32::MIN;
-        let tiny = vec![f32::from_bits(1); 40];
-        let codes = [code(space, &huge), code(space, &tiny), code(space, &[0.5; 40])];
+    for (metric, dimensions) in DENSE.into_iter().flat_map(|metric| [(metric, 40), (metric, 2000)]) {
+        let space = Space::new(Element::Dense, metric, dimensions);
+        let mut random = Random::new(11);
+        let mut huge: Vec<f32> = random.vector(dimensions).iter().map(|x| x * f32::MAX).collect();
+        (huge[0], huge[1]) = (f32::MIN, f32::MAX);
+        let tiny = vec![f32::from_bits(1); dimensions];
+        let codes = [code(space, &huge), code(space, &tiny), code(space, &vec![0.5; dimensions])];
+        let mut decoded = vec![0.0; dimensions];
+        space.decode(&codes[0], &mut decoded);
+        assert!(decoded.iter().all(|x| x.is_finite()), "{metric:?}");
         for a in &codes {
             assert!(space.is_sound(a), "{metric:?}");
             for b in &codes {
