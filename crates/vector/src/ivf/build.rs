@@ -284,6 +284,7 @@ impl Builder {
 
     /// Ends sampling: workers look for centres now. When they have them, [`Job::is_trained`]. Call it once, samples or not.
     pub fn train(&mut self) {
+        self.memory.count(self.meta.lists as usize * self.meta.geometry().code_bytes); // the centres, which stay
         let training =
             Training::new(self.meta.space, self.meta.lists, std::mem::take(&mut self.samples), self.random.next());
         let mut queue = self.job.lock();

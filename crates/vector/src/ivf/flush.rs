@@ -18,7 +18,7 @@ pub(crate) fn write<S: PageStore>(
     progress: impl FnMut(u32),
 ) -> Result<()> {
     let geometry = meta.geometry();
-    let (order, starts) = in_order(meta.lists as usize, count as usize, rows.lists(count));
+    let (order, starts) = in_order(meta.lists as usize, count as usize, rows.lists(count), || store.poll())?;
     let mut page = [0; PAGE_SIZE];
     meta.write(&mut page);
     store.append(&page)?;

@@ -40,7 +40,8 @@ enum Place {
 }
 
 fn find<S: PageStore>(lists: &Lists<'_, S>, head: Head) -> Result<Place> {
-    let mut block = head.insert;
+    // In a damaged head one of the two may be missing.
+    let mut block = if head.insert == NONE { head.first } else { head.insert };
     if block == NONE {
         return Ok(Place::After(NONE));
     }

@@ -19,6 +19,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
+use crate::memory::filled;
 use crate::random::Random;
 use crate::space::{Form, Measure, Metric, Space};
 use crate::{Error, Result};
@@ -35,6 +36,8 @@ const SEEDS: usize = 10;
 const UNIT: usize = 1 << 16;
 /// Centres that a unit of work is about.
 const CENTRES: usize = 8;
+/// Rows between two looks at whether to go on.
+const POLL: usize = 1 << 16;
 
 /// How many rows to sample for so many lists: as pgvector.
 pub fn samples(lists: u32) -> usize {
@@ -237,7 +240,7 @@ impl Training {
         match step {
             Step::Seed => self.seed(unit as usize),
             Step::Assign => self.assign(of(self.batch(), self.samples.len())),
-            Step::Sort => self.sort(),
+            Step::Sort => self.sort()?,
             Step::Move => self.move_centres(of(CENTRES, self.lists), cancelled)?,
             Step::Settle => self.settle(),
             Step::Around => self.around(of(CENTRES, self.lists)),
@@ -310,14 +313,16 @@ impl Training {
         f32::from_bits(self.distance[sample].load(Ordering::Relaxed))
     }
 
-    fn sort(&self) {
+    fn sort(&self) -> Result<()> {
         self.fill_empty();
         let model = &mut *write!(self.model);
         model.rounds += 1;
         let few = self.samples.len() / SETTLED;
         let changes = self.changes.swap(0, Ordering::Relaxed) as usize;
         model.is_settled = model.rounds >= ROUNDS || model.rounds > 1 && changes <= few || self.lists == 1;
-        (model.order, model.starts) = in_order(self.lists, self.samples.len(), |sample| self.nearest(sample));
+        (model.order, model.starts) =
+            in_order(self.lists, self.samples.len(), |sample| self.nearest(sample), || Ok(()))?;
+        Ok(())
     }
 
     /// Gives each empty centre the sample that is farthest from its own.
@@ -417,20 +422,30 @@ impl Training {
     }
 }
 
-/// Numbers in order of their lists, and where in that order each list begins.
-pub(crate) fn in_order(lists: usize, count: usize, list: impl Fn(usize) -> usize) -> (Vec<u32>, Vec<u32>) {
+/// Numbers in order of their lists, and where in that order each list begins. `poll` is called now and then.
+pub(crate) fn in_order(
+    lists: usize,
+    count: usize,
+    list: impl Fn(usize) -> usize,
+    poll: impl Fn() -> Result<()>,
+) -> Result<(Vec<u32>, Vec<u32>)> {
+    let poll = |i: usize| if i.is_multiple_of(POLL) { poll() } else { Ok(()) };
     let mut starts = vec![0u32; lists + 1];
-    (0..count).for_each(|i| starts[list(i) + 1] += 1);
+    for i in 0..count {
+        poll(i)?;
+        starts[list(i) + 1] += 1;
+    }
     for i in 0..lists {
         starts[i + 1] += starts[i];
     }
-    let (mut order, mut at) = (vec![0; count], starts.clone());
+    let (mut order, mut at) = (filled(0, count)?, starts.clone());
     for i in 0..count {
+        poll(i)?;
         let place = &mut at[list(i)];
         order[*place as usize] = i as u32;
         *place += 1;
     }
-    (order, starts)
+    Ok((order, starts))
 }
 
 /// A centre where there is nothing to go by: elements in 0..1 or random bits, as pgvector.

@@ -122,7 +122,14 @@ fn entries<S: PageStore>(
             }
             match page(lists, list, block, &mut unclaimed) {
                 Ok(None) => {}
-                Ok(Some(fault)) => chains.push(|| fault),
+                Ok(Some(fault)) => {
+                    chains.push(|| fault);
+                    if lists.geometry.is_long() {
+                        // Where its code goes on cannot be read.
+                        block = lists.entries(block, |entries| entries.next())?;
+                        continue;
+                    }
+                }
                 Err(error) => {
                     chains.push(|| error.to_string());
                     break;
