@@ -277,7 +277,7 @@ fn floats(words: &[u32]) -> &[f32] {
 
 /// Of an infinite distance only that it is large matters; of one between infinities, that it is none.
 fn finite(distance: f32) -> f32 {
-    distance.min(f32::MAX).max(f32::MIN) // of NaN and a number, both give the number
+    if distance.is_nan() { f32::MAX } else { distance.clamp(f32::MIN, f32::MAX) }
 }
 
 fn normalise(values: &[f32], norm: f64) -> Option<Vec<f32>> {
