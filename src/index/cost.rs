@@ -19,7 +19,8 @@ pub struct Estimate {
     pub pages: f64,
 }
 
-/// Of a scan that an index cannot do: without ORDER BY, or by two distances, of which it knows the first only. Infinity would overflow into other paths as NaN; this is enough.
+/// Of a scan that an index cannot do: without ORDER BY, or by two distances, of which it knows the first only. Infinity would
+/// overflow into other paths as NaN; this is enough.
 const NEVER: Estimate =
     Estimate { startup: f64::MAX / 1e10, total: f64::MAX / 1e10, selectivity: 0.0, correlation: 0.0, pages: 0.0 };
 

@@ -9,6 +9,7 @@ use lagoon_vector::page::Tid;
 use lagoon_vector::{Error, Method, Space};
 
 use super::column::Column;
+use crate::pg::statistics;
 
 /// What a scan keeps between calls. Freed with the memory context of the scan: after an ERROR nobody calls amendscan.
 struct State<S> {
@@ -105,13 +106,12 @@ pub unsafe fn query(scan: IndexScanDesc, method: Method, space: Space) -> Result
 
 /// `pgstat_count_index_scan` of pgstat.h.
 unsafe fn count_scan(index: Relation) {
-    // SAFETY: the relation is open; pgstat_assoc_relation() sets pgstat_info.
+    // SAFETY: the relation is open; an ERROR becomes a panic here.
     unsafe {
-        if (*index).pgstat_info.is_null() && (*index).pgstat_enabled {
-            pg_sys::pgstat_assoc_relation(index);
-        }
-        if let Some(info) = (*index).pgstat_info.as_mut() {
-            info.t_counts.t_numscans += 1;
-        }
+        pg_sys::ffi::pg_guard_ffi_boundary(|| {
+            if let Some(counts) = statistics::counts(index) {
+                counts.t_numscans += 1;
+            }
+        });
     }
 }

@@ -9,6 +9,8 @@ use std::cell::RefCell;
 use lagoon_vector::distance::prefetch;
 use pgrx::pg_sys::{self, BlockNumber, Buffer, ForkNumber, Relation};
 
+use super::statistics;
+
 /// Buffers remembered, at most: 4 MB for each process. More than there are buffers, because places are shared.
 const MAX_HINTS: usize = 1 << 20;
 
@@ -43,7 +45,6 @@ mod raw {
         ) -> Buffer;
         pub fn ReadRecentBuffer(node: Node, fork: ForkNumber::Type, block: BlockNumber, recent: Buffer) -> bool;
         pub fn ReleaseBuffer(buffer: Buffer);
-        pub fn pgstat_assoc_relation(relation: Relation);
         pub fn LockBuffer(buffer: Buffer, mode: i32);
     }
 
@@ -191,14 +192,11 @@ impl Pages {
     /// Inside a jump mark.
     #[inline]
     unsafe fn count_hit(&self) {
-        // SAFETY: the relation is open; pgstat_assoc_relation() sets pgstat_info.
+        // SAFETY: the caller's; the relation is open.
         unsafe {
-            if (*self.relation).pgstat_info.is_null() && (*self.relation).pgstat_enabled {
-                raw::pgstat_assoc_relation(self.relation);
-            }
-            if let Some(info) = (*self.relation).pgstat_info.as_mut() {
-                info.t_counts.t_blocks_fetched += 1;
-                info.t_counts.t_blocks_hit += 1;
+            if let Some(counts) = statistics::counts(self.relation) {
+                counts.t_blocks_fetched += 1;
+                counts.t_blocks_hit += 1;
             }
             if pg_sys::VacuumCostActive {
                 pg_sys::VacuumCostBalance += pg_sys::VacuumCostPageHit;

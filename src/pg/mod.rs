@@ -12,6 +12,7 @@ pub mod interrupt;
 pub mod job;
 pub mod log;
 pub mod process;
+pub mod statistics;
 pub mod thread;
 pub mod tick;
 pub mod transaction;

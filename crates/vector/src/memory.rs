@@ -120,11 +120,17 @@ impl Memory {
     }
 }
 
-/// So many of a value, for what grows with the index: where an ordinary allocation fails, the process ends, and PostgreSQL ends
+/// Room for so many, for what grows with the index: where an ordinary allocation fails, the process ends, and PostgreSQL ends
 /// all sessions then.
-pub(crate) fn filled<T: Clone>(value: T, len: usize) -> Result<Vec<T>> {
+pub(crate) fn room<T>(len: usize) -> Result<Vec<T>> {
     let mut all = Vec::new();
     all.try_reserve_exact(len).map_err(|error| Error::OutOfMemory(error.to_string()))?;
+    Ok(all)
+}
+
+/// [`room`], filled with a value.
+pub(crate) fn filled<T: Clone>(value: T, len: usize) -> Result<Vec<T>> {
+    let mut all = room(len)?;
     all.resize(len, value);
     Ok(all)
 }

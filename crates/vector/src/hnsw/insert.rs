@@ -61,8 +61,8 @@ pub(crate) struct Neighbours {
     pub links: Vec<Vec<Link>>,
 }
 
-/// Algorithm 1 up to the choice of links, on some layers. `myself` is left out, when the code is that of an element in the graph: its list is
-/// chosen from twice as many as it holds at least, for it must make up for links to it that are gone.
+/// Algorithm 1 up to the choice of links, on some layers. `myself` is left out, when the code is that of an element in the
+/// graph: its list is chosen from twice as many as it holds at least, for it must make up for links to it that are gone.
 pub(crate) fn neighbours<S: PageStore>(
     graph: &PagedGraph<'_, S>,
     code: &[u32],

@@ -146,6 +146,15 @@ fn entry(meta: &Meta, elements: &HashMap<u32, Element>, report: &mut Report) {
     report.add("entry point", format!("layer {}", meta.entry_level), &faults);
 }
 
+/// The elements with rows. Looks now and then at whether to go on.
+fn live<'a, S: PageStore>(
+    store: &S,
+    elements: &'a HashMap<u32, Element>,
+) -> impl Iterator<Item = Result<(&'a u32, &'a Element)>> {
+    let live = elements.iter().filter(|(_, element)| element.live).enumerate();
+    live.map(|(at, row)| if at.is_multiple_of(POLL) { store.poll().map(|()| row) } else { Ok(row) })
+}
+
 fn links<S: PageStore>(
     store: &S,
     geometry: &Geometry,
@@ -154,10 +163,8 @@ fn links<S: PageStore>(
 ) -> Result<()> {
     let mut faults = Faults::default();
     let mut count = 0u64;
-    for (at, (id, element)) in elements.iter().filter(|(_, element)| element.live).enumerate() {
-        if at.is_multiple_of(POLL) {
-            store.poll()?;
-        }
+    for row in live(store, elements) {
+        let (id, element) = row?;
         for (layer, links) in element.links.iter().enumerate() {
             let mut seen = HashSet::new();
             if links.len() > geometry.capacity(layer as u8) {
@@ -186,10 +193,8 @@ fn links<S: PageStore>(
 fn tree<S: PageStore>(store: &S, elements: &HashMap<u32, Element>, report: &mut Report) -> Result<()> {
     let mut faults = Faults::default();
     let mut count = 0u64;
-    for (at, (id, element)) in elements.iter().filter(|(_, element)| element.live).enumerate() {
-        if at.is_multiple_of(POLL) {
-            store.poll()?;
-        }
+    for row in live(store, elements) {
+        let (id, element) = row?;
         for link in element.links[0].iter().filter(|link| **link & format::PROTECTED != 0) {
             count += 1;
             let back = id | format::PROTECTED;
@@ -214,11 +219,12 @@ fn reachable<S: PageStore>(
         seen.insert(meta.entry);
         open.push(meta.entry);
     }
-    let mut steps = 0..;
+    let mut steps = 0usize;
     while let Some(id) = open.pop() {
-        if steps.next().is_some_and(|step: usize| step.is_multiple_of(POLL)) {
+        if steps.is_multiple_of(POLL) {
             store.poll()?;
         }
+        steps += 1;
         for to in elements.get(&id).and_then(|element| element.links.first()).into_iter().flatten() {
             if elements.contains_key(&target(*to)) && seen.insert(target(*to)) {
                 open.push(target(*to));
@@ -226,7 +232,11 @@ fn reachable<S: PageStore>(
         }
     }
     let mut faults = Faults::default();
-    for (id, _) in elements.iter().filter(|(id, element)| element.live && !seen.contains(id)) {
+    for row in live(store, elements) {
+        let (id, _) = row?;
+        if seen.contains(id) {
+            continue;
+        }
         faults.push(|| format!("element {id} cannot be reached from the entry point"));
     }
     report.add("reachable", format!("{} elements reachable on layer 0", seen.len()), &faults);

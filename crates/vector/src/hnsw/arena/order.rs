@@ -5,7 +5,7 @@
 use crate::Result;
 use crate::hnsw::arena::Arena;
 use crate::hnsw::format::Geometry;
-use crate::memory::filled;
+use crate::memory::{filled, room};
 
 /// Has its place.
 const PLACED: u32 = u32::MAX;
@@ -20,8 +20,7 @@ const POLL: usize = 1024;
 /// The elements that have rows, in the order for disk. `poll` is called now and then.
 pub(crate) fn order(arena: &Arena, count: u32, poll: impl Fn() -> Result<()>) -> Result<Vec<u32>> {
     let per_page = window(&arena.meta.geometry);
-    let mut order = filled(0, count as usize)?;
-    order.clear();
+    let mut order = room(count as usize)?;
     let mut marks = filled(0u32, count as usize)?;
     for id in (0..count).filter(|id| arena.is_folded(*id)) {
         marks[id as usize] = PLACED;
