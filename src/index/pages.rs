@@ -227,6 +227,10 @@ impl PageStore for PgPages {
         Ok(())
     }
 
+    fn announce(&self, part: Part) {
+        self.pages.announce(part.block, part.offset, part.len);
+    }
+
     fn record(&self) -> Result<PgRecord<'_>> {
         let wal = match self.purpose {
             Purpose::Build => std::ptr::null_mut(),

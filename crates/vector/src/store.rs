@@ -59,6 +59,9 @@ pub trait PageStore {
     /// for [codes](crate::hnsw::format), which do not change while a link leads to them. Never fails halfway through.
     fn peek(&self, parts: &[Part], f: &mut dyn FnMut(usize, &[u8])) -> Result<()>;
 
+    /// Told that a part is likely to be read soon, so that it can come from memory meanwhile. Need not do anything.
+    fn announce(&self, _part: Part) {}
+
     /// Begins a change that after a crash is there as a whole or not at all.
     fn record(&self) -> Result<Self::Record<'_>>;
 

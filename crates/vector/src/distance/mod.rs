@@ -22,7 +22,7 @@ mod x86;
 
 use std::sync::OnceLock;
 
-pub use prefetch::prefetch;
+pub use prefetch::{prefetch, prefetch_at};
 
 /// A distance or product of two vectors.
 pub type Kernel = fn(&[f32], &[f32]) -> f32;

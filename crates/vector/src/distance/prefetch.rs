@@ -3,12 +3,18 @@
 /// Has the processor fetch the cache lines of a slice, where it can be asked to.
 #[inline]
 pub fn prefetch<T>(values: &[T]) {
+    prefetch_at(values.as_ptr(), size_of_val(values));
+}
+
+/// As [`prefetch`], for memory that others may be changing: so many bytes, of which none is read. Any address will do.
+#[inline]
+pub fn prefetch_at<T>(start: *const T, bytes: usize) {
     #[cfg(target_arch = "x86_64")]
-    for line in (0..size_of_val(values)).step_by(64) {
+    for line in (0..bytes).step_by(64) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a hint; it reads nothing, and the address is within the slice.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().cast::<i8>().wrapping_add(line)) };
+        // SAFETY: a hint, which does nothing where there is no memory.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(start.cast::<i8>().wrapping_add(line)) };
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = values;
+    let _ = (start, bytes);
 }

@@ -117,6 +117,15 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         Ok(is_live)
     }
 
+    /// Says that an element is likely to be [expanded](Self::expand) next.
+    #[inline]
+    pub fn announce(&self, id: u32) {
+        let geometry = &self.meta.geometry;
+        let (node_page, slot) = geometry.locate(id);
+        let block = geometry.node_block(node_page);
+        self.store.announce(Part { block, offset: geometry.node_offset(slot), len: geometry.node_bytes() });
+    }
+
     /// The block where the code of an element begins.
     #[inline]
     pub fn code_block(&self, id: u32) -> u32 {

@@ -291,6 +291,9 @@ pub(crate) fn walk<S: PageStore>(
             }
             _ => break,
         }
+        if let Some(Reverse(next)) = open.peek() {
+            graph.announce(next.id);
+        }
         distances.clear();
         linked.clear();
         if is_whole {
