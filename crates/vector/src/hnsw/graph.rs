@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use crate::distance::prefetch;
 use crate::hnsw::format::{Meta, NONE, Nodes, target};
 use crate::page::{Part, words};
 use crate::space::{Form, Measure};
@@ -160,6 +161,8 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         self.store.peek(&parts, &mut |i, page| {
             let mut part = parts[i];
             for mate in pages[i].clone() {
+                let ahead = part.offset + 2 * geometry.slot_bytes;
+                prefetch(page.get(ahead..ahead + bytes).unwrap_or(&[]));
                 let code = words(page, part);
                 // No element's code is zero all over: the error of a quantised one is not.
                 if code.iter().any(|word| *word != 0) && is_new(mate) {
