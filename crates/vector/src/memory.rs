@@ -253,7 +253,7 @@ mod tests {
     use super::*;
 
     fn path(name: &str) -> PathBuf {
-        std::env::temp_dir().join(format!("lagoon-memory-{}", std::process::id())).join(name)
+        std::env::temp_dir().join(format!("lagoon-memory-{}-{name}", std::process::id()))
     }
 
     #[test]
