@@ -274,7 +274,8 @@ def sweep(contenders, connections=CONNECTIONS, efforts=EF_SEARCH):
     lasts for seconds meets a point in one round only."""
     recalls = {contender.name: {} for contender in contenders}
     rates = {count: {contender.name: {} for contender in contenders} for count in connections}
-    for _ in range(REPEATS):
+    for turn in range(REPEATS):
+        common.say(f"vector: round {turn + 1} of {REPEATS} over {len(efforts)} efforts")
         for effort in efforts:
             for contender in contenders:
                 known = recalls[contender.name]

@@ -151,7 +151,7 @@ impl Pages {
     pub fn announce(&self, block: BlockNumber, from: usize, len: usize) {
         HINTS.with_borrow_mut(|hints| {
             hints.prepare();
-            let Some(buffer) = hints.announce(hints.place(raw::number(self.node), block)) else { return };
+            let Some(buffer) = hints.announce(raw::number(self.node), block) else { return };
             // SAFETY: computes an address.
             let page = unsafe { pg_sys::BufferGetPage(buffer).cast::<u8>().cast_const() };
             prefetch_at(page, 1);
@@ -171,7 +171,7 @@ impl Pages {
         HINTS.with_borrow_mut(|hints| {
             hints.prepare();
             for i in (0..count).filter(|i| *i == 0 || block(*i) != block(i - 1)) {
-                hints.announce(hints.place(raw::number(self.node), block(i)));
+                hints.announce(raw::number(self.node), block(i));
             }
             let mut pinned = [(0, std::ptr::null::<u8>()); AHEAD];
             let (mut oldest, mut newest, mut ahead) = (0, 0, 0);
@@ -286,8 +286,8 @@ impl Hints {
     /// Has the processor fetch what a pin changes: a tenth of a walk's time was spent waiting for that. Says in which buffer the
     /// page was.
     #[inline]
-    fn announce(&self, at: usize) -> Option<Buffer> {
-        let buffer = self.buffers[at];
+    fn announce(&self, number: u32, block: BlockNumber) -> Option<Buffer> {
+        let buffer = self.buffers[self.place(number, block)];
         if buffer <= 0 {
             return None;
         }
