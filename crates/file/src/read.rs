@@ -1,0 +1,35 @@
+//! The whole of a file, within a limit.
+
+use std::os::unix::fs::FileExt;
+
+use crate::{Error, RegularFile, Result};
+
+/// Bytes between two looks at whether the caller still wants the file.
+const PIECE: usize = 1 << 20;
+
+impl RegularFile {
+    /// All bytes. A file of more than `limit` bytes is refused before anything is read; memory that cannot be had is an
+    /// error; `go_on` is asked before every megabyte, and false ends the read with [`Error::Interrupted`].
+    pub fn read(&self, limit: u64, mut go_on: impl FnMut() -> bool) -> Result<Vec<u8>> {
+        let size = self.identity.size;
+        if size > limit {
+            return Err(Error::TooLarge { size, limit });
+        }
+        let length = usize::try_from(size).map_err(|_| Error::Memory { size })?;
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(length).map_err(|_| Error::Memory { size })?;
+        bytes.resize(length, 0);
+        let mut at = 0;
+        for piece in bytes.chunks_mut(PIECE) {
+            if !go_on() {
+                return Err(Error::Interrupted);
+            }
+            self.file.read_exact_at(piece, at).map_err(|error| match error.kind() {
+                std::io::ErrorKind::UnexpectedEof => Error::Changed,
+                _ => error.into(),
+            })?;
+            at += piece.len() as u64;
+        }
+        if self.is_unchanged()? { Ok(bytes) } else { Err(Error::Changed) }
+    }
+}
