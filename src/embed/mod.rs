@@ -13,6 +13,7 @@ use pgrx::pg_schema;
 use pgrx::prelude::*;
 
 use crate::pg::error::OrRaise;
+use crate::pg::transaction::must_write;
 use crate::pg::vector::{Vector, VectorError};
 use crate::pg::{exit, guc, log};
 
@@ -150,6 +151,7 @@ mod lagoon {
     #[pg_extern(volatile, strict, parallel_unsafe, security_definer)]
     #[search_path(pg_catalog, pg_temp)]
     fn register_model(name: &str, directory: &str) -> i32 {
+        must_write(c"lagoon.register_model()");
         register(name, directory).or_raise()
     }
 
@@ -157,6 +159,7 @@ mod lagoon {
     #[pg_extern(volatile, strict, parallel_unsafe, security_definer)]
     #[search_path(pg_catalog, pg_temp)]
     fn drop_model(name: &str) {
+        must_write(c"lagoon.drop_model()");
         drop_one(name).or_raise();
     }
 

@@ -16,9 +16,11 @@ use crate::pg::job;
 #[pg_schema]
 pub(super) mod lagoon {
     use pgrx::iter::TableIterator;
-    use pgrx::{JsonB, Uuid, default, name, pg_extern};
+    use pgrx::{Uuid, default, name, pg_extern};
 
     use crate::pg::error::OrRaise;
+    use crate::pg::json::JsonText;
+    use crate::pg::transaction::must_write;
 
     /// Turns a CSV file on the server into a Parquet file of a dataset.
     #[pg_extern(volatile, parallel_unsafe)]
@@ -26,9 +28,10 @@ pub(super) mod lagoon {
     fn ingest(
         name: &str,
         source: &str,
-        options: default!(JsonB, "'{}'"),
+        options: default!(JsonText, "'{}'"),
     ) -> TableIterator<'static, (name!(id, Uuid), name!(file, String), name!(rows, i64), name!(bytes, i64))> {
-        let (id, ingested) = super::ingest_csv(name, source, &options.0.to_string()).or_raise();
+        must_write(c"lagoon.ingest()");
+        let (id, ingested) = super::ingest_csv(name, source, &options.0).or_raise();
         let bigint = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let file = ingested.file.to_string_lossy().into_owned();
         TableIterator::once((id, file, bigint(ingested.rows), bigint(ingested.bytes)))
@@ -37,12 +40,14 @@ pub(super) mod lagoon {
     /// Makes files on the server a dataset, or refreshes it.
     #[pg_extern(volatile, parallel_unsafe)]
     fn register_dataset(name: &str, path: &str) -> Uuid {
+        must_write(c"lagoon.register_dataset()");
         super::register(name, path).or_raise()
     }
 
     /// Forgets a dataset; its files stay.
     #[pg_extern(volatile, parallel_unsafe)]
     fn drop_dataset(name: &str) {
+        must_write(c"lagoon.drop_dataset()");
         super::drop(name).or_raise();
     }
 

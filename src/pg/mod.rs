@@ -10,6 +10,7 @@ pub mod function;
 pub mod guc;
 pub mod interrupt;
 pub mod job;
+pub mod json;
 pub mod log;
 pub mod process;
 pub mod statistics;

@@ -1,5 +1,6 @@
-//! A transaction of a background process, whose ERROR does not end the process.
+//! A transaction of a background process, whose ERROR does not end the process; and whether this one may write.
 
+use std::ffi::CStr;
 use std::panic::AssertUnwindSafe;
 
 use pgrx::pg_sys::panic::CaughtError;
@@ -56,6 +57,17 @@ pub fn run<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
         }
     }
     outcome
+}
+
+/// First act of every SQL function that writes: the ERROR that PostgreSQL's own commands give where nothing may be written
+/// (25006 on a standby and in a read-only transaction, 25000 in a parallel worker), before anything is read or compiled.
+pub fn must_write(function: &CStr) {
+    // SAFETY: a NUL-terminated name; the three raise an ERROR or do nothing.
+    unsafe {
+        pg_sys::PreventCommandDuringRecovery(function.as_ptr());
+        pg_sys::PreventCommandIfReadOnly(function.as_ptr());
+        pg_sys::PreventCommandIfParallelMode(function.as_ptr());
+    }
 }
 
 impl From<CaughtError> for Failure {

@@ -1,7 +1,9 @@
 //! The table `lagoon.plugins`, read as PostgreSQL reads its own catalogs: latest committed version, whoever asks.
 
 use lagoon_wasm::Error;
-use pgrx::{JsonB, pg_sys};
+use pgrx::pg_sys;
+
+use crate::pg::json::JsonText;
 
 /// A plugin as the table has it.
 pub struct Row {
@@ -67,10 +69,10 @@ unsafe fn read(tuple: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc, with_was
     unsafe {
         let missing = || Error::Internal("a column of lagoon.plugins is NULL".to_owned());
         let hash = get::<String>(tuple, descriptor, column::HASH).ok_or_else(missing)?;
-        let manifest = get::<JsonB>(tuple, descriptor, column::MANIFEST).ok_or_else(missing)?;
+        let manifest = get::<JsonText>(tuple, descriptor, column::MANIFEST).ok_or_else(missing)?;
         let enabled = get::<bool>(tuple, descriptor, column::ENABLED).ok_or_else(missing)?;
         let wasm = if with_wasm { get::<Vec<u8>>(tuple, descriptor, column::WASM) } else { None };
-        Ok(Row { hash, manifest: manifest.0.to_string(), enabled, wasm })
+        Ok(Row { hash, manifest: manifest.0, enabled, wasm })
     }
 }
 

@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use lagoon_wasm::{Error, Manifest, Plugin, Source};
+use pgrx::pg_sys;
 use pgrx::prelude::*;
-use pgrx::{JsonB, pg_sys};
 
 use super::declaration::Declaration;
 use super::error::finish;
 use super::{catalog, reload, session};
+use crate::pg::json::JsonText;
+use crate::pg::transaction::must_write;
 
 /// What an installation did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,20 +37,23 @@ pub mod lagoon {
 
     /// Installs a plugin, or replaces it. Returns what it did: `installed`, `replaced` or `unchanged`.
     #[pg_extern]
-    pub fn install_plugin(name: &str, wasm: &[u8], manifest: default!(Option<JsonB>, "NULL")) -> &'static str {
-        let manifest = manifest.map_or_else(|| Ok(Manifest::default()), |json| Manifest::parse(&json.0.to_string()));
+    pub fn install_plugin(name: &str, wasm: &[u8], manifest: default!(Option<JsonText>, "NULL")) -> &'static str {
+        must_write(c"lagoon.install_plugin()");
+        let manifest = manifest.map_or_else(|| Ok(Manifest::default()), |json| Manifest::parse(&json.0));
         finish(manifest.and_then(|manifest| install(name, wasm, &manifest))).name()
     }
 
     /// The same from a file of the server: a module, or a manifest that says where its module is. Superusers only.
     #[pg_extern]
     pub fn install_plugin_file(path: &str) -> &'static str {
+        must_write(c"lagoon.install_plugin_file()");
         finish(install_file(Path::new(path))).name()
     }
 
     /// Removes a plugin. Refused while functions use it, unless `cascade` says to drop those, and their triggers, too.
     #[pg_extern]
     pub fn remove_plugin(name: &str, cascade: default!(bool, "false")) {
+        must_write(c"lagoon.remove_plugin()");
         finish(remove(name, cascade));
     }
 }

@@ -13,6 +13,7 @@ use pgrx::prelude::*;
 use super::error::finish;
 use super::install::{Outcome, install, sql};
 use crate::pg::guc;
+use crate::pg::transaction::must_write;
 
 const MANIFESTS: [&str; 3] = ["yaml", "yml", "json"];
 
@@ -38,6 +39,7 @@ mod lagoon {
     #[pg_extern]
     fn reload_plugins()
     -> TableIterator<'static, (name!(name, String), name!(outcome, String), name!(message, Option<String>))> {
+        must_write(c"lagoon.reload_plugins()");
         let directory = guc::text(&guc::FUNCTIONS_DIRECTORY);
         let report = if directory.is_empty() { Err(Error::NoDirectory) } else { reload_changed(Path::new(&directory)) };
         TableIterator::new(finish(report).plugins.into_iter().map(|(name, result)| match result {
