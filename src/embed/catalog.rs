@@ -1,10 +1,9 @@
 //! Table `lagoon.models`: what is registered.
 
-use std::cell::RefCell;
-
 use lagoon_embed::{Error, Registered};
-use pgrx::pg_sys::{PgBuiltInOids, PgOid};
-use pgrx::spi::{OwnedPreparedStatement, Spi, SpiError};
+use pgrx::spi::{Spi, SpiError};
+
+use crate::pg::spi;
 
 /// One row, as far as it comes from the model itself.
 #[derive(Debug, Clone)]
@@ -29,6 +28,8 @@ pub struct Row {
 
 const FIND: &str = "SELECT directory, fingerprint, stamp FROM lagoon.models WHERE name OPERATOR(pg_catalog.=) $1";
 
+const DIMENSION: &str = "SELECT dimension FROM lagoon.models WHERE name OPERATOR(pg_catalog.=) $1";
+
 const SAVE: &str = "
     INSERT INTO lagoon.models AS m
         (name, directory, dimension, max_tokens, pooling, normalize, prompts, default_prompt, size, fingerprint, stamp)
@@ -41,42 +42,23 @@ const SAVE: &str = "
 
 const DELETE: &str = "DELETE FROM lagoon.models WHERE name OPERATOR(pg_catalog.=) $1";
 
-thread_local! {
-    // Planned once in a backend; PostgreSQL plans it anew when the table or search_path changes.
-    static PLAN: RefCell<Option<OwnedPreparedStatement>> = const { RefCell::new(None) };
-}
-
 /// The model of that name, as the caller may see it. Read for each call: the statement's snapshot decides.
 pub fn find(name: &str) -> Result<Registered, Error> {
-    let found = Spi::connect(|client| -> Result<Option<Registered>, SpiError> {
-        // Taken out while it runs: an ERROR then loses the plan, not the way to make another.
-        let plan = match PLAN.take() {
-            Some(plan) => plan,
-            None => client.prepare(FIND, &[PgOid::BuiltIn(PgBuiltInOids::TEXTOID)])?.keep(),
-        };
-        let rows = client.select(&plan, Some(1), &[name.into()])?;
-        let found = match rows.into_iter().next() {
-            None => None,
-            Some(row) => Some(Registered {
-                name: name.to_owned(),
-                directory: row.get::<String>(1)?.unwrap_or_default().into(),
-                fingerprint: row.get::<String>(2)?.unwrap_or_default(),
-                stamp: row.get::<String>(3)?.unwrap_or_default(),
-            }),
-        };
-        PLAN.set(Some(plan));
-        Ok(found)
+    let found = spi::read(FIND, &[name.into()], |row| {
+        Ok(Registered {
+            name: name.to_owned(),
+            directory: row.get::<String>(1)?.unwrap_or_default().into(),
+            fingerprint: row.get::<String>(2)?.unwrap_or_default(),
+            stamp: row.get::<String>(3)?.unwrap_or_default(),
+        })
     });
-    found.map_err(unexpected)?.ok_or_else(|| Error::UnknownModel(name.to_owned()))
+    found.map_err(unexpected)?.pop().ok_or_else(|| Error::UnknownModel(name.to_owned()))
 }
 
 /// The dimension of a registered model.
 pub fn dimension(name: &str) -> Result<Option<i32>, Error> {
-    let sql = "SELECT dimension FROM lagoon.models WHERE name OPERATOR(pg_catalog.=) $1";
-    match Spi::get_one_with_args(sql, &[name.into()]) {
-        Err(SpiError::InvalidPosition) => Ok(None),
-        other => other.map_err(unexpected),
-    }
+    let found = spi::read(DIMENSION, &[name.into()], |row| row.get::<i32>(1)).map_err(unexpected)?;
+    Ok(found.into_iter().next().flatten())
 }
 
 /// Adds or replaces a row.

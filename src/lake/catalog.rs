@@ -5,11 +5,12 @@ use lagoon_lake::files::DataFile;
 use lagoon_lake::schema::Column;
 use lagoon_lake::{Error, Result};
 use pgrx::datum::DatumWithOid;
-use pgrx::prelude::*;
+use pgrx::spi::{Spi, SpiError};
 use pgrx::{JsonB, Uuid};
 use serde_json::{Value, json};
 
-use super::error::spi;
+use super::error::spi as unexpected;
+use crate::pg::spi;
 
 /// What a row says.
 pub(super) struct Entry {
@@ -100,13 +101,14 @@ pub(super) fn register(registration: &Registration<'_>) -> Result<Uuid> {
 /// LG001 if the dataset exists with another fingerprint.
 pub(super) fn check_drift(name: &str, path: &str, fingerprint: &str, columns: &[Column]) -> Result<()> {
     let live = as_owner(|| {
-        Spi::connect(|client| {
-            let statement = "SELECT fingerprint, columns FROM lagoon.datasets WHERE name OPERATOR(pg_catalog.=) $1";
-            let mut rows = client.select(statement, Some(1), &[name.into()])?;
-            rows.next().map(|row| Ok((row.get::<String>(1)?, row.get::<JsonB>(2)?))).transpose()
-        })
+        // A dataset that was made since the statement began counts as well.
+        spi::read_latest(
+            "SELECT fingerprint, columns FROM lagoon.datasets WHERE name OPERATOR(pg_catalog.=) $1",
+            &[name.into()],
+            |row| Ok((row.get::<String>(1)?, row.get::<JsonB>(2)?)),
+        )
     })?;
-    match live {
+    match live.into_iter().next() {
         Some((Some(other), columns_then)) if other != fingerprint => Err(Error::SchemaDrift {
             name: name.to_owned(),
             path: path.to_owned(),
@@ -120,13 +122,11 @@ pub(super) fn check_drift(name: &str, path: &str, fingerprint: &str, columns: &[
 /// The row of a dataset, as the statement's snapshot sees it.
 pub(super) fn find(name: &str) -> Result<Option<Entry>> {
     let files = as_owner(|| {
-        Spi::connect(|client| {
-            let statement = "SELECT files FROM lagoon.datasets WHERE name OPERATOR(pg_catalog.=) $1";
-            let mut rows = client.select(statement, Some(1), &[name.into()])?;
-            rows.next().map(|row| row.get::<Vec<String>>(1)).transpose()
+        spi::read("SELECT files FROM lagoon.datasets WHERE name OPERATOR(pg_catalog.=) $1", &[name.into()], |row| {
+            row.get::<Vec<String>>(1)
         })
     })?;
-    Ok(files.map(|files| Entry { files: files.unwrap_or_default() }))
+    Ok(files.into_iter().next().map(|files| Entry { files: files.unwrap_or_default() }))
 }
 
 /// Deletes the row; false if there is none. The files stay.
@@ -156,31 +156,9 @@ fn columns_text(columns: &Value) -> String {
     columns.as_array().map(|columns| columns.iter().map(text).collect::<Vec<_>>().join(", ")).unwrap_or_default()
 }
 
-/// Runs `f` with the rights of the table's owner. On ERROR, PostgreSQL itself goes back to the role of the (sub)transaction.
-fn as_owner<T>(f: impl FnOnce() -> std::result::Result<T, pgrx::spi::Error>) -> Result<T> {
-    struct Restore(pg_sys::Oid, std::ffi::c_int);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            // SAFETY: what GetUserIdAndSecContext gave.
-            unsafe { pg_sys::SetUserIdAndSecContext(self.0, self.1) }
-        }
-    }
-    let owner = owner()?;
-    let (mut role, mut context) = (pg_sys::InvalidOid, 0);
-    // SAFETY: main thread, in a transaction; the flags are those of a SECURITY DEFINER function.
-    let _restore = unsafe {
-        pg_sys::GetUserIdAndSecContext(&mut role, &mut context);
-        pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
-        Restore(role, context)
-    };
-    f().map_err(spi)
-}
-
-fn owner() -> Result<pg_sys::Oid> {
-    let lookup =
-        "SELECT c.relowner FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE n.nspname = 'lagoon' AND c.relname = 'datasets'";
-    Spi::get_one::<pg_sys::Oid>(lookup)
-        .map_err(spi)?
-        .ok_or_else(|| Error::Internal { message: "table lagoon.datasets is gone".to_owned() })
+/// Runs `f` with the rights of the table's owner.
+fn as_owner<T>(f: impl FnOnce() -> std::result::Result<T, SpiError>) -> Result<T> {
+    let gone = || Error::Internal { message: "table lagoon.datasets is gone".to_owned() };
+    let (_, owner) = spi::relation(c"datasets").ok_or_else(gone)?;
+    spi::as_role(owner, f).map_err(unexpected)
 }

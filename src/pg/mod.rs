@@ -13,6 +13,7 @@ pub mod job;
 pub mod json;
 pub mod log;
 pub mod process;
+pub mod spi;
 pub mod statistics;
 pub mod thread;
 pub mod tick;

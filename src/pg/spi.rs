@@ -1,0 +1,169 @@
+//! SQL of our own that only reads.
+//!
+//! pgrx's `Spi::get_one` and its kin take a transaction id first, which a standby cannot give and a SELECT should not
+//! spend; its `select` takes a newer snapshot than the statement's as soon as the transaction has an id. [`read`] does
+//! neither: what it sees is what the running statement sees.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::{CStr, CString, c_char, c_int};
+
+use pgrx::datum::DatumWithOid;
+use pgrx::spi::{Spi, SpiError, SpiResult};
+use pgrx::{FromDatum, IntoDatum, pg_sys};
+
+/// A row of a result.
+pub struct Row {
+    tuple: pg_sys::HeapTuple,
+    descriptor: pg_sys::TupleDesc,
+}
+
+impl Row {
+    /// The value of a column, counted from 1.
+    pub fn get<T: FromDatum + IntoDatum>(&self, column: c_int) -> SpiResult<Option<T>> {
+        // SAFETY: the tuple belongs to the result that [`read`] has in hand; the type is compared before it is read.
+        unsafe {
+            let mut is_null = false;
+            let datum = pg_sys::SPI_getbinval(self.tuple, self.descriptor, column, &mut is_null);
+            let ty = pg_sys::SPI_gettypeid(self.descriptor, column);
+            T::try_from_datum(datum, is_null, ty).map_err(SpiError::DatumError)
+        }
+    }
+}
+
+/// Runs a query that reads, and makes a value of each row. It is planned once a process, sees what the running statement
+/// sees, takes no transaction id, and refuses to write.
+pub fn read<T>(
+    sql: &'static str,
+    args: &[DatumWithOid<'_>],
+    mut row: impl FnMut(&Row) -> SpiResult<T>,
+) -> SpiResult<Vec<T>> {
+    let _snapshot = Snapshot::if_none();
+    Spi::connect(|_client| {
+        let plan = plan(sql, args)?;
+        let value = |arg: &DatumWithOid<'_>| match arg.datum() {
+            Some(datum) => (datum.sans_lifetime(), b' ' as c_char),
+            None => (pg_sys::Datum::from(0), b'n' as c_char),
+        };
+        let (mut datums, nulls): (Vec<_>, Vec<_>) = args.iter().map(value).unzip();
+        // SAFETY: connected; the plan is kept for ever and takes as many arguments, of these types: the text decides both.
+        let status = unsafe { pg_sys::SPI_execute_plan(plan, datums.as_mut_ptr(), nulls.as_ptr(), true, 0) };
+        Spi::check_status(status)?;
+        // SAFETY: the result of the query above, which lives until the connection ends.
+        unsafe {
+            let Some(table) = pg_sys::SPI_tuptable.as_ref() else { return Ok(Vec::new()) };
+            let rows = usize::try_from(table.numvals).unwrap_or(0);
+            let make = |i: usize| row(&Row { tuple: *table.vals.add(i), descriptor: table.tupdesc });
+            (0..rows).map(make).collect()
+        }
+    })
+}
+
+/// As [`read`], with a snapshot of this moment instead of the statement's: what is committed now, and what this transaction
+/// has done itself, whatever its isolation level.
+pub fn read_latest<T>(
+    sql: &'static str,
+    args: &[DatumWithOid<'_>],
+    row: impl FnMut(&Row) -> SpiResult<T>,
+) -> SpiResult<Vec<T>> {
+    // SAFETY: main thread, in a transaction; makes what this command itself has written visible.
+    unsafe { pg_sys::CommandCounterIncrement() };
+    let _snapshot = Snapshot::latest();
+    read(sql, args, row)
+}
+
+/// Runs `f` with the rights of another role, as a SECURITY DEFINER function does. On ERROR, PostgreSQL itself goes back to
+/// the role of the (sub)transaction.
+pub fn as_role<T>(role: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
+    struct Restore(pg_sys::Oid, c_int);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            // SAFETY: what GetUserIdAndSecContext gave.
+            unsafe { pg_sys::SetUserIdAndSecContext(self.0, self.1) }
+        }
+    }
+    let (mut before, mut context) = (pg_sys::InvalidOid, 0);
+    // SAFETY: main thread, in a transaction; the flags are those of a SECURITY DEFINER function.
+    let _restore = unsafe {
+        pg_sys::GetUserIdAndSecContext(&mut before, &mut context);
+        pg_sys::SetUserIdAndSecContext(role, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
+        Restore(before, context)
+    };
+    f()
+}
+
+/// A relation of the schema `lagoon`, with its owner; `None` while the extension is not there.
+pub fn relation(name: &CStr) -> Option<(pg_sys::Oid, pg_sys::Oid)> {
+    // SAFETY: main thread, in a transaction; lookups in the caches of the catalog.
+    unsafe {
+        let schema = pg_sys::get_namespace_oid(c"lagoon".as_ptr(), true);
+        let oid = pg_sys::get_relname_relid(name.as_ptr(), schema);
+        if oid == pg_sys::InvalidOid {
+            return None;
+        }
+        let relation = pg_sys::RelationIdGetRelation(oid);
+        if relation.is_null() {
+            return None;
+        }
+        let owner = (*(*relation).rd_rel).relowner;
+        pg_sys::RelationClose(relation);
+        Some((oid, owner))
+    }
+}
+
+thread_local! {
+    // PostgreSQL plans a kept plan anew when what it depends on changes.
+    static PLANS: RefCell<HashMap<&'static str, pg_sys::SPIPlanPtr>> = RefCell::default();
+}
+
+fn plan(sql: &'static str, args: &[DatumWithOid<'_>]) -> SpiResult<pg_sys::SPIPlanPtr> {
+    if let Some(plan) = PLANS.with_borrow(|plans| plans.get(sql).copied()) {
+        return Ok(plan);
+    }
+    let text = CString::new(sql).map_err(|_| SpiError::PreparedStatementArgumentMismatch { expected: 0, got: 0 })?;
+    let mut types: Vec<_> = args.iter().map(DatumWithOid::oid).collect();
+    // SAFETY: connected; as many types as the count says. What is kept is never freed: it is as static as its text.
+    let plan = unsafe {
+        let plan = pg_sys::SPI_prepare(text.as_ptr(), types.len() as c_int, types.as_mut_ptr());
+        if plan.is_null() {
+            Spi::check_status(pg_sys::SPI_result)?;
+            return Err(SpiError::InvalidPosition);
+        }
+        pg_sys::SPI_keepplan(plan);
+        plan
+    };
+    PLANS.with_borrow_mut(|plans| plans.insert(sql, plan));
+    Ok(plan)
+}
+
+/// An active snapshot that goes again. (On ERROR, PostgreSQL takes all of them back itself.)
+struct Snapshot(bool);
+
+impl Snapshot {
+    /// The transaction's, where nothing has set one.
+    fn if_none() -> Self {
+        // SAFETY: main thread, in a transaction.
+        unsafe {
+            let missing = !pg_sys::ActiveSnapshotSet();
+            if missing {
+                pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+            }
+            Self(missing)
+        }
+    }
+
+    fn latest() -> Self {
+        // SAFETY: main thread, in a transaction.
+        unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot()) };
+        Self(true)
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        if self.0 && !std::thread::panicking() {
+            // SAFETY: pushed by the constructor.
+            unsafe { pg_sys::PopActiveSnapshot() }
+        }
+    }
+}
