@@ -1,22 +1,69 @@
-//! Cancel, termination and timeouts, as seen from code that must not be jumped out of.
+//! Cancel, termination, timeouts and process signal barriers, as seen from code that must not be jumped out of.
 //!
-//! PostgreSQL answers an interrupt with a longjmp. That must never cross frames of wasmtime, DataFusion or ONNX Runtime,
-//! so such code runs with interrupts held and asks [`pending`]; the ERROR is raised by [`check`] when those frames are gone.
+//! PostgreSQL answers an interrupt with a longjmp. That must never cross frames of wasmtime, DataFusion or ONNX Runtime.
+//! There are three ways to answer, all of which include the barriers that `DROP DATABASE` waits for:
+//!
+//! - [`check`] where only frames of our own are on the stack: it raises, and destructors run.
+//! - [`ends_statement`] in a callback from an engine on the main thread: it answers everything, but keeps the ERROR, which
+//!   [`check`] raises when the engine's frames are gone.
+//! - [`pending`] and later [`check`] where an engine can stop at once and without cost.
+//!
+//! Whatever the main thread does for more than ten milliseconds calls one of them meanwhile.
 
-use pgrx::pg_sys;
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether a cancel, a termination or a timeout waits to be answered.
+use pgrx::pg_sys::panic::CaughtError;
+use pgrx::{PgTryBuilder, pg_sys};
+
+/// Whether something waits to be answered. A plain read, for tight loops.
 pub fn pending() -> bool {
-    // SAFETY: both are flags of this process, set by signal handlers and read as volatile.
+    // SAFETY: a flag of this process, set by signal handlers and read as volatile.
     unsafe { std::ptr::read_volatile(&raw const pg_sys::InterruptPending) != 0 }
 }
 
-/// Answers what is pending: raises the ERROR (57014, 57P01, ...) as a Rust panic, so destructors run.
+/// Answers what is pending. Raises the ERROR (57014, 57P01, ...), if it comes to one, as a Rust panic, so destructors run.
 pub fn check() {
+    if HAS_KEPT.load(Ordering::Relaxed)
+        && let Some(error) = take_kept()
+    {
+        error.rethrow();
+    }
     if pending() {
         // SAFETY: called on the main thread; pgrx turns the longjmp into a panic.
         unsafe { pg_sys::ProcessInterrupts() }
     }
+}
+
+/// Answers what is pending from below frames that neither a longjmp nor a panic may cross. True: the statement ends; stop
+/// the engine, and call [`check`] when its frames are gone, which raises the ERROR. A cancel is kept back by PostgreSQL
+/// itself where interrupts are held; then [`check`] raises nothing, and the caller raises 57014 of its own.
+pub fn ends_statement() -> bool {
+    if !pending() {
+        return HAS_KEPT.load(Ordering::Relaxed);
+    }
+    // SAFETY: variables of this process, read on its main thread.
+    let (dies, is_canceled, is_held) = unsafe {
+        (
+            std::ptr::read_volatile(&raw const pg_sys::ProcDiePending) != 0,
+            std::ptr::read_volatile(&raw const pg_sys::QueryCancelPending) != 0,
+            pg_sys::InterruptHoldoffCount != 0 || pg_sys::CritSectionCount != 0,
+        )
+    };
+    // FATAL leaves from where it is raised: let that be outside of the engine.
+    if dies || is_held {
+        return dies || is_canceled;
+    }
+    let error = PgTryBuilder::new(|| {
+        // SAFETY: nothing is held, as at any CHECK_FOR_INTERRUPTS; pgrx turns the longjmp into a panic, which ends here.
+        unsafe { pg_sys::ProcessInterrupts() };
+        None
+    })
+    .catch_others(Some)
+    .execute();
+    let ends = error.is_some();
+    error.into_iter().for_each(keep);
+    ends
 }
 
 /// Runs `f` with interrupts held, for frames that no longjmp may cross.
@@ -32,4 +79,30 @@ pub fn held<T>(f: impl FnOnce() -> T) -> T {
     unsafe { pg_sys::InterruptHoldoffCount += 1 }
     let _hold = Hold;
     f()
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+/// Whether [`KEPT`] has something, so that [`check`] is one read.
+static HAS_KEPT: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    /// The ERROR that ends the statement that began at this time.
+    static KEPT: RefCell<Option<(pg_sys::TimestampTz, CaughtError)>> = const { RefCell::new(None) };
+}
+
+fn statement() -> pg_sys::TimestampTz {
+    // SAFETY: reads a variable of this process.
+    unsafe { pg_sys::GetCurrentStatementStartTimestamp() }
+}
+
+fn keep(error: CaughtError) {
+    KEPT.set(Some((statement(), error)));
+    HAS_KEPT.store(true, Ordering::Relaxed);
+}
+
+/// The kept ERROR, unless another one has ended its statement meanwhile.
+fn take_kept() -> Option<CaughtError> {
+    HAS_KEPT.store(false, Ordering::Relaxed);
+    KEPT.take().filter(|(begun, _)| *begun == statement()).map(|(_, error)| error)
 }

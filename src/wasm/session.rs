@@ -15,7 +15,7 @@ use lagoon_wasm::{Cache, Column, Error, Hooks, Instance, Loaded, LogLine, Manife
 use pgrx::pg_sys::{self, Datum, Oid};
 
 use super::catalog;
-use crate::pg::{guc, job, log, tick};
+use crate::pg::{guc, interrupt, job, log, tick};
 
 /// Instances that a backend keeps; beyond that the idle ones that no statement holds are dropped.
 const MAX_INSTANCES: usize = 64;
@@ -70,7 +70,9 @@ pub struct SnapshotId {
 
 /// The process's engine, made at the first use: wasmtime's signal handlers must come after PostgreSQL's.
 pub fn runtime() -> &'static Runtime {
-    RUNTIME.get_or_init(|| Runtime::new(cache(), Hooks { interrupted, request_tick, time_limit }))
+    RUNTIME.get_or_init(|| {
+        Runtime::new(cache(), Hooks { interrupted: interrupt::ends_statement, request_tick, time_limit })
+    })
 }
 
 /// Number of the last announced change. Registers for announcements at the first call.
@@ -342,15 +344,6 @@ extern "C" fn on_tick() {
 
 fn request_tick() {
     tick::request(on_tick);
-}
-
-/// Only what ends the statement; anything else that is pending waits until the guest has returned.
-fn interrupted() -> bool {
-    // SAFETY: flags of this process that signal handlers set.
-    unsafe {
-        std::ptr::read_volatile(&raw const pg_sys::QueryCancelPending) != 0
-            || std::ptr::read_volatile(&raw const pg_sys::ProcDiePending) != 0
-    }
 }
 
 fn time_limit() -> Duration {
