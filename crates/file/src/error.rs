@@ -15,6 +15,9 @@ pub enum Error {
     /// A directory, pipe, socket or device.
     #[error("not a regular file")]
     NotRegular,
+    /// Something else than a directory.
+    #[error("not a directory")]
+    NotDirectory,
     /// More bytes than the caller takes.
     #[error("{size} bytes are more than the limit of {limit}")]
     TooLarge { size: u64, limit: u64 },

@@ -1,7 +1,7 @@
-//! From a path to a descriptor that was judged.
+//! From a path to a place that was judged, and from there to a descriptor that can be read.
 
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
@@ -31,6 +31,32 @@ pub struct Identity {
     pub changed: (i64, i64),
 }
 
+impl Identity {
+    /// Whether both are of one file with the same contents. (`changed` moves with names and attributes as well, so it has no
+    /// say here.)
+    pub fn is_same(&self, other: &Self) -> bool {
+        (self.device, self.inode, self.size, self.modified) == (other.device, other.inode, other.size, other.modified)
+    }
+}
+
+/// What stands at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Regular,
+    Directory,
+    /// A pipe, a socket, a device.
+    Other,
+}
+
+/// Something in the file system that was resolved and judged, and is not open for reading. It stays the same thing whatever
+/// happens to its name.
+#[derive(Debug)]
+pub struct Place {
+    pub(crate) fd: OwnedFd,
+    identity: Identity,
+    kind: Kind,
+}
+
 /// A regular file, open for reading.
 #[derive(Debug)]
 pub struct RegularFile {
@@ -38,23 +64,54 @@ pub struct RegularFile {
     pub(crate) identity: Identity,
 }
 
-/// Opens a regular file that lies within `scope`. Never waits for a pipe, never touches a device.
+/// Resolves a path, whatever it leads to, and judges where that lies. Touches no pipe and no device.
 ///
 /// Errors tell a missing file from a forbidden one only where `scope` permits to look.
-pub fn open(path: &Path, scope: Scope<'_>) -> Result<RegularFile> {
+pub fn look(path: &Path, scope: Scope<'_>) -> Result<Place> {
     // O_PATH resolves the path and does nothing else: no permission is needed, no device or pipe notices.
     let found = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
-    let place = found.map_err(|error| scope.failure(path, error))?;
-    scope.check(&place)?;
-    if FileType::from_raw_mode(rustix::fs::fstat(&place)?.st_mode) != FileType::RegularFile {
-        return Err(Error::NotRegular);
+    let fd = found.map_err(|error| scope.failure(path, error))?;
+    scope.check(&fd)?;
+    let (identity, kind) = judge(fd.as_fd())?;
+    Ok(Place { fd, identity, kind })
+}
+
+/// Opens a regular file that lies within `scope`. Never waits for a pipe, never touches a device. Errors as of [`look`].
+pub fn open(path: &Path, scope: Scope<'_>) -> Result<RegularFile> {
+    look(path, scope)?.open()
+}
+
+impl Place {
+    /// As it was when it was resolved.
+    pub fn identity(&self) -> Identity {
+        self.identity
     }
-    // The same inode again, by descriptor instead of by name, this time to be read.
-    let again = format!("/proc/self/fd/{}", place.as_raw_fd());
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(again, flags, Mode::empty())?);
-    let identity = identity(&file)?;
-    Ok(RegularFile { file, identity })
+
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Where it lies, with all symbolic links resolved.
+    pub fn real_path(&self) -> Result<PathBuf> {
+        real_path(self.fd.as_fd())
+    }
+
+    /// Opens it, if it is a regular file: the same inode again, by descriptor instead of by name, this time to be read. Its
+    /// contents may have changed since.
+    pub fn open(&self) -> Result<RegularFile> {
+        if self.kind != Kind::Regular {
+            return Err(Error::NotRegular);
+        }
+        let file = File::from(self.reopen(OFlags::NONBLOCK | OFlags::NOCTTY)?);
+        let (identity, _) = judge(file.as_fd())?;
+        Ok(RegularFile { file, identity })
+    }
+
+    pub(crate) fn reopen(&self, flags: OFlags) -> Result<OwnedFd> {
+        let again = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
+        Ok(rustix::fs::open(again, OFlags::RDONLY | OFlags::CLOEXEC | flags, Mode::empty())?)
+    }
 }
 
 impl RegularFile {
@@ -67,8 +124,8 @@ impl RegularFile {
     /// written to: the descriptor still leads to the old one. Its `changed` moves when its last name goes, which is no
     /// change of contents.)
     pub fn is_unchanged(&self) -> Result<bool> {
-        let now = identity(&self.file)?;
-        Ok((now.size, now.modified) == (self.identity.size, self.identity.modified))
+        let (now, _) = judge(self.file.as_fd())?;
+        Ok(now.is_same(&self.identity))
     }
 
     /// Where it lies, with all symbolic links resolved.
@@ -115,17 +172,23 @@ impl Scope<'_> {
     }
 }
 
-fn real_path(fd: std::os::fd::BorrowedFd<'_>) -> Result<PathBuf> {
+fn real_path(fd: BorrowedFd<'_>) -> Result<PathBuf> {
     Ok(std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))?)
 }
 
-fn identity(file: &File) -> Result<Identity> {
-    let found = rustix::fs::fstat(file)?;
-    Ok(Identity {
+fn judge(fd: BorrowedFd<'_>) -> Result<(Identity, Kind)> {
+    let found = rustix::fs::fstat(fd)?;
+    let kind = match FileType::from_raw_mode(found.st_mode) {
+        FileType::RegularFile => Kind::Regular,
+        FileType::Directory => Kind::Directory,
+        _ => Kind::Other,
+    };
+    let identity = Identity {
         device: found.st_dev,
         inode: found.st_ino,
         size: found.st_size.try_into().unwrap_or(0),
         modified: (found.st_mtime, found.st_mtime_nsec.try_into().unwrap_or(0)),
         changed: (found.st_ctime, found.st_ctime_nsec.try_into().unwrap_or(0)),
-    })
+    };
+    Ok((identity, kind))
 }

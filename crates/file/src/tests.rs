@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
-use crate::{Error, Scope, open};
+use crate::{Error, Kind, Scope, look, open, open_directory};
 
 struct Folders {
     _root: tempfile::TempDir,
@@ -94,4 +94,55 @@ fn reads_are_bounded_and_can_be_ended() {
         left > 0
     });
     assert!(matches!(outcome, Err(Error::Interrupted)));
+}
+
+#[test]
+fn a_place_stays_the_same_file_whatever_happens_to_its_name() {
+    let f = folders();
+    let (path, new) = (f.inside.join("a"), f.inside.join("b"));
+    fs::write(&path, "old").unwrap();
+    let place = look(&path, Scope::Anywhere).unwrap();
+    fs::write(&new, "newer").unwrap();
+    fs::rename(&new, &path).unwrap();
+    let file = place.open().unwrap();
+    assert!(file.identity().is_same(&place.identity()));
+    assert_eq!(file.read(10, || true).unwrap(), b"old");
+}
+
+#[test]
+fn ranges_end_at_the_size_that_the_file_had() {
+    let f = folders();
+    let path = f.inside.join("a");
+    fs::write(&path, "0123456789").unwrap();
+    let file = open(&path, Scope::Anywhere).unwrap();
+    assert_eq!(file.read_range(2, 3, || true).unwrap(), b"234");
+    for (start, length) in [(8, 3), (11, 0), (u64::MAX, 2), (0, u64::MAX)] {
+        assert!(matches!(file.read_range(start, length, || true), Err(Error::Changed)), "{start} {length}");
+    }
+}
+
+#[test]
+fn directories_are_known_by_device_and_inode() {
+    let f = folders();
+    fs::write(f.inside.join("a"), "x").unwrap();
+    fs::create_dir(f.inside.join("d")).unwrap();
+    symlink(".", f.inside.join("again")).unwrap();
+    symlink(&f.outside, f.inside.join("away")).unwrap();
+    let beneath = [f.inside.clone()];
+    let directory = open_directory(&f.inside, Scope::Beneath(&beneath)).unwrap();
+    let mut seen = Vec::new();
+    directory
+        .entries(|name, kind| {
+            seen.push((name.to_string_lossy().into_owned(), kind));
+            Ok::<(), Error>(())
+        })
+        .unwrap();
+    seen.sort_by(|a, b| a.0.cmp(&b.0));
+    let names: Vec<_> = seen.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["a", "again", "away", "d"]);
+    assert_eq!((seen[0].1, seen[1].1, seen[3].1), (Some(Kind::Regular), None, Some(Kind::Directory)));
+    let again = open_directory(&f.inside.join("again"), Scope::Beneath(&beneath)).unwrap();
+    assert_eq!(again.id(), directory.id());
+    assert!(matches!(open_directory(&f.inside.join("away"), Scope::Beneath(&beneath)), Err(Error::Outside)));
+    assert!(matches!(open_directory(&f.inside.join("a"), Scope::Anywhere), Err(Error::NotDirectory)));
 }

@@ -1,0 +1,56 @@
+//! What a directory holds.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::{Dir, FileType, OFlags};
+
+use crate::{Error, Kind, Place, Result, Scope, look};
+
+/// A directory that was judged. It stays the same one whatever happens to its name.
+#[derive(Debug)]
+pub struct Directory(Place);
+
+/// Resolves and judges a directory, as [`crate::open`] does a file.
+pub fn open_directory(path: &Path, scope: Scope<'_>) -> Result<Directory> {
+    look(path, scope)?.directory()
+}
+
+impl Place {
+    /// It as a directory, or [`Error::NotDirectory`].
+    pub fn directory(self) -> Result<Directory> {
+        if self.kind() == Kind::Directory { Ok(Directory(self)) } else { Err(Error::NotDirectory) }
+    }
+}
+
+impl Directory {
+    /// Device and inode: the same for every path to it, so that whoever follows links can tell where it has been.
+    pub fn id(&self) -> (u64, u64) {
+        (self.0.identity().device, self.0.identity().inode)
+    }
+
+    /// Calls `each` with every name in it but `.` and `..`, in no order, and with what stands there, where the file system
+    /// says that for nothing: `None` stands for a link or for not known. An error of `each` ends it.
+    pub fn entries<E: From<Error>>(
+        &self,
+        mut each: impl FnMut(&OsStr, Option<Kind>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let fd = self.0.reopen(OFlags::DIRECTORY)?;
+        for entry in Dir::new(fd).map_err(Error::from)? {
+            let entry = entry.map_err(Error::from)?;
+            let name = entry.file_name().to_bytes();
+            if name == b"." || name == b".." {
+                continue;
+            }
+            let kind = match entry.file_type() {
+                FileType::RegularFile => Some(Kind::Regular),
+                FileType::Directory => Some(Kind::Directory),
+                FileType::Symlink | FileType::Unknown => None,
+                _ => Some(Kind::Other),
+            };
+            each(OsStr::from_bytes(name), kind)?;
+        }
+        Ok(())
+    }
+}
