@@ -12,6 +12,7 @@
 
 mod embed;
 mod hnsw;
+mod ingest;
 mod lake;
 mod vector;
 mod wasm;

@@ -23,18 +23,20 @@ CREATE TABLE lagoon.datasets (
     bytes bigint NOT NULL,
     columns jsonb NOT NULL,
     created timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    refreshed timestamptz NOT NULL DEFAULT pg_catalog.now()
+    refreshed timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    owner regrole NOT NULL,
+    readers regrole[] NOT NULL DEFAULT '{}' -- "-" is everybody
 );
 COMMENT ON TABLE lagoon.datasets IS 'named sets of Parquet files: see lagoon.ingest and lagoon.register_dataset';
 SELECT pg_catalog.pg_extension_config_dump('lagoon.datasets', '');
 
--- It shows paths of the server, so it is for those who may read them or watch the server.
+-- Reading it takes no right on a dataset. It shows paths of the server, so it is for those who may read them or watch the server.
 REVOKE ALL ON lagoon.datasets FROM PUBLIC;
 GRANT SELECT ON lagoon.datasets TO pg_read_server_files, pg_monitor;
 
 REVOKE ALL ON FUNCTION lagoon.ingest(text, text, jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION lagoon.register_dataset(text, text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION lagoon.drop_dataset(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION lagoon.ingest(text, text, jsonb) TO pg_write_server_files;
 GRANT EXECUTE ON FUNCTION lagoon.register_dataset(text, text) TO pg_write_server_files;
-GRANT EXECUTE ON FUNCTION lagoon.drop_dataset(text) TO pg_write_server_files;
+REVOKE ALL ON FUNCTION lagoon.remove_orphaned_files(interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION lagoon.remove_orphaned_files(interval) TO pg_write_server_files;

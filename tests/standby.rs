@@ -2,22 +2,28 @@
 //! exactly as on the primary; after its promotion it goes on as one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use lagoon_tests::{Cluster, DEADLINE, Session, assert_sound, beside, describe, wait_for};
+use std::path::Path;
+
+use lagoon_tests::{Cluster, DEADLINE, Session, assert_sound, beside, describe, give_to_owner, scratch, wait_for};
 
 const INDEXES: [(&str, &str); 3] = [("t_v", "<->"), ("t_cosine", "<=>"), ("t_lists", "<#>")];
 
 #[test]
 fn a_standby_answers_as_the_primary_and_goes_on_after_promotion() {
     // Replay compares each page that it makes with the image that the primary logged, and ends the standby at a difference.
-    let primary = Cluster::with_lagoon(&["wal_consistency_checking=all", "autovacuum=off", "fsync=off"]);
+    let shared = scratch();
+    let datasets = format!("lagoon.dataset_directory={}", shared.path().display());
+    let settings = ["wal_consistency_checking=all", "autovacuum=off", "fsync=off", &datasets];
+    let primary = Cluster::with_lagoon(&settings);
     primary.psql(
         "CREATE TABLE t (id bigserial PRIMARY KEY, v vector(8));
          CREATE INDEX t_v ON t USING hnsw (v vector_l2_ops);
          CREATE INDEX t_cosine ON t USING hnsw (v vector_cosine_ops);
          CREATE INDEX t_lists ON t USING ivfflat (v vector_ip_ops) WITH (lists = 8)",
     );
-    let standby = Cluster::standby_of(&primary, &[]);
+    let standby = Cluster::standby_of(&primary, &[&datasets]);
     let writer = primary.session();
+    read_a_dataset(&writer, &standby.session(), shared.path());
     writer.exec("SELECT setseed(0.25)");
     for round in 0..5 {
         let (searching, watching) = (standby.session(), standby.session());
@@ -37,6 +43,24 @@ fn a_standby_answers_as_the_primary_and_goes_on_after_promotion() {
     for round in [1, 3] {
         change(&promoted, round);
         assert_sound(&promoted, "t_v");
+    }
+}
+
+/// A dataset in a shared directory, ingested after the base backup.
+fn read_a_dataset(primary: &Session, standby: &Session, folder: &Path) {
+    let csv = folder.join("a.csv");
+    std::fs::write(&csv, "id\n1\n2\n").unwrap();
+    give_to_owner(&csv);
+    primary.exec(&format!("SELECT lagoon.ingest('d', '{}')", csv.display()));
+    primary.exec("CREATE FOREIGN TABLE d () SERVER lagoon OPTIONS (dataset 'd')");
+    catch_up(primary, standby);
+    for session in [primary, standby] {
+        assert_eq!(session.one("SELECT sum(id) FROM d WHERE id > 1"), "2");
+    }
+    for statement in
+        ["ingest('d', '/x')", "drop_dataset('d')", "grant_dataset('d', 'public')", "remove_orphaned_files()"]
+    {
+        assert_eq!(standby.sqlstate(&format!("SELECT lagoon.{statement}")), "25006", "{statement}");
     }
 }
 

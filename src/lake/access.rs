@@ -7,6 +7,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use lagoon_file::{RegularFile, Scope};
 use lagoon_lake::{Error, Result};
 use pgrx::pg_sys;
 
@@ -18,9 +19,19 @@ pub(super) fn current_role() -> pg_sys::Oid {
     unsafe { pg_sys::GetUserId() }
 }
 
+/// The role of that name; invalid for `public`. An ERROR (42704) if there is none.
+pub(super) fn role_named(name: &str) -> Result<pg_sys::Oid> {
+    if name.eq_ignore_ascii_case("public") {
+        return Ok(pg_sys::Oid::INVALID);
+    }
+    let text = std::ffi::CString::new(name).unwrap_or_default();
+    // SAFETY: a NUL-terminated name; a catalog lookup on the main thread.
+    Ok(unsafe { pg_sys::get_role_oid(text.as_ptr(), false) })
+}
+
 /// Refuses roles that may not write files on the server.
 pub(super) fn check_writer(action: &'static str) -> Result<()> {
-    if has_role(current_role(), pg_sys::ROLE_PG_WRITE_SERVER_FILES) {
+    if has_role(current_role(), pg_sys::Oid::from(pg_sys::ROLE_PG_WRITE_SERVER_FILES)) {
         return Ok(());
     }
     Err(Error::RoleDenied { action, hint: "It needs membership in the role pg_write_server_files." })
@@ -56,6 +67,16 @@ pub(super) fn resolve(path: &Path, role: pg_sys::Oid, dataset: bool) -> Result<P
     if allowed(dataset).iter().any(inside) { Ok(resolved) } else { Err(denied(&path.to_string_lossy())) }
 }
 
+/// Opens a file that `role` may read. It is judged by its descriptor, so it is this one that is read.
+pub(super) fn open(path: &Path, role: pg_sys::Oid) -> Result<RegularFile> {
+    let directories = allowed(false);
+    let scope = if reads_all(role) { Scope::Anywhere } else { Scope::Beneath(&directories) };
+    lagoon_file::open(path, scope).map_err(|error| match error {
+        lagoon_file::Error::Outside => denied(&path.to_string_lossy()),
+        other => Error::file("open", path, other),
+    })
+}
+
 /// Where ingest writes.
 pub(super) fn dataset_directory() -> PathBuf {
     match guc::text(&guc::DATASET_DIRECTORY) {
@@ -85,12 +106,18 @@ fn allowed(dataset: bool) -> Vec<PathBuf> {
 }
 
 fn reads_all(role: pg_sys::Oid) -> bool {
-    has_role(role, pg_sys::ROLE_PG_READ_SERVER_FILES)
+    has_role(role, pg_sys::Oid::from(pg_sys::ROLE_PG_READ_SERVER_FILES))
 }
 
-fn has_role(member: pg_sys::Oid, role: u32) -> bool {
-    // SAFETY: a catalog lookup on the main thread, inside a transaction. True for superusers.
-    unsafe { pg_sys::has_privs_of_role(member, pg_sys::Oid::from(role)) }
+/// Whether `role` may read what it was not granted: all data, or all files.
+pub(super) fn reads_data(role: pg_sys::Oid) -> bool {
+    has_role(role, pg_sys::Oid::from(pg_sys::ROLE_PG_READ_ALL_DATA)) || reads_all(role)
+}
+
+/// Whether one role has the rights of another; superusers have those of all.
+pub(super) fn has_role(member: pg_sys::Oid, role: pg_sys::Oid) -> bool {
+    // SAFETY: a catalog lookup on the main thread, inside a transaction.
+    unsafe { pg_sys::has_privs_of_role(member, role) }
 }
 
 fn denied(path: &str) -> Error {

@@ -1,20 +1,48 @@
 //! The table `lagoon.datasets`: read and written as its owner, after the rights of the caller have been checked here.
 
+use std::collections::HashSet;
+
 use lagoon_lake::dataset::{self, fingerprint};
 use lagoon_lake::files::DataFile;
 use lagoon_lake::schema::Column;
-use lagoon_lake::{Error, Result};
+use lagoon_lake::{Error, Result, table};
 use pgrx::datum::DatumWithOid;
-use pgrx::spi::{Spi, SpiError};
+use pgrx::pg_sys::Oid;
+use pgrx::spi::{Spi, SpiError, SpiResult};
 use pgrx::{JsonB, Uuid};
 use serde_json::{Value, json};
 
+use super::access;
 use super::error::spi as unexpected;
-use crate::pg::spi;
+use super::home::Home;
+use crate::pg::spi::{self, Row};
 
 /// What a row says.
 pub(super) struct Entry {
+    /// As [`Home`] calls them.
     pub files: Vec<String>,
+    pub owner: Oid,
+    readers: Vec<Oid>,
+}
+
+impl Entry {
+    /// Whether `role` may read the files, by this row: the owner may, those whom it was granted to, and who may read
+    /// everything anyway.
+    pub(super) fn check_reader(&self, name: &str, role: Oid) -> Result<()> {
+        let granted = self.readers.iter().any(|reader| *reader == Oid::INVALID || access::has_role(role, *reader));
+        if granted || access::has_role(role, self.owner) || access::reads_data(role) {
+            return Ok(());
+        }
+        Err(Error::DatasetDenied { name: name.to_owned() })
+    }
+
+    /// Whether the current role may change or drop the row.
+    pub(super) fn check_owner(&self, name: &str) -> Result<()> {
+        if access::has_role(access::current_role(), self.owner) {
+            return Ok(());
+        }
+        Err(Error::NotDatasetOwner { name: name.to_owned() })
+    }
 }
 
 /// A registration: what is to stand in the row.
@@ -33,8 +61,8 @@ pub(super) struct Registration<'a> {
 impl<'a> Registration<'a> {
     /// For files that are there already. All must have the columns of the first.
     pub(super) fn of_files(name: &'a str, path: &'a str, files: &'a [DataFile]) -> Result<Self> {
-        dataset::check_name(name)?;
-        lagoon_lake::table::infer(files)?;
+        table::check_agreement(files)?;
+        let home = Home::new()?;
         let first = files.first().ok_or_else(|| Error::NoFile { path: path.to_owned() })?;
         let columns = &first.footer.columns;
         Ok(Self {
@@ -42,7 +70,7 @@ impl<'a> Registration<'a> {
             path,
             fingerprint: fingerprint(columns),
             columns,
-            files: files.iter().map(|file| file.path.to_string_lossy().into_owned()).collect(),
+            files: files.iter().map(|file| home.stored(&file.path)).collect(),
             rows: files.iter().map(|file| file.footer.rows).sum(),
             bytes: files.iter().map(DataFile::size).sum(),
             append: false,
@@ -52,8 +80,8 @@ impl<'a> Registration<'a> {
 
 /// One statement, so that two registrations at once cannot both win: the loser sees the winner's row and joins it or fails.
 const UPSERT: &str = "
-INSERT INTO lagoon.datasets AS d (id, name, fingerprint, path, files, rows, bytes, columns)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO lagoon.datasets AS d (id, name, fingerprint, path, files, rows, bytes, columns, owner)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $10)
 ON CONFLICT (name) DO UPDATE SET
     path = excluded.path,
     files = CASE WHEN NOT $9 THEN excluded.files
@@ -73,7 +101,7 @@ RETURNING d.id";
 pub(super) fn register(registration: &Registration<'_>) -> Result<Uuid> {
     let id = Uuid::from_bytes(*dataset::id(registration.name).as_bytes());
     let bigint = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let arguments: [DatumWithOid<'_>; 9] = [
+    let arguments: [DatumWithOid<'_>; 10] = [
         id.into(),
         registration.name.into(),
         registration.fingerprint.as_str().into(),
@@ -83,6 +111,7 @@ pub(super) fn register(registration: &Registration<'_>) -> Result<Uuid> {
         bigint(registration.bytes).into(),
         JsonB(columns_json(registration.columns)).into(),
         registration.append.into(),
+        access::current_role().into(),
     ];
     let registered = as_owner(|| {
         Spi::connect_mut(|client| {
@@ -100,8 +129,8 @@ pub(super) fn register(registration: &Registration<'_>) -> Result<Uuid> {
 
 /// LG001 if the dataset exists with another fingerprint.
 pub(super) fn check_drift(name: &str, path: &str, fingerprint: &str, columns: &[Column]) -> Result<()> {
+    // A dataset that was made since the statement began counts as well.
     let live = as_owner(|| {
-        // A dataset that was made since the statement began counts as well.
         spi::read_latest(
             "SELECT fingerprint, columns FROM lagoon.datasets WHERE name OPERATOR(pg_catalog.=) $1",
             &[name.into()],
@@ -119,24 +148,74 @@ pub(super) fn check_drift(name: &str, path: &str, fingerprint: &str, columns: &[
     }
 }
 
-/// The row of a dataset, as the statement's snapshot sees it.
-pub(super) fn find(name: &str) -> Result<Option<Entry>> {
-    let files = as_owner(|| {
-        spi::read("SELECT files FROM lagoon.datasets WHERE name OPERATOR(pg_catalog.=) $1", &[name.into()], |row| {
-            row.get::<Vec<String>>(1)
-        })
-    })?;
-    Ok(files.into_iter().next().map(|files| Entry { files: files.unwrap_or_default() }))
+const FIND: &str = "
+SELECT files, owner::pg_catalog.oid, readers::pg_catalog.oid[]::pg_catalog.int8[] FROM lagoon.datasets WHERE name OPERATOR(pg_catalog.=) $1";
+
+fn entry(row: &Row) -> SpiResult<Entry> {
+    Ok(Entry {
+        files: row.get::<Vec<String>>(1)?.unwrap_or_default(),
+        owner: row.get::<Oid>(2)?.unwrap_or(Oid::INVALID),
+        // As numbers: pgrx takes the invalid oid, which is everybody here, for NULL.
+        readers: row.get::<Vec<i64>>(3)?.unwrap_or_default().into_iter().map(oid).collect(),
+    })
 }
 
-/// Deletes the row; false if there is none. The files stay.
-pub(super) fn drop(name: &str) -> Result<bool> {
-    as_owner(|| {
-        Spi::connect_mut(|client| {
-            let statement = "DELETE FROM lagoon.datasets WHERE name OPERATOR(pg_catalog.=) $1 RETURNING id";
-            Ok(!client.update(statement, None, &[name.into()])?.is_empty())
-        })
-    })
+fn oid(number: i64) -> Oid {
+    Oid::from(u32::try_from(number).unwrap_or(0))
+}
+
+/// The row of a dataset, as the statement's snapshot sees it.
+pub(super) fn find(name: &str) -> Result<Option<Entry>> {
+    Ok(as_owner(|| spi::read(FIND, &[name.into()], entry))?.pop())
+}
+
+/// The row of a dataset as it is now.
+pub(super) fn find_latest(name: &str) -> Result<Option<Entry>> {
+    Ok(as_owner(|| spi::read_latest(FIND, &[name.into()], entry))?.pop())
+}
+
+/// Those of the files that a row refers to, whatever its name, as it is now.
+pub(super) fn used(files: Vec<String>) -> Result<HashSet<String>> {
+    let used = "SELECT f FROM pg_catalog.unnest($1) AS f
+                WHERE EXISTS (SELECT FROM lagoon.datasets AS d WHERE f OPERATOR(pg_catalog.=) ANY (d.files))";
+    if spi::relation(c"datasets").is_none() {
+        return Ok(HashSet::new()); // the extension is being dropped
+    }
+    let found = as_owner(|| spi::read_latest(used, &[files.into()], |row| row.get::<String>(1)))?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Deletes the row.
+pub(super) fn drop(name: &str) -> Result<()> {
+    change("DELETE FROM lagoon.datasets WHERE name OPERATOR(pg_catalog.=) $1", &[name.into()])
+}
+
+/// Lets a role, or everybody (invalid), read the dataset.
+pub(super) fn grant(name: &str, role: Oid) -> Result<()> {
+    change(
+        "UPDATE lagoon.datasets SET readers = pg_catalog.array_append(
+             pg_catalog.array_remove(readers, $2::pg_catalog.oid::pg_catalog.regrole), $2::pg_catalog.oid::pg_catalog.regrole)
+         WHERE name OPERATOR(pg_catalog.=) $1",
+        &[name.into(), i64::from(role.to_u32()).into()],
+    )
+}
+
+/// Takes that back.
+pub(super) fn revoke(name: &str, role: Oid) -> Result<()> {
+    change(
+        "UPDATE lagoon.datasets SET readers = pg_catalog.array_remove(readers, $2::pg_catalog.oid::pg_catalog.regrole)
+         WHERE name OPERATOR(pg_catalog.=) $1",
+        &[name.into(), i64::from(role.to_u32()).into()],
+    )
+}
+
+/// Gives the dataset to another role.
+pub(super) fn set_owner(name: &str, role: Oid) -> Result<()> {
+    change("UPDATE lagoon.datasets SET owner = $2 WHERE name OPERATOR(pg_catalog.=) $1", &[name.into(), role.into()])
+}
+
+fn change(statement: &str, arguments: &[DatumWithOid<'_>]) -> Result<()> {
+    as_owner(|| Spi::connect_mut(|client| client.update(statement, None, arguments).map(|_| ())))
 }
 
 fn columns_json(columns: &[Column]) -> Value {

@@ -1,20 +1,24 @@
 //! The lake's SQL functions.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
-use lagoon_lake::ingest::{self, Ingested, Options};
+use lagoon_lake::ingest::{self, Ingested, Options, Source};
 use lagoon_lake::metadata::SchemaElement;
 use lagoon_lake::{Error, Result, dataset, metadata};
-use pgrx::{Uuid, pg_schema};
+use pgrx::{Uuid, pg_schema, pg_sys};
 
-use super::catalog::{self, Registration};
+use super::catalog::{self, Entry, Registration};
+use super::home::Home;
+use super::pending::{self, When};
 use super::relation::{open, start_engine};
-use super::{access, options};
+use super::{access, options, orphans};
 use crate::pg::job;
 
 #[pg_schema]
 pub(super) mod lagoon {
+    use pgrx::datum::Interval;
     use pgrx::iter::TableIterator;
     use pgrx::{Uuid, default, name, pg_extern};
 
@@ -44,11 +48,43 @@ pub(super) mod lagoon {
         super::register(name, path).or_raise()
     }
 
-    /// Forgets a dataset; its files stay.
+    /// Forgets a dataset. The files that ingest wrote go when the transaction commits, unless another dataset has them too.
     #[pg_extern(volatile, parallel_unsafe)]
     fn drop_dataset(name: &str) {
         must_write(c"lagoon.drop_dataset()");
         super::drop(name).or_raise();
+    }
+
+    /// Lets a role, or `public`, read a dataset.
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn grant_dataset(name: &str, role: &str) {
+        must_write(c"lagoon.grant_dataset()");
+        super::change(name, role, super::catalog::grant).or_raise();
+    }
+
+    /// Takes back what [`grant_dataset`] gave.
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn revoke_dataset(name: &str, role: &str) {
+        must_write(c"lagoon.revoke_dataset()");
+        super::change(name, role, super::catalog::revoke).or_raise();
+    }
+
+    /// Gives a dataset to another role, which the current one must have the rights of.
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn set_dataset_owner(name: &str, role: &str) {
+        must_write(c"lagoon.set_dataset_owner()");
+        super::change(name, role, super::set_owner).or_raise();
+    }
+
+    /// Deletes files of this database in the dataset directory that no dataset has, if they are older than that.
+    #[pg_extern(volatile, parallel_unsafe)]
+    fn remove_orphaned_files(
+        older_than: default!(Interval, "'1 day'"),
+    ) -> TableIterator<'static, (name!(file, String), name!(bytes, i64))> {
+        must_write(c"lagoon.remove_orphaned_files()");
+        let bigint = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let removed = super::remove_orphans(older_than.as_micros()).or_raise();
+        TableIterator::new(removed.into_iter().map(move |(file, bytes)| (file, bigint(bytes))))
     }
 
     /// The schema tree of a Parquet file.
@@ -97,55 +133,117 @@ fn ingest_csv(name: &str, source: &str, json: &str) -> Result<(Uuid, Ingested)> 
     access::check_writer("ingest files")?;
     dataset::check_name(name)?;
     let options = Options::parse(json)?;
+    let home = Home::new()?;
+    check_owner(name)?;
     let role = access::current_role();
     access::check_pattern(source, role, false)?;
-    let path = access::resolve(&PathBuf::from(source), role, false)?;
-    let directory = access::dataset_directory();
-    if !directory.is_absolute() {
-        return Err(Error::RelativePath { path: directory.to_string_lossy().into_owned() });
-    }
+    let path = Path::new(source);
+    let source_file = Source::new(path, access::open(path, role)?);
     // Learn first, so that a dataset with other columns is refused before anything is written.
-    let (first_path, first_options) = (path.clone(), options.clone());
-    let learnt = job::run(
-        "lagoon ingest",
-        || {},
-        move |cancel| ingest::learn(&first_path, &first_options, &cancel.as_atomic()),
-    )?;
+    let (first, first_options) = (source_file.clone(), options.clone());
+    let learnt =
+        job::run("lagoon ingest", || {}, move |cancel| ingest::learn(&first, &first_options, &cancel.as_atomic()))?;
     catalog::check_drift(name, source, &learnt.fingerprint, &learnt.columns)?;
-    let append = !options.replace;
-    let (job_name, job_directory, job_learnt) = (name.to_owned(), directory.clone(), learnt.clone());
-    let ingested = job::run(
+    let replace = options.replace;
+    let (folder, job_learnt) = (home.folder(), learnt.clone());
+    let written = job::run(
         "lagoon ingest",
         || {},
         move |cancel| {
             let (cancel, rows) = (cancel.as_atomic(), AtomicU64::new(0));
-            ingest::run(&job_name, &path, &job_directory, &options, &job_learnt, &cancel, &rows)
+            ingest::write(&source_file, &folder, &options, &job_learnt, &cancel, &rows)
         },
     )?;
-    let folder = directory.join(name).to_string_lossy().into_owned();
+    // From here to the end of the transaction the dataset is ours.
+    let stored = home.name_of(name, &learnt.fingerprint, &written.file_name());
+    home.lock(name, [&stored])?;
+    let before = check_owner(name)?;
+    let file = home.located(&stored);
+    if !written.is_at(&file) {
+        pending::delete(When::Abort, &stored, file.clone());
+    }
+    let ingested = job::run("lagoon ingest", || {}, move |cancel| written.publish(&file, &cancel.as_atomic()))?;
+    let folder = Path::new(&stored).parent().and_then(Path::parent).unwrap_or(Path::new(""));
     let id = catalog::register(&Registration {
         name,
-        path: &folder,
+        path: &folder.to_string_lossy(),
         fingerprint: learnt.fingerprint,
         columns: &learnt.columns,
-        files: vec![ingested.file.to_string_lossy().into_owned()],
+        files: vec![stored.clone()],
         rows: ingested.rows,
         bytes: ingested.bytes,
-        append,
+        append: !replace,
     })?;
+    if replace {
+        delete_at_commit(&home, before)?;
+    }
     Ok((id, ingested))
 }
 
 fn register(name: &str, path: &str) -> Result<Uuid> {
     access::check_writer("register datasets")?;
     dataset::check_name(name)?;
-    let files = open(options::files_at(path, access::current_role())?)?;
-    catalog::register(&Registration::of_files(name, path, &files)?)
+    check_owner(name)?;
+    let home = Home::new()?;
+    let paths = options::files_at(path, access::current_role())?;
+    let own: Vec<String> = paths.iter().map(|path| home.stored(path)).collect();
+    home.lock(name, &own)?;
+    let before = check_owner(name)?;
+    let files = open(paths)?;
+    let id = catalog::register(&Registration::of_files(name, path, &files)?)?;
+    delete_at_commit(&home, before)?;
+    Ok(id)
 }
 
 fn drop(name: &str) -> Result<()> {
-    access::check_writer("drop datasets")?;
-    if catalog::drop(name)? { Ok(()) } else { Err(Error::NoDataset { name: name.to_owned() }) }
+    let home = Home::new()?;
+    let no_dataset = || Error::NoDataset { name: name.to_owned() };
+    let files = check_owner(name)?.ok_or_else(no_dataset)?.files;
+    home.lock(name, &files)?;
+    let entry = check_owner(name)?.ok_or_else(no_dataset)?;
+    catalog::drop(name)?;
+    delete_at_commit(&home, Some(entry))
+}
+
+/// The row as it is now, if there is one; an error if it is not the current role's.
+fn check_owner(name: &str) -> Result<Option<Entry>> {
+    let entry = catalog::find_latest(name)?;
+    entry.as_ref().map_or(Ok(()), |entry| entry.check_owner(name))?;
+    Ok(entry)
+}
+
+/// Has the files of a row that was there before deleted at commit, as far as they are ours and in no row any more then.
+fn delete_at_commit(home: &Home, before: Option<Entry>) -> Result<()> {
+    let files = before.map(|entry| entry.files).unwrap_or_default();
+    for stored in files.iter().filter(|stored| home.dataset_of(stored).is_some()) {
+        pending::delete(When::Commit, stored, home.located(stored));
+    }
+    Ok(())
+}
+
+fn change(name: &str, role: &str, change: impl Fn(&str, pg_sys::Oid) -> Result<()>) -> Result<()> {
+    let Some(_) = check_owner(name)? else { return Err(Error::NoDataset { name: name.to_owned() }) };
+    change(name, access::role_named(role)?)
+}
+
+fn set_owner(name: &str, role: pg_sys::Oid) -> Result<()> {
+    if role == pg_sys::Oid::INVALID || !access::has_role(access::current_role(), role) {
+        return Err(Error::RoleDenied {
+            action: "give the dataset to that role",
+            hint: "It must be one whose rights the current role has.",
+        });
+    }
+    catalog::set_owner(name, role)
+}
+
+fn remove_orphans(micros: i128) -> Result<Vec<orphans::Orphan>> {
+    access::check_writer("remove files of datasets")?;
+    let age = u64::try_from(micros).map_err(|_| Error::BadValue {
+        what: "older_than".to_owned(),
+        message: "it must not be negative".to_owned(),
+        hint: None,
+    })?;
+    orphans::remove(Duration::from_micros(age))
 }
 
 fn schema(path: &str) -> Result<Vec<(String, SchemaElement)>> {

@@ -5,6 +5,7 @@
 //! relation -> files and columns    filter  -> what is pushed, and why not
 //! plan     -> rows, cost, plan     scan    -> tuples (decode: batches to datums)   explain
 //! infer    -> CREATE FOREIGN TABLE t ()    functions, catalog -> datasets, ingest
+//! home     -> where the files of datasets are; pending, orphans -> when they go
 //! ```
 
 mod access;
@@ -15,9 +16,12 @@ mod explain;
 mod filter;
 mod functions;
 mod handler;
+mod home;
 mod infer;
 mod numeric;
 mod options;
+mod orphans;
+mod pending;
 mod plan;
 mod relation;
 mod scan;
@@ -26,7 +30,7 @@ mod value;
 pgrx::extension_sql_file!(
     "../../sql/lake.sql",
     name = "lake",
-    requires = [lagoon::ingest, lagoon::register_dataset, lagoon::drop_dataset]
+    requires = [lagoon::ingest, lagoon::register_dataset, lagoon::drop_dataset, lagoon::remove_orphaned_files]
 );
 
 /// Nothing to register: the foreign data wrapper and the event trigger are found through the catalogs, so they work

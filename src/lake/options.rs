@@ -1,10 +1,11 @@
 //! Options of wrapper, server and table: only a table has any, and exactly one of `path` and `dataset`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lagoon_lake::{Error, Result, dataset, files};
 use pgrx::{PgList, pg_sys};
 
+use super::home::Home;
 use super::{access, catalog};
 
 const TABLE_OPTIONS: [&str; 2] = ["path", "dataset"];
@@ -42,8 +43,17 @@ pub(super) fn files_of(table: pg_sys::Oid) -> Result<Vec<PathBuf>> {
     match source(&table_options(table))? {
         Source::Path(path) => files_at(&path, owner),
         Source::Dataset(name) => {
-            let entry = catalog::find(&name)?.ok_or(Error::NoDataset { name })?;
-            entry.files.iter().map(|path| resolve(path, owner)).collect()
+            let entry = catalog::find(&name)?.ok_or_else(|| Error::NoDataset { name: name.clone() })?;
+            entry.check_reader(&name, owner)?;
+            let home = Home::new()?;
+            let files = entry.files.iter().map(|stored| {
+                let path = home.located(stored);
+                resolve(&path, entry.owner).map_err(|error| match error {
+                    Error::MissingFile { .. } => Error::DatasetFile { name: name.clone(), path },
+                    other => other,
+                })
+            });
+            files.collect()
         }
     }
 }
@@ -54,9 +64,10 @@ pub(super) fn files_at(path: &str, role: pg_sys::Oid) -> Result<Vec<PathBuf>> {
     files::list(path)?.iter().map(|file| access::resolve(file, role, false)).collect()
 }
 
-fn resolve(path: &str, owner: pg_sys::Oid) -> Result<PathBuf> {
-    access::check_pattern(path, owner, true)?;
-    access::resolve(&PathBuf::from(path), owner, true)
+/// A file of a dataset, checked against the rights of the dataset's owner: who may read the dataset reads it as its owner.
+fn resolve(path: &Path, owner: pg_sys::Oid) -> Result<PathBuf> {
+    access::check_pattern(&path.to_string_lossy(), owner, true)?;
+    access::resolve(path, owner, true)
 }
 
 fn source(options: &[(String, String)]) -> Result<Source> {

@@ -45,6 +45,12 @@ pub fn find(name: &CStr) -> Option<pg_sys::Oid> {
     (oid != pg_sys::InvalidOid).then_some(oid)
 }
 
+/// Whether there is a database of this oid.
+pub fn exists(oid: pg_sys::Oid) -> bool {
+    // SAFETY: inside a transaction; a catalog lookup that gives NULL for what does not exist.
+    unsafe { !pg_sys::get_database_name(oid).is_null() }
+}
+
 /// Whether the current user owns a database.
 pub fn is_owner(database: pg_sys::Oid) -> bool {
     #[cfg(any(feature = "pg14", feature = "pg15"))]

@@ -27,7 +27,7 @@ pub static PARALLELISM: GucSetting<i32> = GucSetting::<i32>::new(2);
 pub static PUSHDOWN: GucSetting<bool> = GucSetting::<bool>::new(true);
 /// `lagoon.data_directories`: comma-separated directories that roles without pg_read_server_files may read.
 pub static DATA_DIRECTORIES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
-/// `lagoon.dataset_directory`: where `lagoon.ingest` writes; empty means `lagoon/datasets` in the data directory.
+/// `lagoon.dataset_directory`: where the files of datasets are; empty means `lagoon/datasets` in the data directory.
 pub static DATASET_DIRECTORY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 /// `lagoon.onnxruntime_library`: absolute path of libonnxruntime.so.
 pub static ONNXRUNTIME_LIBRARY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
@@ -119,7 +119,7 @@ pub fn init() {
     );
     string(
         c"lagoon.dataset_directory",
-        c"Where lagoon.ingest writes Parquet files; empty: lagoon/datasets in the data directory.",
+        c"Where the files of datasets are, the same for all sessions; empty: lagoon/datasets in the data directory.",
         &DATASET_DIRECTORY,
         Suset,
     );

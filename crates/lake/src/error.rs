@@ -47,6 +47,9 @@ pub enum Error {
     /// 58030: anything else that the operating system reports.
     #[error("could not {action} \"{}\": {message}", path.display())]
     Io { action: &'static str, path: PathBuf, message: String },
+    /// 53100: no room left, on the disk or in a quota.
+    #[error("could not {action} \"{}\": {message}", path.display())]
+    DiskFull { action: &'static str, path: PathBuf, message: String },
     /// 0A000: a column whose type has no counterpart.
     #[error("column \"{column}\" of file \"{}\" has type {ty}, which is not supported", path.display())]
     UnsupportedType { path: PathBuf, column: String, ty: String },
@@ -59,6 +62,9 @@ pub enum Error {
     /// HV004: a column of the table whose type a file's column cannot become.
     #[error("column \"{column}\" is {declared} in the table but {found} in file \"{}\"", path.display())]
     ColumnType { path: PathBuf, column: String, declared: String, found: String },
+    /// 42602: a name that no column of a table can have.
+    #[error("invalid column name \"{column}\" in \"{}\": {message}", path.display())]
+    ColumnName { path: PathBuf, column: String, message: &'static str },
     /// 42701: a name that stands twice.
     #[error("column name \"{column}\" appears more than once in \"{}\"", path.display())]
     DuplicateColumn { path: PathBuf, column: String },
@@ -69,17 +75,29 @@ pub enum Error {
     #[error("invalid value for {what}: {message}")]
     BadValue { what: String, message: String, hint: Option<String> },
     /// 22P04: the CSV itself is malformed.
-    #[error("malformed CSV in \"{}\", row {row}: {message}", path.display())]
-    CsvFormat { path: PathBuf, row: u64, message: String },
+    #[error("malformed CSV in \"{}\", {}: {message}", path.display(), line(*row))]
+    CsvFormat { path: PathBuf, row: u64, message: String, hint: Option<String> },
+    /// 54000: more of something than ingest takes.
+    #[error("{} of CSV file \"{}\" {how}", line(*row), path.display())]
+    CsvTooLarge { path: PathBuf, row: u64, how: String },
     /// 22P02: a value that contradicts the column's type.
     #[error("invalid {ty} \"{value}\" in column \"{column}\" of \"{}\", row {row}", path.display())]
     CsvValue { path: PathBuf, row: u64, column: String, ty: String, value: String },
     /// 22021: not UTF-8, or a zero byte.
-    #[error("invalid text in column \"{column}\" of \"{}\", row {row}: {message}", path.display())]
+    #[error("invalid text in column \"{column}\" of \"{}\", {}: {message}", path.display(), line(*row))]
     CsvText { path: PathBuf, row: u64, column: String, message: String },
     /// 42704: no such dataset.
     #[error("dataset \"{name}\" does not exist")]
     NoDataset { name: String },
+    /// 42501: SELECT on a dataset was not granted.
+    #[error("permission denied for dataset \"{name}\"")]
+    DatasetDenied { name: String },
+    /// 42501: only the owner of a dataset changes or drops it.
+    #[error("must be owner of dataset \"{name}\"")]
+    NotDatasetOwner { name: String },
+    /// 58P01: the catalogue has a file that the file system lacks.
+    #[error("file \"{}\" of dataset \"{name}\" does not exist", path.display())]
+    DatasetFile { name: String, path: PathBuf },
     /// 42602: a dataset name that cannot be a folder's.
     #[error("invalid dataset name \"{name}\"")]
     DatasetName { name: String },
@@ -119,10 +137,12 @@ impl Error {
             Self::Corrupt { .. } => "LG004",
             Self::FilesDisagree { .. } => "LG005",
             Self::FileChanged { .. } => "LG006",
-            Self::NoFile { .. } | Self::MissingFile { .. } => "58P01",
+            Self::NoFile { .. } | Self::MissingFile { .. } | Self::DatasetFile { .. } => "58P01",
             Self::FilePermission { .. } | Self::PathDenied { .. } | Self::RoleDenied { .. } => "42501",
-            Self::RelativePath { .. } | Self::DatasetName { .. } => "42602",
+            Self::DatasetDenied { .. } | Self::NotDatasetOwner { .. } => "42501",
+            Self::RelativePath { .. } | Self::DatasetName { .. } | Self::ColumnName { .. } => "42602",
             Self::Io { .. } => "58030",
+            Self::DiskFull { .. } => "53100",
             Self::UnsupportedType { .. } | Self::NotSupported { .. } => "0A000",
             Self::NoColumn { .. } => "HV005",
             Self::ColumnType { .. } => "HV004",
@@ -136,7 +156,7 @@ impl Error {
             Self::OutOfRange { ty, .. } if ty.starts_with("numeric") => "22003",
             Self::OutOfRange { .. } => "22008",
             Self::Convert { .. } => "22000",
-            Self::TooLarge { .. } => "54000",
+            Self::TooLarge { .. } | Self::CsvTooLarge { .. } => "54000",
             Self::Memory { .. } => "53200",
             Self::Start { .. } => "53000",
             Self::Canceled => "57014",
@@ -165,7 +185,7 @@ impl Error {
                 "The path is one of the database server, not of the client.".to_owned()
             }
             Self::FilePermission { .. } => "The server's operating system user must be able to read it.".to_owned(),
-            Self::FilesDisagree { .. } => "All files of one table must have the same columns.".to_owned(),
+            Self::FilesDisagree { .. } => "All files of one table or dataset must have the same columns.".to_owned(),
             Self::FileChanged { .. } => "Run the statement again.".to_owned(),
             Self::PathDenied { hint, .. } | Self::RoleDenied { hint, .. } => (*hint).to_owned(),
             Self::RelativePath { .. } => "Give the whole path, beginning with a slash.".to_owned(),
@@ -176,23 +196,51 @@ impl Error {
             Self::CsvValue { column, .. } => {
                 format!("Give the column's type: options => '{{\"types\": {{\"{column}\": \"text\"}}}}'.")
             }
-            Self::CsvText { .. } => "The file must be UTF-8 without zero bytes.".to_owned(),
+            Self::CsvText { .. } => {
+                "The file must be UTF-8 without zero bytes. Convert it first, for example with iconv.".to_owned()
+            }
+            Self::DiskFull { .. } => "Check free disk space.".to_owned(),
+            Self::CsvFormat { hint, .. } => return hint.clone(),
             Self::DatasetName { .. } => {
                 "Use 1 to 63 of the characters A-Z, a-z, 0-9, \"_\", \"-\" and \".\", not beginning with a dot."
                     .to_owned()
             }
-            Self::NoDataset { .. } => "SELECT name FROM lagoon.datasets lists them.".to_owned(),
+            Self::DatasetDenied { .. } => "Its owner can grant it: lagoon.grant_dataset(name, role).".to_owned(),
+            Self::DatasetFile { .. } => {
+                "The files of datasets are in lagoon.dataset_directory. pg_dump does not copy them, and a standby has them only if \
+                 the directory is shared or part of its base backup: copy the file there, or ingest its source again."
+                    .to_owned()
+            }
+            Self::NoDataset { .. } => "lagoon.datasets lists them, for members of pg_monitor and pg_read_server_files.".to_owned(),
             Self::NotSupported { hint, .. } | Self::BadValue { hint, .. } => return hint.clone(),
             _ => return None,
         };
         Some(text)
     }
 
-    pub(crate) fn io(action: &'static str, path: &std::path::Path, error: &std::io::Error) -> Self {
+    /// What [`lagoon_file`] says about a path.
+    pub fn file(action: &'static str, path: &std::path::Path, error: lagoon_file::Error) -> Self {
+        let path = path.to_owned();
+        match error {
+            lagoon_file::Error::Missing => Self::MissingFile { path },
+            lagoon_file::Error::Permission => Self::FilePermission { path },
+            lagoon_file::Error::Changed => Self::FileChanged { path },
+            lagoon_file::Error::Interrupted => Self::Canceled,
+            lagoon_file::Error::Memory { .. } => Self::Memory { message: error.to_string() },
+            lagoon_file::Error::Io(error) => Self::io(action, &path, &error),
+            other => Self::Io { action, path, message: other.to_string() },
+        }
+    }
+
+    /// What the operating system says about a path.
+    pub fn io(action: &'static str, path: &std::path::Path, error: &std::io::Error) -> Self {
         let path = path.to_owned();
         match error.kind() {
             std::io::ErrorKind::NotFound => Self::MissingFile { path },
             std::io::ErrorKind::PermissionDenied => Self::FilePermission { path },
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                Self::DiskFull { action, path, message: error.to_string() }
+            }
             _ => Self::Io { action, path, message: error.to_string() },
         }
     }
@@ -247,6 +295,11 @@ impl Error {
         }
         found.unwrap_or_else(|| Self::Internal { message: first_line(error) })
     }
+}
+
+/// What a row number of a CSV file stands for.
+fn line(row: u64) -> String {
+    if row == 0 { "header".to_owned() } else { format!("row {row}") }
 }
 
 fn first_line(error: impl std::fmt::Display) -> String {

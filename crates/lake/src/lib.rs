@@ -5,7 +5,7 @@
 //! table::resolve                             declared columns against those of the files
 //! pushable::rule -> expr::Filter             what may be pushed, and its translation
 //! scan::Scan                                 a stream of record batches over a bounded channel
-//! ingest::run -> dataset                     CSV to content-addressed Parquet files
+//! ingest::write -> dataset                   CSV to content-addressed Parquet files
 //! ```
 //!
 //! Nothing here knows of PostgreSQL or panics on bad input; nothing here starts a thread before [`runtime::engine`].

@@ -178,6 +178,24 @@ pub struct Column {
     pub exact: bool,
 }
 
+/// PostgreSQL's NAMEDATALEN - 1: a longer name would be cut and could meet another.
+const LONGEST_NAME: usize = 63;
+/// Columns that every table has.
+const SYSTEM_COLUMNS: [&str; 6] = ["ctid", "xmin", "cmin", "xmax", "cmax", "tableoid"];
+
+/// Whether a table can have a column of this name.
+pub fn check_name(path: &std::path::Path, name: &str) -> Result<()> {
+    let message = match name {
+        "" => "it is empty",
+        _ if name.len() > LONGEST_NAME => "it is longer than 63 bytes",
+        _ if name.contains('\0') => "it holds a zero byte",
+        _ if SYSTEM_COLUMNS.contains(&name) => "it is the name of a system column",
+        _ => return Ok(()),
+    };
+    let column = name.chars().map(|c| if c == '\0' { '\u{fffd}' } else { c }).collect();
+    Err(Error::ColumnName { path: path.to_owned(), column, message })
+}
+
 /// The top-level columns of a file.
 pub fn columns(metadata: &ParquetMetaData) -> std::result::Result<Vec<Column>, parquet::errors::ParquetError> {
     let file = metadata.file_metadata();

@@ -1,10 +1,12 @@
 //! The columns of a table against those of its files.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::files::DataFile;
-use crate::schema::{ColumnType, Declared};
+use crate::schema::{self, Column, ColumnType, Declared};
 
 /// A column of the table as the engine reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,9 +19,42 @@ pub struct TableColumn {
     pub exact: bool,
 }
 
-/// The columns that an empty column list stands for: those of the first file. The other files must be readable as them.
+/// Whether all files have the columns of the first one, no fewer and no more, with values that can be read as its types.
+/// The order of the columns does not matter.
+pub fn check_agreement(files: &[DataFile]) -> Result<()> {
+    let Some((first, others)) = files.split_first() else { return Ok(()) };
+    let wanted: HashMap<&str, &Column> = first.footer.columns.iter().map(|c| (c.name.as_str(), c)).collect();
+    let shown =
+        |ty: &std::result::Result<ColumnType, String>| ty.as_ref().map_or_else(Clone::clone, ToString::to_string);
+    for file in others {
+        let columns = &file.footer.columns;
+        let names: HashSet<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        let missing = first.footer.columns.iter().find(|column| !names.contains(column.name.as_str()));
+        let message = missing.map(|column| format!("column \"{}\" is missing", column.name)).or_else(|| {
+            columns.iter().find_map(|column| {
+                let Some(wanted) = wanted.get(column.name.as_str()) else {
+                    return Some(format!("column \"{}\" is only in this file", column.name));
+                };
+                let same = match (&column.ty, &wanted.ty) {
+                    (Ok(own), Ok(wanted)) => own.read_as(&Declared::Exactly(wanted.clone())).is_some(),
+                    (own, wanted) => own == wanted,
+                };
+                let (found, wanted) = (shown(&column.ty), shown(&wanted.ty));
+                (!same).then(|| format!("column \"{}\" is {found}, not {wanted}", column.name))
+            })
+        });
+        if let Some(message) = message {
+            return Err(Error::FilesDisagree { path: file.path.clone(), first: first.path.clone(), message });
+        }
+    }
+    Ok(())
+}
+
+/// The columns that an empty column list stands for: those of the first file. The other files must have the same.
 pub fn infer(files: &[DataFile]) -> Result<Vec<TableColumn>> {
     let Some(first) = files.first() else { return Ok(Vec::new()) };
+    first.footer.columns.iter().try_for_each(|column| schema::check_name(&first.path, &column.name))?;
+    check_agreement(files)?;
     let declared = first.footer.columns.iter().map(|column| match &column.ty {
         Ok(ty) => Ok((column.name.clone(), Declared::Exactly(ty.clone()), ty.to_string())),
         Err(ty) => {
@@ -27,17 +62,7 @@ pub fn infer(files: &[DataFile]) -> Result<Vec<TableColumn>> {
         }
     });
     let declared = declared.collect::<Result<Vec<_>>>()?;
-    resolve(files, &declared).map_err(|error| match error {
-        Error::NoColumn { path, column, .. } => {
-            let message = format!("column \"{column}\" is missing");
-            Error::FilesDisagree { path, first: first.path.clone(), message }
-        }
-        Error::ColumnType { path, column, declared, found } => {
-            let message = format!("column \"{column}\" is {found}, not {declared}");
-            Error::FilesDisagree { path, first: first.path.clone(), message }
-        }
-        other => other,
-    })
+    resolve(files, &declared)
 }
 
 /// Declared columns (name, type, type as the user wrote it), matched with every file by name.

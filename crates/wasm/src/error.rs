@@ -143,6 +143,7 @@ impl Error {
             Self::Io { source, .. } => match source.kind() {
                 std::io::ErrorKind::NotFound => "58P01",
                 std::io::ErrorKind::PermissionDenied => "42501",
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => "53100",
                 _ => "58030",
             },
             Self::Internal(_) => "XX000",

@@ -70,7 +70,7 @@ impl Builder {
     /// Appends a field, or NULL.
     pub(super) fn push(&mut self, field: Option<&[u8]>) -> std::result::Result<(), Problem> {
         let refused = |field: &[u8]| {
-            let shown = String::from_utf8_lossy(field);
+            let shown = String::from_utf8_lossy(&field[..field.len().min(400)]);
             Problem::Value(shown.chars().take(100).collect())
         };
         fn parsed<T: std::str::FromStr>(field: &[u8]) -> Option<T> {

@@ -1,21 +1,26 @@
 //! CSV to Parquet: one pass to learn the types, one to write, memory bounded by one row group.
 //!
 //! Rules:
+//! * The dialect is that of PostgreSQL's COPY; see [`record`]. The delimiter is found out if nobody says it; see [`dialect`].
 //! * The types come from the whole file, or from its first `sample_rows` rows; see [`infer`]. Text on any doubt.
-//! * An empty field (or one equal to the option `null`) is NULL, quoted or not.
+//! * A field that is not quoted and empty (or equal to the option `null`) is NULL.
 //! * A row that contradicts its column's type, has another number of fields, is not UTF-8 or holds a zero byte is an error
 //!   that names the row (the first data row is 1), and nothing is left behind.
-//! * The output is `<directory>/<name>/<fingerprint>/<content hash>.parquet`. It is written under a temporary name in that
-//!   folder, synced, renamed, and the folder synced. The writer is deterministic: the same input gives the same file, and
-//!   if that exists already, nothing is written.
+//! * The output is written under a temporary name, and named by its content when it is whole and on the disk: see
+//!   [`Written`]. The writer is deterministic: the same input gives the same file, and if that exists already, nothing is
+//!   left of the second one.
+//! * A row group in the making, 192 MB at most, and about eight times the largest row (256 MB at most) are in memory. What
+//!   Arrow and Parquet are going to allocate is asked for beforehand in a way that may fail.
 
 mod build;
+mod dialect;
 pub mod infer;
+mod output;
 mod read;
+mod record;
+mod source;
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -30,16 +35,26 @@ use crate::dataset;
 use crate::error::{Error, Result};
 use crate::schema::{Column, ColumnType};
 use build::Builder;
-use read::{Reader, Row};
+use output::Output;
+pub use output::{TEMPORARY, Written};
+use read::Reader;
+use record::{Record, check_memory};
+pub use source::Source;
 
 /// Rows of a row group at most.
 const ROW_GROUP_ROWS: usize = 256 * 1024;
-/// A row group is closed when it holds this many encoded bytes.
+/// A row group is closed when it holds this many encoded bytes,
 const ROW_GROUP_BYTES: usize = 48 << 20;
+/// or when this much memory is used for it: many columns have many dictionaries.
+const ROW_GROUP_MEMORY: usize = 192 << 20;
 /// Rows that are parsed before they go to the writer.
 const BATCH_ROWS: usize = 8192;
-/// Bytes of text that are parsed before they go to the writer.
+/// Bytes of fields that are parsed before they go to the writer.
 const BATCH_BYTES: usize = 8 << 20;
+/// Copies of a value that Arrow and Parquet make while they encode it: array, page, dictionary, statistics, compressor.
+const COPIES: usize = 6;
+/// What they allocate besides.
+const WORKING_MEMORY: usize = 32 << 20;
 
 /// How to read the source. Field names are the keys of the SQL function's `options`.
 #[derive(Clone, Debug, Deserialize)]
@@ -47,8 +62,8 @@ const BATCH_BYTES: usize = 8 << 20;
 pub struct Options {
     /// `csv`, the only one of this version.
     pub format: String,
-    /// One byte.
-    pub delimiter: char,
+    /// One byte; absent: found out, see [`dialect`].
+    pub delimiter: Option<char>,
     /// One byte.
     pub quote: char,
     /// One byte; absent: a doubled quote stands for one.
@@ -69,7 +84,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             format: "csv".to_owned(),
-            delimiter: ',',
+            delimiter: None,
             quote: '"',
             escape: None,
             header: true,
@@ -100,7 +115,7 @@ impl Options {
             });
         }
         for (name, value) in
-            [("delimiter", Some(options.delimiter)), ("quote", Some(options.quote)), ("escape", options.escape)]
+            [("delimiter", options.delimiter), ("quote", Some(options.quote)), ("escape", options.escape)]
         {
             if value.is_some_and(|value| !value.is_ascii() || matches!(value, '\n' | '\r' | '\0')) {
                 return Err(Error::BadValue {
@@ -110,10 +125,17 @@ impl Options {
                 });
             }
         }
-        if options.delimiter == options.quote {
+        if options.delimiter == Some(options.quote) {
             return Err(Error::BadValue {
                 what: "option \"quote\"".to_owned(),
                 message: "it must differ from the delimiter".to_owned(),
+                hint: None,
+            });
+        }
+        if options.null.contains(|c| matches!(c, '\n' | '\r') || c == options.quote || Some(c) == options.delimiter) {
+            return Err(Error::BadValue {
+                what: "option \"null\"".to_owned(),
+                message: "it must hold no line end, no quote and no delimiter".to_owned(),
                 hint: None,
             });
         }
@@ -139,34 +161,35 @@ pub struct Ingested {
 }
 
 /// The first pass: the columns of `source`. Blocks; `cancel` stops it soon, with [`Error::Canceled`].
-pub fn learn(source: &Path, options: &Options, cancel: &AtomicBool) -> Result<Learnt> {
+pub fn learn(source: &Source, options: &Options, cancel: &AtomicBool) -> Result<Learnt> {
     let columns = infer_columns(source, options, cancel)?;
     let fingerprint = dataset::fingerprint(&columns);
     Ok(Learnt { columns, fingerprint })
 }
 
-/// The second pass: turns `source` into a Parquet file of dataset `name` under `directory`. Blocks; `cancel` stops it soon;
-/// `progress` counts the rows that are written.
-pub fn run(
-    name: &str,
-    source: &Path,
-    directory: &Path,
+/// The second pass: turns `source` into a Parquet file in `folder` that has no name of its own yet. Blocks; `cancel` stops
+/// it soon; `progress` counts the rows that are written.
+pub fn write(
+    source: &Source,
+    folder: &Path,
     options: &Options,
     learnt: &Learnt,
     cancel: &AtomicBool,
     progress: &AtomicU64,
-) -> Result<Ingested> {
-    dataset::check_name(name)?;
-    let folder = dataset::folder(directory, name, &learnt.fingerprint);
-    make_folder(&folder)?;
-    let mut output = Output::create(&folder)?;
-    let rows = write(source, options, &learnt.columns, &mut output, cancel, progress)?;
-    let (file, bytes, existed) = output.publish(&folder)?;
-    Ok(Ingested { file, rows, bytes, existed })
+) -> Result<Written> {
+    let mut output = Output::create(folder, cancel)?;
+    let rows = write_rows(source, options, &learnt.columns, &mut output, cancel, progress);
+    // However an interrupted write may have been reported on its way through the writer:
+    if cancel.load(Ordering::Relaxed) {
+        return Err(Error::Canceled);
+    }
+    let rows = rows?;
+    source.check_unchanged()?;
+    Ok(output.finish(rows))
 }
 
-fn infer_columns(source: &Path, options: &Options, cancel: &AtomicBool) -> Result<Vec<Column>> {
-    let mut reader = Reader::open(source, options)?;
+fn infer_columns(source: &Source, options: &Options, cancel: &AtomicBool) -> Result<Vec<Column>> {
+    let mut reader = Reader::open(source, options, cancel)?;
     let names = reader.names().to_vec();
     if let Some(stranger) = options.types.keys().find(|name| !names.contains(name)) {
         return Err(Error::BadValue {
@@ -178,11 +201,11 @@ fn infer_columns(source: &Path, options: &Options, cancel: &AtomicBool) -> Resul
     let given = |name: &String| options.types.get(name).map(|ty| ty.parse::<ColumnType>()).transpose();
     let given = names.iter().map(given).collect::<Result<Vec<_>>>()?;
     let mut guesses = vec![infer::Guess::default(); names.len()];
-    let mut row = Row::default();
-    while (options.sample_rows == 0 || reader.row() < options.sample_rows) && reader.next(&mut row, cancel)? {
+    let mut row = Record::default();
+    while (options.sample_rows == 0 || reader.row() < options.sample_rows) && reader.next(&mut row)? {
         for ((guess, given), field) in guesses.iter_mut().zip(&given).zip(row.fields()) {
-            if given.is_none() && field != options.null.as_bytes() {
-                guess.see(field);
+            if given.is_none() && !field.is(&options.null) {
+                guess.see(field.bytes);
             }
         }
     }
@@ -195,11 +218,11 @@ fn infer_columns(source: &Path, options: &Options, cancel: &AtomicBool) -> Resul
     Ok(names.into_iter().zip(given).zip(guesses).map(column).collect())
 }
 
-fn write(
-    source: &Path,
+fn write_rows(
+    source: &Source,
     options: &Options,
     columns: &[Column],
-    output: &mut Output,
+    output: &mut Output<'_>,
     cancel: &AtomicBool,
     progress: &AtomicU64,
 ) -> Result<u64> {
@@ -207,7 +230,7 @@ fn write(
     let fields: Vec<_> =
         columns.iter().zip(&types).map(|(column, ty)| Field::new(&column.name, stored(ty), true)).collect();
     let schema = Arc::new(Schema::new(fields));
-    let path = output.temporary.clone();
+    let path = output.path().to_owned();
     let failed = |error: parquet::errors::ParquetError| match error {
         parquet::errors::ParquetError::External(inner) => match inner.downcast::<io::Error>() {
             Ok(error) => Error::io("write", &path, &error),
@@ -220,26 +243,30 @@ fn write(
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_created_by("lagoon ingest 1".to_owned())
         .build();
-    let mut writer = ArrowWriter::try_new(&mut output.sink, schema.clone(), Some(properties)).map_err(failed)?;
+    let mut writer = ArrowWriter::try_new(&mut *output, schema.clone(), Some(properties)).map_err(failed)?;
     let mut builders: Vec<Builder> = types.iter().map(Builder::new).collect();
-    let mut reader = Reader::open(source, options)?;
-    let mut row = Row::default();
+    let mut reader = Reader::open(source, options, cancel)?;
+    let mut row = Record::default();
     let (mut pending, mut pending_bytes) = (0usize, 0usize);
     loop {
-        let more = reader.next(&mut row, cancel)?;
+        let more = reader.next(&mut row)?;
         if more {
+            if row.size() >= BATCH_BYTES {
+                check_memory(row.size().saturating_mul(2))?;
+            }
             for ((builder, column), field) in builders.iter_mut().zip(columns).zip(row.fields()) {
-                let value = (field != options.null.as_bytes()).then_some(field);
-                builder.push(value).map_err(|problem| problem.at(source, reader.row(), column))?;
+                let value = (!field.is(&options.null)).then_some(field.bytes);
+                builder.push(value).map_err(|problem| problem.at(source.path(), reader.row(), column))?;
             }
             pending += 1;
-            pending_bytes += row.bytes();
+            pending_bytes += row.size();
         }
         if pending == BATCH_ROWS || pending_bytes >= BATCH_BYTES || (!more && pending > 0) {
+            check_memory(pending_bytes.saturating_mul(COPIES).saturating_add(WORKING_MEMORY))?;
             let arrays = builders.iter_mut().map(Builder::finish).collect::<Result<Vec<_>>>()?;
             let batch = arrow::array::RecordBatch::try_new(schema.clone(), arrays).map_err(Error::internal)?;
             writer.write(&batch).map_err(failed)?;
-            if writer.in_progress_size() >= ROW_GROUP_BYTES {
+            if writer.in_progress_size() >= ROW_GROUP_BYTES || writer.memory_size() >= ROW_GROUP_MEMORY {
                 writer.flush().map_err(failed)?;
             }
             progress.fetch_add(pending as u64, Ordering::Relaxed);
@@ -259,83 +286,6 @@ fn stored(ty: &ColumnType) -> DataType {
         ColumnType::Text => DataType::Utf8,
         ColumnType::Timestamptz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         other => other.arrow(),
-    }
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
-// The file: temporary until it is whole.
-
-fn make_folder(folder: &Path) -> Result<()> {
-    let missing: Vec<&Path> = folder.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700);
-    builder.create(folder).map_err(|error| Error::io("create directory", folder, &error))?;
-    // A new folder lasts only once the one above it is synced.
-    missing.iter().filter_map(|folder| folder.parent()).try_for_each(sync_folder)
-}
-
-fn sync_folder(folder: &Path) -> Result<()> {
-    let synced = File::open(folder).and_then(|directory| directory.sync_all());
-    synced.map_err(|error| Error::io("sync directory", folder, &error))
-}
-
-struct Output {
-    temporary: PathBuf,
-    sink: HashingFile,
-    published: bool,
-}
-
-struct HashingFile {
-    file: File,
-    hasher: blake3::Hasher,
-    bytes: u64,
-}
-
-impl Write for HashingFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hasher.update(&bytes[..written]);
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-impl Output {
-    fn create(folder: &Path) -> Result<Self> {
-        static SERIAL: AtomicU64 = AtomicU64::new(0);
-        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        let temporary = folder.join(format!(".ingest-{}-{serial}.tmp", std::process::id()));
-        let _ = fs::remove_file(&temporary); // left by a crashed process of the same id
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
-        let file = file.map_err(|error| Error::io("create", &temporary, &error))?;
-        Ok(Self { temporary, sink: HashingFile { file, hasher: blake3::Hasher::new(), bytes: 0 }, published: false })
-    }
-
-    /// Gives the file its name: path, size and whether it was there already.
-    fn publish(mut self, folder: &Path) -> Result<(PathBuf, u64, bool)> {
-        let hash = self.sink.hasher.finalize().to_hex();
-        let file = folder.join(format!("{}.parquet", &hash[..32]));
-        let bytes = self.sink.bytes;
-        if fs::metadata(&file).is_ok_and(|found| found.len() == bytes) {
-            return Ok((file, bytes, true));
-        }
-        self.sink.file.sync_all().map_err(|error| Error::io("sync", &self.temporary, &error))?;
-        fs::rename(&self.temporary, &file).map_err(|error| Error::io("rename", &self.temporary, &error))?;
-        self.published = true;
-        sync_folder(folder)?;
-        Ok((file, bytes, false))
-    }
-}
-
-impl Drop for Output {
-    fn drop(&mut self) {
-        if !self.published {
-            let _ = fs::remove_file(&self.temporary); // nothing half-written stays; a leftover is replaced or collected
-        }
     }
 }
 
