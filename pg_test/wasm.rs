@@ -56,11 +56,11 @@ mod tests {
         install("one", answering(7));
         Spi::run("CREATE FUNCTION one() RETURNS int LANGUAGE wasm STRICT AS 'one:answer'").unwrap();
         assert_eq!(int("SELECT one()"), Some(7));
-        fs::remove_dir_all("lagoon/wasm").unwrap();
+        fs::remove_dir_all("lagoon/pgsql_tmp_wasm").unwrap();
         assert_eq!(int("SELECT one()"), Some(7));
         install("one", answering(8));
         assert_eq!(int("SELECT one()"), Some(8));
-        assert!(fs::read_dir("lagoon/wasm").unwrap().count() > 0, "the cache is made again");
+        assert!(fs::read_dir("lagoon/pgsql_tmp_wasm").unwrap().count() > 0, "the cache is made again");
     }
 
     #[pg_test]

@@ -64,6 +64,36 @@ fn read_a_dataset(primary: &Session, standby: &Session, folder: &Path) {
     }
 }
 
+/// With the words of PostgreSQL's own commands, before anything is read or compiled.
+#[test]
+fn functions_that_write_are_refused_on_a_standby_and_plugins_are_called_there() {
+    let primary = Cluster::with_lagoon(&["fsync=off"]);
+    let text = r#"(module (func (export "lagoon_abi_1")) (func (export "answer") (result i32) (i32.const 42)))"#;
+    let hex: String = wat::parse_str(text).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
+    primary.psql(&format!("SELECT lagoon.install_plugin('p', '\\x{hex}')"));
+    primary.psql("CREATE FUNCTION answer() RETURNS int LANGUAGE wasm STRICT AS 'p:answer'");
+    let cache = |cluster: &Cluster| cluster.dir().join("data/lagoon/pgsql_tmp_wasm");
+    assert!(cache(&primary).exists());
+
+    let standby = Cluster::standby_of(&primary, &[]);
+    assert!(!cache(&standby).exists(), "caches are not backed up");
+    let session = standby.session();
+    assert_eq!(session.one("SELECT answer()"), "42");
+    for call in [
+        "install_plugin('q', '')",
+        "install_plugin_file('/nowhere')",
+        "remove_plugin('p')",
+        "reload_plugins()",
+        "ingest('d', '/nowhere')",
+        "register_dataset('d', '/nowhere')",
+        "drop_dataset('d')",
+        "register_model('m', '/nowhere')",
+        "drop_model('m')",
+    ] {
+        assert_eq!(session.sqlstate(&format!("SELECT lagoon.{call}")), "25006", "{call}");
+    }
+}
+
 /// One round of everything that writes into the indexes.
 fn change(session: &Session, round: u32) {
     session.exec(

@@ -143,11 +143,6 @@ DROP TRIGGER mark ON narrow;
 CREATE TRIGGER liar BEFORE INSERT ON narrow FOR EACH ROW EXECUTE FUNCTION liar();
 INSERT INTO narrow VALUES ('a');
 DROP TRIGGER liar ON narrow;
-CREATE TRIGGER mark AFTER INSERT ON narrow FOR EACH ROW EXECUTE FUNCTION mark();
-INSERT INTO narrow VALUES ('a');
-DROP TRIGGER mark ON narrow;
-CREATE TRIGGER mark BEFORE INSERT ON narrow FOR EACH STATEMENT EXECUTE FUNCTION mark();
-INSERT INTO narrow VALUES ('a');
 DROP TABLE things, narrow;
 
 -- A plugin is exchanged: the next statement sees it, a rollback takes it back.

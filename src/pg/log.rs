@@ -18,6 +18,13 @@ pub fn warning(message: impl Into<String>) {
     at(PgLogLevel::WARNING, message);
 }
 
+/// A WARNING with its DETAIL and HINT lines.
+pub fn warning_with(message: impl Into<String>, detail: impl Into<String>, hint: impl Into<String>) {
+    let report = ErrorReport::new(PgSqlErrorCode::ERRCODE_WARNING, message.into(), "lagoon");
+    let report = report.set_detail(detail).set_hint(hint);
+    interrupt::held(|| report.report(PgLogLevel::WARNING));
+}
+
 /// A line in the server log only.
 pub fn log(message: impl Into<String>) {
     at(PgLogLevel::LOG, message);

@@ -11,6 +11,7 @@ pub mod guc;
 pub mod interrupt;
 pub mod job;
 pub mod json;
+pub mod limit;
 pub mod log;
 pub mod process;
 pub mod spi;

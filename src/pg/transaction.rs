@@ -70,6 +70,18 @@ pub fn must_write(function: &CStr) {
     }
 }
 
+impl Failure {
+    /// The failure that an error is which was not raised.
+    pub fn of(error: impl error::SqlError) -> Self {
+        Self {
+            sqlstate: error.sqlstate().to_owned(),
+            message: error.to_string(),
+            detail: error.detail(),
+            hint: error.hint(),
+        }
+    }
+}
+
 impl From<CaughtError> for Failure {
     fn from(cause: CaughtError) -> Self {
         let (CaughtError::PostgresError(report)

@@ -3,6 +3,7 @@
 use lagoon_wasm::Error;
 use pgrx::pg_sys;
 
+use super::carrier;
 use crate::pg::json::JsonText;
 
 /// A plugin as the table has it.
@@ -12,6 +13,8 @@ pub struct Row {
     /// JSON.
     pub manifest: String,
     pub enabled: bool,
+    /// The role that installed it, by name.
+    pub owner: String,
     /// Only when asked for.
     pub wasm: Option<Vec<u8>>,
 }
@@ -23,6 +26,7 @@ mod column {
     pub const WASM: usize = 4;
     pub const MANIFEST: usize = 5;
     pub const ENABLED: usize = 6;
+    pub const OWNER: usize = 8;
 }
 
 /// The relation's oid; `None` while the extension is not there.
@@ -35,8 +39,16 @@ pub fn plugins_oid() -> Option<pg_sys::Oid> {
     (oid != pg_sys::InvalidOid).then_some(oid)
 }
 
-/// The row of a plugin. Needs no privilege on the table: a function's caller has none.
+/// The plugin as the table has it, or while a dump is being restored and the table has not its rows yet, as its copy does.
 pub fn find(name: &str, with_wasm: bool) -> Result<Option<Row>, Error> {
+    match row(name, with_wasm)? {
+        Some(row) => Ok(Some(row)),
+        None => carrier::find(name),
+    }
+}
+
+/// The row of a plugin. Needs no privilege on the table: a function's caller has none.
+pub fn row(name: &str, with_wasm: bool) -> Result<Option<Row>, Error> {
     let Some(relid) = plugins_oid() else { return Ok(None) };
     // SAFETY: an ordinary catalog scan (genam.c): relation open while the scan runs, the tuple is copied out of before it
     // ends. An ERROR in between is cleaned up by the resource owner.
@@ -71,8 +83,9 @@ unsafe fn read(tuple: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc, with_was
         let hash = get::<String>(tuple, descriptor, column::HASH).ok_or_else(missing)?;
         let manifest = get::<JsonText>(tuple, descriptor, column::MANIFEST).ok_or_else(missing)?;
         let enabled = get::<bool>(tuple, descriptor, column::ENABLED).ok_or_else(missing)?;
+        let owner = get::<String>(tuple, descriptor, column::OWNER).unwrap_or_default();
         let wasm = if with_wasm { get::<Vec<u8>>(tuple, descriptor, column::WASM) } else { None };
-        Ok(Row { hash, manifest: manifest.0, enabled, wasm })
+        Ok(Row { hash, manifest: manifest.0, enabled, owner, wasm })
     }
 }
 

@@ -1,9 +1,12 @@
 //! What CREATE FUNCTION said: the body `plugin:export` and the SQL types, as the engine needs them.
 
 use lagoon_wasm::manifest::check_name;
-use lagoon_wasm::{Error, Plugin, Signature, Type};
+use lagoon_wasm::{Error, Plugin, Signature, Type, shown};
 use pgrx::pg_catalog::pg_proc::{PgProc, ProKind};
 use pgrx::pg_sys;
+
+/// Bytes of a body. Names of exports can be long, but not without end: they stand in every message.
+const MAX_BODY: usize = 1000;
 
 /// A SQL function in language wasm.
 pub struct Declaration {
@@ -61,7 +64,10 @@ impl Declaration {
 
 /// `plugin:export`, spaces around it ignored.
 fn split_body(body: &str) -> Result<(String, String), Error> {
-    let wrong = || Error::Body(body.to_owned());
+    let wrong = || Error::Body(shown(body));
+    if body.len() > MAX_BODY {
+        return Err(wrong());
+    }
     let (plugin, export) = body.trim().split_once(':').ok_or_else(wrong)?;
     check_name(plugin)?;
     if export.is_empty() { Err(wrong()) } else { Ok((plugin.to_owned(), export.to_owned())) }

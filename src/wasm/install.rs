@@ -1,16 +1,21 @@
 //! Installing and removing plugins: everything is checked first, then one row changes.
 
+use std::cell::Cell;
+use std::ffi::CString;
 use std::path::Path;
+use std::time::Duration;
 
-use lagoon_wasm::{Error, Manifest, Plugin, Source};
+use lagoon_wasm::{Candidate, Error, Manifest, Plugin, Source};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::declaration::Declaration;
 use super::error::finish;
-use super::{catalog, reload, session};
+use super::{carrier, catalog, dependents, reload, session};
 use crate::pg::json::JsonText;
+use crate::pg::limit::Limit;
 use crate::pg::transaction::must_write;
+use crate::pg::{interrupt, spi};
 
 /// What an installation did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +23,39 @@ pub enum Outcome {
     Installed,
     Replaced,
     Unchanged,
+    /// The same files have failed before, and were not tried again.
+    Quarantined,
+}
+
+/// How long the checks of one module may take: compilation, its start function, the functions that use it. What it waits for
+/// otherwise, locks for example, does not count.
+#[derive(Default)]
+pub struct Patience {
+    limit: Option<Duration>,
+    is_over: Cell<bool>,
+}
+
+impl Patience {
+    /// For a background process.
+    pub fn of(limit: Duration) -> Self {
+        Self { limit: Some(limit), is_over: Cell::new(false) }
+    }
+
+    /// Whether the checks were cancelled because they took longer.
+    pub fn is_over(&self) -> bool {
+        self.is_over.get()
+    }
+
+    fn during<T>(&self, work: impl FnOnce() -> T) -> T {
+        struct Guard<'a>(&'a Patience, Option<Limit>);
+        impl Drop for Guard<'_> {
+            fn drop(&mut self) {
+                self.0.is_over.set(self.1.as_ref().is_some_and(Limit::is_over));
+            }
+        }
+        let _guard = Guard(self, self.limit.map(Limit::start));
+        work()
+    }
 }
 
 impl Outcome {
@@ -27,6 +65,7 @@ impl Outcome {
             Self::Installed => "installed",
             Self::Replaced => "replaced",
             Self::Unchanged => "unchanged",
+            Self::Quarantined => "quarantined",
         }
     }
 }
@@ -37,10 +76,13 @@ pub mod lagoon {
 
     /// Installs a plugin, or replaces it. Returns what it did: `installed`, `replaced` or `unchanged`.
     #[pg_extern]
-    pub fn install_plugin(name: &str, wasm: &[u8], manifest: default!(Option<JsonText>, "NULL")) -> &'static str {
+    pub fn install_plugin(
+        name: Option<&str>,
+        wasm: Option<&[u8]>,
+        manifest: default!(Option<JsonText>, "NULL"),
+    ) -> &'static str {
         must_write(c"lagoon.install_plugin()");
-        let manifest = manifest.map_or_else(|| Ok(Manifest::default()), |json| Manifest::parse(&json.0));
-        finish(manifest.and_then(|manifest| install(name, wasm, &manifest))).name()
+        finish(install_given(name, wasm, manifest)).name()
     }
 
     /// The same from a file of the server: a module, or a manifest that says where its module is. Superusers only.
@@ -59,27 +101,62 @@ pub mod lagoon {
 }
 
 /// Checks, compiles, links and starts the plugin, checks the functions that use it, then writes the row.
-pub fn install(name: &str, wasm: &[u8], manifest: &Manifest) -> Result<Outcome, Error> {
+pub fn install(name: &str, wasm: &[u8], manifest: &Manifest, patience: &Patience) -> Result<Outcome, Error> {
     lagoon_wasm::manifest::check_name(name)?;
     let source = Source::new(wasm)?;
     let hash = source.hash();
     let json = manifest.to_json()?;
-    let old = catalog::find(name, false)?;
+    let old = catalog::row(name, false)?;
+    check_owner(name, old.as_ref())?;
     if let Some(old) = &old
         && old.hash == hash.to_hex().as_str()
         && Manifest::parse(&old.manifest).is_ok_and(|old| old == *manifest)
     {
         return Ok(Outcome::Unchanged);
     }
+    let functions = functions_of(name)?;
+    patience.during(|| {
+        let checked = check(name, source, manifest, &functions);
+        if matches!(checked, Err(Error::Interrupted)) {
+            interrupt::check(); // raises what it was, while it is known whether the limit was it
+        }
+        checked
+    })?;
+    write(name, manifest, hash.to_hex().as_str(), wasm, &json)?;
+    let Some(old) = old else { return Ok(Outcome::Installed) };
+    if old.hash != hash.to_hex().as_str() {
+        dependents::warn(name, &functions)?;
+    }
+    Ok(Outcome::Replaced)
+}
+
+fn install_given(name: Option<&str>, wasm: Option<&[u8]>, manifest: Option<JsonText>) -> Result<Outcome, Error> {
+    let name = name.ok_or(Error::NullArgument("name"))?;
+    let wasm = wasm.ok_or(Error::NullArgument("wasm"))?;
+    let manifest = manifest.map_or_else(|| Ok(Manifest::default()), |json| Manifest::parse(&json.0))?;
+    install(name, wasm, &manifest, &Patience::default())
+}
+
+/// Compiles, links and starts the plugin, checks the functions that use it.
+fn check(name: &str, source: Source, manifest: &Manifest, functions: &[pg_sys::Oid]) -> Result<(), Error> {
     let loaded = session::compile(source, manifest.limits.fuel.is_some())?;
     let plugin = Plugin::link(session::runtime(), name, &loaded, manifest.clone())?;
     let mut instance = session::instantiate(&plugin)?;
     session::show(instance.take_log());
-    for function in functions_of(name)? {
-        check_function(function, &plugin)?;
-    }
-    write(name, manifest, hash.to_hex().as_str(), wasm, &json)?;
-    Ok(if old.is_some() { Outcome::Replaced } else { Outcome::Installed })
+    functions.iter().try_for_each(|function| check_function(*function, &plugin))
+}
+
+/// Only who owns a plugin, and superusers, may replace or remove it.
+fn check_owner(name: &str, row: Option<&catalog::Row>) -> Result<(), Error> {
+    let Some(row) = row else { return Ok(()) };
+    let owner = CString::new(row.owner.as_str()).unwrap_or_default();
+    // SAFETY: main thread, in a transaction; lookups in the caches of the catalog.
+    let is_owner = unsafe {
+        let owner = pg_sys::get_role_oid(owner.as_ptr(), true);
+        let role = pg_sys::GetUserId();
+        pg_sys::superuser_arg(role) || (owner != pg_sys::InvalidOid && pg_sys::has_privs_of_role(role, owner))
+    };
+    if is_owner { Ok(()) } else { Err(Error::NotOwner(name.to_owned())) }
 }
 
 fn check_function(function: pg_sys::Oid, plugin: &Plugin) -> Result<(), Error> {
@@ -95,15 +172,15 @@ fn install_file(path: &Path) -> Result<Outcome, Error> {
     if !unsafe { pg_sys::superuser() } {
         return Err(Error::SuperuserOnly("install a plugin from a file"));
     }
-    let candidate = reload::candidate_of(path)?;
-    let (manifest, wasm) = candidate.read()?;
-    install(&candidate.name, &wasm, &manifest)
+    let candidate = Candidate::of(path)?;
+    let (manifest, wasm) = candidate.read(reload::go_on)?.parsed?;
+    install(&candidate.name, &wasm, &manifest, &Patience::default())
 }
 
 fn remove(name: &str, cascade: bool) -> Result<(), Error> {
-    if catalog::find(name, false)?.is_none() {
-        return Err(Error::UnknownPlugin(name.to_owned()));
-    }
+    lagoon_wasm::manifest::check_name(name)?;
+    let Some(row) = catalog::find(name, false)? else { return Err(Error::UnknownPlugin(name.to_owned())) };
+    check_owner(name, Some(&row))?;
     let functions: Vec<String> = functions_of(name)?.into_iter().map(signature_of).collect();
     if !functions.is_empty() && !cascade {
         return Err(Error::StillUsed { plugin: name.to_owned(), functions });
@@ -111,19 +188,33 @@ fn remove(name: &str, cascade: bool) -> Result<(), Error> {
     for function in functions {
         Spi::run(&format!("DROP FUNCTION {function} CASCADE")).map_err(sql)?;
     }
-    reload::forget(name)?;
-    Spi::run_with_args("DELETE FROM lagoon.plugins WHERE name OPERATOR(pg_catalog.=) $1", &[name.into()]).map_err(sql)
+    as_owner_of_table(|| {
+        reload::forget(name)?;
+        Spi::run_with_args("DELETE FROM lagoon.plugins WHERE name OPERATOR(pg_catalog.=) $1", &[name.into()])
+            .map_err(sql)?;
+        carrier::drop(name) // of a schema that was restored without its data
+    })
 }
 
 fn write(name: &str, manifest: &Manifest, hash: &str, wasm: &[u8], json: &str) -> Result<(), Error> {
-    Spi::run_with_args(
-        "INSERT INTO lagoon.plugins (name, version, hash, wasm, manifest)
-         VALUES ($1, $2, $3, $4, $5::pg_catalog.jsonb)
+    // SAFETY: main thread, in a transaction; a palloc'd C string.
+    let owner = unsafe { std::ffi::CStr::from_ptr(pg_sys::GetUserNameFromId(pg_sys::GetUserId(), false)) };
+    let owner = owner.to_string_lossy().into_owned();
+    let statement = "INSERT INTO lagoon.plugins (name, version, hash, wasm, manifest, owner)
+         VALUES ($1, $2, $3, $4, $5::pg_catalog.jsonb, $6)
          ON CONFLICT (name) DO UPDATE SET version = excluded.version, hash = excluded.hash, wasm = excluded.wasm,
-             manifest = excluded.manifest, installed_at = excluded.installed_at",
-        &[name.into(), manifest.version.as_str().into(), hash.into(), wasm.to_vec().into(), json.into()],
-    )
-    .map_err(sql)
+             manifest = excluded.manifest, installed_at = excluded.installed_at";
+    let version = manifest.version.as_str();
+    let values = [name.into(), version.into(), hash.into(), wasm.to_vec().into(), json.into(), owner.into()];
+    as_owner_of_table(|| Spi::run_with_args(statement, &values).map_err(sql))
+}
+
+/// Who may execute these functions need not have rights on the table.
+fn as_owner_of_table<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    match spi::relation(c"plugins") {
+        Some((_, owner)) => spi::as_role(owner, work),
+        None => Err(Error::Internal("table lagoon.plugins is gone".to_owned())),
+    }
 }
 
 /// The functions whose body names the plugin.

@@ -7,7 +7,7 @@ use lagoon_wasm::Error;
 
 use super::declaration::Declaration;
 use super::error::finish;
-use super::{catalog, function, session};
+use super::{carrier, check_trigger, function, session};
 
 static V1: Pg_finfo_record = Pg_finfo_record { api_version: 1 };
 
@@ -34,14 +34,21 @@ pub unsafe extern "C-unwind" fn lagoon_wasm_validator(fcinfo: FunctionCallInfo) 
     Datum::null()
 }
 
-/// After any statement that changes `lagoon.plugins`: every backend hears of it at commit.
+/// After any change of `lagoon.plugins`: every backend hears of it at commit, and the copies follow.
 #[pg_guard]
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn lagoon_wasm_plugins_changed(_fcinfo: FunctionCallInfo) -> Datum {
-    if let Some(plugins) = catalog::plugins_oid() {
-        // SAFETY: the oid of an existing relation, whose lock this statement holds.
-        unsafe { pg_sys::CacheInvalidateRelcacheByRelid(plugins) };
-    }
+pub unsafe extern "C-unwind" fn lagoon_wasm_plugins_changed(fcinfo: FunctionCallInfo) -> Datum {
+    // SAFETY: PostgreSQL's own call.
+    finish(unsafe { plugins_changed(fcinfo) })
+}
+
+/// After CREATE TRIGGER: `lagoon.check_trigger() RETURNS event_trigger`.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn lagoon_wasm_check_trigger(fcinfo: FunctionCallInfo) -> Datum {
+    // SAFETY: the context of a call is NULL or a node.
+    let fired = unsafe { pgrx::is_a((*fcinfo).context, pg_sys::NodeTag::T_EventTriggerData) };
+    finish(check_trigger::after_ddl(fired));
     Datum::null()
 }
 
@@ -61,6 +68,29 @@ pub extern "C" fn pg_finfo_lagoon_wasm_validator() -> &'static Pg_finfo_record {
 #[doc(hidden)]
 pub extern "C" fn pg_finfo_lagoon_wasm_plugins_changed() -> &'static Pg_finfo_record {
     &V1
+}
+
+#[unsafe(no_mangle)]
+#[doc(hidden)]
+pub extern "C" fn pg_finfo_lagoon_wasm_check_trigger() -> &'static Pg_finfo_record {
+    &V1
+}
+
+/// # Safety
+/// `fcinfo` must be what PostgreSQL gave to the trigger's function.
+unsafe fn plugins_changed(fcinfo: FunctionCallInfo) -> Result<Datum, Error> {
+    // SAFETY: the caller's; a node says what it is.
+    let data = unsafe {
+        let context = (*fcinfo).context;
+        if !pgrx::is_a(context, pg_sys::NodeTag::T_TriggerData) {
+            return Err(Error::UnsupportedTrigger("fired by a table"));
+        }
+        &*context.cast::<pg_sys::TriggerData>()
+    };
+    // SAFETY: the relation is open while its trigger runs.
+    unsafe { pg_sys::CacheInvalidateRelcache(data.tg_relation) };
+    carrier::follow(data)?;
+    Ok(Datum::null())
 }
 
 /// Types and body always; plugin and export unless a dump is being restored, where the plugins come later.

@@ -1,11 +1,14 @@
 //! Functions and triggers in WebAssembly: the language `wasm`, the table of plugins, reload.
 //!
 //! `language` has the callbacks, `function` and `trigger` what they do, `session` what a backend keeps, `catalog` the
-//! table `lagoon.plugins`, `install` and `reload` what changes it.
+//! table `lagoon.plugins` and `carrier` its copy, `install` and `reload` what changes it, `dependents` what that leaves behind.
 
+mod carrier;
 mod catalog;
+mod check_trigger;
 mod convert;
 mod declaration;
+mod dependents;
 mod error;
 mod function;
 mod install;

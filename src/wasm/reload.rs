@@ -1,33 +1,26 @@
-//! Reload: what is in a folder becomes what is installed.
+//! Reload: what is in a folder becomes what is installed. Files that go away change nothing.
 //!
-//! A plugin in the folder is `<name>.wasm`, with a manifest `<name>.yaml`, `.yml` or `.json` beside it if it needs one, or
-//! a folder `<name>` with `manifest.yaml`, `.yml` or `.json` and the module. Files that go away change nothing.
+//! By hand it is one transaction that tries everything. The worker gives each plugin a transaction and a limit, lets none wait
+//! long for another that is slow, and does not try files again that have failed: they are in quarantine until they change.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::cell::Cell;
+use std::path::Path;
+use std::time::Duration;
 
-use lagoon_wasm::manifest::check_name;
-use lagoon_wasm::{Error, Manifest, Source};
+use lagoon_wasm::{Candidate, Error, Hash, folder};
 use pgrx::prelude::*;
 
 use super::error::finish;
-use super::install::{Outcome, install, sql};
-use crate::pg::guc;
-use crate::pg::transaction::must_write;
+use super::install::{Outcome, Patience, install, sql};
+use crate::pg::transaction::{self, Failure, must_write};
+use crate::pg::{database, guc, interrupt, spi};
 
-const MANIFESTS: [&str; 3] = ["yaml", "yml", "json"];
+/// What the worker gives each module at first, and those that need longer when all others are done.
+const PATIENCE: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(60)];
 
 /// What a reload did, by plugin.
 pub struct Report {
     pub plugins: Vec<(String, Result<Outcome, Error>)>,
-}
-
-/// A plugin as it stands in the folder.
-pub(super) struct Candidate {
-    pub name: String,
-    manifest: Option<PathBuf>,
-    /// Where the module is if the manifest does not say.
-    wasm: PathBuf,
 }
 
 #[pg_schema]
@@ -49,106 +42,142 @@ mod lagoon {
     }
 }
 
-/// Installs what has changed in `directory`, in the current transaction. A plugin that cannot be installed keeps its old
-/// version, and the reason goes into `lagoon.plugin_errors`. A PostgreSQL ERROR (cancel, no privilege) ends all of it.
+/// Installs what has changed in `directory`, in the current transaction, also what is in quarantine. A plugin that cannot be
+/// installed keeps its old version, and the reason goes into `lagoon.plugin_errors`. A PostgreSQL ERROR (cancel, no privilege)
+/// ends all of it.
 pub fn reload_changed(directory: &Path) -> Result<Report, Error> {
     let mut plugins = Vec::new();
-    for candidate in candidates(directory)? {
-        let result = candidate.read().and_then(|(manifest, wasm)| install(&candidate.name, &wasm, &manifest));
-        match &result {
-            Ok(_) => forget(&candidate.name)?,
-            Err(Error::Interrupted) => return result.map(|_| Report { plugins }),
-            Err(error) => remember(&candidate, error)?,
-        }
+    for candidate in folder::candidates(directory, go_on)? {
+        let result = Attempt::default().bring_in(&candidate, true)?;
         plugins.push((candidate.name, result));
     }
     Ok(Report { plugins })
 }
 
-/// The plugin that a module or a manifest belongs to.
-pub(super) fn candidate_of(path: &Path) -> Result<Candidate, Error> {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
-    let is_manifest = MANIFESTS.contains(&extension.as_str());
-    let name = match path.parent().and_then(Path::file_name) {
-        Some(folder) if is_manifest && stem == "manifest" => folder.to_string_lossy().into_owned(),
-        _ => stem,
-    };
-    check_name(&name)?;
-    if is_manifest {
-        return Ok(Candidate {
-            wasm: path.with_file_name(format!("{name}.wasm")),
-            manifest: Some(path.to_owned()),
-            name,
-        });
-    }
-    let manifest = MANIFESTS.iter().map(|e| path.with_extension(e)).find(|p| p.is_file());
-    Ok(Candidate { name, manifest, wasm: path.to_owned() })
-}
-
-fn candidates(directory: &Path) -> Result<Vec<Candidate>, Error> {
-    let failed = |source| Error::Io { action: "read directory", path: directory.to_owned(), source };
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let main_file = if path.is_dir() {
-            MANIFESTS.iter().map(|e| path.join("manifest").with_extension(e)).find(|p| p.is_file())
-        } else {
-            path.extension().is_some_and(|e| e == "wasm").then_some(path)
-        };
-        // What has no plugin's name is no plugin: editors leave such files.
-        found.extend(main_file.and_then(|path| candidate_of(&path).ok()));
-    }
-    found.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(found)
-}
-
-impl Candidate {
-    /// Manifest and module from disk.
-    pub(super) fn read(&self) -> Result<(Manifest, Vec<u8>), Error> {
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |source| Error::Io { action: "read", path, source }
-        };
-        let Some(path) = &self.manifest else {
-            return Ok((Manifest::default(), read_limited(&self.wasm)?));
-        };
-        let manifest = Manifest::parse(&fs::read_to_string(path).map_err(failed(path))?)?;
-        let wasm = match &manifest.wasm {
-            Some(own) if Path::new(own).components().all(|c| matches!(c, std::path::Component::Normal(_))) => {
-                path.with_file_name(own)
+/// The same for the worker, outside of a transaction; a few words on each plugin that was changed or failed. A failure that is
+/// not a plugin's own is returned when all of them had their turn; a cancel at once.
+pub fn follow(directory: &Path) -> Result<Vec<String>, Failure> {
+    let mut told = Vec::new();
+    let mut first_failure = None;
+    let mut turn = transaction::run(|| folder::candidates(directory, go_on))?.map_err(Failure::of)?;
+    for limit in PATIENCE {
+        let mut slow = Vec::new();
+        for candidate in turn {
+            let attempt = Attempt { patience: Patience::of(limit), fingerprint: Cell::new(None) };
+            let outcome = transaction::run(|| database::has_lagoon().then(|| attempt.bring_in(&candidate, false)));
+            match outcome {
+                Ok(None) => return Ok(told), // the extension has gone
+                Ok(Some(Ok(Ok(Outcome::Unchanged | Outcome::Quarantined)))) => {}
+                Ok(Some(Ok(Ok(outcome)))) => told.push(format!("{} {}", candidate.name, outcome.name())),
+                Ok(Some(Ok(Err(error)))) => told.push(format!("{} failed: {error}", candidate.name)),
+                Ok(Some(Err(error))) => first_failure = first_failure.or(Some(Failure::of(error))),
+                Err(_) if attempt.patience.is_over() && limit == PATIENCE[0] => slow.push(candidate),
+                Err(failure) if attempt.patience.is_over() => {
+                    let message = format!("it took longer than {} s to compile and start", limit.as_secs());
+                    told.push(format!("{} failed: {message}", candidate.name));
+                    let note = Note {
+                        sqlstate: &failure.sqlstate,
+                        message,
+                        hint: None,
+                        fingerprint: attempt.fingerprint.get(),
+                    };
+                    let noted = transaction::run(|| database::has_lagoon().then(|| remember(&candidate, &note)))?;
+                    first_failure = first_failure.or(noted.and_then(Result::err).map(Failure::of));
+                }
+                Err(failure) if failure.sqlstate == "57014" => return Err(failure),
+                Err(failure) => first_failure = first_failure.or(Some(failure)),
             }
-            Some(own) => return Err(Error::Manifest(format!("wasm \"{own}\" is not below the manifest's folder"))),
-            None => self.wasm.clone(),
-        };
-        let bytes = read_limited(&wasm)?;
-        Ok((manifest, bytes))
+        }
+        turn = slow;
+    }
+    first_failure.map_or(Ok(told), Err)
+}
+
+/// One try of one plugin.
+#[derive(Default)]
+struct Attempt {
+    patience: Patience,
+    /// Of the files, once they are read.
+    fingerprint: Cell<Option<Hash>>,
+}
+
+impl Attempt {
+    /// Reads and installs, unless the same files have failed before, or in any case if `again` says so. The outer error is
+    /// none of the plugin's.
+    fn bring_in(&self, candidate: &Candidate, again: bool) -> Result<Result<Outcome, Error>, Error> {
+        let result = candidate.read(go_on).and_then(|content| {
+            self.fingerprint.set(Some(content.fingerprint));
+            if !again && is_quarantined(&candidate.name, &content.fingerprint)? {
+                return Ok(Outcome::Quarantined);
+            }
+            content.parsed.and_then(|(manifest, wasm)| install(&candidate.name, &wasm, &manifest, &self.patience))
+        });
+        match &result {
+            Ok(Outcome::Quarantined) => {}
+            Ok(_) => forget(&candidate.name)?,
+            Err(Error::Interrupted) => return result.map(Ok),
+            Err(error) => remember(
+                candidate,
+                &Note {
+                    sqlstate: error.sqlstate(),
+                    message: error.to_string(),
+                    hint: error.hint(),
+                    fingerprint: self.fingerprint.get(),
+                },
+            )?,
+        }
+        Ok(result)
     }
 }
 
-fn read_limited(path: &Path) -> Result<Vec<u8>, Error> {
-    let failed = |source| Error::Io { action: "read", path: path.to_owned(), source };
-    let size = fs::metadata(path).map_err(failed)?.len();
-    if size > Source::MAX_BYTES as u64 {
-        return Err(Error::ModuleTooLarge { size: size as usize, limit: Source::MAX_BYTES });
-    }
-    fs::read(path).map_err(failed)
+/// For the engine's loops over files: answers interrupts, and never says no.
+pub(super) fn go_on() -> bool {
+    interrupt::check();
+    true
 }
 
-fn remember(candidate: &Candidate, error: &Error) -> Result<(), Error> {
-    let path = candidate.manifest.as_deref().unwrap_or(&candidate.wasm).to_string_lossy().into_owned();
-    let (name, message) = (candidate.name.as_str(), error.to_string());
+/// Why a plugin failed.
+struct Note<'a> {
+    sqlstate: &'a str,
+    message: String,
+    hint: Option<String>,
+    fingerprint: Option<Hash>,
+}
+
+/// Writes the note down, unless it stands there already.
+fn remember(candidate: &Candidate, note: &Note<'_>) -> Result<(), Error> {
+    let path = candidate.path().to_string_lossy().into_owned();
+    let fingerprint = note.fingerprint.map(|hash| hash.to_hex().to_string());
     Spi::run_with_args(
-        "INSERT INTO lagoon.plugin_errors (name, path, sqlstate, message, hint) VALUES ($1, $2, $3, $4, $5)
+        "INSERT INTO lagoon.plugin_errors AS e (name, path, sqlstate, message, hint, fingerprint) VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (name) DO UPDATE SET path = excluded.path, sqlstate = excluded.sqlstate, message = excluded.message,
-             hint = excluded.hint, failed_at = excluded.failed_at",
-        &[name.into(), path.into(), error.sqlstate().into(), message.into(), error.hint().into()],
+             hint = excluded.hint, failed_at = excluded.failed_at, fingerprint = excluded.fingerprint
+         WHERE (e.path, e.sqlstate, e.message, e.hint, e.fingerprint)
+             IS DISTINCT FROM (excluded.path, excluded.sqlstate, excluded.message, excluded.hint, excluded.fingerprint)",
+        &[
+            candidate.name.as_str().into(),
+            path.into(),
+            note.sqlstate.into(),
+            note.message.as_str().into(),
+            note.hint.as_deref().into(),
+            fingerprint.into(),
+        ],
     )
     .map_err(sql)
 }
 
-/// Drops the note about a failure.
+fn is_quarantined(name: &str, fingerprint: &Hash) -> Result<bool, Error> {
+    let query = "SELECT fingerprint FROM lagoon.plugin_errors WHERE name OPERATOR(pg_catalog.=) $1";
+    let known = spi::read_latest(query, &[name.into()], |row| row.get::<String>(1)).map_err(sql)?;
+    Ok(known.into_iter().flatten().any(|known| known == fingerprint.to_hex().as_str()))
+}
+
+/// Drops the note about a failure, if there is one: a transaction that finds nothing changed takes no id.
 pub(super) fn forget(name: &str) -> Result<(), Error> {
+    let query = "SELECT name FROM lagoon.plugin_errors WHERE name OPERATOR(pg_catalog.=) $1";
+    if spi::read_latest(query, &[name.into()], |row| row.get::<String>(1)).map_err(sql)?.is_empty() {
+        return Ok(());
+    }
     Spi::run_with_args("DELETE FROM lagoon.plugin_errors WHERE name OPERATOR(pg_catalog.=) $1", &[name.into()])
         .map_err(sql)
 }

@@ -350,7 +350,9 @@ fn time_limit() -> Duration {
     Duration::from_millis(guc::WASM_TIME_LIMIT.get().unsigned_abs().into())
 }
 
-/// `lagoon/wasm` in the data directory, signed with a secret of the cluster that no SQL shows.
+/// `lagoon/pgsql_tmp_wasm` in the data directory, signed with a secret of the cluster that no SQL shows. What begins with
+/// `pgsql_tmp` is left out of base backups, by pg_rewind and by pg_checksums, as caches should be; only below `base` and in
+/// tablespaces does a server remove such files when it starts.
 fn cache() -> Option<Cache> {
     const NONCE: usize = 32; // MOCK_AUTH_NONCE_LEN in catalog/pg_control.h
     // SAFETY: both are set in every process of a server; the nonce has that many bytes.
@@ -361,6 +363,6 @@ fn cache() -> Option<Cache> {
         }
         let secret = std::slice::from_raw_parts(nonce.cast::<u8>(), NONCE);
         let directory = std::ffi::CStr::from_ptr(pg_sys::DataDir).to_string_lossy().into_owned();
-        Some(Cache::new(std::path::Path::new(&directory).join("lagoon/wasm"), secret))
+        Some(Cache::new(std::path::Path::new(&directory).join("lagoon/pgsql_tmp_wasm"), secret))
     }
 }

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::pg::error::OrRaise;
-use crate::pg::{guc, interrupt};
+use crate::pg::guc;
+use crate::pg::transaction::Failure;
 use crate::wasm::reload;
 
-/// A piece of work that is done again and again, in each database that has the extension.
+/// A piece of work that is done again and again, in each database that has the extension. The launcher asks when; a worker,
+/// which is started for that, does it.
 pub trait Duty {
     /// What it does, in a few words, for the log and `pg_stat_activity`.
     fn name(&self) -> &'static str;
@@ -15,15 +16,16 @@ pub trait Duty {
     /// When it is done. Asked again after each reload of the configuration.
     fn trigger(&self) -> Trigger;
 
-    /// Does it: inside a transaction of its own, as superuser, with search_path `pg_catalog`. A line for the log, if there
-    /// is something to say. An ERROR rolls the transaction back; the duty is then tried again, at growing intervals.
-    fn run(&mut self) -> Option<String>;
+    /// Does it, as superuser, with search_path `pg_catalog`, in transactions of its own (`transaction::run`), each of which
+    /// asks first whether the extension is still there. A line for the log, if there is something to say. After a failure it is
+    /// tried again, at growing intervals.
+    fn run(&mut self) -> Result<Option<String>, Failure>;
 }
 
 /// When a duty is done.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Trigger {
-    /// When something in this folder, or in a folder in it, has changed and was quiet for 200 ms; and once at the start.
+    /// When something in this folder or below has changed and was quiet for 200 ms; and once at the start.
     Folder(PathBuf),
     /// At this interval, counted from the end of the last run; and once at the start.
     #[allow(dead_code, reason = "the refresh of datasets will be the first")]
@@ -32,7 +34,7 @@ pub enum Trigger {
     Never,
 }
 
-/// Every duty, one for each thing that a wing wants done.
+/// Every duty, one for each thing that a wing wants done; 32 at most.
 pub fn all() -> Vec<Box<dyn Duty>> {
     vec![Box::new(ReloadPlugins)]
 }
@@ -50,15 +52,8 @@ impl Duty for ReloadPlugins {
         if folder.is_empty() { Trigger::Never } else { Trigger::Folder(folder.into()) }
     }
 
-    fn run(&mut self) -> Option<String> {
-        let report = reload::reload_changed(Path::new(&guc::text(&guc::FUNCTIONS_DIRECTORY)));
-        interrupt::check(); // what ended an interrupted reload
-        let changed = report.or_raise().plugins.into_iter().filter_map(|(name, result)| match result {
-            Ok(outcome) if outcome.name() == "unchanged" => None,
-            Ok(outcome) => Some(format!("{name} {}", outcome.name())),
-            Err(error) => Some(format!("{name} failed: {error}")),
-        });
-        let changed = changed.collect::<Vec<_>>().join("; ");
-        (!changed.is_empty()).then_some(changed)
+    fn run(&mut self) -> Result<Option<String>, Failure> {
+        let changed = reload::follow(Path::new(&guc::text(&guc::FUNCTIONS_DIRECTORY)))?.join("; ");
+        Ok((!changed.is_empty()).then_some(changed))
     }
 }

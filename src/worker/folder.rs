@@ -1,6 +1,12 @@
-//! A folder and its subfolders, watched through inotify. What counts is that something changed and that it is quiet since;
-//! what changed is for the owner of the folder to find out.
+//! A folder and what lies below it, watched. What counts is that something changed and that it is quiet since; what changed is
+//! for the owner of the folder to find out.
+//!
+//! Two ways lead to a change. inotify tells of it at once, of folders and of the targets of linked files; the kernel limits
+//! how many can be watched, and some changes make no event (network file systems, a rename above the folder). So from time to
+//! time everything is looked at again: device, inode, size and times of each file, links followed.
 
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
@@ -13,10 +19,16 @@ use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
 const QUIET: Duration = Duration::from_millis(200);
 /// It is reported after this long even when there is no quiet.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How often to look for a folder that is not there.
-const LOOK: Duration = Duration::from_secs(1);
-/// How often to look whether the path still leads to the folder that is watched: a rename above it makes no event.
+/// How often to look for a folder that is not there, or whose watch is incomplete.
+const LOOK: Duration = Duration::from_secs(2);
+/// How often to look at a folder that is watched.
 const REVIEW: Duration = Duration::from_secs(10);
+/// Looking takes at most one part in so many of the time.
+const SHARE: u32 = 50;
+/// Folders within folders that are looked into.
+const MAX_DEPTH: usize = 8;
+/// Files and folders that are looked at; what is beyond is not noticed.
+const MAX_ENTRIES: usize = 100_000;
 
 /// One folder. It may come into being, go, and come again.
 pub struct Folder {
@@ -24,40 +36,61 @@ pub struct Folder {
     watch: Option<Watch>,
     noise: Option<Noise>,
     next_look: Instant,
-    /// Why there is no watch, and whether that was told.
+    /// What is not watched and why, and whether that was told.
     problem: Option<(String, bool)>,
+    /// Called while it looks, now and then.
+    breathe: fn(),
 }
 
 struct Watch {
-    inotify: Inotify,
-    root: WatchDescriptor,
-    /// Device and inode of the watched folder.
-    identity: (u64, u64),
+    /// Device and inode of the folder.
+    root: Identity,
+    /// None where the kernel gives no more of them.
+    inotify: Option<Inotify>,
+    /// What is watched.
+    places: HashMap<Identity, WatchDescriptor>,
+    /// A hash of all that was seen.
+    state: u64,
 }
+
+type Identity = (u64, u64);
 
 struct Noise {
     first: Instant,
     last: Instant,
 }
 
+/// What a look has found.
+struct Sight {
+    state: u64,
+    problem: Option<String>,
+}
+
 impl Folder {
-    /// Begins to watch; a folder that is there counts as changed, so that its owner looks at it once.
-    pub fn new(path: PathBuf) -> Self {
-        let mut folder = Self { path, watch: None, noise: None, next_look: Instant::now(), problem: None };
+    /// Begins to watch; a folder that is there counts as changed, so that its owner looks at it once. `breathe` is called
+    /// every few entries and answers interrupts.
+    pub fn new(path: PathBuf, breathe: fn()) -> Self {
+        let mut folder = Self { path, watch: None, noise: None, next_look: Instant::now(), problem: None, breathe };
         folder.look();
         folder
     }
 
-    /// Why the folder cannot be watched; once for each reason.
+    /// What cannot be watched; once for each reason.
     pub fn take_problem(&mut self) -> Option<String> {
         let (problem, is_told) = self.problem.as_mut()?;
         (!std::mem::replace(is_told, true)).then(|| problem.clone())
     }
 
+    /// Whether the folder is there, and no change of it waits to be reported.
+    pub fn is_quiet(&self) -> bool {
+        self.watch.is_some() && self.noise.is_none()
+    }
+
     /// What to wait on; none while the folder is not there.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        let inotify = self.watch.as_ref()?.inotify.as_ref()?;
         // SAFETY: inotify owns the descriptor, and the borrow of self keeps it open.
-        self.watch.as_ref().map(|watch| unsafe { BorrowedFd::borrow_raw(watch.inotify.as_raw_fd()) })
+        Some(unsafe { BorrowedFd::borrow_raw(inotify.as_raw_fd()) })
     }
 
     /// When to call [`Self::take_change`] again, if the descriptor does not become readable before.
@@ -77,86 +110,175 @@ impl Folder {
         }
         let is_due = self.watch.is_some() && self.noise.as_ref().is_some_and(|noise| now >= noise.due());
         if is_due {
+            // New folders are watched before their owner looks into them, so no change falls in between.
+            self.look();
             self.noise = None;
         }
-        is_due
+        is_due && self.watch.is_some()
     }
 
     /// Reads what inotify has to say.
     fn drain(&mut self, now: Instant) -> io::Result<()> {
         let Some(watch) = &mut self.watch else { return Ok(()) };
-        let (mut is_changed, mut is_lost, mut has_new_folder) = (false, false, false);
+        let Some(inotify) = &mut watch.inotify else { return Ok(()) };
+        let root = watch.places.get(&watch.root);
+        let (mut is_changed, mut is_lost) = (false, false);
         let mut buffer = [0; 16 * 1024];
         loop {
-            let events = match watch.inotify.read_events(&mut buffer) {
+            let events = match inotify.read_events(&mut buffer) {
                 Ok(events) => events,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
             };
             for event in events {
-                let is_root = event.wd == watch.root;
                 let is_gone = EventMask::DELETE_SELF | EventMask::MOVE_SELF | EventMask::IGNORED | EventMask::UNMOUNT;
-                is_lost |= is_root && event.mask.intersects(is_gone);
-                has_new_folder |= event.mask.contains(EventMask::ISDIR);
-                is_changed |= !event.mask.intersects(is_gone);
-                // After an overflow some events are missing: of new folders too.
-                has_new_folder |= event.mask.contains(EventMask::Q_OVERFLOW);
+                is_lost |= root == Some(&event.wd) && event.mask.intersects(is_gone);
+                // IGNORED alone is the echo of a watch that was taken away.
+                is_changed |= event.mask != EventMask::IGNORED;
             }
         }
         if is_lost {
             return Err(io::ErrorKind::NotFound.into());
         }
-        if has_new_folder {
-            watch.add_subfolders(&self.path);
-        }
         if is_changed {
-            self.noise = Some(Noise { first: self.noise.as_ref().map_or(now, |noise| noise.first), last: now });
+            self.make_noise(now);
         }
         Ok(())
     }
 
-    /// Takes hold of the folder, if it is there and not the one that is watched.
+    fn make_noise(&mut self, now: Instant) {
+        self.noise = Some(Noise { first: self.noise.as_ref().map_or(now, |noise| noise.first), last: now });
+    }
+
+    /// Takes hold of the folder, if it is there and not the one that is watched, and looks at everything in it.
     fn look(&mut self) {
-        let now = Instant::now();
+        let start = Instant::now();
         let found = std::fs::metadata(&self.path).and_then(|folder| {
-            let identity = (folder.dev(), folder.ino());
-            match self.watch.take() {
-                Some(watch) if watch.identity == identity => Ok((watch, false)),
-                _ => Ok((Watch::new(&self.path, identity)?, true)),
-            }
+            let root = (folder.dev(), folder.ino());
+            let (mut watch, is_new) = match self.watch.take() {
+                Some(watch) if watch.root == root => (watch, false),
+                _ => (Watch::new(root), true),
+            };
+            let sight = watch.look(&self.path, self.breathe)?;
+            let is_changed = is_new || sight.state != watch.state;
+            watch.state = sight.state;
+            Ok((watch, is_changed, sight.problem))
         });
-        match found {
-            Ok((watch, is_new)) => {
-                (self.watch, self.problem, self.next_look) = (Some(watch), None, now + REVIEW);
-                if is_new {
-                    self.noise = Some(Noise { first: now, last: now });
+        let (end, pause) = (Instant::now(), start.elapsed() * SHARE);
+        let (problem, interval) = match found {
+            Ok((watch, is_changed, problem)) => {
+                let interval = if problem.is_some() { LOOK } else { REVIEW };
+                self.watch = Some(watch);
+                if is_changed {
+                    self.make_noise(start);
                 }
+                (problem, interval)
             }
             Err(error) => {
-                let problem = format!("could not watch folder \"{}\": {error}", self.path.display());
-                let is_told = self.problem.as_ref().is_some_and(|(old, is_told)| *old == problem && *is_told);
-                (self.watch, self.problem, self.next_look) = (None, Some((problem, is_told)), now + LOOK);
+                self.watch = None;
+                (Some(format!("could not watch folder \"{}\": {error}", self.path.display())), LOOK)
             }
-        }
+        };
+        self.next_look = end + interval.max(pause);
+        let is_told = |new: &String| self.problem.as_ref().is_some_and(|(old, is_told)| old == new && *is_told);
+        self.problem = problem.map(|new| {
+            let is_told = is_told(&new);
+            (new, is_told)
+        });
     }
 }
 
 impl Watch {
-    fn new(path: &Path, identity: (u64, u64)) -> io::Result<Self> {
-        let inotify = Inotify::init()?;
-        let root = inotify.watches().add(path, mask() | WatchMask::ONLYDIR)?;
-        let mut watch = Self { inotify, root, identity };
-        watch.add_subfolders(path);
-        Ok(watch)
+    fn new(root: Identity) -> Self {
+        Self { root, inotify: Inotify::init().ok(), places: HashMap::new(), state: 0 }
     }
 
-    /// Adds the folders in `path`; those that are watched already stay so. One that cannot be watched is left out: it may
-    /// have gone again.
-    fn add_subfolders(&mut self, path: &Path) {
-        let Ok(entries) = std::fs::read_dir(path) else { return };
-        for entry in entries.flatten() {
-            let _ = self.inotify.watches().add(entry.path(), mask() | WatchMask::ONLYDIR);
+    /// Goes through the folder, without following links in circles, and watches what it finds, no more and no less.
+    fn look(&mut self, path: &Path, breathe: fn()) -> io::Result<Sight> {
+        let mut sight = Sight { state: 0, problem: None };
+        if self.inotify.is_none() {
+            self.inotify = Inotify::init().ok();
         }
+        if self.inotify.is_none() {
+            sight.problem = Some(unwatched(path, "fs.inotify.max_user_instances is reached"));
+        }
+        let mut seen = HashSet::from([self.root]);
+        let mut folders = vec![(path.to_owned(), self.root, 0)];
+        let mut count = 0;
+        while let Some((folder, identity, depth)) = folders.pop() {
+            // First the watch, then the look: what changes in between is an event.
+            self.add(&folder, identity, mask() | WatchMask::ONLYDIR, path, &mut sight);
+            let entries = match std::fs::read_dir(&folder) {
+                Err(error) if depth == 0 => return Err(error),
+                entries => entries.into_iter().flatten().flatten(),
+            };
+            for entry in entries {
+                count += 1;
+                if count % 64 == 0 {
+                    breathe();
+                }
+                if count > MAX_ENTRIES {
+                    sight.problem = Some(unwatched(path, &format!("it has more than {MAX_ENTRIES} entries")));
+                    break;
+                }
+                let path_here = entry.path();
+                let Ok(target) = std::fs::metadata(&path_here) else {
+                    sight.add(&path_here, &[]); // gone again, or a link that leads nowhere
+                    continue;
+                };
+                let identity = (target.dev(), target.ino());
+                if target.is_dir() {
+                    sight.add(&path_here, &[target.dev(), target.ino()]);
+                    if depth < MAX_DEPTH && seen.insert(identity) {
+                        folders.push((path_here, identity, depth + 1));
+                    }
+                    continue;
+                }
+                let parts =
+                    [target.mtime(), target.mtime_nsec(), target.ctime(), target.ctime_nsec()].map(i64::cast_unsigned);
+                let [modified, modified_nanos, changed, changed_nanos] = parts;
+                let (dev, ino, size) = (target.dev(), target.ino(), target.size());
+                sight.add(&path_here, &[dev, ino, size, modified, modified_nanos, changed, changed_nanos]);
+                if target.is_file() && entry.file_type().is_ok_and(|kind| kind.is_symlink()) && seen.insert(identity) {
+                    self.add(&path_here, identity, mask() | WatchMask::ATTRIB, path, &mut sight);
+                }
+            }
+        }
+        self.forget_all_but(&seen);
+        Ok(sight)
+    }
+
+    /// Watches something; what has gone meanwhile is left out.
+    fn add(&mut self, path: &Path, identity: Identity, mask: WatchMask, root: &Path, sight: &mut Sight) {
+        let Some(inotify) = &self.inotify else { return };
+        match inotify.watches().add(path, mask) {
+            Ok(descriptor) => drop(self.places.insert(identity, descriptor)),
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                sight.problem = Some(unwatched(root, "fs.inotify.max_user_watches is reached"));
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn forget_all_but(&mut self, seen: &HashSet<Identity>) {
+        let Some(inotify) = &self.inotify else { return };
+        let mut watches = inotify.watches();
+        self.places.retain(|identity, descriptor| {
+            let stays = seen.contains(identity);
+            if !stays {
+                let _ = watches.remove(descriptor.clone()); // it may have gone with what it watched
+            }
+            stays
+        });
+    }
+}
+
+impl Sight {
+    /// Entries come in any order, so their hashes are added up.
+    fn add(&mut self, path: &Path, parts: &[u64]) {
+        let mut hasher = DefaultHasher::new();
+        (path, parts).hash(&mut hasher);
+        self.state = self.state.wrapping_add(hasher.finish());
     }
 }
 
@@ -164,6 +286,10 @@ impl Noise {
     fn due(&self) -> Instant {
         (self.last + QUIET).min(self.first + PATIENCE)
     }
+}
+
+fn unwatched(path: &Path, why: &str) -> String {
+    format!("could not watch all of folder \"{}\": {why}; it is looked at every few seconds instead", path.display())
 }
 
 fn mask() -> WatchMask {

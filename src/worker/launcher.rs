@@ -1,22 +1,32 @@
-//! The launcher: keeps one worker running in each database that has the extension.
+//! The launcher: watches what duties wait for, and starts a worker in a database when there is something to do in it.
 //!
 //! Only a process inside a database can see which extensions it has, so the worker itself looks and ends when it is not
-//! wanted; the launcher remembers that until it is asked to try again. The server starts it when recovery has ended: on a
-//! standby there are no workers until promotion.
+//! wanted; the launcher remembers that until it is asked to try again. A few workers run at one time, so that other users of
+//! `max_worker_processes` (parallel query, logical replication) keep theirs, however many databases there are. The server
+//! starts the launcher when recovery has ended: on a standby nothing is done until promotion.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ffi::c_int;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use pgrx::bgworkers::BackgroundWorkerBuilder;
 use pgrx::{IntoDatum, pg_guard, pg_sys};
 
+use super::duty::{self, Duty, Trigger};
+use super::folder::Folder;
 use super::state::{self, Asked, Phase};
 use crate::pg::process::{Child, ChildState};
 use crate::pg::{database, guc, interrupt, log, process, transaction, wait};
 
+/// Workers that run at one time.
+const MOST_AT_ONCE: usize = 2;
 /// The list of databases is read this often even when nobody asks.
 const LIST_INTERVAL: Duration = Duration::from_secs(300);
+/// The longest pause after failures of a duty.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// A lack of process slots is reported this often.
+const REPORT_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Registers the launcher; from `_PG_init` in the postmaster.
 pub fn register() {
@@ -50,72 +60,130 @@ unsafe extern "C-unwind" fn leave(_code: c_int, _argument: pg_sys::Datum) {
     state::launcher_leaves();
 }
 
+/// Answers interrupts: a SIGTERM ends the process here.
+fn breathe() {
+    process::drop_cancel();
+    interrupt::check();
+}
+
 struct Launcher {
-    wanted: HashMap<pg_sys::Oid, Wanted>,
-    /// Databases whose worker found no extension.
-    absent: HashSet<pg_sys::Oid>,
+    duties: Vec<Watched>,
+    databases: HashMap<pg_sys::Oid, Database>,
     next_list: Instant,
+    /// When a lack of process slots was reported last.
+    reported: Option<Instant>,
 }
 
-/// A database that has the extension, or may have it.
-struct Wanted {
+/// A duty, and what makes it due in all databases.
+struct Watched {
+    duty: Box<dyn Duty>,
+    trigger: Trigger,
+    folder: Option<Folder>,
+}
+
+/// A database that a worker may enter.
+struct Database {
     name: String,
+    /// It is not in the list any more.
+    is_gone: bool,
+    /// A worker found no extension there.
+    is_absent: bool,
     child: Option<Child>,
-    /// No process before then.
-    due: Instant,
-    /// The lack of a process slot was reported.
-    is_reported: bool,
+    /// A worker was seen whose outcome was not yet taken.
+    is_busy: bool,
+    /// No worker before then.
+    not_before: Instant,
+    /// One for each duty.
+    tasks: Vec<Task>,
 }
 
-impl Wanted {
-    fn new(name: String) -> Self {
-        Self { name, child: None, due: Instant::now(), is_reported: false }
-    }
-
-    fn is_running(&self) -> bool {
-        self.child.as_ref().is_some_and(|child| child.state() != ChildState::Ended)
-    }
+/// A duty in a database.
+#[derive(Clone, Default)]
+struct Task {
+    due: Option<Instant>,
+    /// A worker was told to do it.
+    is_given: bool,
+    /// Failures since the last success.
+    failures: u32,
 }
 
 impl Launcher {
     fn new() -> Self {
-        Self { wanted: HashMap::new(), absent: HashSet::new(), next_list: Instant::now() }
+        let watched = |duty| Watched { duty, trigger: Trigger::Never, folder: None };
+        let duties = duty::all().into_iter().map(watched).collect();
+        let mut new = Self { duties, databases: HashMap::new(), next_list: Instant::now(), reported: None };
+        new.configure();
+        new
     }
 
     /// Until a SIGTERM.
     fn work(&mut self) {
         while !process::termination_pending() {
-            process::drop_cancel();
-            interrupt::check();
-            process::take_reload();
+            breathe();
+            if process::take_reload() {
+                self.configure();
+            }
             self.answer(state::take_asked());
             if Instant::now() >= self.next_list {
                 self.read_list();
             }
-            let next = self.keep_running().map_or(self.next_list, |due| due.min(self.next_list));
-            wait::event(None, Some(next.saturating_duration_since(Instant::now())));
+            self.watch();
+            let next = self.keep_going();
+            let folders = self.duties.iter().filter_map(|watched| watched.folder.as_ref());
+            let next = next.into_iter().chain(folders.map(Folder::next)).fold(self.next_list, Instant::min);
+            wait::event(self.descriptor(), Some(next.saturating_duration_since(Instant::now())));
         }
     }
 
-    /// Forgets what was known of the databases that somebody asks about, and reads the list again.
+    /// One descriptor can be waited on; a second folder would be looked at when the wait ends for another reason.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.duties.iter().find_map(|watched| watched.folder.as_ref().and_then(Folder::descriptor))
+    }
+
+    /// Takes up the triggers of the present configuration.
+    fn configure(&mut self) {
+        for (number, watched) in self.duties.iter_mut().enumerate() {
+            let trigger = watched.duty.trigger();
+            if trigger == watched.trigger {
+                continue;
+            }
+            watched.folder = match &trigger {
+                Trigger::Folder(path) => Some(Folder::new(path.clone(), breathe)),
+                Trigger::Every(_) | Trigger::Never => None,
+            };
+            watched.trigger = trigger;
+            let due = watched.first_due();
+            for task in self.databases.values_mut().filter_map(|database| database.tasks.get_mut(number)) {
+                *task = Task { due, ..Task::default() };
+            }
+        }
+    }
+
+    /// What was asked: to look at databases again, or at the list of them.
     fn answer(&mut self, asked: Asked) {
-        let now = Instant::now();
+        let due: Vec<_> = self.duties.iter().map(Watched::first_due).collect();
+        let again = |database: &mut Database| {
+            (database.is_absent, database.not_before) = (false, Instant::now());
+            for (task, due) in database.tasks.iter_mut().zip(&due) {
+                task.due = due.or(task.due);
+            }
+        };
         match asked {
             Asked::Some(databases) if databases.is_empty() => return,
             Asked::Some(databases) => {
-                for database in databases {
-                    self.absent.remove(&database);
-                    if let Some(wanted) = self.wanted.get_mut(&database) {
-                        wanted.due = now;
+                for oid in databases {
+                    if let Some(database) = self.databases.get_mut(&oid) {
+                        again(database);
+                    }
+                    // Where there is nothing to do, nobody will look whether the extension is still there.
+                    if due.iter().all(Option::is_none) {
+                        state::free(oid);
                     }
                 }
             }
-            Asked::All => {
-                self.absent.clear();
-                self.wanted.values_mut().for_each(|wanted| wanted.due = now);
-            }
+            Asked::All => self.databases.values_mut().for_each(again),
         }
-        self.next_list = now;
+        self.next_list = Instant::now();
     }
 
     /// Reads which databases there are.
@@ -129,99 +197,196 @@ impl Launcher {
             }
         };
         self.next_list = Instant::now() + LIST_INTERVAL;
-        let there: HashSet<_> = list.iter().map(|database| database.oid).collect();
-        self.absent.retain(|oid| there.contains(oid));
-        self.wanted.retain(|oid, wanted| {
-            let stays = there.contains(oid) || wanted.is_running();
-            if !stays {
+        let names: HashMap<_, _> = list.into_iter().map(|database| (database.oid, database.name)).collect();
+        self.databases.retain(|oid, database| {
+            database.is_gone = !names.contains_key(oid);
+            if database.is_gone {
                 state::free(*oid);
             }
-            stays
+            !database.is_gone || database.is_busy
         });
-        for database in list {
-            if self.absent.contains(&database.oid) {
-                continue;
-            }
-            let wanted = self.wanted.entry(database.oid).or_insert_with(|| Wanted::new(database.name.clone()));
-            wanted.name = database.name;
+        let tasks: Vec<_> =
+            self.duties.iter().map(|watched| Task { due: watched.first_due(), ..Task::default() }).collect();
+        for (oid, name) in names {
+            self.databases
+                .entry(oid)
+                .and_modify(|database| database.name.clone_from(&name))
+                .or_insert_with(|| Database::new(name, tasks.clone()));
         }
     }
 
-    /// Starts what is due, one process at a time; when the next one is due.
-    fn keep_running(&mut self) -> Option<Instant> {
-        let slots = state::processes();
-        let phase_of = |oid| slots.iter().find(|slot| slot.database == oid).map(|slot| (slot.pid, slot.phase));
-        let mut is_starting = self.wanted.iter().any(|(oid, wanted)| {
-            wanted.is_running() && phase_of(*oid).is_some_and(|(_, phase)| phase == Phase::Starting)
-        });
+    /// Makes a duty due everywhere when what it waits for has changed. What cannot be watched is no failure of a duty, but
+    /// something to know.
+    fn watch(&mut self) {
+        for (number, watched) in self.duties.iter_mut().enumerate() {
+            let Some(folder) = &mut watched.folder else { continue };
+            if folder.take_change() {
+                let now = Instant::now();
+                for database in self.databases.values_mut() {
+                    // A change does not wait for the pause after a failure: it may be the remedy.
+                    database.tasks[number].due = Some(now);
+                }
+            }
+            if let Some(problem) = folder.take_problem() {
+                state::set_launcher_error(&problem);
+                log::warning(problem);
+            }
+        }
+    }
+
+    /// Takes the outcomes of workers that have ended and starts those that are due; when to do so again.
+    fn keep_going(&mut self) -> Option<Instant> {
         let now = Instant::now();
-        let mut next: Option<Instant> = None;
-        let mut gone = Vec::new();
-        for (&oid, wanted) in &mut self.wanted {
-            let (pid, phase) = phase_of(oid).unwrap_or((0, Phase::Waiting));
+        let slots = state::processes();
+        let slot_of = |oid| slots.iter().find(|slot| slot.database == oid).map(|slot| (slot.pid, slot.phase));
+        let intervals: Vec<_> = self.duties.iter().map(Watched::interval).collect();
+        let (mut running, mut is_starting) = (0, false);
+        let mut waiting = Vec::new();
+        for (&oid, database) in &mut self.databases {
+            let (pid, phase) = slot_of(oid).unwrap_or((0, Phase::Waiting));
             // A launcher that was started again has no handle of the workers of the last one, but sees their slots.
-            if pid != 0 || wanted.is_running() {
+            if pid != 0 || database.child.as_ref().is_some_and(|child| child.state() != ChildState::Ended) {
+                database.is_busy = true;
+                running += 1;
+                is_starting |= phase == Phase::Starting;
+                let due = database.take_due(now);
+                if due != 0 {
+                    process::wake(state::give(oid, due));
+                }
                 continue;
             }
-            wanted.child = None;
-            match phase {
-                Phase::Absent => {
-                    gone.push(oid);
-                    continue;
-                }
-                Phase::Released => wanted.due = now,
-                Phase::Waiting => {}
-                Phase::Starting | Phase::Idle | Phase::Running | Phase::BackingOff | Phase::Stopped => {
-                    wanted.due = now + restart_interval();
+            if std::mem::take(&mut database.is_busy) {
+                database.child = None;
+                database.end(now, &state::take_outcome(oid), &intervals);
+                if database.is_absent || database.is_gone {
+                    state::free(oid);
                 }
             }
-            if phase != Phase::Waiting {
-                state::set_waiting(oid, None);
-            }
-            if state::is_parked(oid) {
-                continue; // whoever keeps it free asks us when he is done
-            }
-            if now < wanted.due {
-                next = Some(next.map_or(wanted.due, |next| next.min(wanted.due)));
-            } else if !is_starting {
-                is_starting = start(oid, wanted);
-                if !is_starting {
-                    wanted.due = now + restart_interval();
-                    next = Some(next.map_or(wanted.due, |next| next.min(wanted.due)));
-                }
+            // Whoever keeps a database free asks us when he is done.
+            if let Some(due) = database.next()
+                && !state::is_parked(oid)
+            {
+                waiting.push((due, oid));
             }
         }
-        for oid in gone {
-            self.wanted.remove(&oid);
-            self.absent.insert(oid);
-            state::free(oid);
+        waiting.sort_by_key(|(due, oid)| (*due, oid.to_u32()));
+        let mut next = None;
+        for (due, oid) in waiting {
+            if due > now {
+                next = Some(due);
+                break;
+            }
+            // One after the other: two that start at once may both find that no slot is left.
+            if is_starting || running >= MOST_AT_ONCE {
+                break;
+            }
+            is_starting = self.start(oid, now);
+            running += usize::from(is_starting);
         }
-        next
+        // What could not be started waits from now on.
+        self.databases.values().filter(|d| !d.is_busy).filter_map(|d| d.next()).filter(|due| *due > now).min().or(next)
+    }
+
+    /// Registers the worker of a database. False, with a WARNING now and then, when there is no room for it.
+    fn start(&mut self, oid: pg_sys::Oid, now: Instant) -> bool {
+        let Some(database) = self.databases.get_mut(&oid) else { return false };
+        let due = database.take_due(now);
+        let why = if state::reserve(oid, due) {
+            let builder = BackgroundWorkerBuilder::new(&format!("lagoon worker {}", database.name))
+                .set_type("lagoon worker")
+                .set_library("lagoon")
+                .set_function("lagoon_worker_main")
+                .enable_spi_access()
+                .set_restart_time(None)
+                .set_argument(oid.into_datum());
+            database.child = Child::start(builder);
+            if database.child.is_some() {
+                database.is_busy = true;
+                return true;
+            }
+            "no background worker slot is free; raise max_worker_processes"
+        } else {
+            "no place in shared memory is free"
+        };
+        state::set_waiting(oid, why);
+        database.end(now, &state::take_outcome(oid), &[]);
+        database.not_before = now + restart_interval();
+        if self.reported.is_none_or(|last| now >= last + REPORT_INTERVAL) {
+            self.reported = Some(now);
+            log::warning(format!("could not start the lagoon worker of database \"{}\": {why}", database.name));
+        }
+        false
     }
 }
 
-/// Registers the worker of a database. False, with one WARNING, when there is no room for it.
-fn start(oid: pg_sys::Oid, wanted: &mut Wanted) -> bool {
-    let why = if state::reserve(oid) {
-        let builder = BackgroundWorkerBuilder::new(&format!("lagoon worker {}", wanted.name))
-            .set_type("lagoon worker")
-            .set_library("lagoon")
-            .set_function("lagoon_worker_main")
-            .enable_spi_access()
-            .set_restart_time(None)
-            .set_argument(oid.into_datum());
-        wanted.child = Child::start(builder);
-        if wanted.child.is_some() {
-            wanted.is_reported = false;
-            return true;
-        }
-        "no background worker slot is free; raise max_worker_processes".to_owned()
-    } else {
-        format!("more than {} databases have the extension", state::MAX_WORKERS)
-    };
-    state::set_waiting(oid, Some(&why));
-    if !std::mem::replace(&mut wanted.is_reported, true) {
-        log::warning(format!("could not start the lagoon worker of database \"{}\": {why}", wanted.name));
+impl Watched {
+    /// When it is to be done in a database for the first time.
+    fn first_due(&self) -> Option<Instant> {
+        let is_wanted = match &self.trigger {
+            // One that has just changed will be reported, for all databases.
+            Trigger::Folder(_) => self.folder.as_ref().is_some_and(Folder::is_quiet),
+            Trigger::Every(_) => true,
+            Trigger::Never => false,
+        };
+        is_wanted.then(Instant::now)
     }
-    false
+
+    fn interval(&self) -> Option<Duration> {
+        match self.trigger {
+            Trigger::Every(interval) => Some(interval),
+            Trigger::Folder(_) | Trigger::Never => None,
+        }
+    }
+}
+
+impl Database {
+    fn new(name: String, tasks: Vec<Task>) -> Self {
+        Self { name, is_gone: false, is_absent: false, child: None, is_busy: false, not_before: Instant::now(), tasks }
+    }
+
+    /// When it wants a worker.
+    fn next(&self) -> Option<Instant> {
+        let due = self.tasks.iter().filter_map(|task| task.due).min().filter(|_| !self.is_absent && !self.is_gone)?;
+        Some(due.max(self.not_before))
+    }
+
+    /// The duties that are due, as bits; from now on a worker has them.
+    fn take_due(&mut self, now: Instant) -> u32 {
+        let mut bits = 0;
+        for (number, task) in self.tasks.iter_mut().enumerate() {
+            if task.due.is_some_and(|due| due <= now) {
+                (task.due, task.is_given) = (None, true);
+                bits |= 1 << number;
+            }
+        }
+        bits
+    }
+
+    /// A worker has ended: what it has done, what it has not, and when to try that again.
+    fn end(&mut self, now: Instant, outcome: &state::Outcome, intervals: &[Option<Duration>]) {
+        self.is_absent = outcome.phase == Phase::Absent;
+        let soon = now + restart_interval();
+        for (number, task) in self.tasks.iter_mut().enumerate() {
+            let is_in = |bits: u32| bits & (1 << number) != 0;
+            let was_given = std::mem::take(&mut task.is_given);
+            let again = if is_in(outcome.failed) {
+                task.failures += 1;
+                Some(now + pause(task.failures))
+            } else if is_in(outcome.done) {
+                task.failures = 0;
+                intervals.get(number).copied().flatten().map(|interval| now + interval)
+            } else {
+                was_given.then_some(if outcome.phase == Phase::Released { now } else { soon })
+            };
+            // Given once more while it was being done, and not begun again.
+            let again = if is_in(outcome.left) { again.into_iter().chain([now]).min() } else { again };
+            task.due = task.due.into_iter().chain(again).min();
+        }
+    }
+}
+
+/// Before the attempt after so many failures: the restart interval, doubled with each.
+fn pause(failures: u32) -> Duration {
+    let first = restart_interval();
+    first.saturating_mul(1 << (failures - 1).min(16)).min(LONGEST_PAUSE.max(first))
 }

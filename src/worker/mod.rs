@@ -1,4 +1,4 @@
-//! Background processes: a launcher, and a worker in each database that has the extension.
+//! Background processes: a launcher that watches, and a worker for each database in which there is something to do.
 //!
 //! They exist only when `lagoon` is in `shared_preload_libraries`. Without it everything else works, and for each duty of a
 //! worker a SQL function of its wing does the same by hand.

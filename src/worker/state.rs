@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pgrx::pg_sys::Oid;
 use pgrx::{PGRXSharedMemory, PgLwLock, pg_guard, pg_shmem_init, pg_sys};
 
-/// Databases with a worker, at most. More would need more than 64 of `max_worker_processes`.
-pub const MAX_WORKERS: usize = 64;
+/// Databases of which is known what a worker did there; of more, those that have rested for longest are forgotten.
+const MAX_WORKERS: usize = 64;
 /// Databases kept free of workers at one time by `DROP DATABASE` and the like.
 const MAX_PARKED: usize = 16;
 /// Databases that the launcher was asked to look at and has not yet.
@@ -22,11 +22,11 @@ pub enum Phase {
     Waiting,
     /// Registered, not connected yet.
     Starting,
-    /// Nothing to do.
+    /// Nothing to do: a worker ends.
     Idle,
     /// A duty runs.
     Running,
-    /// The last run of a duty failed; it is tried again later.
+    /// As idle, but the last run of a duty failed; it is tried again later.
     BackingOff,
     /// Ended because the extension is not in the database.
     Absent,
@@ -77,7 +77,7 @@ impl Text {
     }
 }
 
-/// One process of ours: the launcher, or the worker of a database.
+/// One process of ours: the launcher, or the worker of a database, which outlives its process.
 #[derive(Clone, Copy)]
 pub struct Slot {
     /// The database; invalid: the slot is free, or the launcher's.
@@ -94,12 +94,16 @@ pub struct Slot {
     pub runs: i64,
     /// Runs of duties that failed.
     pub failures: i64,
-    /// Starts of the process after the first one.
+    /// Starts of the process after it ended without being done.
     pub restarts: i32,
     /// The last failure of a duty, or what else is amiss.
     pub last_error: Text,
     /// Set by whoever created or dropped the extension: look again whether it is there.
     recheck: bool,
+    /// Duties by number, as bits: to be done, done, failed.
+    given: u32,
+    done: u32,
+    lost: u32,
 }
 
 impl Slot {
@@ -114,6 +118,9 @@ impl Slot {
         restarts: 0,
         last_error: Text::EMPTY,
         recheck: false,
+        given: 0,
+        done: 0,
+        lost: 0,
     };
 }
 
@@ -147,6 +154,17 @@ impl Shared {
 
     fn slot(&mut self, database: Oid) -> Option<&mut Slot> {
         self.workers.iter_mut().find(|slot| slot.database == database)
+    }
+
+    /// A slot that nobody needs: a free one, or that of the database which has rested for longest.
+    fn free_slot(&mut self) -> Option<&mut Slot> {
+        let is_at_rest = |slot: &&mut Slot| {
+            slot.pid == 0 && !matches!(slot.phase, Phase::Starting | Phase::Released) && slot.given == 0
+        };
+        self.workers
+            .iter_mut()
+            .filter(is_at_rest)
+            .min_by_key(|slot| (slot.database != pg_sys::InvalidOid, slot.last_run))
     }
 
     fn is_parked(&self, database: Oid) -> bool {
@@ -237,29 +255,64 @@ pub fn take_asked() -> Asked {
     if count > MAX_ASKED { Asked::All } else { Asked::Some(asked[..count].to_vec()) }
 }
 
-/// A worker is about to be started: its slot, or false when all are taken.
-pub fn reserve(database: Oid) -> bool {
+/// A worker is about to be started for these duties: its slot, or false when all are taken by running ones.
+pub fn reserve(database: Oid, duties: u32) -> bool {
     change(|shared| {
         if shared.slot(database).is_none() {
-            let Some(free) = shared.slot(pg_sys::InvalidOid) else { return false };
+            let Some(free) = shared.free_slot() else { return false };
             *free = Slot { database, ..Slot::FREE };
         }
         if let Some(slot) = shared.slot(database) {
+            slot.restarts += i32::from(slot.phase == Phase::Stopped);
             slot.phase = Phase::Starting;
+            slot.given |= duties;
         }
         true
     })
 }
 
-/// A worker that does not run, and why.
-pub fn set_waiting(database: Oid, why: Option<&str>) {
-    let why = why.map(Text::new);
+/// Gives more duties to a worker that runs; its pid, to wake it.
+pub fn give(database: Oid, duties: u32) -> i32 {
+    change_slot(database, |slot| {
+        slot.given |= duties;
+        slot.pid
+    })
+    .unwrap_or(0)
+}
+
+/// What a worker that has ended leaves.
+pub struct Outcome {
+    pub phase: Phase,
+    /// Duties as bits: run with success, run without, not run (again).
+    pub done: u32,
+    pub failed: u32,
+    pub left: u32,
+}
+
+/// Takes what the last worker of a database leaves.
+pub fn take_outcome(database: Oid) -> Outcome {
+    let taken = change_slot(database, |slot| {
+        let outcome = Outcome { phase: slot.phase, done: slot.done, failed: slot.lost, left: slot.given };
+        (slot.done, slot.lost, slot.given) = (0, 0, 0);
+        outcome
+    });
+    taken.unwrap_or(Outcome { phase: Phase::Stopped, done: 0, failed: 0, left: 0 })
+}
+
+/// A worker that could not be started, and why.
+pub fn set_waiting(database: Oid, why: &str) {
+    let why = Text::new(why);
     change_slot(database, |slot| {
         if slot.pid == 0 {
-            slot.phase = Phase::Waiting;
-            slot.last_error = why.unwrap_or(slot.last_error);
+            (slot.phase, slot.last_error, slot.given) = (Phase::Waiting, why, 0);
         }
     });
+}
+
+/// What the launcher cannot watch.
+pub fn set_launcher_error(what: &str) {
+    let what = Text::new(what);
+    change(|shared| shared.launcher.last_error = what);
 }
 
 /// Gives back the slot of a database that has no worker and needs none.
@@ -284,11 +337,31 @@ pub fn enter(database: Oid, pid: i32, now: i64) -> bool {
         if slot.pid != 0 {
             return false;
         }
-        slot.restarts += i32::from(slot.started != 0);
         (slot.pid, slot.started, slot.phase) = (pid, now, Phase::Starting);
         true
     })
     .unwrap_or(false)
+}
+
+/// The next duty that was given to a worker, by number.
+pub fn take_duty(database: Oid) -> Option<usize> {
+    change_slot(database, |slot| {
+        let number = slot.given.trailing_zeros();
+        slot.given &= slot.given.wrapping_sub(1);
+        (number < u32::BITS).then_some(number as usize)
+    })?
+}
+
+/// Whether nothing was given to a worker meanwhile, so that it ends.
+pub fn finish(database: Oid) -> bool {
+    change_slot(database, |slot| {
+        let is_done = slot.given == 0 && !slot.recheck;
+        if is_done {
+            slot.phase = if slot.lost == 0 { Phase::Idle } else { Phase::BackingOff };
+        }
+        is_done
+    })
+    .unwrap_or(true)
 }
 
 /// A worker goes over into another phase.
@@ -297,27 +370,23 @@ pub fn set_phase(database: Oid, phase: Phase) {
 }
 
 /// A duty was done.
-pub fn succeeded(database: Oid, now: i64) {
+pub fn succeeded(database: Oid, duty: usize, now: i64) {
     change_slot(database, |slot| {
+        (slot.done, slot.lost) = (slot.done | 1 << duty, slot.lost & !(1 << duty));
         slot.runs += 1;
         slot.last_run = now;
     });
 }
 
 /// A duty failed.
-pub fn failed(database: Oid, now: i64, why: &str) {
+pub fn failed(database: Oid, duty: usize, now: i64, why: &str) {
     let why = Text::new(why);
     change_slot(database, |slot| {
+        (slot.done, slot.lost) = (slot.done & !(1 << duty), slot.lost | 1 << duty);
         slot.failures += 1;
         slot.last_run = now;
         slot.last_error = why;
     });
-}
-
-/// Something is amiss that is no failure of a duty.
-pub fn set_error(database: Oid, what: &str) {
-    let what = Text::new(what);
-    change_slot(database, |slot| slot.last_error = what);
 }
 
 /// Whether to look again for the extension; resets the wish.
@@ -339,8 +408,7 @@ pub fn leave(database: Oid, pid: i32) {
         if let Some(slot) = shared.slot(database).filter(|slot| slot.pid == pid) {
             slot.pid = 0;
             slot.phase = match slot.phase {
-                Phase::Absent => Phase::Absent,
-                Phase::Released => Phase::Released,
+                phase @ (Phase::Absent | Phase::Released | Phase::Idle | Phase::BackingOff) => phase,
                 _ if is_parked => Phase::Released,
                 _ => Phase::Stopped,
             };

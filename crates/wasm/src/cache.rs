@@ -1,15 +1,21 @@
 //! The compile cache: machine code of modules in a directory whose files can be deleted at any time.
 //!
 //! Layout of a file: 8 bytes magic, 32 bytes BLAKE3 keyed hash over everything behind it, then what wasmtime serialized.
-//! The key is a secret of the server, so that only files which a server of this cluster wrote become code. The name holds
-//! the hash of the module and a hash of engine version, settings and processor features.
+//! The key is a secret of the server, so that only files which a server of this cluster wrote become code. The name is
+//! `<hash of the module>-<kind><hash of engine version, settings and processor features>.cwasm`; the kind tells the engine
+//! with fuel counters (`f`) from the one without (`p`).
+//!
+//! The directory is bounded: whoever writes a file removes those of other versions and settings, and of the rest those that
+//! were not used for longest. The time of last use is the file's time of modification, to the hour.
 
 use std::fs;
 use std::hash::{Hash, Hasher};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
+use lagoon_file::Scope;
 use wasmtime::{Engine, Module};
 
 use crate::{Error, Result, unchecked};
@@ -17,11 +23,28 @@ use crate::{Error, Result, unchecked};
 const MAGIC: &[u8; 8] = b"LGWASM\x00\x01";
 const MAC: usize = blake3::OUT_LEN;
 
+/// A use is written down when the last one that was is older than this.
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// What the directory may hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    pub files: usize,
+    pub bytes: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { files: 256, bytes: 256 << 20 }
+    }
+}
+
 /// A directory of compiled modules and the key that signs them.
 #[derive(Clone)]
 pub struct Cache {
     directory: PathBuf,
     key: [u8; 32],
+    bounds: Bounds,
 }
 
 impl Cache {
@@ -30,12 +53,19 @@ impl Cache {
         Self {
             directory: directory.into(),
             key: blake3::derive_key("lagoon 2026 compile cache of wasm plugins", secret),
+            bounds: Bounds::default(),
         }
     }
 
-    /// The compiled module, if there is an intact file for this engine.
-    pub fn load(&self, engine: &Engine, wasm: &blake3::Hash) -> Option<Module> {
-        let bytes = fs::read(self.path(engine, wasm)).ok()?;
+    /// The same with other bounds.
+    pub fn with_bounds(self, bounds: Bounds) -> Self {
+        Self { bounds, ..self }
+    }
+
+    /// The compiled module, if there is an intact file for this engine, which counts fuel if `fuel` says so.
+    pub fn load(&self, engine: &Engine, fuel: bool, wasm: &blake3::Hash) -> Option<Module> {
+        let file = lagoon_file::open(&self.path(engine, fuel, wasm), Scope::Anywhere).ok()?;
+        let bytes = file.read(self.bounds.bytes, || true).ok()?;
         let (head, code) = bytes.split_at_checked(MAGIC.len() + MAC)?;
         let (magic, mac) = head.split_at_checked(MAGIC.len())?;
         let mac: [u8; MAC] = mac.try_into().ok()?;
@@ -43,15 +73,25 @@ impl Cache {
         if magic != MAGIC || blake3::Hash::from(mac) != self.mac(wasm, code) {
             return None;
         }
-        unchecked::deserialize(engine, code).ok()
+        let module = unchecked::deserialize(engine, code).ok()?;
+        let file = file.into_file();
+        let now = SystemTime::now();
+        if file.metadata().and_then(|m| m.modified()).is_ok_and(|used| used + HOUR < now) {
+            let _ = file.set_modified(now); // else the file looks older than it is
+        }
+        Some(module)
     }
 
-    /// Writes the file: temporary name, fsync, rename.
-    pub fn store(&self, engine: &Engine, wasm: &blake3::Hash, module: &Module) -> Result<()> {
+    /// Writes the file (temporary name, fsync, rename), then removes what is too much. A module whose code is larger than all
+    /// that the directory may hold is not written.
+    pub fn store(&self, engine: &Engine, fuel: bool, wasm: &blake3::Hash, module: &Module) -> Result<()> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         let code = module.serialize().map_err(|e| Error::Internal(format!("{e:#}")))?;
+        if code.len() as u64 >= self.bounds.bytes {
+            return Ok(());
+        }
         make_private_directory(&self.directory)?;
-        let path = self.path(engine, wasm);
+        let path = self.path(engine, fuel, wasm);
         let count = COUNTER.fetch_add(1, Ordering::Relaxed);
         let temporary = path.with_extension(format!("{}.{count}.tmp", std::process::id()));
         let written = (|| {
@@ -64,22 +104,72 @@ impl Cache {
         })();
         written.map_err(|source| {
             let _ = fs::remove_file(&temporary); // may not exist; the first error is the one to report
-            Error::Io { action: "write", path, source }
-        })
+            Error::Io { action: "write", path: path.clone(), source }
+        })?;
+        let failed = |source| Error::Io { action: "clean up", path: self.directory.clone(), source };
+        self.shrink(&path, &suffix(engine, fuel), fuel).map_err(failed)
     }
 
     /// Where the compiled form of a module is or would be.
-    pub fn path(&self, engine: &Engine, wasm: &blake3::Hash) -> PathBuf {
-        let mut compatibility = Blake3Hasher(blake3::Hasher::new());
-        engine.precompile_compatibility_hash().hash(&mut compatibility);
-        let settings = compatibility.0.finalize().to_hex();
-        self.directory.join(format!("{}-{}.cwasm", wasm.to_hex(), &settings[..16]))
+    pub fn path(&self, engine: &Engine, fuel: bool, wasm: &blake3::Hash) -> PathBuf {
+        self.directory.join(format!("{}{}", wasm.to_hex(), suffix(engine, fuel)))
+    }
+
+    /// Removes files of a kind that have another suffix than this one's, what crashed writers left, and the files that were
+    /// not used for longest until the rest is within the bounds; never `keep`. Others may do the same at the same time.
+    fn shrink(&self, keep: &Path, suffix: &str, fuel: bool) -> std::io::Result<()> {
+        let now = SystemTime::now();
+        let mut rest = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let entry = entry?;
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            let Ok(metadata) = entry.metadata() else { continue };
+            if path == keep || !metadata.is_file() {
+                continue;
+            }
+            let used = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            let is_left_over = name.ends_with(".tmp") && used + HOUR < now;
+            let is_foreign = match name.get(64..66) {
+                Some("-p") => !fuel && !name.ends_with(suffix),
+                Some("-f") => fuel && !name.ends_with(suffix),
+                _ => true,
+            };
+            if is_left_over || (is_foreign && !name.ends_with(".tmp")) {
+                remove(&path)?;
+            } else {
+                rest.push((used, metadata.len(), path));
+            }
+        }
+        rest.sort_by(|a, b| b.cmp(a));
+        let (mut files, mut bytes) = (1, fs::metadata(keep).map_or(0, |m| m.len()));
+        for (_, size, path) in rest {
+            (files, bytes) = (files + 1, bytes + size);
+            if files > self.bounds.files || bytes > self.bounds.bytes {
+                remove(&path)?;
+            }
+        }
+        Ok(())
     }
 
     fn mac(&self, wasm: &blake3::Hash, code: &[u8]) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
         hasher.update(wasm.as_bytes()).update(code);
         hasher.finalize()
+    }
+}
+
+/// What the names of the files of an engine end in.
+fn suffix(engine: &Engine, fuel: bool) -> String {
+    let mut compatibility = Blake3Hasher(blake3::Hasher::new());
+    engine.precompile_compatibility_hash().hash(&mut compatibility);
+    let settings = compatibility.0.finalize().to_hex();
+    format!("-{}{}.cwasm", if fuel { 'f' } else { 'p' }, &settings[..16])
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -101,10 +101,20 @@ pub enum Error {
     StillUsed { plugin: String, functions: Vec<String> },
     #[error("plugin \"{plugin}\" cannot be replaced: function {function} would break: {reason}")]
     BreaksFunction { plugin: String, function: String, reason: Box<Error> },
+    #[error("{0} must not be null")]
+    NullArgument(&'static str),
+    #[error("must be owner of plugin \"{0}\"")]
+    NotOwner(String),
     #[error("must be superuser to {0}")]
     SuperuserOnly(&'static str),
     #[error("lagoon.functions_directory is not set")]
     NoDirectory,
+    #[error("plugin \"{name}\" is in the folder twice: \"{}\" and \"{}\"", first.display(), second.display())]
+    Twice { name: String, first: PathBuf, second: PathBuf },
+    #[error("folder \"{}\" has more than {limit} entries", path.display())]
+    FolderTooLarge { path: PathBuf, limit: usize },
+    #[error("could not read \"{}\": {source}", path.display())]
+    File { path: PathBuf, source: lagoon_file::Error },
     #[error("could not {action} \"{}\": {source}", path.display())]
     Io { action: &'static str, path: PathBuf, source: std::io::Error },
     #[error("internal error of the WebAssembly engine: {0}")]
@@ -123,7 +133,7 @@ impl Error {
             Self::ModuleTooLarge { .. } | Self::LogFlood { .. } => "54000",
             Self::AbiMissing | Self::UnknownImport { .. } => "42883",
             Self::ExportMissing { .. } | Self::SupportMissing { .. } => "42883",
-            Self::PermissionDenied { .. } | Self::SuperuserOnly(_) => "42501",
+            Self::PermissionDenied { .. } | Self::SuperuserOnly(_) | Self::NotOwner(_) => "42501",
             Self::SignatureMismatch { .. } | Self::Body(_) => "42P13",
             Self::Guest { error, .. } => &error.sqlstate,
             Self::DivisionByZero { .. } => "22012",
@@ -140,12 +150,20 @@ impl Error {
             Self::ColumnType { .. } => "42804",
             Self::TooLong(_) => "22001",
             Self::StillUsed { .. } | Self::BreaksFunction { .. } => "2BP01",
-            Self::Io { source, .. } => match source.kind() {
-                std::io::ErrorKind::NotFound => "58P01",
-                std::io::ErrorKind::PermissionDenied => "42501",
-                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => "53100",
-                _ => "58030",
+            Self::NullArgument(_) => "22004",
+            Self::Twice { .. } => "42710",
+            Self::FolderTooLarge { .. } => "54000",
+            Self::File { source, .. } => match source {
+                lagoon_file::Error::Missing => "58P01",
+                lagoon_file::Error::Permission | lagoon_file::Error::Outside => "42501",
+                lagoon_file::Error::NotRegular | lagoon_file::Error::NotDirectory => "42809",
+                lagoon_file::Error::TooLarge { .. } => "54000",
+                lagoon_file::Error::Memory { .. } => "53200",
+                lagoon_file::Error::Changed => "LG006",
+                lagoon_file::Error::Interrupted => "57014",
+                lagoon_file::Error::Io(source) => of_io(source),
             },
+            Self::Io { source, .. } => of_io(source),
             Self::Internal(_) => "XX000",
         }
     }
@@ -186,12 +204,19 @@ impl Error {
                 "The limit is limits.time in the plugin's manifest, at most lagoon.wasm_time_limit."
             }
             Self::OutOfFuel { .. } => "The limit is limits.fuel in the plugin's manifest.",
-            Self::UnknownPlugin(_) => "Install it with lagoon.install_plugin().",
+            Self::UnknownPlugin(_) => {
+                "lagoon.plugin_status lists those that are installed, lagoon.install_plugin() installs one."
+            }
             Self::Disabled(_) => "UPDATE lagoon.plugins SET enabled = true to use it again.",
             Self::Body(_) => "Write AS 'plugin:export'.",
             Self::UnsupportedType { .. } => "Use bool, int2, int4, int8, float4, float8, text or varchar.",
             Self::StillUsed { .. } => "Drop these functions first, or use lagoon.remove_plugin(name, cascade => true).",
             Self::BreaksFunction { .. } => "Drop or replace the function first.",
+            Self::Twice { .. } => "Remove one of the two.",
+            Self::FolderTooLarge { .. } => "Keep the plugins in a folder of their own.",
+            Self::File { source: lagoon_file::Error::Changed, .. } => {
+                "Write another file and rename it to this name when it is complete."
+            }
             Self::NoDirectory => "Set it in postgresql.conf to the folder that holds the plugins.",
             Self::Internal(_) => "This is a bug in Lagoon; the session can go on.",
             _ => return None,
@@ -212,5 +237,26 @@ impl Error {
             _ => return None,
         };
         (!text.is_empty()).then(|| text.to_owned())
+    }
+}
+
+/// What a user gave, as far as a message shows it: without control characters, and not all of a gigabyte.
+pub fn shown(text: &str) -> String {
+    const MOST: usize = 300;
+    let mut start: String = text.chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(MOST).is_some() {
+        start.push_str("...");
+    }
+    start
+}
+
+/// What the operating system said, as errcodes.h has it.
+fn of_io(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "58P01",
+        std::io::ErrorKind::PermissionDenied => "42501",
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => "53100",
+        std::io::ErrorKind::OutOfMemory => "53200",
+        _ => "58030",
     }
 }

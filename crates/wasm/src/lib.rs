@@ -16,6 +16,7 @@
 pub mod abi;
 mod cache;
 mod error;
+pub mod folder;
 mod host;
 mod instance;
 pub mod manifest;
@@ -28,8 +29,9 @@ mod unchecked;
 
 pub use abi::{Signature, Type, Value};
 pub use blake3::Hash;
-pub use cache::Cache;
-pub use error::{Error, GuestError};
+pub use cache::{Bounds, Cache};
+pub use error::{Error, GuestError, shown};
+pub use folder::Candidate;
 pub use host::{Hooks, Level, LogLine};
 pub use instance::{Export, Instance};
 pub use manifest::Manifest;

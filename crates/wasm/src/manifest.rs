@@ -5,10 +5,14 @@ use std::time::Duration;
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::error::shown;
 use crate::{Error, Result};
 
 /// Longer manifests are refused.
-const MAX_BYTES: usize = 64 << 10;
+pub const MAX_BYTES: usize = 64 << 10;
+
+/// Permissions that one manifest can list. Aliases of YAML could make a short text a list of millions.
+const MAX_PERMISSIONS: usize = 64;
 
 /// Permissions that later versions will have; asking for one is an error of its own.
 const RESERVED: [&str; 12] = [
@@ -27,7 +31,7 @@ const RESERVED: [&str; 12] = [
 ];
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with the keys of a manifest")]
 pub struct Manifest {
     /// The plugin's name; when given, it must be the one it is installed under.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,7 +46,7 @@ pub struct Manifest {
     #[serde(default)]
     pub limits: Limits,
     /// What the guest may ask of the host. Nothing that is not listed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "permissions")]
     pub permissions: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
@@ -58,7 +62,7 @@ pub enum Kind {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with memory, time or fuel")]
 pub struct Limits {
     /// Linear memory and tables of one instance: bytes, or a number with kB, MB or GB.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bytes")]
@@ -92,15 +96,21 @@ impl Default for Manifest {
 }
 
 impl Manifest {
-    /// Reads YAML or JSON.
+    /// Reads a file's YAML or JSON.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let text = std::str::from_utf8(bytes).map_err(|_| Error::Manifest("it is not UTF-8 text".to_owned()))?;
+        Self::parse(text.trim_start_matches('\u{feff}'))
+    }
+
+    /// Reads YAML or JSON. Time and memory are within small multiples of [`MAX_BYTES`], whatever the text.
     pub fn parse(text: &str) -> Result<Self> {
         if text.len() > MAX_BYTES {
             return Err(Error::Manifest(format!("it has {} bytes, more than {MAX_BYTES}", text.len())));
         }
         let manifest: Self = if text.trim_start().starts_with('{') {
-            serde_json::from_str(text).map_err(|e| Error::Manifest(e.to_string()))?
+            serde_json::from_str(text).map_err(|e| Error::Manifest(shown(&e.to_string())))?
         } else {
-            serde_yaml_ng::from_str(text).map_err(|e| Error::Manifest(e.to_string()))?
+            serde_yaml_ng::from_str(text).map_err(|e| Error::Manifest(shown(&e.to_string())))?
         };
         manifest.check()
     }
@@ -121,6 +131,10 @@ impl Manifest {
         if let Some(name) = &self.name {
             check_name(name)?;
         }
+        let texts = [Some(&self.version), self.wasm.as_ref(), self.description.as_ref()];
+        if texts.into_iter().flatten().any(|text| text.contains('\0')) {
+            return Err(Error::Manifest("a text must not contain the character NUL".to_owned()));
+        }
         if self.version.is_empty() || self.version.len() > 64 {
             return Err(Error::Manifest("version must have 1 to 64 characters".to_owned()));
         }
@@ -128,7 +142,7 @@ impl Manifest {
             match permission.as_str() {
                 "log" => {}
                 other if RESERVED.contains(&other) => return Err(Error::PermissionUnavailable(other.to_owned())),
-                other => return Err(Error::Manifest(format!("unknown permission \"{other}\""))),
+                other => return Err(Error::Manifest(format!("unknown permission \"{}\"", shown(other)))),
             }
         }
         if self.limits.fuel == Some(0) || self.limits.memory == Some(0) || self.limits.time == Some(Duration::ZERO) {
@@ -144,7 +158,7 @@ pub fn check_name(name: &str) -> Result<()> {
     if tail_fits && name.len() <= 63 && name.starts_with(|c: char| c.is_ascii_lowercase()) {
         Ok(())
     } else {
-        Err(Error::PluginName(name.to_owned()))
+        Err(Error::PluginName(shown(name)))
     }
 }
 
@@ -152,11 +166,56 @@ fn default_version() -> String {
     "0.0.0".to_owned()
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
+/// At most [`MAX_PERMISSIONS`] texts.
+fn permissions<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<String>, D::Error> {
+    struct List;
+    impl<'de> de::Visitor<'de> for List {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "a list of at most {MAX_PERMISSIONS} permissions")
+        }
+
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut from: A) -> std::result::Result<Vec<String>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(permission) = from.next_element()? {
+                if list.len() == MAX_PERMISSIONS {
+                    return Err(de::Error::invalid_length(list.len() + 1, &self));
+                }
+                list.push(permission);
+            }
+            Ok(list)
+        }
+    }
+    from.deserialize_seq(List)
+}
+
 enum Quantity {
     Number(u64),
     Text(String),
+}
+
+/// By hand: what serde derives for an untagged enum first copies the value, with all that aliases of YAML stand for.
+impl<'de> Deserialize<'de> for Quantity {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        struct Scalar;
+        impl de::Visitor<'_> for Scalar {
+            type Value = Quantity;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a whole number or a text like \"16MB\"")
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> std::result::Result<Quantity, E> {
+                Ok(Quantity::Number(number))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> std::result::Result<Quantity, E> {
+                Ok(Quantity::Text(text.to_owned()))
+            }
+        }
+        from.deserialize_any(Scalar)
+    }
 }
 
 impl Quantity {
@@ -227,6 +286,46 @@ mod tests {
         assert!(!Manifest::default().allows(Permission::Log));
         assert_eq!(Manifest::parse("permissions: [http]").unwrap_err().sqlstate(), "0A000");
         assert_eq!(Manifest::parse("permissions: [everything]").unwrap_err().sqlstate(), "22023");
+    }
+
+    #[test]
+    fn hostile_manifests_are_errors_of_the_user_and_cheap() {
+        let aliases = |first: &str, key: &str| {
+            let list = "*a, ".repeat(10_000);
+            format!("description: {first}\n{key}: [{list}]\n")
+        };
+        let laughs = (1..30).fold("a0: &a0 lol\n".to_owned(), |text, n| {
+            format!("{text}a{n}: &a{n} [*a{0}, *a{0}, *a{0}, *a{0}, *a{0}, *a{0}, *a{0}, *a{0}, *a{0}]\n", n - 1)
+        });
+        for bad in [
+            format!("limits: {{memory: &a [{}]}}", "x, ".repeat(15_000)),
+            format!("limits: {{memory: [&a {}, {}]}}", "x".repeat(20_000), "*a, ".repeat(10_000)),
+            aliases(&format!("&a {}", "x".repeat(20_000)), "permissions"),
+            laughs,
+            "[".repeat(60_000),
+            "{".repeat(60_000),
+            format!("a: {}", "- ".repeat(30_000)),
+            "? ".repeat(30_000),
+            format!("{{\"limits\": {}", "[".repeat(60_000)),
+            "{\"limits\": {\"fuel\": 1e400}}".to_owned(),
+            "wasm: \"a\\0b\"".to_owned(),
+            "version: \"a\\0b\"".to_owned(),
+            "description: \"a\\0b\"".to_owned(),
+            format!("{}: 1", "k".repeat(60_000)),
+            format!("permissions: [{}]", "p".repeat(60_000)),
+            " ".repeat(MAX_BYTES + 1),
+            "null".to_owned(),
+            "[]".to_owned(),
+            "permissions: {log: true}".to_owned(),
+        ] {
+            let start = std::time::Instant::now();
+            let error = Manifest::from_bytes(bad.as_bytes()).unwrap_err();
+            assert_eq!(error.sqlstate(), "22023", "{error}");
+            assert!(error.to_string().len() < 1000, "{error}");
+            eprintln!("{:?} for {}", start.elapsed(), &bad[..bad.len().min(30)]);
+        }
+        assert_eq!(Manifest::from_bytes(b"\xff\xfe{").unwrap_err().sqlstate(), "22023");
+        assert!(Manifest::from_bytes("\u{feff}version: \"1\"".as_bytes()).is_ok());
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl Runtime {
     /// The module with this hash from the compile cache.
     pub fn cached(&self, hash: &blake3::Hash, fuel: bool) -> Result<Option<Loaded>> {
         let compiler = self.compiler(fuel)?;
-        let module = self.cache.as_ref().and_then(|cache| cache.load(&compiler.engine, hash));
+        let module = self.cache.as_ref().and_then(|cache| cache.load(&compiler.engine, fuel, hash));
         Ok(module.map(|module| Loaded { module, fuel, source: *hash, cache_failure: None, cached: true }))
     }
 
@@ -76,7 +76,7 @@ impl Runtime {
         let engine = &self.compiler(fuel)?.engine;
         let module = wasmtime::Module::from_binary(engine, source.bytes())
             .map_err(|e| Error::InvalidModule(format!("{e:#}").replace('\n', " ")))?;
-        let cache_failure = self.cache.as_ref().and_then(|cache| cache.store(engine, &hash, &module).err());
+        let cache_failure = self.cache.as_ref().and_then(|cache| cache.store(engine, fuel, &hash, &module).err());
         Ok(Loaded { module, fuel, source: hash, cache_failure, cached: false })
     }
 

@@ -7,8 +7,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use lagoon_wasm::{
-    Cache, Column, Error, Hooks, Instance, Level, Manifest, Operation, Plugin, RowAnswer, Runtime, Signature, Source,
-    Type, Value, Which,
+    Bounds, Cache, Column, Error, Hooks, Instance, Level, Manifest, Operation, Plugin, RowAnswer, Runtime, Signature,
+    Source, Type, Value, Which,
 };
 
 thread_local! {
@@ -420,6 +420,61 @@ fn the_cache_gives_back_what_it_was_given_and_nothing_else() {
     std::fs::write(&blocked, "").unwrap();
     let loaded = Runtime::new(Some(Cache::new(blocked.join("x"), b"")), HOOKS).compile(&ZOO, false).unwrap();
     assert!(loaded.cache_failure.is_some());
+}
+
+#[test]
+fn the_cache_keeps_within_its_bounds_what_was_used_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let numbered = |number: i32| {
+        let text = format!(
+            "(module (func (export \"lagoon_abi_1\")) (func (export \"n\") (result i32) (i32.const {number})))"
+        );
+        Source::new(wat::parse_str(text).unwrap()).unwrap()
+    };
+    let age = |name: &str, hours: u64| {
+        let file = std::fs::File::options().append(true).open(folder.path().join(name)).unwrap();
+        file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(3600 * hours)).unwrap();
+    };
+    let names = || {
+        let entries = std::fs::read_dir(folder.path()).unwrap();
+        entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let runtime =
+        |files, bytes| Runtime::new(Some(Cache::new(folder.path(), b"").with_bounds(Bounds { files, bytes })), HOOKS);
+    let compile = |number: i32| {
+        let before = names();
+        assert!(runtime(3, 1 << 30).compile(&numbered(number), false).unwrap().cache_failure.is_none());
+        names().difference(&before).next().cloned()
+    };
+    let one = compile(1).unwrap();
+    age(&one, 3);
+    let two = compile(2).unwrap();
+    age(&two, 2);
+    // A use counts, and so "two" is the one that goes.
+    assert!(runtime(3, 1 << 30).cached(&numbered(1).hash(), false).unwrap().is_some());
+    let three = compile(3).unwrap();
+    let four = compile(4).unwrap();
+    assert_eq!(names(), [one, three, four.clone()].into());
+
+    // Files of another version, of the names of older ones, and of writers that crashed.
+    let foreign = format!("{}-p0123456789abcdef.cwasm", "0".repeat(64));
+    let other_kind = format!("{}-f0123456789abcdef.cwasm", "0".repeat(64));
+    let old_name = format!("{}-0123456789abcdef.cwasm", "0".repeat(64));
+    for name in [&foreign, &other_kind, &old_name, "crashed.1.2.tmp", "writing.1.2.tmp"] {
+        std::fs::write(folder.path().join(name), "x").unwrap();
+    }
+    age("crashed.1.2.tmp", 2);
+    assert!(runtime(100, 1 << 30).compile(&numbered(5), false).unwrap().cache_failure.is_none());
+    let left = names();
+    assert!(!left.contains(&foreign) && !left.contains(&old_name) && !left.contains("crashed.1.2.tmp"), "{left:?}");
+    assert!(left.contains(&other_kind) && left.contains("writing.1.2.tmp") && left.contains(&four), "{left:?}");
+
+    // Bytes are bounded too; what is larger than all of it is not written.
+    let size = std::fs::metadata(folder.path().join(&four)).unwrap().len();
+    assert!(runtime(100, size + 1).compile(&numbered(6), false).unwrap().cache_failure.is_none());
+    assert_eq!(names().len(), 1, "{:?}", names());
+    assert!(runtime(100, 10).compile(&numbered(7), false).unwrap().cache_failure.is_none());
+    assert!(!runtime(100, 10).compile(&numbered(7), false).unwrap().cached);
 }
 
 #[test]

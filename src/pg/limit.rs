@@ -1,0 +1,42 @@
+//! A limit on the time of a piece of work in a background process, which no statement_timeout holds.
+
+use std::ffi::c_int;
+use std::time::{Duration, Instant};
+
+/// Whose handler PostgreSQL has registered in every process that runs SQL (utils/timeout.h, all supported versions).
+const STATEMENT_TIMEOUT: c_int = 3;
+
+unsafe extern "C-unwind" {
+    // timeout.c; pgrx has no bindings. Neither raises an ERROR.
+    fn enable_timeout_after(id: c_int, delay_ms: c_int);
+    fn disable_timeout(id: c_int, keep_indicator: bool);
+}
+
+/// While it lives, the work of this process is cancelled (57014) when the limit is over. Not for backends: their
+/// statement_timeout uses the same timer.
+pub struct Limit {
+    start: Instant,
+    limit: Duration,
+}
+
+impl Limit {
+    /// Begins now.
+    pub fn start(limit: Duration) -> Self {
+        let millis = c_int::try_from(limit.as_millis()).unwrap_or(c_int::MAX).max(1);
+        // SAFETY: main thread of a process that runs SQL.
+        unsafe { enable_timeout_after(STATEMENT_TIMEOUT, millis) };
+        Self { start: Instant::now(), limit }
+    }
+
+    /// Whether it is over.
+    pub fn is_over(&self) -> bool {
+        self.start.elapsed() >= self.limit
+    }
+}
+
+impl Drop for Limit {
+    fn drop(&mut self) {
+        // SAFETY: as above; does nothing when the timer is not active any more.
+        unsafe { disable_timeout(STATEMENT_TIMEOUT, true) };
+    }
+}
