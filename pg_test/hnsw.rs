@@ -145,9 +145,10 @@ mod tests {
     }
 
     #[pg_test]
-    fn hnsw_verify_wants_select_on_the_table() {
+    fn hnsw_verify_is_for_the_owner_of_the_table() {
         run("CREATE TABLE t (v vector(3)); CREATE INDEX h ON t USING hnsw (v vector_l2_ops)");
         run("CREATE ROLE lagoon_vector_stranger; GRANT USAGE ON SCHEMA lagoon TO lagoon_vector_stranger");
+        run("GRANT SELECT ON t TO lagoon_vector_stranger");
         run("SET LOCAL ROLE lagoon_vector_stranger");
         assert_eq!(code("SELECT lagoon.verify_index('h')"), PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE);
     }

@@ -8,6 +8,8 @@ use pgrx::pg_sys::{self, IndexBuildResult, Oid, Relation};
 use lagoon_vector::Error;
 use lagoon_vector::memory::{Memory, TemporaryFile};
 
+use crate::pg::interrupt;
+
 /// Of `maintenance_work_mem`, what is left for the stacks, heaps and visited sets of threads. As in pgvector, which sets it
 /// aside for the same in its parallel builds.
 const RESERVE: usize = 3 << 20;
@@ -34,6 +36,12 @@ fn temporary_file() -> PathBuf {
         CStr::from_ptr(folder.as_ptr()).to_string_lossy().into_owned()
     };
     PathBuf::from(folder).join(format!("pgsql_tmp{}.lagoon", std::process::id()))
+}
+
+/// Answers interrupts in the middle of what a build computes.
+pub fn poll() -> Result<(), Error> {
+    interrupt::check();
+    Ok(())
 }
 
 /// Sets a column of pg_stat_progress_create_index.

@@ -1,9 +1,19 @@
 //! What a scan costs, given the share of the index that it reads before the first row. The formula is pgvector's, so that plans
-//! are as there.
+//! are as there, but where a scan [ends too early](super::demand).
 
 use pgrx::pg_sys::{self, IndexOptInfo, IndexPath, PlannerInfo, Relation};
 
 use lagoon_vector::Error;
+
+use super::demand::{TOO_SHORT, is_too_short};
+
+/// What a scan does.
+pub struct Reach {
+    /// The share of the index that it reads before the first row, 0 to 1.
+    pub share: f64,
+    /// Rows that it gives, about and at most, before filters.
+    pub rows: f64,
+}
 
 /// Costs of one path.
 pub struct Estimate {
@@ -24,8 +34,7 @@ pub struct Estimate {
 const NEVER: Estimate =
     Estimate { startup: f64::MAX / 1e10, total: f64::MAX / 1e10, selectivity: 0.0, correlation: 0.0, pages: 0.0 };
 
-/// Costs of a path. `sequential` is the share of its pages that follow each other on disk; `share` says how much of the index
-/// is read before the first row, 0 to 1.
+/// Costs of a path. `sequential` is the share of its pages that follow each other on disk; `reach` says what a scan does.
 ///
 /// # Safety
 /// What the planner passes to amcostestimate: it holds a lock on the index.
@@ -34,7 +43,7 @@ pub unsafe fn estimate(
     path: *mut IndexPath,
     loop_count: f64,
     sequential: f64,
-    share: impl FnOnce(&IndexOptInfo, Relation) -> Result<f64, Error>,
+    reach: impl FnOnce(&IndexOptInfo, Relation) -> Result<Reach, Error>,
 ) -> Result<Estimate, Error> {
     // SAFETY: the caller's.
     unsafe {
@@ -43,9 +52,9 @@ pub unsafe fn estimate(
         }
         let info = &*(*path).indexinfo;
         let index = pg_sys::index_open(info.indexoid, pg_sys::NoLock as pg_sys::LOCKMODE);
-        let share = share(info, index);
+        let reach = reach(info, index);
         pg_sys::index_close(index, pg_sys::NoLock as pg_sys::LOCKMODE);
-        let share = share?;
+        let Reach { share, rows } = reach?;
 
         let mut costs = pg_sys::GenericCosts::default();
         pg_sys::genericcostestimate(root, path, loop_count, &mut costs);
@@ -60,9 +69,10 @@ pub unsafe fn estimate(
             startup -= (1.0 - sequential) * pages * saved;
             startup -= (pages - table_pages) * seq_page_cost;
         }
+        let penalty = if is_too_short(root, path, rows) { TOO_SHORT } else { 0.0 };
         Ok(Estimate {
-            startup,
-            total,
+            startup: startup + penalty,
+            total: total + penalty,
             selectivity: costs.indexSelectivity,
             correlation: costs.indexCorrelation,
             pages: costs.numIndexPages,

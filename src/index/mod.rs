@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 mod build;
 mod column;
 mod cost;
+mod demand;
 mod error;
 mod hnsw;
 mod ivfflat;

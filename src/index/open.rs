@@ -1,11 +1,10 @@
 //! An index that a user names, for the functions that look into one.
 
-use std::collections::HashSet;
 use std::ffi::{CStr, c_char};
 
 use pgrx::pg_sys::{self, Oid, Relation};
 
-use lagoon_vector::page::Tid;
+use lagoon_vector::report::Tids;
 use lagoon_vector::{Error, Method};
 
 use super::column::{Column, space};
@@ -13,11 +12,9 @@ use super::pages::{PgPages, Purpose};
 use super::rows::{self, Rows};
 
 const LOCK: pg_sys::LOCKMODE = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
+const RLS_ENABLED: i32 = pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32;
 
 /// A readable index of one of our access methods and its table, locked against being dropped or altered until it goes.
-///
-/// While it lives, what the index says of rows (expression, predicate) runs as the owner of the table and cannot leave traces,
-/// as in CREATE INDEX and amcheck: it is not the caller's to trust.
 pub struct Opened {
     /// Its access method.
     pub method: Method,
@@ -25,29 +22,76 @@ pub struct Opened {
     pub index: Relation,
     /// Its table.
     pub heap: Relation,
-    /// Who called, and in which security context.
+    /// Who called, and in which security context, where that is not who we are now.
     caller: Option<(Oid, i32)>,
 }
 
+/// What is going to be done with an index.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// Its pages are read, and writers wait.
+    Pages,
+    /// Rows are asked for by SQL.
+    Queries,
+}
+
 impl Opened {
-    /// Opens the index with this OID, for a role that may read its table.
-    pub fn new(oid: Oid) -> Result<Self, Error> {
-        // SAFETY: the table is locked before its index, as everywhere; both are open until the end, or the ERROR.
+    /// For the owner of its table: whoever reads the pages learns of all rows, and holds off writers as often as he likes.
+    ///
+    /// While it lives, what the index says of rows (expression, predicate) runs as the owner of the table and cannot leave
+    /// traces, as in CREATE INDEX and amcheck: it is not the caller's to trust.
+    pub fn by_owner(oid: Oid) -> Result<Self, Error> {
+        let mut opened = Self::new(oid, Use::Pages)?;
+        opened.become_owner();
+        Ok(opened)
+    }
+
+    /// To ask for rows as any SELECT does: with the privileges of the caller and under the row security that holds for him. An
+    /// expression or a predicate runs as the owner of the table, as above, whom row security does not hold: there it is refused
+    /// to those whom it holds.
+    pub fn for_queries(oid: Oid) -> Result<Self, Error> {
+        let mut opened = Self::new(oid, Use::Queries)?;
+        if opened.is_computed() {
+            let table = opened.table();
+            // SAFETY: the table is open.
+            if unsafe { pg_sys::check_enable_rls(table, Oid::INVALID, true) } == RLS_ENABLED {
+                return Err(Error::RowSecurity(name_of(table)));
+            }
+            opened.become_owner();
+        }
+        Ok(opened)
+    }
+
+    fn new(oid: Oid, purpose: Use) -> Result<Self, Error> {
+        // SAFETY: the table is locked before its index, as everywhere; both are open until the end, or the ERROR. Those without
+        // any right do not come as far as a lock.
         unsafe {
             let table = pg_sys::IndexGetRelation(oid, true);
             if table == Oid::INVALID {
                 return Err(Error::NotOurs(name_of(oid)));
             }
-            let heap = pg_sys::relation_open(table, LOCK);
-            let index = pg_sys::relation_open(oid, LOCK);
-            let Some(method) = method_of(index) else {
-                pg_sys::relation_close(index, LOCK);
+            match purpose {
+                Use::Pages => check_owner(table)?,
+                Use::Queries => check_reader(table)?,
+            }
+            let heap = pg_sys::try_relation_open(table, LOCK);
+            if heap.is_null() {
+                return Err(Error::NotOurs(name_of(oid))); // dropped just now
+            }
+            let index = pg_sys::try_relation_open(oid, LOCK);
+            let method = if index.is_null() { None } else { method_of(index) };
+            let Some(method) = method else {
+                if !index.is_null() {
+                    pg_sys::relation_close(index, LOCK);
+                }
                 pg_sys::relation_close(heap, LOCK);
                 return Err(Error::NotOurs(name_of(oid)));
             };
-            let mut opened = Self { method, index, heap, caller: None };
-            opened.check()?;
-            opened.become_owner();
+            let opened = Self { method, index, heap, caller: None };
+            if purpose == Use::Queries {
+                opened.check_columns()?;
+            }
+            opened.check_readable()?;
             Ok(opened)
         }
     }
@@ -60,8 +104,8 @@ impl Opened {
 
     /// The rows that a scan of the table sees and that must be in the index: the predicate holds, the vector is indexable.
     /// As amcheck does it, through the code that builds indexes, but with an MVCC snapshot.
-    pub fn rows(&self) -> Result<HashSet<Tid>, Error> {
-        let mut tids = HashSet::new();
+    pub fn rows(&self) -> Result<Tids, Error> {
+        let mut tids = Tids::default();
         // SAFETY: both are open and belong together.
         unsafe {
             let column = Column::new(self.index, self.method, space(self.index, self.method)?)?;
@@ -70,10 +114,7 @@ impl Opened {
             (*info).ii_Concurrent = true; // says that the snapshot is an MVCC one
             (*info).ii_Unique = false;
             let scan = pg_sys::table_beginscan_strat(self.heap, snapshot, 0, std::ptr::null_mut(), true, true);
-            rows::each(self.heap, self.index, info, Rows::Seen(scan), &column, &mut |_, tid| {
-                tids.insert(tid);
-                Ok(())
-            });
+            rows::each(self.heap, self.index, info, Rows::Seen(scan), &column, &mut |_, tid| tids.push(tid));
             pg_sys::UnregisterSnapshot(snapshot);
         }
         Ok(tids)
@@ -102,14 +143,35 @@ impl Opened {
         self.caller = Some((user, context));
     }
 
-    fn check(&self) -> Result<(), Error> {
-        let (index, table) = (self.index, self.table());
+    /// Whether it is of an expression or has a predicate.
+    fn is_computed(&self) -> bool {
+        // SAFETY: open; a list or NULL.
+        self.key() == 0 || unsafe { !pg_sys::RelationGetIndexPredicate(self.index).is_null() }
+    }
+
+    /// The number of the indexed column; 0 of an expression.
+    fn key(&self) -> i16 {
+        // SAFETY: open. The access method is single-column, so there is a first one.
+        unsafe { *(*(*self.index).rd_index).indkey.values.as_ptr() }
+    }
+
+    /// SELECT on the table, or on the column where nothing else is read.
+    fn check_columns(&self) -> Result<(), Error> {
+        let (table, read) = (self.table(), pg_sys::ACL_SELECT as pg_sys::AclMode);
         // SAFETY: both are open.
+        let may_read = unsafe {
+            let user = pg_sys::GetUserId();
+            pg_sys::pg_class_aclcheck(table, user, read) == pg_sys::AclResult::ACLCHECK_OK
+                || !self.is_computed()
+                    && pg_sys::pg_attribute_aclcheck(table, self.key(), user, read) == pg_sys::AclResult::ACLCHECK_OK
+        };
+        if may_read { Ok(()) } else { Err(Error::PermissionDenied(name_of(table))) }
+    }
+
+    fn check_readable(&self) -> Result<(), Error> {
+        let index = self.index;
+        // SAFETY: open.
         unsafe {
-            let read = pg_sys::ACL_SELECT as pg_sys::AclMode;
-            if pg_sys::pg_class_aclcheck(table, pg_sys::GetUserId(), read) != pg_sys::AclResult::ACLCHECK_OK {
-                return Err(Error::PermissionDenied(name_of(table)));
-            }
             let is_temporary = (*(*index).rd_rel).relpersistence == pg_sys::RELPERSISTENCE_TEMP as c_char;
             let info = (*index).rd_index;
             if is_temporary && !(*index).rd_islocaltemp || !(*info).indisvalid || !(*info).indisready {
@@ -143,6 +205,32 @@ impl Drop for Opened {
             }
         }
     }
+}
+
+/// Whether the role owns a table.
+fn check_owner(table: Oid) -> Result<(), Error> {
+    // SAFETY: a lookup in the system catalogs; an ERROR where there is no such table any more.
+    let is_owner = unsafe {
+        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        let is_owner = pg_sys::pg_class_ownercheck(table, pg_sys::GetUserId());
+        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+        let is_owner = pg_sys::object_ownercheck(pg_sys::RelationRelationId, table, pg_sys::GetUserId());
+        is_owner
+    };
+    if is_owner { Ok(()) } else { Err(Error::NotOwner(name_of(table))) }
+}
+
+/// Whether the role may read some of a table.
+fn check_reader(table: Oid) -> Result<(), Error> {
+    let read = pg_sys::ACL_SELECT as pg_sys::AclMode;
+    // SAFETY: as above.
+    let may_read = unsafe {
+        let user = pg_sys::GetUserId();
+        pg_sys::pg_class_aclcheck(table, user, read) == pg_sys::AclResult::ACLCHECK_OK
+            || pg_sys::pg_attribute_aclcheck_all(table, user, read, pg_sys::AclMaskHow::ACLMASK_ANY)
+                == pg_sys::AclResult::ACLCHECK_OK
+    };
+    if may_read { Ok(()) } else { Err(Error::PermissionDenied(name_of(table))) }
 }
 
 /// The method whose handler the index has, whatever the access method is called. None of a partitioned index: it has no pages.

@@ -1,6 +1,7 @@
 //! `lagoon.recall`: what share of the nearest rows an index finds.
 
 use std::ffi::CStr;
+use std::mem::ManuallyDrop;
 
 use lagoon_vector::Error;
 use pgrx::datum::DatumWithOid;
@@ -12,17 +13,16 @@ use crate::index::Opened;
 
 #[pgrx::pg_schema]
 mod lagoon {
-    use pgrx::{PgRelation, default, pg_extern};
+    use pgrx::{default, pg_extern};
 
     use crate::pg::error::OrRaise;
+    use crate::pg::regclass::Regclass;
 
     /// The share, 0 to 1, of the `k` nearest rows that an hnsw or ivfflat index finds for the vectors of up to `sample` random rows of
-    /// its table, with the settings of the session. NULL when nothing is indexed. Scans the table once for each vector.
+    /// its table, with the settings, the privileges and the row security of the session. NULL when nothing is indexed. Scans the table once for each vector.
     #[pg_extern(volatile, parallel_unsafe)]
-    fn recall(index: PgRelation, k: default!(i32, 10), sample: default!(i32, 100)) -> Option<f64> {
-        let oid = index.oid();
-        drop(index);
-        super::recall(oid, k, sample).or_raise()
+    fn recall(index: Regclass, k: default!(i32, 10), sample: default!(i32, 100)) -> Option<f64> {
+        super::recall(index.0, k, sample).or_raise()
     }
 }
 
@@ -32,16 +32,17 @@ fn recall(oid: Oid, k: i32, sample: i32) -> Result<Option<f64>, Error> {
             return Err(Error::NotPositive(name));
         }
     }
-    let opened = Opened::new(oid)?;
+    let opened = Opened::for_queries(oid)?;
     Spi::connect(|client| {
         let queries = Queries::of(client, &opened)?;
         let _settings = Settings::push();
+        let sample = queries.open_sample(client, sample)?;
         let (mut found, mut wanted) = (0, 0);
-        for vector in queries.sample(client, sample)? {
-            let (hits, of) = queries.hits(&opened, vector, k)?;
+        while let Some((hits, of)) = queries.next(&opened, &sample, k)? {
             found += hits;
             wanted += of;
         }
+        drop(client.find_cursor(&sample).map_err(unexpected)?); // which closes it
         Ok((wanted > 0).then(|| found as f64 / wanted as f64))
     })
 }
@@ -52,10 +53,11 @@ struct Queries {
     type_id: Oid,
     /// Random indexed values; $1 is how many.
     sample: String,
-    /// Distances of the nearest rows to $1, by the index; $2 is how many.
-    approximate: String,
-    /// As above, by the table. Rows that are not indexed are left out.
+    /// Of the nearest rows to $1 by the table, the largest distance and how many they are; $2 is how many are wanted. Rows that
+    /// are not indexed are left out.
     exact: String,
+    /// Of the nearest rows by the index, how many are no farther than $3.
+    approximate: String,
 }
 
 /// Table, indexed expression, predicate, operator, type, and the norm that must not be zero. Names are quoted, with schemas.
@@ -97,56 +99,61 @@ impl Queries {
         };
         // CASE, because the expression may be an ERROR for rows where the predicate does not hold.
         let indexed = format!("CASE WHEN {predicate} THEN {is_value} ELSE false END");
-        let nearest = |which: &str| {
-            format!("SELECT {key} {operator} $1 FROM ONLY {table} WHERE {which} ORDER BY {key} {operator} $1 LIMIT $2")
+        let nearest = |what: &str, which: &str| {
+            format!(
+                "SELECT {what} FROM (SELECT {key} {operator} $1 AS d FROM ONLY {table} WHERE {which} \
+                 ORDER BY {key} {operator} $1 LIMIT $2) AS nearest"
+            )
         };
         Ok(Self {
             type_id,
             sample: format!("SELECT {key} FROM ONLY {table} WHERE {indexed} ORDER BY pg_catalog.random() LIMIT $1"),
-            approximate: nearest(&format!("({predicate})")),
-            exact: nearest(&indexed),
+            exact: nearest("pg_catalog.max(d), pg_catalog.count(d)", &indexed),
+            approximate: nearest(
+                "pg_catalog.count(*) FILTER (WHERE d OPERATOR(pg_catalog.<=) $3)",
+                &format!("({predicate})"),
+            ),
         })
     }
 
-    /// Up to `count` values. They live as long as the connection.
-    fn sample(&self, client: &SpiClient<'_>, count: i32) -> Result<Vec<Datum>, Error> {
-        let rows = client.select(self.sample.as_str(), None, &[i64::from(count).into()]).map_err(unexpected)?;
-        let mut values = Vec::with_capacity(rows.len());
-        let mut rows = rows.first();
-        for _ in 0..rows.len() {
-            values.extend(rows.get_datum_by_ordinal(1).map_err(unexpected)?);
-            rows.next();
-        }
-        Ok(values)
+    /// Begins to ask for up to `count` values, which PostgreSQL keeps: the name of the cursor.
+    fn open_sample(&self, client: &SpiClient<'_>, count: i32) -> Result<String, Error> {
+        let cursor = client.try_open_cursor(self.sample.as_str(), &[i64::from(count).into()]).map_err(unexpected)?;
+        Ok(cursor.detach_into_name())
     }
 
-    /// How many of the `k` nearest rows the index finds, and how many there are. At equal distance any row will do.
-    fn hits(&self, opened: &Opened, vector: Datum, k: i32) -> Result<(usize, usize), Error> {
-        let exact = {
-            let _planner = Planner::allow(opened.table(), Allow::NoIndex);
-            self.distances(&self.exact, vector, k)?
-        };
-        let Some(furthest) = exact.last() else { return Ok((0, 0)) };
-        let found = {
-            let planner = Planner::allow(opened.table(), Allow::Only(opened.oid()));
-            let found = self.distances(&self.approximate, vector, k)?;
-            if !planner.was_found() {
-                return Err(opened.unreadable());
-            }
-            found
-        };
-        Ok((found.iter().filter(|distance| *distance <= furthest).count().min(exact.len()), exact.len()))
-    }
-
-    /// In a connection of its own, whose memory goes at its end.
-    fn distances(&self, query: &str, vector: Datum, k: i32) -> Result<Vec<f64>, Error> {
+    /// Of the `k` rows nearest to the next value, how many the index finds, and how many there are; None after the last value. At
+    /// equal distance any row will do.
+    fn next(&self, opened: &Opened, sample: &str, k: i32) -> Result<Option<(i64, i64)>, Error> {
+        // In a connection of its own, whose memory goes at its end.
         Spi::connect(|client| {
-            // SAFETY: a value of that type, which lives as long as the outer connection.
-            let vector = unsafe { DatumWithOid::new(vector, self.type_id) };
-            let rows = client.select(query, None, &[vector, i64::from(k).into()])?;
-            rows.filter_map(|row| row.get::<f64>(1).transpose()).collect::<Result<Vec<_>, _>>()
+            let mut cursor = ManuallyDrop::new(client.find_cursor(sample).map_err(unexpected)?); // it stays open
+            let rows = cursor.fetch(1).map_err(unexpected)?.first();
+            if rows.is_empty() {
+                return Ok(None);
+            }
+            let Some(vector) = rows.get_datum_by_ordinal(1).map_err(unexpected)? else { return Ok(Some((0, 0))) };
+            self.hits(client, opened, vector, k).map(Some)
         })
-        .map_err(unexpected)
+    }
+
+    fn hits(&self, client: &SpiClient<'_>, opened: &Opened, vector: Datum, k: i32) -> Result<(i64, i64), Error> {
+        // SAFETY: a value of that type, which lives as long as the connection.
+        let arguments = || [unsafe { DatumWithOid::new(vector, self.type_id) }, i64::from(k).into()];
+        let (furthest, of) = {
+            let _planner = Planner::allow(opened.table(), Allow::NoIndex);
+            let row = client.select(self.exact.as_str(), None, &arguments()).map_err(unexpected)?.first();
+            (row.get::<f64>(1).map_err(unexpected)?, row.get::<i64>(2).map_err(unexpected)?.unwrap_or_default())
+        };
+        let Some(furthest) = furthest else { return Ok((0, 0)) };
+        let planner = Planner::allow(opened.table(), Allow::Only(opened.oid()));
+        let [vector, count] = arguments();
+        let row = client.select(self.approximate.as_str(), None, &[vector, count, furthest.into()]);
+        let found = row.map_err(unexpected)?.first().get::<i64>(1).map_err(unexpected)?.unwrap_or_default();
+        if !planner.was_found() {
+            return Err(opened.unreadable());
+        }
+        Ok((found.min(of), of))
     }
 }
 

@@ -4,6 +4,7 @@ use pgrx::pg_sys::Oid;
 
 use lagoon_vector::Error;
 use lagoon_vector::hnsw::verify::Report;
+use lagoon_vector::store::PageStore;
 use lagoon_vector::{Method, hnsw, ivf};
 
 use crate::index::Opened;
@@ -11,30 +12,30 @@ use crate::index::Opened;
 #[pgrx::pg_schema]
 mod lagoon {
     use pgrx::iter::TableIterator;
-    use pgrx::{PgRelation, name, pg_extern};
+    use pgrx::{name, pg_extern};
 
     use crate::pg::error::OrRaise;
+    use crate::pg::regclass::Regclass;
 
-    /// Verifies an hnsw or ivfflat index: one row per check. Reads the whole index and its table; inserts into the index and vacuums of it wait.
+    /// Verifies an hnsw or ivfflat index: one row per check. For the owner of its table: reads the whole index and the table; inserts into the index and vacuums of it wait.
     #[pg_extern(volatile, parallel_unsafe)]
     fn verify_index(
-        index: PgRelation,
+        index: Regclass,
     ) -> TableIterator<'static, (name!(check_name, String), name!(passed, bool), name!(detail, String))> {
-        let oid = index.oid();
-        drop(index);
-        let report = super::report(oid).or_raise();
+        let report = super::report(index.0).or_raise();
         TableIterator::new(report.checks.into_iter().map(|check| (check.name.to_owned(), check.passed, check.detail)))
     }
 }
 
 fn report(oid: Oid) -> Result<Report, Error> {
-    let opened = Opened::new(oid)?;
+    let opened = Opened::by_owner(oid)?;
     // The table first: what this snapshot sees is in the index by then, and stays.
     let rows = opened.rows()?;
+    let pages = opened.pages();
     let mut report = match opened.method {
-        Method::Hnsw => hnsw::verify::verify(&opened.pages())?,
-        Method::Ivfflat => ivf::verify::verify(&opened.pages())?,
+        Method::Hnsw => hnsw::verify::verify(&pages)?,
+        Method::Ivfflat => ivf::verify::verify(&pages)?,
     };
-    report.compare_heap(&rows);
+    report.compare_heap(rows, &|| pages.poll())?;
     Ok(report)
 }

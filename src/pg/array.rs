@@ -83,6 +83,15 @@ impl ArrayRef<'_> {
         self.0.header().ndim.max(0) as usize
     }
 
+    /// How many elements an array of at most one dimension has.
+    pub fn length(&self) -> usize {
+        match self.dimensions() {
+            0 => 0,
+            // SAFETY: behind the header comes the length of the first dimension.
+            _ => unsafe { (*self.as_ptr().add(1).cast::<i32>()).max(0) as usize },
+        }
+    }
+
     /// The type of its elements.
     pub fn element_type(&self) -> Oid {
         self.0.header().elemtype
@@ -128,34 +137,29 @@ impl ArrayRef<'_> {
         let start = self.as_ptr();
         // SAFETY: one dimension; a null bitmap without a NULL in it moves the elements to `dataoffset`.
         unsafe {
-            let length = *start.add(1).cast::<i32>();
             let offset = if (*start).dataoffset == 0 { DATA } else { (*start).dataoffset as usize };
             let elements = start.byte_add(offset).cast::<T>();
             debug_assert!(elements.is_aligned());
-            Some((elements, length.max(0) as usize))
+            Some((elements, self.length()))
         }
     }
 }
 
-/// The elements of a `numeric[]` without NULLs as `real`, rounded once. Raises 22003 for one out of range.
-pub fn numerics(array: &ArrayRef<'_>) -> Vec<f32> {
-    let mut datums = std::ptr::null_mut();
-    let mut length = 0;
-    // SAFETY: an array of numeric; the datums point into it. deconstruct_array allocates them or raises.
+/// Gives `f` the elements of a `numeric[]` without NULLs as `real`, rounded once, with their places, until it fails. Raises 22003
+/// for one out of range.
+pub fn each_numeric<E>(array: &ArrayRef<'_>, mut f: impl FnMut(usize, f32) -> Result<(), E>) -> Result<(), E> {
+    // SAFETY: an array of numeric; the iterator gives datums that point into it, as many as there are.
     unsafe {
-        pg_sys::deconstruct_array(
-            array.as_ptr(),
-            pg_sys::NUMERICOID,
-            -1,
-            false,
-            pg_sys::TYPALIGN_INT as std::ffi::c_char,
-            &mut datums,
-            std::ptr::null_mut(),
-            &mut length,
-        );
-        let datums = std::slice::from_raw_parts(datums, length as usize);
-        datums.iter().map(|datum| numeric_to_f32(*datum)).collect()
+        let iterator = pg_sys::array_create_iterator(array.as_ptr(), 0, std::ptr::null_mut());
+        let (mut value, mut is_null) = (Datum::null(), false);
+        let mut at = 0;
+        while pg_sys::array_iterate(iterator, &mut value, &mut is_null) {
+            f(at, numeric_to_f32(value))?;
+            at += 1;
+        }
+        pg_sys::array_free_iterator(iterator);
     }
+    Ok(())
 }
 
 /// # Safety

@@ -14,6 +14,7 @@ pub mod json;
 pub mod limit;
 pub mod log;
 pub mod process;
+pub mod regclass;
 pub mod spi;
 pub mod statistics;
 pub mod thread;

@@ -2,11 +2,12 @@
 //! changes nothing: a vector is never cut or padded.
 
 use lagoon_vector::distance::half::f16;
-use pgrx::pg_sys::{self, Datum};
+use pgrx::pg_sys::Datum;
 
 use super::error::Error;
+use super::numbers::Numbers;
 use super::{check_modifier, to_element};
-use crate::pg::array::{ArrayRef, numerics};
+use crate::pg::array::ArrayRef;
 use crate::pg::function::sql_symbols;
 use crate::pg::vector::{DenseRef, Scalar, alloc, check_dimensions, check_elements};
 
@@ -18,36 +19,16 @@ fn sized<E: Scalar>(value: DenseRef<'_, E>, modifier: i32, _explicit: bool) -> R
 
 /// Of `integer[]`, `real[]`, `double precision[]` or `numeric[]`.
 fn of_array<E: Scalar>(array: ArrayRef<'_>, modifier: i32, _explicit: bool) -> Result<Datum, Error> {
-    let values = numbers(&array)?;
-    check_dimensions::<E>(values.len())?;
-    check_modifier(modifier, values.len())?;
-    let (datum, elements) = alloc::<E>(values.len());
-    for (element, value) in elements.iter_mut().zip(values) {
-        *element = to_element(value)?;
-    }
+    let numbers = Numbers::of(&array)?;
+    check_dimensions::<E>(numbers.len())?;
+    check_modifier(modifier, numbers.len())?;
+    let (datum, elements) = alloc::<E>(numbers.len());
+    numbers.each(|at, value| {
+        elements[at] = to_element(value)?;
+        Ok(())
+    })?;
     check_elements(elements)?;
     Ok(datum)
-}
-
-/// The elements of an array as `real`, rounded once, infinite out of range; but a numeric out of range raises 22003.
-pub fn numbers(array: &ArrayRef<'_>) -> Result<Vec<f32>, Error> {
-    if array.dimensions() > 1 {
-        return Err(Error::NotOneDimensional);
-    }
-    if array.has_nulls() {
-        return Err(Error::Null);
-    }
-    if let Some(values) = array.elements::<f32>() {
-        Ok(values.to_vec())
-    } else if let Some(values) = array.elements::<f64>() {
-        Ok(values.iter().map(|x| *x as f32).collect())
-    } else if let Some(values) = array.elements::<i32>() {
-        Ok(values.iter().map(|x| *x as f32).collect())
-    } else if array.element_type() == pg_sys::NUMERICOID {
-        Ok(numerics(array))
-    } else {
-        Err(Error::ArrayType)
-    }
 }
 
 /// To `real[]`, exactly.

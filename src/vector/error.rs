@@ -34,8 +34,8 @@ pub enum Error {
     /// The column or the aggregate has another number of dimensions.
     #[error("expected {expected} dimensions, not {found}")]
     Expected {
-        /// By the type modifier or the rows before.
-        expected: usize,
+        /// By the type modifier, which a user may call functions with as he likes, or the rows before.
+        expected: i32,
         /// In this value.
         found: usize,
     },
@@ -95,7 +95,7 @@ impl SqlError for Error {
             Self::Value(error) => error.sqlstate(),
             Self::Syntax { .. } => "22P02",
             Self::OutOfRange(..) | Self::Overflow | Self::Underflow => "22003",
-            Self::Modifier | Self::ModifierTooSmall(_) | Self::ModifierTooLarge(..) => "22023",
+            Self::Modifier | Self::ModifierTooSmall(_) | Self::ModifierTooLarge(..) | Self::State(..) => "22023",
             Self::TooManyElements | Self::MoreThanDimensions => "54000",
             Self::Expected { .. } | Self::Different(..) | Self::DifferentBits(..) | Self::Unused(_) => "22000",
             Self::NegativeCount | Self::OutOfBounds | Self::NotAscending | Self::Duplicate | Self::StoredZero => {
@@ -103,7 +103,6 @@ impl SqlError for Error {
             }
             Self::NotOneDimensional | Self::ArrayType => "22000",
             Self::Null => "22004",
-            Self::State(..) => "XX000",
         }
     }
 

@@ -13,6 +13,7 @@ mod compare;
 mod distance;
 mod error;
 mod io;
+mod numbers;
 mod sparsevec;
 mod text;
 
@@ -40,10 +41,8 @@ fn modifier(type_name: &'static str, most: usize, modifiers: &ArrayRef<'_>) -> R
 
 /// A type modifier is the number of dimensions, or -1 for any.
 fn check_modifier(modifier: i32, dimensions: usize) -> Result<(), Error> {
-    match usize::try_from(modifier) {
-        Ok(expected) if expected != dimensions => Err(Error::Expected { expected, found: dimensions }),
-        _ => Ok(()),
-    }
+    let fits = modifier == -1 || usize::try_from(modifier) == Ok(dimensions);
+    if fits { Ok(()) } else { Err(Error::Expected { expected: modifier, found: dimensions }) }
 }
 
 /// Two operands must have as many elements.

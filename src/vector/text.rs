@@ -2,7 +2,15 @@
 
 use super::error::Error;
 use crate::pg::float::{append_f32, read_f32};
+use crate::pg::interrupt;
 use crate::pg::vector::{MAX_DIMENSIONS, Scalar, VectorError, check_elements};
+
+/// Bytes of a number, at most: nobody writes longer ones, and to read one takes its time.
+const LONGEST: usize = 1 << 16;
+/// Bytes of a literal that an error shows, at most.
+const SHOWN: usize = 1000;
+/// Bytes that are passed over between two looks at interrupts.
+pub const STRETCH: usize = 1 << 20;
 
 /// Reads `[number,...]` with any white space around numbers and brackets. Numbers are read as `real` is: rounded once, too
 /// small ones to zero; NaN, infinities and more than [`MAX_DIMENSIONS`] elements are refused.
@@ -61,11 +69,15 @@ impl<'a> Reader<'a> {
         Self { type_name, text, rest: text }
     }
 
-    /// One number, up to the next mark or white space.
+    /// One number, up to the next mark or white space; none that is longer than [`LONGEST`].
     pub fn number(&mut self) -> Result<Number<'a>, Error> {
         self.skip_space();
         let ends = |byte: &u8| matches!(byte, b',' | b']' | b'}' | b'/' | b':') || is_space(*byte);
-        let length = self.rest.iter().position(ends).unwrap_or(self.rest.len());
+        let start = &self.rest[..self.rest.len().min(LONGEST + 1)];
+        let length = start.iter().position(ends).unwrap_or(start.len());
+        if length > LONGEST {
+            return Err(self.syntax(None));
+        }
         let (value, length) = read_f32(&self.rest[..length]);
         if length == 0 {
             return Err(self.syntax(None));
@@ -75,12 +87,12 @@ impl<'a> Reader<'a> {
         Ok(Number { value, text })
     }
 
-    /// One integer; beyond 64 bits the nearest one.
+    /// One integer; beyond 64 bits the nearest one. None that is longer than [`LONGEST`].
     pub fn integer(&mut self) -> Result<i64, Error> {
         self.skip_space();
         let sign = usize::from(matches!(self.rest, [b'+' | b'-', ..]));
-        let digits = self.rest[sign..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if digits == 0 {
+        let digits = self.rest[sign..].iter().take(LONGEST).take_while(|byte| byte.is_ascii_digit()).count();
+        if digits == 0 || digits == LONGEST {
             return Err(self.syntax(None));
         }
         let (text, rest) = self.rest.split_at(sign + digits);
@@ -109,12 +121,19 @@ impl<'a> Reader<'a> {
 
     /// That the literal is none.
     pub fn syntax(&self, detail: Option<&'static str>) -> Error {
-        Error::Syntax { type_name: self.type_name, text: String::from_utf8_lossy(self.text).into_owned(), detail }
+        Error::Syntax { type_name: self.type_name, text: shown(self.text), detail }
     }
 
     fn skip_space(&mut self) {
-        let length = self.rest.iter().position(|byte| !is_space(*byte)).unwrap_or(self.rest.len());
-        self.rest = &self.rest[length..];
+        loop {
+            let start = &self.rest[..self.rest.len().min(STRETCH)];
+            let length = start.iter().position(|byte| !is_space(*byte)).unwrap_or(start.len());
+            self.rest = &self.rest[length..];
+            if length < STRETCH {
+                return;
+            }
+            interrupt::check();
+        }
     }
 }
 
@@ -141,7 +160,17 @@ impl Number<'_> {
 
     /// That the type cannot hold it.
     pub fn out_of_range(&self, type_name: &'static str) -> Error {
-        Error::OutOfRange(type_name, String::from_utf8_lossy(self.text).into_owned())
+        Error::OutOfRange(type_name, shown(self.text))
+    }
+}
+
+/// The beginning of a text, for an error.
+fn shown(text: &[u8]) -> String {
+    match text.get(..SHOWN) {
+        Some(start) if start.len() < text.len() => {
+            format!("{}...", String::from_utf8_lossy(start).trim_end_matches(char::REPLACEMENT_CHARACTER))
+        }
+        _ => String::from_utf8_lossy(text).into_owned(),
     }
 }
 

@@ -134,6 +134,12 @@ pub enum Error {
     /// A function on indexes, given one whose table the role may not read.
     #[error("permission denied for table {0}")]
     PermissionDenied(String),
+    /// A function that reads the pages of an index, called by somebody else than the owner of its table.
+    #[error("must be owner of table {0}")]
+    NotOwner(String),
+    /// A function that asks for rows as the owner of a table, called by a role that sees some of them only.
+    #[error("query would be affected by row-level security policy for table \"{0}\"")]
+    RowSecurity(String),
     /// A temporary index of another session, or an index that CREATE INDEX CONCURRENTLY has left invalid.
     #[error("cannot read index \"{0}\"")]
     Unreadable(String),
@@ -172,7 +178,7 @@ impl Error {
             Self::TemporaryFileLimit(_) => "53400",
             Self::WorkerFailed(_) | Self::Store(_) | Self::Query(_) => "XX000",
             Self::NotOfMethod(..) | Self::NotOurs(_) => "42809",
-            Self::PermissionDenied(_) => "42501",
+            Self::PermissionDenied(_) | Self::NotOwner(_) | Self::RowSecurity(_) => "42501",
         }
     }
 
@@ -193,6 +199,10 @@ impl Error {
             }
             Self::NotOurs(_) => "Give the name of an index that was made with USING hnsw or USING ivfflat.",
             Self::PermissionDenied(_) => "Ask the owner for SELECT on the table.",
+            Self::NotOwner(_) => "Ask the owner of the table, or measure with lagoon.recall, which needs SELECT only.",
+            Self::RowSecurity(_) => {
+                "Ask the owner of the table: the expression or predicate of the index runs as the owner."
+            }
             Self::Unreadable(_) => "REINDEX the index, or ask in the session that owns the temporary table.",
             _ => return None,
         };
@@ -235,6 +245,8 @@ mod tests {
             Error::NotOfMethod("x".into(), Method::Hnsw),
             Error::NotOurs("x".into()),
             Error::PermissionDenied("x".into()),
+            Error::NotOwner("x".into()),
+            Error::RowSecurity("x".into()),
             Error::Unreadable("x".into()),
             Error::NotPositive("x"),
             Error::NotCallable("x"),

@@ -12,6 +12,7 @@ pub mod mem;
 #[allow(unsafe_code)]
 pub mod memory;
 mod method;
+mod pace;
 pub mod page;
 mod random;
 pub mod report;

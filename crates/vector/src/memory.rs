@@ -3,6 +3,7 @@
 //! The file has no name any more once it is open, so it goes with the process whatever happens. Space on disk is taken before
 //! anything is mapped: a full disk is an error here and not a signal later.
 
+use std::collections::TryReserveError;
 use std::ffi::c_void;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -22,6 +23,12 @@ const HUGE_PAGE: usize = 2 << 20;
 /// What is taken at a time.
 const SLAB: usize = 8 << 20;
 const LINE: usize = 64;
+/// What is filled between two looks at whether to go on.
+const STRETCH: usize = 1 << 18;
+/// What must be left beside whatever is large: small allocations do not ask, and where one fails the process ends.
+const SPARE: usize = 16 << 20;
+/// What counts as large.
+const LARGE: usize = 1 << 20;
 
 /// Gives out zeroed memory.
 pub struct Memory {
@@ -124,15 +131,47 @@ impl Memory {
 /// all sessions then.
 pub(crate) fn room<T>(len: usize) -> Result<Vec<T>> {
     let mut all = Vec::new();
-    all.try_reserve_exact(len).map_err(|error| Error::OutOfMemory(error.to_string()))?;
+    if len.saturating_mul(size_of::<T>()) >= LARGE {
+        spare()?;
+    }
+    reserved(all.try_reserve_exact(len))?;
     Ok(all)
 }
 
-/// [`room`], filled with a value.
-pub(crate) fn filled<T: Clone>(value: T, len: usize) -> Result<Vec<T>> {
+/// [`room`], filled with a value; `poll` is called now and then.
+pub(crate) fn filled<T: Clone>(value: T, len: usize, poll: impl Fn() -> Result<()>) -> Result<Vec<T>> {
     let mut all = room(len)?;
-    all.resize(len, value);
+    while all.len() < len {
+        poll()?;
+        let end = len.min(all.len() + STRETCH);
+        all.resize(end, value.clone());
+    }
     Ok(all)
+}
+
+/// What a `try_reserve` says, as an error of ours.
+pub(crate) fn reserved(outcome: std::result::Result<(), TryReserveError>) -> Result<()> {
+    outcome.map_err(|error| Error::OutOfMemory(error.to_string()))
+}
+
+/// Adds one, for which there may have to be more room.
+pub(crate) fn push<T>(all: &mut Vec<T>, one: T) -> Result<()> {
+    if all.len() == all.capacity() {
+        if size_of_val(&all[..]) >= LARGE {
+            spare()?;
+        }
+        reserved(all.try_reserve(1))?;
+    }
+    all.push(one);
+    Ok(())
+}
+
+/// Whether [`SPARE`] bytes are left.
+fn spare() -> Result<()> {
+    match Slab::map(SPARE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::OutOfMemory(error.to_string())),
+    }
 }
 
 fn disk_error(error: io::Error) -> Error {
@@ -171,18 +210,18 @@ impl Slab {
         if len < HUGE_PAGE {
             return Self::map(len, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0);
         }
-        // Walks jump about: with huge pages the processor finds its way. They need an aligned start.
-        let mut slab = Self::map(len + HUGE_PAGE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)?;
+        // Walks jump about: with huge pages the processor finds its way. They need an aligned start. What is spare must be left,
+        // so it is asked for and given back.
+        let mut slab = Self::map(len + SPARE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)?;
         let before = slab.start.as_ptr().align_offset(HUGE_PAGE).min(HUGE_PAGE);
         let start = slab.start.as_ptr().cast::<c_void>();
-        // SAFETY: the ends of our own new mapping, at page boundaries; what stays is `len` bytes after `before`.
+        // SAFETY: the ends of our own new mapping, at page boundaries; what stays is `len` bytes after `before`, which is less
+        // than what is spare.
         unsafe {
             if before > 0 {
                 libc::munmap(start, before);
             }
-            if before < HUGE_PAGE {
-                libc::munmap(start.add(before + len), HUGE_PAGE - before);
-            }
+            libc::munmap(start.add(before + len), SPARE - before);
             slab.start = slab.start.add(before);
             slab.len = len;
             #[cfg(target_os = "linux")]

@@ -1,7 +1,7 @@
 //! What a verification says.
 
-use std::collections::{HashMap, HashSet};
-
+use crate::Result;
+use crate::memory::{filled, push};
 use crate::page::Tid;
 
 /// One thing that was looked at.
@@ -20,8 +20,8 @@ pub struct Check {
 pub struct Report {
     /// In the order in which they were made.
     pub checks: Vec<Check>,
-    /// Every row in the index.
-    pub rows: HashMap<Tid, u32>,
+    /// Every row in the index, sorted when the verification has ended.
+    pub rows: Tids,
 }
 
 impl Report {
@@ -41,18 +41,108 @@ impl Report {
         self.checks.push(Check { name, passed, detail });
     }
 
+    /// Puts the rows in order and looks for those that come twice.
+    pub(crate) fn check_rows(&mut self, poll: &dyn Fn() -> Result<()>) -> Result<()> {
+        self.rows.sort(poll)?;
+        let (mut faults, mut count) = (Faults::default(), 0u64);
+        for stretch in self.rows.0.chunk_by(|a, b| a == b) {
+            if count.is_multiple_of(RUN as u64) {
+                poll()?;
+            }
+            count += 1;
+            if let [tid, _, ..] = stretch {
+                faults.push(|| format!("row {} is in the index {} times", show(*tid), stretch.len()));
+            }
+        }
+        self.add("rows", format!("{count} rows"), &faults);
+        Ok(())
+    }
+
     /// Compares with the rows that a scan of the table has seen and that must be indexed.
-    pub fn compare_heap(&mut self, heap: &HashSet<Tid>) {
+    pub fn compare_heap(&mut self, mut heap: Tids, poll: &dyn Fn() -> Result<()>) -> Result<()> {
+        heap.sort(poll)?;
         let mut faults = Faults::default();
-        for tid in heap {
-            match self.rows.get(tid) {
-                Some(1) => {}
-                Some(n) => faults.push(|| format!("row {} is in the index {n} times", show(*tid))),
-                None => faults.push(|| format!("row {} of the table is not in the index", show(*tid))),
+        let mut index = &self.rows.0[..];
+        for (i, tid) in heap.0.iter().enumerate() {
+            if i.is_multiple_of(RUN) {
+                poll()?;
+            }
+            while index.first().is_some_and(|other| other < tid) {
+                index = &index[1..];
+            }
+            match index.iter().take_while(|other| *other == tid).count() {
+                1 => {}
+                0 => faults.push(|| format!("row {} of the table is not in the index", show(*tid))),
+                n => faults.push(|| format!("row {} is in the index {n} times", show(*tid))),
             }
         }
         self.add("heap", format!("{} rows of the table, each once in the index", heap.len()), &faults);
+        Ok(())
     }
+}
+
+/// What is put in order or looked at between two looks at whether to go on.
+const RUN: usize = 1 << 16;
+
+/// Rows, as many as a table may have.
+#[derive(Debug, Default)]
+pub struct Tids(Vec<Tid>);
+
+impl Tids {
+    /// Adds one.
+    pub fn push(&mut self, tid: Tid) -> Result<()> {
+        push(&mut self.0, tid)
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = Tid> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// Puts them in order: stretches first, which are then merged.
+    fn sort(&mut self, poll: &dyn Fn() -> Result<()>) -> Result<()> {
+        for run in self.0.chunks_mut(RUN) {
+            poll()?;
+            run.sort_unstable();
+        }
+        let (mut width, len) = (RUN, self.0.len());
+        if width >= len {
+            return Ok(());
+        }
+        let mut merged = filled(0, len, poll)?;
+        while width < len {
+            for (from, to) in self.0.chunks(2 * width).zip(merged.chunks_mut(2 * width)) {
+                let (a, b) = from.split_at(width.min(from.len()));
+                merge(a, b, to, poll)?;
+            }
+            std::mem::swap(&mut self.0, &mut merged);
+            width *= 2;
+        }
+        Ok(())
+    }
+}
+
+fn merge<'a>(mut a: &'a [Tid], mut b: &'a [Tid], to: &mut [Tid], poll: &dyn Fn() -> Result<()>) -> Result<()> {
+    for (i, place) in to.iter_mut().enumerate() {
+        if i.is_multiple_of(RUN) {
+            poll()?;
+        }
+        let next = if b.first().is_none_or(|y| a.first().is_some_and(|x| x <= y)) { &mut a } else { &mut b };
+        if let Some((first, rest)) = next.split_first() {
+            (*place, *next) = (*first, rest);
+        }
+    }
+    Ok(())
 }
 
 /// What is wrong: the first and how many.
@@ -74,4 +164,41 @@ impl Faults {
 
 pub(crate) fn show(tid: Tid) -> String {
     format!("({},{})", tid >> 16, tid & 0xFFFF)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::tests::Random;
+
+    fn sorted(tids: Vec<Tid>) -> Vec<Tid> {
+        let mut tids = Tids(tids);
+        tids.sort(&|| Ok(())).unwrap();
+        tids.0
+    }
+
+    #[test]
+    fn rows_are_put_in_order_however_many_they_are() {
+        let mut random = Random::new(3);
+        for len in [0, 1, RUN - 1, RUN, RUN + 1, 2 * RUN + 7, 5 * RUN, 7 * RUN + 3] {
+            let tids: Vec<Tid> = (0..len).map(|_| random.next() >> 40).collect();
+            let mut expected = tids.clone();
+            expected.sort_unstable();
+            assert_eq!(sorted(tids), expected, "{len}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_and_what_comes_twice_is_reported() {
+        let details = |rows: &[Tid], heap: &[Tid]| {
+            let mut report = Report { rows: Tids(rows.to_vec()), ..Report::default() };
+            report.check_rows(&|| Ok(())).unwrap();
+            report.compare_heap(Tids(heap.to_vec()), &|| Ok(())).unwrap();
+            report.checks.iter().map(|check| check.detail.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(details(&[2, 1], &[1, 2]), ["2 rows", "2 rows of the table, each once in the index"]);
+        assert_eq!(details(&[3, 1], &[2, 1]), ["2 rows", "row (0,2) of the table is not in the index"]);
+        assert_eq!(details(&[1, 2, 1], &[1]), ["row (0,1) is in the index 2 times"; 2]);
+    }
 }

@@ -1,15 +1,16 @@
 //! Data for tests, and a store where things happen at a bad moment.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::distance::sparse::Sparse;
 use crate::mem::{MemLock, MemPage, MemPages, MemRecord};
 use crate::memory::Memory;
-use crate::page::Part;
+use crate::page::{Part, Tid};
+use crate::report::Tids;
 use crate::space::{Form, Value};
 use crate::store::{Interlock, Mode, PageStore};
-use crate::{Result, Space};
+use crate::{Error, Result, Space};
 
 /// Numbers from a seed: levels of base 2 are random bits enough, but a plain generator is clearer.
 pub struct Random(u64);
@@ -70,6 +71,13 @@ pub fn code(space: &Space, vector: &[f32]) -> Vec<u32> {
         }
     };
     code.unwrap().unwrap()
+}
+
+/// Rows as a verification takes them.
+pub fn tids(rows: impl IntoIterator<Item = Tid>) -> Tids {
+    let mut tids = Tids::default();
+    rows.into_iter().for_each(|tid| tids.push(tid).unwrap());
+    tids
 }
 
 /// Of which a build may use so much before it spills.
@@ -144,5 +152,98 @@ impl<E: FnMut(&MemPages)> PageStore for Eventful<'_, E> {
 
     fn poll(&self) -> Result<()> {
         self.pages.poll()
+    }
+}
+
+/// A store that counts how many pages are read or written between two looks at whether to go on, and that says no at one of the
+/// looks.
+pub struct Watched<'a> {
+    pages: &'a MemPages,
+    looks: Cell<u64>,
+    /// At which look it says no.
+    end: u64,
+    since: Cell<usize>,
+    most: Cell<usize>,
+}
+
+impl<'a> Watched<'a> {
+    pub fn new(pages: &'a MemPages, end: u64) -> Self {
+        Self { pages, looks: Cell::new(0), end, since: Cell::new(0), most: Cell::new(0) }
+    }
+
+    /// How often it was asked.
+    pub fn looks(&self) -> u64 {
+        self.looks.get()
+    }
+
+    /// The most pages between two looks.
+    pub fn most(&self) -> usize {
+        self.most.get()
+    }
+
+    fn count(&self, pages: usize) {
+        self.since.set(self.since.get() + pages);
+        self.most.set(self.most.get().max(self.since.get()));
+    }
+}
+
+impl PageStore for Watched<'_> {
+    type Page<'a>
+        = MemPage
+    where
+        Self: 'a;
+    type Record<'a>
+        = MemRecord<'a>
+    where
+        Self: 'a;
+    type Lock<'a>
+        = MemLock<'a>
+    where
+        Self: 'a;
+
+    fn blocks(&self) -> Result<u32> {
+        self.pages.blocks()
+    }
+
+    fn read(&self, block: u32) -> Result<MemPage> {
+        self.count(1);
+        self.pages.read(block)
+    }
+
+    fn peek(&self, parts: &[Part], f: &mut dyn FnMut(usize, &[u8])) -> Result<()> {
+        self.count(parts.len());
+        self.pages.peek(parts, f)
+    }
+
+    fn record(&self) -> Result<MemRecord<'_>> {
+        self.count(1);
+        self.pages.record()
+    }
+
+    fn extend_to(&self, blocks: u32) -> Result<()> {
+        self.pages.extend_to(blocks)
+    }
+
+    fn append(&self, page: &[u8]) -> Result<()> {
+        self.count(1);
+        self.pages.append(page)
+    }
+
+    fn lock(&self, which: Interlock, mode: Mode) -> Result<MemLock<'_>> {
+        self.pages.lock(which, mode)
+    }
+
+    fn is_scarce(&self) -> bool {
+        self.pages.is_scarce()
+    }
+
+    fn is_at_hand(&self, block: u32) -> bool {
+        self.pages.is_at_hand(block)
+    }
+
+    fn poll(&self) -> Result<()> {
+        self.looks.set(self.looks.get() + 1);
+        self.since.set(0);
+        if self.looks.get() == self.end { Err(Error::Cancelled) } else { Ok(()) }
     }
 }

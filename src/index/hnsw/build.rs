@@ -12,12 +12,12 @@ use lagoon_vector::page::Tid;
 use lagoon_vector::{Error, Method};
 
 use super::options;
-use crate::index::build::{log_all, memory, progress, result};
+use crate::index::build::{log_all, memory, poll, progress, result};
 use crate::index::rows::{self, Rows};
 use crate::index::workers::{self, Workers};
 use crate::index::{Column, PgPages, Purpose, seed};
 use crate::pg::error::OrRaise;
-use crate::pg::{interrupt, log};
+use crate::pg::log;
 
 /// PROGRESS_CREATEIDX_SUBPHASE of pg_stat_progress_create_index; 1 is PostgreSQL's own "initializing".
 const PHASE_LOAD: i64 = 2;
@@ -123,9 +123,7 @@ impl Load {
                 "Increase maintenance_work_mem to speed up builds.",
             );
         }
-        while self.workers.is_empty() && self.builder.work_here()? {
-            interrupt::check();
-        }
+        while self.workers.is_empty() && self.builder.work_here(&poll)? {}
         Ok(())
     }
 

@@ -10,10 +10,10 @@ use pgrx::pg_sys::{Cost, IndexOptInfo, IndexPath, PlannerInfo, Selectivity};
 use lagoon_vector::hnsw::format::Meta;
 use lagoon_vector::store::PageStore;
 
-use crate::index::cost::estimate;
+use crate::index::cost::{Reach, estimate};
 use crate::index::{PgPages, Purpose};
 use crate::pg::error::OrRaise;
-use crate::pg::guc::EF_SEARCH;
+use crate::pg::guc::{EF_SEARCH, ITERATIVE_SCAN, IterativeScan, MAX_SCAN_TUPLES};
 
 /// Costs of scanning this index as the path says.
 #[pg_guard]
@@ -31,13 +31,22 @@ pub unsafe extern "C-unwind" fn amcostestimate(
     // SAFETY: the planner passes valid pointers.
     unsafe {
         // Of the index as it is: ALTER INDEX changes options, but nothing in it before a REINDEX.
-        let share = |info: &IndexOptInfo, index| {
+        let reach = |info: &IndexOptInfo, index| {
             let meta = Meta::read(&PgPages::new(index, Purpose::Use).read(0)?)?;
-            Ok(visited(info.tuples, meta.m as f64, f64::from(EF_SEARCH.get())))
+            Ok(Reach { share: visited(info.tuples, meta.m as f64, f64::from(EF_SEARCH.get())), rows: returned() })
         };
-        let estimate = estimate(root, path, loop_count, 0.0, share).or_raise();
+        let estimate = estimate(root, path, loop_count, 0.0, reach).or_raise();
         (*startup, *total) = (estimate.startup, estimate.total);
         (*selectivity, *correlation, *pages) = (estimate.selectivity, estimate.correlation, estimate.pages);
+    }
+}
+
+/// The rows that a scan gives, at most: its candidates, or when it goes on after them, about those that it measures.
+fn returned() -> f64 {
+    let candidates = f64::from(EF_SEARCH.get());
+    match ITERATIVE_SCAN.get() {
+        IterativeScan::Off => candidates,
+        IterativeScan::RelaxedOrder | IterativeScan::StrictOrder => candidates.max(f64::from(MAX_SCAN_TUPLES.get())),
     }
 }
 

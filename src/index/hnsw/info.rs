@@ -10,15 +10,16 @@ use crate::index::Opened;
 #[pgrx::pg_schema]
 mod lagoon {
     use pgrx::iter::TableIterator;
-    use pgrx::{PgRelation, name, pg_extern};
+    use pgrx::{name, pg_extern};
 
     use crate::pg::error::OrRaise;
+    use crate::pg::regclass::Regclass;
 
-    /// What an hnsw index consists of: one row. Reads the pages of nodes; inserts and vacuums of the index wait.
+    /// What an hnsw index consists of: one row. For the owner of its table: reads the pages of nodes, and inserts and vacuums of the index wait.
     #[pg_extern(volatile, parallel_unsafe)]
     #[allow(clippy::type_complexity)] // the columns
     fn index_info(
-        index: PgRelation,
+        index: Regclass,
     ) -> TableIterator<
         'static,
         (
@@ -42,9 +43,7 @@ mod lagoon {
             name!(bytes_per_row, Option<f64>),
         ),
     > {
-        let oid = index.oid();
-        drop(index);
-        let info = super::read(oid).or_raise();
+        let info = super::read(index.0).or_raise();
         let counts = |counts: &[u64]| counts.iter().map(|count| *count as i64).collect::<Vec<_>>();
         TableIterator::once((
             super::VERSION as i32,
@@ -70,5 +69,5 @@ mod lagoon {
 }
 
 fn read(oid: Oid) -> Result<Info, Error> {
-    info(&Opened::new(oid)?.only(Method::Hnsw)?.pages())
+    info(&Opened::by_owner(oid)?.only(Method::Hnsw)?.pages())
 }

@@ -15,12 +15,12 @@ use lagoon_vector::{Error, Method};
 
 use super::options;
 use super::sample::{most_rows, sample};
-use crate::index::build::{log_all, memory, progress, result};
+use crate::index::build::{log_all, memory, poll, progress, result};
 use crate::index::rows::{self, Rows};
 use crate::index::workers::{self, Workers};
 use crate::index::{Column, PgPages, Purpose, seed};
 use crate::pg::error::OrRaise;
-use crate::pg::{interrupt, log};
+use crate::pg::log;
 
 /// PROGRESS_CREATEIDX_SUBPHASE of pg_stat_progress_create_index; 1 is PostgreSQL's own "initializing".
 const PHASE_TRAIN: i64 = 2;
@@ -140,7 +140,7 @@ impl Load {
                 "Drop the index until the table has more data.",
             );
         }
-        self.builder.train();
+        self.builder.train(&poll)?;
         self.help()?;
         self.workers.wait_until(|| self.job.is_trained())
     }
@@ -159,9 +159,7 @@ impl Load {
 
     /// Without threads the main one does the work.
     fn help(&mut self) -> Result<(), Error> {
-        while self.workers.is_empty() && self.builder.work_here()? {
-            interrupt::check();
-        }
+        while self.workers.is_empty() && self.builder.work_here(&poll)? {}
         Ok(())
     }
 }

@@ -6,10 +6,10 @@ use pgrx::pg_sys::{Cost, IndexOptInfo, IndexPath, PlannerInfo, Selectivity};
 use lagoon_vector::ivf::format::Meta;
 use lagoon_vector::store::PageStore;
 
-use crate::index::cost::estimate;
+use crate::index::cost::{Reach, estimate};
 use crate::index::{PgPages, Purpose};
 use crate::pg::error::OrRaise;
-use crate::pg::guc::PROBES;
+use crate::pg::guc::{IVFFLAT_ITERATIVE_SCAN, IvfflatIterativeScan, MAX_PROBES, PROBES};
 
 /// How many of the pages of a list follow each other on disk, at a guess.
 const SEQUENTIAL: f64 = 0.5;
@@ -29,12 +29,21 @@ pub unsafe extern "C-unwind" fn amcostestimate(
 ) {
     // SAFETY: the planner passes valid pointers.
     unsafe {
-        let share = |_: &IndexOptInfo, index| {
-            let meta = Meta::read(&PgPages::new(index, Purpose::Use).read(0)?)?;
-            Ok((f64::from(PROBES.get()) / f64::from(meta.lists)).min(1.0))
+        let reach = |info: &IndexOptInfo, index| {
+            let lists = f64::from(Meta::read(&PgPages::new(index, Purpose::Use).read(0)?)?.lists);
+            let of_lists = |probes: i32| (f64::from(probes) / lists).min(1.0);
+            Ok(Reach { share: of_lists(PROBES.get()), rows: info.tuples * of_lists(probes_in_all()) })
         };
-        let estimate = estimate(root, path, loop_count, SEQUENTIAL, share).or_raise();
+        let estimate = estimate(root, path, loop_count, SEQUENTIAL, reach).or_raise();
         (*startup, *total) = (estimate.startup, estimate.total);
         (*selectivity, *correlation, *pages) = (estimate.selectivity, estimate.correlation, estimate.pages);
+    }
+}
+
+/// Lists that a scan reads when all of its rows are asked for.
+fn probes_in_all() -> i32 {
+    match IVFFLAT_ITERATIVE_SCAN.get() {
+        IvfflatIterativeScan::Off => PROBES.get(),
+        IvfflatIterativeScan::RelaxedOrder => MAX_PROBES.get().max(PROBES.get()),
     }
 }

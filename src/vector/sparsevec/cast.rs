@@ -3,7 +3,7 @@
 use lagoon_vector::distance::half::f16;
 use pgrx::pg_sys::Datum;
 
-use super::super::{cast::numbers, check_modifier, to_element};
+use super::super::{check_modifier, numbers::Numbers, to_element};
 use super::{TYPE, check_count};
 use crate::pg::array::ArrayRef;
 use crate::pg::function::{sql_functions, sql_symbols};
@@ -22,29 +22,37 @@ sql_functions! {
 
     /// Of `integer[]`, `real[]`, `double precision[]` or `numeric[]`.
     fn array_to_sparsevec(array: ArrayRef<'_>, modifier: i32, _explicit: bool) -> Result<Datum, Error> {
-        let numbers = numbers(&array)?;
+        let numbers = Numbers::of(&array)?;
         check_sparse_dimensions(numbers.len() as i32)?;
-        let datum = of_numbers(&numbers, modifier)?;
-        check_finite(TYPE, numbers.into_iter())?;
-        Ok(datum)
+        of_numbers(&numbers, modifier)
     }
 }
 
 fn of_dense<E: Scalar>(vector: DenseRef<'_, E>, modifier: i32, _explicit: bool) -> Result<Datum, Error> {
     let numbers: Vec<f32> = vector.iter().map(|x| x.to_f32()).collect();
-    of_numbers(&numbers, modifier)
+    of_numbers(&Numbers::Reals(numbers.into()), modifier)
 }
 
 /// Stores those that are not zero.
-fn of_numbers(numbers: &[f32], modifier: i32) -> Result<Datum, Error> {
+fn of_numbers(numbers: &Numbers<'_>, modifier: i32) -> Result<Datum, Error> {
     check_modifier(modifier, numbers.len())?;
     let dimensions = numbers.len() as i32;
-    let stored = || (0..dimensions).zip(numbers).filter(|(_, x)| **x != 0.0);
-    let count = check_count(stored().count() as i32, dimensions)?;
-    let (datum, indices, values) = alloc_sparse(dimensions, count);
-    for ((index, value), (i, x)) in indices.iter_mut().zip(values).zip(stored()) {
-        (*index, *value) = (i, *x);
-    }
+    let mut count = 0;
+    numbers.each(|_, x| {
+        count += i32::from(x != 0.0);
+        check_count(count, dimensions).map(|_| ())
+    })?;
+    let (datum, indices, values) = alloc_sparse(dimensions, check_count(count, dimensions)?);
+    let mut places = indices.iter_mut().zip(values.iter_mut());
+    numbers.each(|at, x| {
+        if x != 0.0
+            && let Some((index, value)) = places.next()
+        {
+            (*index, *value) = (at as i32, x);
+        }
+        Ok(())
+    })?;
+    check_finite(TYPE, values.iter().copied())?;
     Ok(datum)
 }
 

@@ -1,8 +1,9 @@
 //! `{1:0.5,7:-2}/1000`: the elements that are not zero with their positions, counted from 1, and the number of dimensions.
 
-use super::super::text::Reader;
+use super::super::text::{Reader, STRETCH};
 use super::{TYPE, check_indices};
 use crate::pg::float::append_f32;
+use crate::pg::interrupt;
 use crate::pg::vector::{MAX_NON_ZERO, SparsevecRef, check_finite, check_sparse_dimensions};
 use crate::vector::error::Error;
 
@@ -19,8 +20,13 @@ pub struct Parsed {
 /// Reads `{index:number,...}/dimensions` with any white space between. Indices may come in any order; zeros are left out;
 /// NaN, infinities and numbers too near zero for `real` are refused, bad indices later, by [`Parsed::check`].
 pub fn parse(text: &[u8]) -> Result<Parsed, Error> {
-    if text.iter().filter(|byte| **byte == b',').count() >= MAX_NON_ZERO {
-        return Err(Error::TooManyElements);
+    let mut commas = 0;
+    for stretch in text.chunks(STRETCH) {
+        interrupt::check();
+        commas += stretch.iter().filter(|byte| **byte == b',').count();
+        if commas >= MAX_NON_ZERO {
+            return Err(Error::TooManyElements);
+        }
     }
     let mut reader = Reader::new(TYPE, text);
     if !reader.eat(b'{') {

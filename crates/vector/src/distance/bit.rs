@@ -17,7 +17,7 @@ pub struct BitKernels {
 }
 
 /// How many bits are set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct JaccardParts {
     /// In both.
     pub common: u64,
@@ -25,6 +25,14 @@ pub struct JaccardParts {
     pub a: u64,
     /// In the second.
     pub b: u64,
+}
+
+impl std::ops::AddAssign for JaccardParts {
+    fn add_assign(&mut self, other: Self) {
+        self.common += other.common;
+        self.a += other.a;
+        self.b += other.b;
+    }
 }
 
 impl JaccardParts {

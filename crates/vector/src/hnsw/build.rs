@@ -9,6 +9,7 @@ use crate::hnsw::arena::{Arena, CHUNK, MAX_ELEMENTS, Pending, Walker, lock};
 use crate::hnsw::flush;
 use crate::hnsw::format::Meta;
 use crate::hnsw::level::Levels;
+use crate::pace::Pace;
 use crate::page::Tid;
 use crate::store::{PAGE_SIZE, PageStore};
 use crate::{Error, Result};
@@ -38,13 +39,19 @@ impl Job {
     /// Links what is fed until the feeder has finished and nothing is left. Run by each worker thread.
     pub fn work(&self) -> Result<()> {
         let mut walker = Walker::default();
+        let look = || self.look();
+        let pace = Pace::new(&look);
         while let Some((from, to)) = self.take(true) {
-            self.link(from, to, &mut walker)?;
+            self.link(from, to, &mut walker, &pace)?;
         }
+        self.look()
+    }
+
+    fn look(&self) -> Result<()> {
         if self.cancelled.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
     }
 
-    /// Makes every worker return within the time of one element.
+    /// Makes every worker return within a millisecond or two, in the middle of an element.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
         drop(lock(&self.queue));
@@ -80,12 +87,10 @@ impl Job {
         }
     }
 
-    fn link(&self, from: u32, to: u32, walker: &mut Walker) -> Result<()> {
+    fn link(&self, from: u32, to: u32, walker: &mut Walker, pace: &Pace<'_>) -> Result<()> {
         for id in from..to {
-            if self.cancelled.load(Ordering::Relaxed) {
-                return Err(Error::Cancelled);
-            }
-            self.arena.insert(id, walker)?;
+            self.look()?;
+            self.arena.insert(id, walker, pace)?;
         }
         lock(&self.queue).done += to - from;
         Ok(())
@@ -140,7 +145,7 @@ impl Builder {
             return Err(Error::TooManyElements { max: MAX_ELEMENTS });
         }
         let before = self.pending.bytes();
-        self.pending.push(code, self.levels.draw(), tid, self.stride);
+        self.pending.push(code, self.levels.draw(), tid, self.stride)?;
         self.memory.count(self.pending.bytes() - before + OTHER_BYTES);
         self.fed += 1;
         if self.pending.len() == CHUNK {
@@ -164,10 +169,11 @@ impl Builder {
         self.fitting
     }
 
-    /// Links some of what was fed on this thread, for builds without workers; false when there is nothing left.
-    pub fn work_here(&mut self) -> Result<bool> {
+    /// Links some of what was fed on this thread, for builds without workers; false when there is nothing left. `poll` is asked
+    /// now and then whether to go on.
+    pub fn work_here(&mut self, poll: &dyn Fn() -> Result<()>) -> Result<bool> {
         let Some((from, to)) = self.job.take(false) else { return Ok(false) };
-        self.job.link(from, to, &mut self.walker)?;
+        self.job.link(from, to, &mut self.walker, &Pace::new(poll))?;
         Ok(true)
     }
 

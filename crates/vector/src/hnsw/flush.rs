@@ -5,19 +5,26 @@ use crate::hnsw::arena::{Arena, order};
 use crate::hnsw::build::write_empty;
 use crate::hnsw::format::{self, NodesMut};
 use crate::hnsw::select::Link;
+use crate::memory::push;
 use crate::store::{PAGE_SIZE, PageStore};
+
+/// Elements that are numbered between two looks at whether to go on.
+const POLL: usize = 1 << 14;
 
 /// Numbers the elements as they will lie on pages, as many on a node page as its upper slots allow. Returns where in `order`
 /// each page ends.
-fn number(arena: &Arena, order: &[u32]) -> Vec<usize> {
+fn number(arena: &Arena, order: &[u32], poll: impl Fn() -> Result<()>) -> Result<Vec<usize>> {
     let geometry = &arena.meta.geometry;
     let mut ends = Vec::new();
     let (mut used, mut uppers) = (0, 0);
     for (at, id) in order.iter().enumerate() {
+        if at.is_multiple_of(POLL) {
+            poll()?;
+        }
         let level = usize::from(arena.level(*id));
         let slots = geometry.slots(4 * arena.code(*id).len());
         if used + slots > geometry.nodes || uppers + level > geometry.uppers {
-            ends.push(at);
+            push(&mut ends, at)?;
             (used, uppers) = (0, 0);
         }
         arena.set_number(*id, geometry.id(ends.len() as u32, used));
@@ -25,15 +32,15 @@ fn number(arena: &Arena, order: &[u32]) -> Vec<usize> {
         uppers += level;
     }
     if !order.is_empty() {
-        ends.push(order.len());
+        push(&mut ends, order.len())?;
     }
-    ends
+    Ok(ends)
 }
 
 /// Writes all that is linked into an empty store.
 pub(crate) fn write<S: PageStore>(arena: &Arena, count: u32, store: &S) -> Result<()> {
     let order = order(arena, count, || store.poll())?;
-    let ends = number(arena, &order);
+    let ends = number(arena, &order, || store.poll())?;
     let geometry = arena.meta.geometry;
     let mut meta = arena.meta;
     if let Some((entry, level)) = arena.entry() {
@@ -58,6 +65,7 @@ pub(crate) fn write<S: PageStore>(arena: &Arena, count: u32, store: &S) -> Resul
             rest = others;
             let block = geometry.node_block(node_page);
             let mut nodes = NodesMut::new(&mut pages[(block - start) as usize], &geometry, block)?;
+            store.poll()?;
             for id in members {
                 let (_, slot) = geometry.locate(arena.number(*id));
                 tids.clear();
@@ -82,6 +90,7 @@ pub(crate) fn write<S: PageStore>(arena: &Arena, count: u32, store: &S) -> Resul
             }
         }
         for page in &pages {
+            store.poll()?;
             store.append(page)?;
         }
     }

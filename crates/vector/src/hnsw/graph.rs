@@ -4,10 +4,15 @@ use std::cell::RefCell;
 
 use crate::distance::prefetch;
 use crate::hnsw::format::{Meta, NONE, Nodes, target};
+use crate::memory::{reserved, room};
+use crate::pace::Budget;
 use crate::page::{Part, words};
 use crate::space::{Form, Measure};
 use crate::store::PageStore;
 use crate::{Error, Method, Result};
+
+/// Codes that are read between two looks at whether to go on: each may be one or two pages that come from disk.
+const AT_ONCE: usize = 32;
 
 /// The graph of a [`PageStore`], as its metapage was when it was opened.
 pub struct PagedGraph<'a, S> {
@@ -19,6 +24,7 @@ pub struct PagedGraph<'a, S> {
     /// For [`Self::codes`]: what it reads, and a code that lies on two pages.
     parts: RefCell<Vec<Part>>,
     whole: RefCell<Vec<u32>>,
+    budget: Budget,
 }
 
 impl<'a, S: PageStore> PagedGraph<'a, S> {
@@ -28,7 +34,36 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
             return Err(Error::NotAnIndex(Method::Hnsw));
         }
         let meta = Meta::read(&store.read(0)?)?;
-        Ok(Self { store, measure: meta.space.measure(), meta, parts: RefCell::default(), whole: RefCell::default() })
+        Ok(Self {
+            store,
+            measure: meta.space.measure(),
+            meta,
+            parts: RefCell::default(),
+            whole: RefCell::default(),
+            budget: Budget::default(),
+        })
+    }
+
+    /// Says that two codes are measured which were read before: looks now and then at whether to go on.
+    #[inline]
+    fn spend(&self) -> Result<()> {
+        if self.budget.spend(self.meta.space.max_code_bytes()) { self.store.poll() } else { Ok(()) }
+    }
+
+    /// How far elements whose codes were loaded are from each other.
+    pub fn between<'c>(&'c self, codes: &'c Codes) -> impl Fn(u32, u32) -> Result<f32> + 'c {
+        |a, b| {
+            self.spend()?;
+            codes.between(a, b)
+        }
+    }
+
+    /// How far a code is from elements whose codes were loaded.
+    pub fn to<'c>(&'c self, codes: &'c Codes, code: &'c [u32]) -> impl Fn(u32) -> Result<f32> + 'c {
+        |other| {
+            self.spend()?;
+            codes.to(code, other)
+        }
     }
 
     /// Where walks begin, if there is an element.
@@ -63,6 +98,14 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
 
     /// Gives `f` the codes of elements, each with its place among `ids`.
     pub fn codes(&self, ids: &[u32], mut f: impl FnMut(usize, &[u32])) -> Result<()> {
+        for (i, ids) in ids.chunks(AT_ONCE).enumerate() {
+            self.store.poll()?;
+            self.few_codes(ids, |at, code| f(i * AT_ONCE + at, code))?;
+        }
+        Ok(())
+    }
+
+    fn few_codes(&self, ids: &[u32], mut f: impl FnMut(usize, &[u32])) -> Result<()> {
         if self.meta.space.form == Form::Sparse {
             for (i, id) in ids.iter().enumerate() {
                 f(i, &self.code(*id)?);
@@ -72,6 +115,7 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         let bytes = self.meta.space.max_code_bytes();
         let (mut parts, mut whole) = (self.parts.borrow_mut(), self.whole.borrow_mut());
         parts.clear();
+        whole.clear();
         for id in ids {
             let (part, rest) = self.meta.geometry.code_parts(*id, bytes);
             parts.push(part);
@@ -102,13 +146,14 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
 
     /// Appends the distance of each element to the code `query`.
     pub fn distances(&self, query: &[u32], ids: &[u32], out: &mut Vec<f32>) -> Result<()> {
-        self.store.poll()?;
+        reserved(out.try_reserve(ids.len()))?;
         self.codes(ids, |_, code| out.push(self.measure.distance(query, code)))
     }
 
     /// Appends the elements that `id` links to on a layer, in ascending order, so that codes of one page come together; says
     /// whether `id` has rows.
     pub fn expand(&self, id: u32, level: u8, out: &mut Vec<u32>) -> Result<bool> {
+        self.store.poll()?;
         let from = out.len();
         let is_live = self.node(id, |nodes, slot| {
             out.extend(nodes.links(slot, level).iter().map(|link| target(*link)));
@@ -157,21 +202,23 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
             }
         }
         across.retain(|id| is_new(*id));
-        self.store.poll()?;
-        self.store.peek(&parts, &mut |i, page| {
-            let mut part = parts[i];
-            for mate in pages[i].clone() {
-                let ahead = part.offset + 2 * geometry.slot_bytes;
-                prefetch(page.get(ahead..ahead + bytes).unwrap_or(&[]));
-                let code = words(page, part);
-                // No element's code is zero all over: the error of a quantised one is not.
-                if code.iter().any(|word| *word != 0) && is_new(mate) {
-                    ids.push(mate);
-                    out.push(self.measure.distance(query, code));
+        for (parts, pages) in parts.chunks(AT_ONCE).zip(pages.chunks(AT_ONCE)) {
+            self.store.poll()?;
+            self.store.peek(parts, &mut |i, page| {
+                let mut part = parts[i];
+                for mate in pages[i].clone() {
+                    let ahead = part.offset + 2 * geometry.slot_bytes;
+                    prefetch(page.get(ahead..ahead + bytes).unwrap_or(&[]));
+                    let code = words(page, part);
+                    // No element's code is zero all over: the error of a quantised one is not.
+                    if code.iter().any(|word| *word != 0) && is_new(mate) {
+                        ids.push(mate);
+                        out.push(self.measure.distance(query, code));
+                    }
+                    part.offset += geometry.slot_bytes;
                 }
-                part.offset += geometry.slot_bytes;
-            }
-        })?;
+            })?;
+        }
         ids.extend_from_slice(&across);
         self.distances(query, &across, out)
     }
@@ -181,7 +228,8 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         let mut ids: Vec<u32> = ids.collect();
         ids.sort_unstable();
         ids.dedup();
-        let mut codes = Codes { places: Vec::with_capacity(ids.len()), words: Vec::new(), measure: self.measure };
+        let most = ids.len() * self.meta.space.max_code_bytes() / 4;
+        let mut codes = Codes { places: room(ids.len())?, words: room(most)?, measure: self.measure };
         self.codes(&ids, |at, code| {
             codes.places.push((ids[at], codes.words.len(), code.len()));
             codes.words.extend_from_slice(code);

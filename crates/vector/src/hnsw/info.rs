@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::hnsw::format::{Meta, NONE, Nodes, target};
 use crate::hnsw::graph::PagedGraph;
-use crate::memory::filled;
+use crate::memory::{filled, push};
 use crate::store::{Interlock, Mode, PAGE_SIZE, PageStore};
 
 /// The numbers.
@@ -46,6 +46,9 @@ impl Info {
     }
 }
 
+/// Slots that are counted between two looks at whether to go on.
+const STRETCH: usize = 1 << 20;
+
 /// What is known of a slot while counting.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Slot {
@@ -62,7 +65,7 @@ pub fn info<S: PageStore>(store: &S) -> Result<Info> {
     let (meta, geometry) = (graph.meta, &graph.meta.geometry);
     let blocks = store.blocks()?;
     let node_pages = geometry.node_pages_of(blocks);
-    let mut slots = filled(Slot::Other, node_pages as usize * geometry.nodes)?;
+    let mut slots = filled(Slot::Other, node_pages as usize * geometry.nodes, || store.poll())?;
     let mut info = Info {
         meta,
         rows: 0,
@@ -87,7 +90,10 @@ pub fn info<S: PageStore>(store: &S) -> Result<Info> {
         }
     }
     reach(&graph, &mut slots)?;
-    info.unreachable = slots.iter().filter(|slot| **slot == Slot::Live).count() as u64;
+    for slots in slots.chunks(STRETCH) {
+        store.poll()?;
+        info.unreachable += slots.iter().filter(|slot| **slot == Slot::Live).count() as u64;
+    }
     Ok(info)
 }
 
@@ -111,21 +117,22 @@ impl Info {
 /// Marks the elements that a walk on layer 0 from the entry point finds.
 fn reach<S: PageStore>(graph: &PagedGraph<'_, S>, slots: &mut [Slot]) -> Result<()> {
     let mut open = Vec::new();
-    let mut visit = |id: u32, open: &mut Vec<u32>| {
-        if let Some(slot @ (Slot::Live | Slot::Dead)) = slots.get_mut(id as usize) {
+    let mut visit = |id: u32, open: &mut Vec<u32>| match slots.get_mut(id as usize) {
+        Some(slot @ (Slot::Live | Slot::Dead)) => {
             *slot = Slot::Reached;
-            open.push(id);
+            push(open, id)
         }
+        _ => Ok(()),
     };
     if graph.meta.entry != NONE {
-        visit(graph.meta.entry, &mut open);
+        visit(graph.meta.entry, &mut open)?;
     }
     let mut links = Vec::new();
     while let Some(id) = open.pop() {
         graph.store.poll()?;
         links.clear();
         graph.node(id, |nodes, slot| links.extend(nodes.links(slot, 0).iter().map(|link| target(*link))))?;
-        links.iter().for_each(|id| visit(*id, &mut open));
+        links.iter().try_for_each(|id| visit(*id, &mut open))?;
     }
     Ok(())
 }

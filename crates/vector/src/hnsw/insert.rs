@@ -12,6 +12,7 @@ use crate::hnsw::level::Levels;
 use crate::hnsw::link::{Change, Offer, WANDER, apply, offer, plan, tree_neighbour};
 use crate::hnsw::search::{Candidate, IdSet, Reach, Scratch, descend, search_layer};
 use crate::hnsw::select::{Link, select};
+use crate::memory::reserved;
 use crate::page::Tid;
 use crate::store::{Interlock, Mode, PageStore, Record};
 use crate::{Error, Result};
@@ -84,7 +85,7 @@ pub(crate) fn neighbours<S: PageStore>(
             near.iter().filter(|candidate| candidate.live && Some(candidate.id) != myself).copied().collect();
         let limit = graph.meta.geometry.capacity(layer);
         let codes = graph.load(others.iter().map(|candidate| candidate.id))?;
-        links[usize::from(layer)] = select(&others, limit, |a, b| codes.between(a, b))?;
+        links[usize::from(layer)] = select(&others, limit, graph.between(&codes))?;
     }
     Ok(Neighbours { near, links })
 }
@@ -94,6 +95,7 @@ fn fold<S: PageStore>(graph: &PagedGraph<'_, S>, code: &[u32], tid: Tid, near: &
     let geometry = &graph.meta.geometry;
     let own = graph.distance(code, code);
     for twin in near.iter().filter(|candidate| candidate.live && candidate.distance == own) {
+        graph.store.poll()?;
         if *graph.code(twin.id)? != *code {
             continue;
         }
@@ -147,8 +149,10 @@ fn place<S: PageStore>(
             if let Some(placed) = write(graph, code, tid, level, found, Some((parent, usize::MAX)))? {
                 return Ok(Some(placed));
             }
+            reserved(further.try_reserve(graph.meta.geometry.capacity(0)))?;
             is_empty &= !graph.expand(parent, 0, &mut further)?;
         }
+        reserved(seen.try_reserve(further.len()))?;
         further.retain(|id| seen.insert(*id));
         queue = further;
     }

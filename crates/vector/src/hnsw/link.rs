@@ -83,9 +83,9 @@ pub(crate) fn plan<S: PageStore>(
         let distance = codes.between(owner, id)?;
         list.push(Link { id, distance, protected: link & PROTECTED != 0, pruned: false });
     }
-    mark_pruned(&mut list, |a, b| codes.between(a, b))?;
+    mark_pruned(&mut list, graph.between(&codes))?;
     let mut link = Link { id: new.unwrap_or(crate::hnsw::format::NONE), distance, protected, pruned: false };
-    weigh(&mut list, &mut link, |other| codes.to(code, other))?;
+    weigh(&mut list, &mut link, graph.to(&codes, code))?;
     Ok(victim(&list, &link).map(|at| Change::Replace(list[at].id)))
 }
 

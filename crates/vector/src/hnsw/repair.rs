@@ -153,6 +153,6 @@ fn plan<S: PageStore>(
     near.extend(measure(&own)?);
     near.sort_unstable();
     let codes = graph.load(near.iter().map(|candidate| candidate.id))?;
-    links.extend(select(&near, capacity - links.len(), |a, b| codes.between(a, b))?.iter().map(|link| link.id));
+    links.extend(select(&near, capacity - links.len(), graph.between(&codes))?.iter().map(|link| link.id));
     Ok(Plan { code, links, searched: Vec::new() })
 }

@@ -5,8 +5,10 @@ use std::collections::BinaryHeap;
 use std::vec;
 
 use crate::Result;
+use crate::hnsw::format::MAX_TIDS;
 use crate::hnsw::graph::PagedGraph;
 use crate::hnsw::search::{Candidate, IdSet, Reach, Scratch, descend, walk};
+use crate::memory::{reserved, room};
 use crate::store::{Interlock, Mode, PageStore};
 
 pub use crate::page::Hit;
@@ -96,9 +98,7 @@ impl Scan {
                     let nearest = descend(&graph, &self.query, entry, 0, ef, reach, &mut scratch)?;
                     scratch.clear();
                     found = walk(&graph, &self.query, &nearest, ef, 0, reach, &mut scratch, |candidate| {
-                        if iterative != Iterative::Off {
-                            discarded.push(Reverse(candidate));
-                        }
+                        if iterative != Iterative::Off { keep(&mut discarded, candidate) } else { Ok(()) }
                     })?;
                 }
                 self.walk = Some(Walk { scratch, discarded, generation: graph.meta.generation });
@@ -122,16 +122,19 @@ impl Scan {
     fn hits<S: PageStore>(&self, graph: &PagedGraph<'_, S>, mut found: Vec<Candidate>) -> Result<Vec<Hit>> {
         let space = &graph.meta.space;
         found.retain(|candidate| candidate.live);
-        let mut bounds: Vec<f64> = Vec::with_capacity(found.len());
+        let mut bounds: Vec<f64> = room(found.len())?;
         if space.is_exact() {
             bounds.extend(found.iter().map(|candidate| space.bound(&[], &[], candidate.distance)));
         } else {
             found.sort_unstable_by_key(|candidate| candidate.id);
-            let ids: Vec<u32> = found.iter().map(|candidate| candidate.id).collect();
+            let mut ids = room(found.len())?;
+            ids.extend(found.iter().map(|candidate| candidate.id));
             graph.codes(&ids, |_, code| bounds.push(space.bound(&self.query, code, 0.0)))?;
         }
-        let mut hits = Vec::with_capacity(found.len());
+        let mut hits = Vec::new();
         for (candidate, distance) in found.iter().zip(bounds) {
+            graph.store.poll()?;
+            reserved(hits.try_reserve(MAX_TIDS))?;
             graph.node(candidate.id, |nodes, slot| hits.extend(nodes.tids(slot).map(|tid| Hit { distance, tid })))?;
         }
         if !space.is_exact() {
@@ -139,6 +142,15 @@ impl Scan {
         }
         Ok(hits)
     }
+}
+
+/// Elements that are measured again at a time.
+const RECHECKED: usize = 1024;
+
+fn keep(discarded: &mut BinaryHeap<Reverse<Candidate>>, candidate: Candidate) -> Result<()> {
+    reserved(discarded.try_reserve(1))?;
+    discarded.push(Reverse(candidate));
+    Ok(())
 }
 
 impl Walk {
@@ -149,17 +161,22 @@ impl Walk {
         }
         self.generation = graph.meta.generation;
         // What has no rows may be freed once this call ends; what is freed may be a part of another element's code by now.
-        let mut live = Vec::with_capacity(self.discarded.len());
+        let mut live = room(self.discarded.len())?;
         for Reverse(candidate) in std::mem::take(&mut self.discarded) {
+            graph.store.poll()?;
             if graph.node(candidate.id, |nodes, slot| nodes.is_live(slot))? {
                 live.push(candidate);
             }
         }
-        let ids: Vec<u32> = live.iter().map(|candidate| candidate.id).collect();
-        let mut distances = Vec::with_capacity(ids.len());
-        graph.distances(query, &ids, &mut distances)?;
-        let same = live.into_iter().zip(distances).filter(|(candidate, distance)| candidate.distance == *distance);
-        self.discarded.extend(same.map(|(candidate, _)| Reverse(candidate)));
+        for candidates in live.chunks(RECHECKED) {
+            let ids: Vec<u32> = candidates.iter().map(|candidate: &Candidate| candidate.id).collect();
+            let mut distances = Vec::with_capacity(ids.len());
+            graph.distances(query, &ids, &mut distances)?;
+            for (candidate, _) in candidates.iter().zip(distances).filter(|(same, distance)| same.distance == *distance)
+            {
+                keep(&mut self.discarded, *candidate)?;
+            }
+        }
         Ok(())
     }
 
@@ -181,9 +198,7 @@ impl Walk {
         ef: usize,
     ) -> Result<Vec<Candidate>> {
         let discarded = &mut self.discarded;
-        walk(graph, query, entries, ef, 0, Reach::Links, &mut self.scratch, |candidate| {
-            discarded.push(Reverse(candidate));
-        })
+        walk(graph, query, entries, ef, 0, Reach::Links, &mut self.scratch, |candidate| keep(discarded, candidate))
     }
 
     fn memory(&self) -> usize {

@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 
 use crate::Result;
 use crate::hnsw::graph::PagedGraph;
+use crate::memory::{filled, push, reserved};
 use crate::store::PageStore;
 
 /// An element and how far it is from the query.
@@ -50,8 +51,11 @@ struct Slot {
 
 const EMPTY: Slot = Slot { row: 0, bits: 0 };
 
+/// Slots that move between two looks at whether to go on.
+const POLL: usize = 1 << 16;
+
 impl IdSet {
-    /// Room for about `expected` elements; it grows.
+    /// Room for about `expected` elements, of which there should not be many; it [grows](Self::reserve).
     pub fn new(expected: usize) -> Self {
         Self { slots: vec![EMPTY; expected.next_power_of_two().max(64)], used: 0, len: 0 }
     }
@@ -84,12 +88,15 @@ impl IdSet {
         slot.bits & 1 << (id % u32::BITS) != 0
     }
 
-    /// Adds one; false when it was there.
+    /// Makes sure that there is room for so many more rows of 32 elements.
+    #[inline]
+    pub fn reserve(&mut self, rows: usize, poll: impl Fn() -> Result<()>) -> Result<()> {
+        if (self.used + rows) * 2 > self.slots.len() { self.grow(rows, poll) } else { Ok(()) }
+    }
+
+    /// Adds one, for which there [is room](Self::reserve); false when it was there.
     #[inline]
     pub fn insert(&mut self, id: u32) -> bool {
-        if self.used * 2 >= self.slots.len() {
-            self.grow();
-        }
         let (row, bit) = (id / u32::BITS, 1 << (id % u32::BITS));
         let slot = self.place(row);
         let (is_first, is_new) = (slot.bits == 0, slot.bits & bit == 0);
@@ -117,11 +124,18 @@ impl IdSet {
     }
 
     #[cold]
-    fn grow(&mut self) {
-        let doubled = vec![EMPTY; self.slots.len() * 2];
-        for slot in std::mem::replace(&mut self.slots, doubled).into_iter().filter(|slot| slot.bits != 0) {
-            *self.place(slot.row) = slot;
+    fn grow(&mut self, rows: usize, poll: impl Fn() -> Result<()>) -> Result<()> {
+        let len = ((self.used + rows) * 2).next_power_of_two().max(self.slots.len() * 2);
+        let larger = filled(EMPTY, len, &poll)?;
+        for (i, slot) in std::mem::replace(&mut self.slots, larger).into_iter().enumerate() {
+            if i.is_multiple_of(POLL) {
+                poll()?;
+            }
+            if slot.bits != 0 {
+                *self.place(slot.row) = slot;
+            }
         }
+        Ok(())
     }
 }
 
@@ -194,7 +208,9 @@ fn postpone<S: PageStore>(
     is_near: bool,
     wanted: &mut IdSet,
     postponed: &mut Vec<u32>,
-) {
+) -> Result<()> {
+    wanted.reserve(ids.len(), || graph.store.poll())?;
+    reserved(postponed.try_reserve(ids.len()))?;
     let (mut kept, mut from) = (0, 0);
     while from < ids.len() {
         let block = graph.code_block(ids[from]);
@@ -209,6 +225,7 @@ fn postpone<S: PageStore>(
         from = to;
     }
     ids.truncate(kept);
+    Ok(())
 }
 
 /// Algorithm 2: the `ef` elements of a layer that are nearest to `query`, nearest first, walking from `entries`.
@@ -222,7 +239,7 @@ pub fn search_layer<S: PageStore>(
     scratch: &mut Scratch,
 ) -> Result<Vec<Candidate>> {
     scratch.visited.clear();
-    walk(graph, query, entries, ef, level, Reach::Links, scratch, |_| {})
+    walk(graph, query, entries, ef, level, Reach::Links, scratch, |_| Ok(()))
 }
 
 /// Walks on: elements visited before `scratch` was cleared last are not visited again. Those that were measured and do not
@@ -236,7 +253,7 @@ pub(crate) fn walk<S: PageStore>(
     level: u8,
     reach: Reach,
     scratch: &mut Scratch,
-    mut discard: impl FnMut(Candidate),
+    mut discard: impl FnMut(Candidate) -> Result<()>,
 ) -> Result<Vec<Candidate>> {
     let Scratch { visited, ids, linked, distances, dead, open, best, wanted, postponed } = scratch;
     wanted.clear();
@@ -244,13 +261,14 @@ pub(crate) fn walk<S: PageStore>(
     dead.clear();
     open.clear();
     best.clear();
+    visited.reserve(entries.len(), || graph.store.poll())?;
     for entry in entries {
         visited.insert(entry.id);
         open.push(Reverse(*entry));
         best.push(*entry);
     }
     while best.len() > ef {
-        best.pop().into_iter().for_each(&mut discard);
+        best.pop().into_iter().try_for_each(&mut discard)?;
     }
     // How many are kept: elements without rows come on top until `ef` with rows were met. Not for ever, or each that is passed
     // lets in one more from farther away, which is as likely to be without rows: the walk would not end before the graph does.
@@ -271,14 +289,14 @@ pub(crate) fn walk<S: PageStore>(
                     lives += 1;
                 } else {
                     keep += usize::from(lives < ef);
-                    dead.push(nearest.id);
+                    push(dead, nearest.id)?;
                 }
                 if may_postpone {
                     ids.retain(|id| !visited.contains(*id));
                     let nearer = best.iter().filter(|other| **other < nearest).count();
                     let is_near = level == 0 && nearer * 4 <= best.len();
                     let waiting = postponed.len();
-                    postpone(graph, ids, is_near, wanted, postponed);
+                    postpone(graph, ids, is_near, wanted, postponed)?;
                     if level > 0 && nearer > 0 {
                         postponed.truncate(waiting);
                     }
@@ -296,6 +314,8 @@ pub(crate) fn walk<S: PageStore>(
         }
         distances.clear();
         linked.clear();
+        let each = if is_whole { graph.meta.geometry.codes_per_page() / 32 + 2 } else { 1 };
+        visited.reserve(ids.len() * each, || graph.store.poll())?;
         if is_whole {
             std::mem::swap(ids, linked);
             graph.page_distances(query, linked, |id| visited.insert(id), ids, distances)?;
@@ -303,10 +323,12 @@ pub(crate) fn walk<S: PageStore>(
             ids.retain(|id| visited.insert(*id));
             graph.distances(query, ids, distances)?;
         }
+        reserved(open.try_reserve(ids.len()))?;
+        reserved(best.try_reserve(ids.len()))?;
         for (id, distance) in ids.iter().zip(distances.iter()) {
             let candidate = Candidate { distance: *distance, id: *id, live: true };
             if best.len() >= keep && best.peek().is_none_or(|worst| candidate >= *worst) {
-                discard(candidate);
+                discard(candidate)?;
                 continue;
             }
             // What is free leads nowhere, and must not take the place of what does.
@@ -324,7 +346,7 @@ pub(crate) fn walk<S: PageStore>(
             if best.len() < keep {
                 best.push(candidate);
             } else if let Some(mut worst) = best.peek_mut() {
-                discard(std::mem::replace(&mut *worst, candidate));
+                discard(std::mem::replace(&mut *worst, candidate))?;
             }
         }
     }
@@ -365,12 +387,13 @@ pub(crate) fn descend<S: PageStore>(
     let mut nearest = vec![Candidate { distance: distance[0], id: entry.0, live: true }];
     for layer in (level + 1..=entry.1).rev() {
         scratch.clear();
-        nearest = walk(graph, query, &nearest, beam(layer, ef), layer, reach, scratch, |_| {})?;
+        nearest = walk(graph, query, &nearest, beam(layer, ef), layer, reach, scratch, |_| Ok(()))?;
     }
     Ok(nearest)
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use std::collections::HashSet;
 
@@ -385,6 +408,7 @@ mod tests {
             let ids =
                 (0..100).chain([u32::MAX >> 1, 0]).chain((0..5000).map(|i: u32| i.wrapping_mul(0x9E37_79B1) % 50_000));
             for id in ids {
+                set.reserve(1, || Ok(())).unwrap();
                 assert_eq!(set.insert(id), other.insert(id), "{id}");
                 assert_eq!(set.len(), other.len());
             }

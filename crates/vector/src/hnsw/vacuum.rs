@@ -17,7 +17,7 @@ use crate::hnsw::graph::PagedGraph;
 use crate::hnsw::insert::{Neighbours, neighbours};
 use crate::hnsw::link::tie;
 use crate::hnsw::repair::{hurt, repair};
-use crate::memory::filled;
+use crate::memory::{filled, push, reserved};
 use crate::page::Tid;
 use crate::store::{Interlock, Mode, PageStore, Record, barrier};
 use crate::{Error, Result};
@@ -82,7 +82,9 @@ impl<S: PageStore> Vacuum<'_, S> {
         let graph = PagedGraph::open(self.store)?;
         let geometry = graph.meta.geometry;
         let mut highest: Highest = None;
-        for node_page in self.node_pages(&graph)? {
+        let node_pages = self.node_pages(&graph)?;
+        self.doomed = Bits::new(node_pages.len() * geometry.nodes, || self.store.poll())?;
+        for node_page in node_pages {
             self.store.poll()?;
             let rows: Vec<(usize, Vec<Tid>)> = read_node_page(&graph, node_page, |nodes| {
                 let used = (0..geometry.nodes).filter(|slot| nodes.is_used(*slot));
@@ -127,6 +129,7 @@ impl<S: PageStore> Vacuum<'_, S> {
         if highest.is_none() {
             // None was alive in the first pass; an insert may have added some before the barrier.
             for node_page in self.node_pages(&graph)? {
+                self.store.poll()?;
                 read_node_page(&graph, node_page, |nodes| {
                     for slot in (0..graph.meta.geometry.nodes).filter(|slot| nodes.is_live(*slot)) {
                         if highest.is_none_or(|(_, level)| nodes.level(slot) > level) {
@@ -156,7 +159,7 @@ impl<S: PageStore> Vacuum<'_, S> {
         let graph = PagedGraph::open(self.store)?;
         let geometry = graph.meta.geometry;
         let node_pages = self.node_pages(&graph)?;
-        let mut forest = Forest::new(node_pages.end as usize * geometry.nodes)?;
+        let mut forest = Forest::new(node_pages.end as usize * geometry.nodes, || self.store.poll())?;
         for node_page in node_pages.clone() {
             self.store.poll()?;
             read_node_page(&graph, node_page, |nodes| {
@@ -187,7 +190,10 @@ impl<S: PageStore> Vacuum<'_, S> {
                         continue;
                     }
                     self.store.poll()?;
-                    for partner in partners(self, &graph, id, &mut forest)? {
+                    for (at, partner) in partners(self, &graph, id, &mut forest)?.into_iter().enumerate() {
+                        if at.is_multiple_of(POLL as usize) {
+                            self.store.poll()?;
+                        }
                         if forest.is_member(partner)
                             && forest.find(partner) != forest.find(id)
                             && self.join(&graph, &forest, id, partner)?
@@ -200,13 +206,25 @@ impl<S: PageStore> Vacuum<'_, S> {
                     }
                 }
             }
-            if (0..forest.len()).all(|id| forest.is_joined(id)) {
+            if self.is_tree(&forest)? {
                 return Ok(());
             }
             if self.outcome.mended == before {
                 return Err(Error::NotRepaired);
             }
         }
+    }
+
+    fn is_tree(&self, forest: &Forest) -> Result<bool> {
+        for id in 0..forest.len() {
+            if id.is_multiple_of(POLL) {
+                self.store.poll()?;
+            }
+            if !forest.is_joined(id) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Ties two elements to each other, with nobody looking at the whole tree meanwhile.
@@ -233,11 +251,13 @@ impl<S: PageStore> Vacuum<'_, S> {
         let mut seen = HashSet::from([from, to]);
         let mut open = vec![to];
         while let Some(id) = open.pop() {
+            self.store.poll()?;
             let links = graph.node(id, |nodes, slot| nodes.links(slot, 0).to_vec())?;
+            reserved(seen.try_reserve(links.len()))?;
             for next in links.into_iter().filter(|link| link & PROTECTED != 0).map(target) {
                 if !seen.insert(next) {
                 } else if self.doomed.contains(next) {
-                    open.push(next);
+                    push(&mut open, next)?;
                 } else if forest.is_member(next) && !parts.contains(&forest.root(next)) {
                     return Ok(false);
                 }
@@ -272,7 +292,16 @@ impl<S: PageStore> Vacuum<'_, S> {
     }
 
     fn anybody(&self, _: &PagedGraph<'_, S>, _: u32, forest: &mut Forest) -> Result<Vec<u32>> {
-        Ok((0..forest.len()).filter(|other| forest.is_joined_member(*other)).collect())
+        let mut all = Vec::new();
+        for other in 0..forest.len() {
+            if other.is_multiple_of(POLL) {
+                self.store.poll()?;
+            }
+            if forest.is_joined_member(other) {
+                push(&mut all, other)?;
+            }
+        }
+        Ok(all)
     }
 
     fn is_repaired(&self) -> Result<bool> {
@@ -301,6 +330,9 @@ impl<S: PageStore> Vacuum<'_, S> {
             let doomed: Vec<usize> =
                 (0..geometry.nodes).filter(|slot| self.doomed.contains(geometry.id(node_page, *slot))).collect();
             if doomed.is_empty() {
+                if node_page.is_multiple_of(64) {
+                    self.store.poll()?;
+                }
                 continue;
             }
             self.store.poll()?;
@@ -345,14 +377,17 @@ struct Bits {
 }
 
 impl Bits {
+    fn new(len: usize, poll: impl Fn() -> Result<()>) -> Result<Self> {
+        Ok(Self { words: filled(0, len.div_ceil(64), poll)?, count: 0 })
+    }
+
+    /// Of those that there is room for.
     fn insert(&mut self, id: u32) {
-        let word = id as usize / 64;
-        if word >= self.words.len() {
-            self.words.resize(word + 1, 0);
-        }
         let bit = 1 << (id % 64);
-        self.count += u64::from(self.words[word] & bit == 0);
-        self.words[word] |= bit;
+        if let Some(word) = self.words.get_mut(id as usize / 64) {
+            self.count += u64::from(*word & bit == 0);
+            *word |= bit;
+        }
     }
 
     fn contains(&self, id: u32) -> bool {
@@ -370,8 +405,8 @@ struct Forest {
 }
 
 impl Forest {
-    fn new(len: usize) -> Result<Self> {
-        Ok(Self { parents: filled(NONE, len)?, first: None, failures: 0 })
+    fn new(len: usize, poll: impl Fn() -> Result<()>) -> Result<Self> {
+        Ok(Self { parents: filled(NONE, len, poll)?, first: None, failures: 0 })
     }
 
     fn len(&self) -> u32 {
@@ -485,7 +520,7 @@ mod tests {
         let count = 100_000;
         let orders: [fn(u32) -> (u32, u32); 3] = [|i| (i, i - 1), |i| (i - 1, i), |i| (i, i / 2)];
         for order in orders {
-            let mut forest = Forest::new(count as usize).unwrap();
+            let mut forest = Forest::new(count as usize, || Ok(())).unwrap();
             (0..count).for_each(|id| forest.add(id));
             (1..count).map(order).for_each(|(a, b)| forest.union(a, b));
             let length = |id: u32| {

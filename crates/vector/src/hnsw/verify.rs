@@ -1,25 +1,71 @@
 //! Whether an index is what it should be. Reads everything, changes nothing.
 
-use std::collections::{HashMap, HashSet};
-
 use crate::hnsw::format::{self, Geometry, Meta, NONE, Nodes, PageKind, target};
 use crate::hnsw::graph::PagedGraph;
+use crate::memory::{filled, push, reserved};
 use crate::page::is_new;
-use crate::report::show;
 use crate::store::{Interlock, Mode, PageStore};
 use crate::{Error, Method, Result};
 
 pub use crate::report::{Check, Faults, Report};
 
-/// The part of an element that the checks need.
-struct Element {
+/// The part of all elements that the checks need.
+struct Elements {
+    /// By number.
+    slots: Vec<Slot>,
+    /// Of each element its links from layer 0 up: how many, and then they.
+    links: Vec<u32>,
+    count: usize,
+    live: usize,
+}
+
+/// What is known of a place for an element.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    state: State,
     level: u8,
-    live: bool,
-    links: Vec<Vec<u32>>,
+    /// Where its links begin.
+    links: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Free,
+    Dead,
+    Live,
+}
+
+impl Elements {
+    fn get(&self, id: u32) -> Option<&Slot> {
+        self.slots.get(id as usize).filter(|slot| slot.state != State::Free)
+    }
+
+    /// The links of an element, layer by layer.
+    fn links(&self, slot: &Slot) -> impl Iterator<Item = &[u32]> {
+        let mut rest = &self.links[slot.links..];
+        (0..=slot.level).map(move |_| {
+            let (count, others) = rest.split_first().unwrap_or((&0, &[]));
+            let (links, others) = others.split_at(others.len().min(*count as usize));
+            rest = others;
+            links
+        })
+    }
+
+    fn ground(&self, slot: &Slot) -> &[u32] {
+        self.links(slot).next().unwrap_or_default()
+    }
+
+    /// The elements with rows. Looks now and then at whether to go on.
+    fn live<S: PageStore>(&self, store: &S) -> impl Iterator<Item = Result<(u32, &Slot)>> {
+        (0..).zip(&self.slots).filter_map(|(id, slot): (u32, _)| {
+            let row = (slot.state == State::Live).then_some(Ok((id, slot)));
+            if id.is_multiple_of(POLL) { store.poll().err().map(Err).or(row) } else { row }
+        })
+    }
 }
 
 /// Elements between two looks at whether to go on, where nothing is read.
-const POLL: usize = 4096;
+const POLL: u32 = 256;
 
 /// Verifies an index. Inserts and vacuums wait while it is read, scans do not.
 pub fn verify<S: PageStore>(store: &S) -> Result<Report> {
@@ -53,7 +99,8 @@ pub fn verify<S: PageStore>(store: &S) -> Result<Report> {
     pages(store, &meta, &mut report)?;
     let elements = elements(store, &meta, &mut report)?;
     drop(lock); // the rest is in memory
-    entry(&meta, &elements, &mut report);
+    report.check_rows(&|| store.poll())?;
+    entry(store, &meta, &elements, &mut report)?;
     links(store, &meta.geometry, &elements, &mut report)?;
     tree(store, &elements, &mut report)?;
     reachable(store, &meta, &elements, &mut report)?;
@@ -77,14 +124,15 @@ fn pages<S: PageStore>(store: &S, meta: &Meta, report: &mut Report) -> Result<()
     Ok(())
 }
 
-fn elements<S: PageStore>(store: &S, meta: &Meta, report: &mut Report) -> Result<HashMap<u32, Element>> {
+fn elements<S: PageStore>(store: &S, meta: &Meta, report: &mut Report) -> Result<Elements> {
     let geometry = &meta.geometry;
-    let mut faults = Faults::default();
-    let mut vectors = Faults::default();
-    let mut elements = HashMap::new();
+    let (mut faults, mut vectors) = (Faults::default(), Faults::default());
     let graph = PagedGraph::open(store)?;
-    let blocks = store.blocks()?;
-    for node_page in 0..geometry.node_pages_of(blocks) {
+    let node_pages = geometry.node_pages_of(store.blocks()?);
+    let free = Slot { state: State::Free, level: 0, links: 0 };
+    let slots = filled(free, node_pages as usize * geometry.nodes, || store.poll())?;
+    let mut elements = Elements { slots, links: Vec::new(), count: 0, live: 0 };
+    for node_page in 0..node_pages {
         store.poll()?;
         let block = geometry.node_block(node_page);
         {
@@ -100,11 +148,8 @@ fn elements<S: PageStore>(store: &S, meta: &Meta, report: &mut Report) -> Result
                     }
                 }
                 owners += usize::from(level);
-                for tid in nodes.tids(slot) {
-                    *report.rows.entry(tid).or_default() += 1;
-                }
-                let links = (0..=level).map(|layer| nodes.links(slot, layer).to_vec()).collect();
-                elements.insert(id, Element { level, live: nodes.is_live(slot), links });
+                nodes.tids(slot).try_for_each(|tid| report.rows.push(tid))?;
+                elements.add(id, &nodes, slot)?;
             }
             if geometry.uppers - nodes.free_uppers() != owners {
                 faults.push(|| format!("block {block} has upper slots that no element owns"));
@@ -112,9 +157,10 @@ fn elements<S: PageStore>(store: &S, meta: &Meta, report: &mut Report) -> Result
         }
         for slot in 0..geometry.nodes {
             let id = geometry.id(node_page, slot);
-            if !elements.contains_key(&id) {
+            if elements.get(id).is_none() {
                 continue;
             }
+            store.poll()?;
             match graph.code(id) {
                 Ok(code) if meta.space.is_sound(&code) => {}
                 Ok(_) => vectors.push(|| format!("vector of element {id} is not finite or missing")),
@@ -122,21 +168,35 @@ fn elements<S: PageStore>(store: &S, meta: &Meta, report: &mut Report) -> Result
             }
         }
     }
-    let live = elements.values().filter(|element: &&Element| element.live).count();
-    report.add("elements", format!("{} elements, {live} with rows", elements.len()), &faults);
-    report.add("vectors", format!("{} vectors", elements.len()), &vectors);
-    let mut twice = Faults::default();
-    for (tid, count) in report.rows.iter().filter(|(_, count)| **count > 1) {
-        twice.push(|| format!("row {} is in the index {count} times", show(*tid)));
-    }
-    report.add("rows", format!("{} rows", report.rows.len()), &twice);
+    let (count, live) = (elements.count, elements.live);
+    report.add("elements", format!("{count} elements, {live} with rows"), &faults);
+    report.add("vectors", format!("{count} vectors"), &vectors);
     Ok(elements)
 }
 
-fn entry(meta: &Meta, elements: &HashMap<u32, Element>, report: &mut Report) {
+impl Elements {
+    fn add(&mut self, id: u32, nodes: &Nodes<'_>, slot: usize) -> Result<()> {
+        let (level, links) = (nodes.level(slot), self.links.len());
+        for layer in 0..=level {
+            let list = nodes.links(slot, layer);
+            reserved(self.links.try_reserve(1 + list.len()))?;
+            self.links.push(list.len() as u32);
+            self.links.extend_from_slice(list);
+        }
+        let is_live = nodes.is_live(slot);
+        self.count += 1;
+        self.live += usize::from(is_live);
+        if let Some(place) = self.slots.get_mut(id as usize) {
+            *place = Slot { state: if is_live { State::Live } else { State::Dead }, level, links };
+        }
+        Ok(())
+    }
+}
+
+fn entry<S: PageStore>(store: &S, meta: &Meta, elements: &Elements, report: &mut Report) -> Result<()> {
     let mut faults = Faults::default();
-    match elements.get(&meta.entry) {
-        None if meta.entry == NONE && elements.values().all(|element| !element.live) => {}
+    match elements.get(meta.entry) {
+        None if meta.entry == NONE && elements.live(store).next().transpose()?.is_none() => {}
         None => faults.push(|| "entry point is no element".to_owned()),
         Some(element) if element.level != meta.entry_level => {
             faults.push(|| format!("entry point is on layer {}, not {}", element.level, meta.entry_level));
@@ -144,38 +204,28 @@ fn entry(meta: &Meta, elements: &HashMap<u32, Element>, report: &mut Report) {
         Some(_) => {}
     }
     report.add("entry point", format!("layer {}", meta.entry_level), &faults);
+    Ok(())
 }
 
-/// The elements with rows. Looks now and then at whether to go on.
-fn live<'a, S: PageStore>(
-    store: &S,
-    elements: &'a HashMap<u32, Element>,
-) -> impl Iterator<Item = Result<(&'a u32, &'a Element)>> {
-    let live = elements.iter().filter(|(_, element)| element.live).enumerate();
-    live.map(|(at, row)| if at.is_multiple_of(POLL) { store.poll().map(|()| row) } else { Ok(row) })
-}
-
-fn links<S: PageStore>(
-    store: &S,
-    geometry: &Geometry,
-    elements: &HashMap<u32, Element>,
-    report: &mut Report,
-) -> Result<()> {
+fn links<S: PageStore>(store: &S, geometry: &Geometry, elements: &Elements, report: &mut Report) -> Result<()> {
     let mut faults = Faults::default();
     let mut count = 0u64;
-    for row in live(store, elements) {
+    let mut sorted = Vec::new();
+    for row in elements.live(store) {
         let (id, element) = row?;
-        for (layer, links) in element.links.iter().enumerate() {
-            let mut seen = HashSet::new();
+        for (layer, links) in elements.links(element).enumerate() {
             if links.len() > geometry.capacity(layer as u8) {
                 faults.push(|| format!("element {id} has {} links on layer {layer}", links.len()));
             }
-            for to in links.iter().map(|link| target(*link)) {
+            sorted.clear();
+            sorted.extend(links.iter().map(|link| target(*link)));
+            sorted.sort_unstable();
+            for (at, to) in sorted.iter().copied().enumerate() {
                 count += 1;
-                if to == *id || !seen.insert(to) {
+                if to == id || at > 0 && sorted[at - 1] == to {
                     faults.push(|| format!("element {id} links to {to} twice or to itself on layer {layer}"));
                 }
-                match elements.get(&to) {
+                match elements.get(to) {
                     None => faults.push(|| format!("element {id} links to {to} on layer {layer}, which is free")),
                     Some(other) if usize::from(other.level) < layer => {
                         faults.push(|| format!("element {id} links to {to} on layer {layer}, above its highest"));
@@ -190,15 +240,15 @@ fn links<S: PageStore>(
 }
 
 /// Every protected link has its counterpart.
-fn tree<S: PageStore>(store: &S, elements: &HashMap<u32, Element>, report: &mut Report) -> Result<()> {
+fn tree<S: PageStore>(store: &S, elements: &Elements, report: &mut Report) -> Result<()> {
     let mut faults = Faults::default();
     let mut count = 0u64;
-    for row in live(store, elements) {
+    for row in elements.live(store) {
         let (id, element) = row?;
-        for link in element.links[0].iter().filter(|link| **link & format::PROTECTED != 0) {
+        for link in elements.ground(element).iter().filter(|link| **link & format::PROTECTED != 0) {
             count += 1;
-            let back = id | format::PROTECTED;
-            if elements.get(&target(*link)).is_some_and(|other| other.live && !other.links[0].contains(&back)) {
+            let is_tied = |other: &Slot| elements.ground(other).contains(&(id | format::PROTECTED));
+            if elements.get(target(*link)).is_some_and(|other| other.state == State::Live && !is_tied(other)) {
                 faults.push(|| format!("element {id} is tied to {}, which is not tied to it", target(*link)));
             }
         }
@@ -207,38 +257,35 @@ fn tree<S: PageStore>(store: &S, elements: &HashMap<u32, Element>, report: &mut 
     Ok(())
 }
 
-fn reachable<S: PageStore>(
-    store: &S,
-    meta: &Meta,
-    elements: &HashMap<u32, Element>,
-    report: &mut Report,
-) -> Result<()> {
-    let mut seen = HashSet::new();
+fn reachable<S: PageStore>(store: &S, meta: &Meta, elements: &Elements, report: &mut Report) -> Result<()> {
+    let mut seen = filled(false, elements.slots.len(), || store.poll())?;
     let mut open = Vec::new();
-    if elements.contains_key(&meta.entry) {
-        seen.insert(meta.entry);
-        open.push(meta.entry);
-    }
-    let mut steps = 0usize;
+    let mut count = 0u32;
+    let mut visit = |id: u32, open: &mut Vec<u32>| {
+        if elements.get(id).is_none() || std::mem::replace(&mut seen[id as usize], true) {
+            return Ok(());
+        }
+        count += 1;
+        push(open, id)
+    };
+    visit(meta.entry, &mut open)?;
+    let mut steps = 0u32;
     while let Some(id) = open.pop() {
         if steps.is_multiple_of(POLL) {
             store.poll()?;
         }
-        steps += 1;
-        for to in elements.get(&id).and_then(|element| element.links.first()).into_iter().flatten() {
-            if elements.contains_key(&target(*to)) && seen.insert(target(*to)) {
-                open.push(target(*to));
-            }
+        steps = steps.wrapping_add(1);
+        for to in elements.get(id).map(|element| elements.ground(element)).unwrap_or_default() {
+            visit(target(*to), &mut open)?;
         }
     }
     let mut faults = Faults::default();
-    for row in live(store, elements) {
+    for row in elements.live(store) {
         let (id, _) = row?;
-        if seen.contains(id) {
-            continue;
+        if !seen[id as usize] {
+            faults.push(|| format!("element {id} cannot be reached from the entry point"));
         }
-        faults.push(|| format!("element {id} cannot be reached from the entry point"));
     }
-    report.add("reachable", format!("{} elements reachable on layer 0", seen.len()), &faults);
+    report.add("reachable", format!("{count} elements reachable on layer 0"), &faults);
     Ok(())
 }

@@ -16,6 +16,8 @@ use crate::ivf::flush;
 use crate::ivf::format::{MAX_ROWS, Meta};
 use crate::ivf::kmeans::{self, Codes, Step, Training};
 use crate::ivf::rows::{Pending, Rows};
+use crate::memory::{filled, reserved};
+use crate::pace::Pace;
 use crate::page::Tid;
 use crate::random::Random;
 use crate::space::Measure;
@@ -82,9 +84,15 @@ impl Job {
     }
 
     fn run_all(&self, until: Until) -> Result<()> {
+        let look = || self.look();
+        let pace = Pace::new(&look);
         while let Some(task) = self.take(until) {
-            self.run(task)?;
+            self.run(task, &pace)?;
         }
+        self.look()
+    }
+
+    fn look(&self) -> Result<()> {
         if self.cancelled.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
     }
 
@@ -152,10 +160,10 @@ impl Job {
         }
     }
 
-    fn run(&self, task: Task) -> Result<()> {
+    fn run(&self, task: Task, pace: &Pace<'_>) -> Result<()> {
         match task {
             Task::Train(training, step, unit) => {
-                training.run(step, unit, &self.cancelled)?;
+                training.run(step, unit, pace)?;
                 let mut queue = self.lock();
                 queue.units_done += 1;
                 if queue.units_done == queue.units.end {
@@ -166,10 +174,8 @@ impl Job {
                 let Some(centres) = self.centres.get() else { return Ok(()) };
                 let count = rows.len() as u32;
                 self.rows.assign(rows, |code| {
-                    if self.cancelled.load(Ordering::Relaxed) {
-                        return Err(Error::Cancelled);
-                    }
-                    Ok(centres.nearest(&self.measure, code).0)
+                    self.look()?;
+                    centres.nearest(&self.measure, code, pace).map(|(list, _)| list)
                 })?;
                 self.lock().done += count;
             }
@@ -182,7 +188,7 @@ impl Job {
         match training.after(queue.step) {
             Some((step, units)) => (queue.step, queue.units) = (step, 0..units),
             None => {
-                let _ = self.centres.set(training.centres());
+                let _ = self.centres.set(training.take_centres());
                 queue.training = None;
             }
         }
@@ -264,7 +270,15 @@ impl Builder {
         let words = self.words(code)?;
         match self.samples.get_mut(place * words..(place + 1) * words) {
             Some(old) => old.copy_from_slice(code),
-            None => self.samples.extend_from_slice(code),
+            None => {
+                if self.samples.capacity() - self.samples.len() < words {
+                    // Twice as much each time, but no more than there will be.
+                    let len = self.samples.len();
+                    let more = len.max(1024 * words).min((self.wanted * words).saturating_sub(len)).max(words);
+                    reserved(self.samples.try_reserve_exact(more))?;
+                }
+                self.samples.extend_from_slice(code);
+            }
         }
         Ok(())
     }
@@ -282,16 +296,18 @@ impl Builder {
         self.samples.len() / self.meta.geometry().words()
     }
 
-    /// Ends sampling: workers look for centres now. When they have them, [`Job::is_trained`]. Call it once, samples or not.
-    pub fn train(&mut self) {
+    /// Ends sampling: workers look for centres now. When they have them, [`Job::is_trained`]. Call it once, samples or not. `poll`
+    /// is asked now and then whether to go on.
+    pub fn train(&mut self, poll: &dyn Fn() -> Result<()>) -> Result<()> {
         self.memory.count(self.meta.lists as usize * self.meta.geometry().code_bytes); // the centres, which stay
-        let training =
-            Training::new(self.meta.space, self.meta.lists, std::mem::take(&mut self.samples), self.random.next());
+        let (samples, seed) = (std::mem::take(&mut self.samples), self.random.next());
+        let training = Training::new(self.meta.space, self.meta.lists, samples, seed, &Pace::new(poll))?;
         let mut queue = self.job.lock();
         let (step, units) = training.first();
         (queue.step, queue.units) = (step, 0..units);
         queue.training = Some(Arc::new(training));
         self.job.changed.notify_all();
+        Ok(())
     }
 
     /// Feeds a row with its [code](crate::Space::encode).
@@ -324,10 +340,11 @@ impl Builder {
         self.memory.is_spilled()
     }
 
-    /// Does a few milliseconds' work on this thread, for builds without workers. Whether there was any.
-    pub fn work_here(&mut self) -> Result<bool> {
+    /// Does some work on this thread, for builds without workers. Whether there was any. `poll` is asked now and then whether to go
+    /// on.
+    pub fn work_here(&mut self, poll: &dyn Fn() -> Result<()>) -> Result<bool> {
         match self.job.take(Until::Idle) {
-            Some(task) => self.job.run(task).map(|()| true),
+            Some(task) => self.job.run(task, &Pace::new(poll)).map(|()| true),
             None => Ok(false),
         }
     }
@@ -364,7 +381,11 @@ pub fn write_empty<S: PageStore>(meta: &Meta, store: &S, seed: u64) -> Result<()
         return Err(Error::UnsupportedType(Method::Ivfflat));
     }
     let mut random = Random(seed);
-    let codes = (0..meta.lists).flat_map(|_| kmeans::random_centre(&meta.space, &mut random)).collect();
     let words = meta.geometry().words();
+    let mut codes = filled(0, meta.lists as usize * words, || store.poll())?;
+    for code in codes.chunks_exact_mut(words) {
+        store.poll()?;
+        code.copy_from_slice(&kmeans::random_centre(&meta.space, &mut random));
+    }
     flush::write(meta, &Codes { words, codes }, &Rows::new(words), 0, store, |_| ())
 }

@@ -54,9 +54,12 @@ pub fn info<S: PageStore>(store: &S) -> Result<Info> {
     let bytes = |blocks: std::ops::Range<u32>| blocks.len() as u64 * PAGE_SIZE as u64;
     let (mut rows, mut pages, mut max_pages) = (Vec::with_capacity(lists.meta.lists as usize), 0, 0);
     for list in 0..lists.meta.lists {
+        store.poll()?;
         let (mut block, mut in_list, mut count) = (lists.head(list)?.first, 0, 0);
+        let mut chain = lists.chain()?;
         while block != NONE {
             store.poll()?;
+            chain(block)?;
             let (entries, next) = lists.entries(block, |entries| (entries.count(), entries.next()))?;
             in_list += 1;
             count += entries as u64;

@@ -45,8 +45,10 @@ fn find<S: PageStore>(lists: &Lists<'_, S>, head: Head) -> Result<Place> {
     if block == NONE {
         return Ok(Place::After(NONE));
     }
+    let mut chain = lists.chain()?;
     loop {
         lists.store.poll()?;
+        chain(block)?;
         let (has_room, rest, next) =
             lists.entries(block, |entries| (entries.has_room(), entries.rest(), entries.next()))?;
         if has_room {
@@ -153,6 +155,7 @@ fn append<S: PageStore>(
 fn free_blocks<S: PageStore>(lists: &Lists<'_, S>) -> Result<u32> {
     let mut end = lists.store.blocks()?;
     while end > lists.geometry.first_entry_block() && is_new(&lists.store.read(end - 1)?) {
+        lists.store.poll()?;
         end -= 1;
     }
     let end = end.max(lists.geometry.first_entry_block());

@@ -15,14 +15,17 @@
 //! The work is cut into [`Step`]s of many units, which threads may run side by side. What comes out does not depend on how
 //! many threads there are.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
-use crate::memory::filled;
+use crate::Result;
+use crate::memory::{filled, room};
+use crate::pace::Pace;
 use crate::random::Random;
 use crate::space::{Form, Measure, Metric, Space};
-use crate::{Error, Result};
 
 /// Rounds, at most.
 const ROUNDS: u32 = 20;
@@ -85,15 +88,16 @@ impl Codes {
 
     /// The nearest to a code, the first one of equals, and its distance.
     #[inline]
-    pub fn nearest(&self, measure: &Measure, code: &[u32]) -> (u32, f32) {
+    pub fn nearest(&self, measure: &Measure, code: &[u32], pace: &Pace<'_>) -> Result<(u32, f32)> {
         let mut best = (0, f32::INFINITY);
         for (i, candidate) in (0..).zip(self.codes.chunks_exact(self.words)) {
+            pace.spend(4 * self.words)?;
             let distance = measure.distance(code, candidate);
             if distance < best.1 {
                 best = (i, distance);
             }
         }
-        best
+        Ok(best)
     }
 }
 
@@ -181,31 +185,35 @@ macro_rules! write {
 
 impl Training {
     /// Of the codes of samples.
-    pub fn new(space: Space, lists: u32, samples: Vec<u32>, seed: u64) -> Self {
+    pub fn new(space: Space, lists: u32, samples: Vec<u32>, seed: u64, pace: &Pace<'_>) -> Result<Self> {
         let words = space.max_code_bytes() / 4;
         let (lists, samples) = (lists as usize, Codes { words, codes: samples });
         let count = samples.len();
-        let zeros = |count: usize| (0..count).map(|_| AtomicU32::new(0)).collect();
-        let none = Codes { words, codes: vec![0; words * lists] };
-        Self {
+        let zeros = |count: usize| {
+            let mut all = room(count)?;
+            all.resize_with(count, || AtomicU32::new(0));
+            Ok(all)
+        };
+        let none = || filled(0, words * lists, || pace.look()).map(|codes| Codes { words, codes });
+        Ok(Self {
             space,
             measure: assigning(&space),
             ratio: if space.form == Form::Bits { 2.0 } else { 4.0 }, // the Euclidean distance is given as its square
             lists,
-            nearest: zeros(count),
-            distance: zeros(count),
+            nearest: zeros(count)?,
+            distance: zeros(count)?,
             changes: AtomicU32::new(0),
             seeding: Mutex::new(Seeding {
                 random: Random(seed),
-                weights: vec![f32::INFINITY; count.min(SEEDS * lists)],
+                weights: filled(f32::INFINITY, count.min(SEEDS * lists), || pace.look())?,
                 is_done: false,
             }),
-            centres: RwLock::new(none.clone()),
-            moved: Mutex::new(none),
-            around: RwLock::new(vec![(0.0, 0); lists * NEAR.min(lists - 1)]),
+            centres: RwLock::new(none()?),
+            moved: Mutex::new(none()?),
+            around: RwLock::new(filled((0.0, 0), lists * NEAR.min(lists - 1), || pace.look())?),
             model: RwLock::default(),
             samples,
-        }
+        })
     }
 
     /// The first step and its units.
@@ -234,28 +242,29 @@ impl Training {
         (UNIT / self.lists).max(1)
     }
 
-    /// Does one unit. `cancelled` is looked at every few milliseconds.
-    pub fn run(&self, step: Step, unit: u32, cancelled: &AtomicBool) -> Result<()> {
+    /// Does one unit. `pace` is asked whether to go on, and the last time when it is done.
+    pub fn run(&self, step: Step, unit: u32, pace: &Pace<'_>) -> Result<()> {
         let of = |size: usize, end: usize| unit as usize * size..((unit as usize + 1) * size).min(end);
         match step {
-            Step::Seed => self.seed(unit as usize),
-            Step::Assign => self.assign(of(self.batch(), self.samples.len())),
-            Step::Sort => self.sort()?,
-            Step::Move => self.move_centres(of(CENTRES, self.lists), cancelled)?,
+            Step::Seed => self.seed(unit as usize, pace)?,
+            Step::Assign => self.assign(of(self.batch(), self.samples.len()), pace)?,
+            Step::Sort => self.sort(pace)?,
+            Step::Move => self.move_centres(of(CENTRES, self.lists), pace)?,
             Step::Settle => self.settle(),
-            Step::Around => self.around(of(CENTRES, self.lists)),
-            Step::Reassign => self.reassign(of(self.batch(), self.samples.len())),
+            Step::Around => self.around(of(CENTRES, self.lists), pace)?,
+            Step::Reassign => self.reassign(of(self.batch(), self.samples.len()), pace)?,
         }
-        if cancelled.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
+        pace.look()
     }
 
-    /// The centres, when all is done.
-    pub fn centres(&self) -> Codes {
-        read!(self.centres).clone()
+    /// The centres, when all is done and nobody asks again.
+    pub fn take_centres(&self) -> Codes {
+        let centres = &mut *write!(self.centres);
+        Codes { words: centres.words, codes: std::mem::take(&mut centres.codes) }
     }
 
     /// Draws centre `number`.
-    fn seed(&self, number: usize) {
+    fn seed(&self, number: usize, pace: &Pace<'_>) -> Result<()> {
         let seeding = &mut *lock(&self.seeding);
         let seeds = seeding.weights.len();
         let mut sum = 0.0;
@@ -266,6 +275,7 @@ impl Training {
             let centres = read!(self.centres);
             let last = centres.get(number - 1);
             for (i, weight) in seeding.weights.iter_mut().enumerate() {
+                pace.spend(4 * self.samples.words)?;
                 // Hamming distance is that of 0 and 1 squared, so this is the square in either case.
                 let distance = self.measure.distance(self.seed_sample(i, seeds), last);
                 *weight = if number == 1 { distance } else { weight.min(distance) };
@@ -285,6 +295,7 @@ impl Training {
             _ => random_centre(&self.space, &mut seeding.random),
         };
         write!(self.centres).get_mut(number).copy_from_slice(&code);
+        Ok(())
     }
 
     /// One of so many that may be drawn: those are spread over all, which came in the order of the table.
@@ -292,12 +303,13 @@ impl Training {
         self.samples.get(i * self.samples.len() / seeds)
     }
 
-    fn assign(&self, samples: Range<usize>) {
+    fn assign(&self, samples: Range<usize>, pace: &Pace<'_>) -> Result<()> {
         let centres = read!(self.centres);
         for i in samples {
-            let (nearest, distance) = centres.nearest(&self.measure, self.samples.get(i));
+            let (nearest, distance) = centres.nearest(&self.measure, self.samples.get(i), pace)?;
             self.set(i, nearest, distance);
         }
+        Ok(())
     }
 
     fn set(&self, sample: usize, nearest: u32, distance: f32) {
@@ -313,57 +325,58 @@ impl Training {
         f32::from_bits(self.distance[sample].load(Ordering::Relaxed))
     }
 
-    fn sort(&self) -> Result<()> {
-        self.fill_empty();
+    fn sort(&self, pace: &Pace<'_>) -> Result<()> {
+        self.fill_empty(pace)?;
         let model = &mut *write!(self.model);
         model.rounds += 1;
         let few = self.samples.len() / SETTLED;
         let changes = self.changes.swap(0, Ordering::Relaxed) as usize;
         model.is_settled = model.rounds >= ROUNDS || model.rounds > 1 && changes <= few || self.lists == 1;
         (model.order, model.starts) =
-            in_order(self.lists, self.samples.len(), |sample| self.nearest(sample), || Ok(()))?;
+            in_order(self.lists, self.samples.len(), |sample| self.nearest(sample), || pace.look())?;
         Ok(())
     }
 
     /// Gives each empty centre the sample that is farthest from its own.
-    fn fill_empty(&self) {
+    fn fill_empty(&self, pace: &Pace<'_>) -> Result<()> {
         let mut counts = vec![0u32; self.lists];
         (0..self.samples.len()).for_each(|sample| counts[self.nearest(sample)] += 1);
         let empty: Vec<usize> = (0..self.lists).filter(|centre| counts[*centre] == 0).collect();
         if empty.is_empty() {
-            return;
+            return Ok(());
         }
-        let mut far: Vec<u32> = (0..self.samples.len() as u32).filter(|i| self.distance(*i as usize) > 0.0).collect();
-        far.sort_unstable_by(|a, b| {
-            self.distance(*b as usize).total_cmp(&self.distance(*a as usize)).then_with(|| a.cmp(b))
-        });
+        // The bits of what is not negative are in its order.
+        let far = (0..self.samples.len()).map(|i| (self.distance(i), Reverse(i))).filter(|(x, _)| *x > 0.0);
+        let mut all = room(self.samples.len())?;
+        all.extend(far.map(|(x, i)| (x.to_bits(), i)));
+        let mut far = BinaryHeap::from(all);
         let mut last: &[u32] = &[];
         let mut empty = empty.into_iter();
-        for sample in far.into_iter().map(|sample| sample as usize) {
+        while let Some((_, Reverse(sample))) = far.pop() {
+            pace.spend(4 * self.samples.words)?;
             let (code, own) = (self.samples.get(sample), self.nearest(sample));
             if code == last || counts[own] == 1 {
                 continue;
             }
-            let Some(centre) = empty.next() else { return };
+            let Some(centre) = empty.next() else { break };
             counts[own] -= 1;
             counts[centre] += 1;
             self.set(sample, centre as u32, 0.0);
             self.changes.fetch_add(1, Ordering::Relaxed);
             last = code;
         }
+        Ok(())
     }
 
-    fn move_centres(&self, centres: Range<usize>, cancelled: &AtomicBool) -> Result<()> {
+    fn move_centres(&self, centres: Range<usize>, pace: &Pace<'_>) -> Result<()> {
         let numbers = self.space.numbers();
         let (mut sum, mut numbers) = (vec![0.0f64; numbers], vec![0.0f32; numbers]);
         let model = read!(self.model);
         for centre in centres {
             let members = &model.order[model.starts[centre] as usize..model.starts[centre + 1] as usize];
             sum.fill(0.0);
-            for (i, sample) in members.iter().enumerate() {
-                if i.is_multiple_of(1024) && cancelled.load(Ordering::Relaxed) {
-                    return Err(Error::Cancelled);
-                }
+            for sample in members {
+                pace.spend(8 * sum.len())?;
                 self.space.decode(self.samples.get(*sample as usize), &mut numbers);
                 sum.iter_mut().zip(&numbers).for_each(|(sum, x)| *sum += f64::from(*x));
             }
@@ -380,14 +393,15 @@ impl Training {
         std::mem::swap(&mut *write!(self.centres), &mut lock(&self.moved));
     }
 
-    fn around(&self, numbers: Range<usize>) {
+    fn around(&self, numbers: Range<usize>, pace: &Pace<'_>) -> Result<()> {
         let centres = read!(self.centres);
         let (near, mut found) = (NEAR.min(self.lists - 1), Vec::with_capacity(self.lists));
         for centre in numbers {
-            let others = (0..self.lists).filter(|other| *other != centre);
-            let distance = |other: usize| self.measure.distance(centres.get(centre), centres.get(other));
             found.clear();
-            found.extend(others.map(|other| (distance(other), other as u32)));
+            for other in (0..self.lists).filter(|other| *other != centre) {
+                pace.spend(4 * centres.words)?;
+                found.push((self.measure.distance(centres.get(centre), centres.get(other)), other as u32));
+            }
             let order = |a: &Near, b: &Near| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
             if near < found.len() {
                 found.select_nth_unstable_by(near, order);
@@ -396,20 +410,23 @@ impl Training {
             found.sort_unstable_by(order);
             write!(self.around)[centre * near..(centre + 1) * near].copy_from_slice(&found);
         }
+        Ok(())
     }
 
-    fn reassign(&self, samples: Range<usize>) {
+    fn reassign(&self, samples: Range<usize>, pace: &Pace<'_>) -> Result<()> {
         let (centres, near) = (read!(self.centres), NEAR.min(self.lists - 1));
         let around = read!(self.around);
         let mut changes = 0;
         for i in samples {
             let (code, own) = (self.samples.get(i), self.nearest(i));
+            pace.spend(4 * code.len())?;
             let to_own = self.measure.distance(code, centres.get(own));
             let mut best = (own as u32, to_own);
             for (apart, other) in &around[own * near..(own + 1) * near] {
                 if *apart >= self.ratio * to_own {
                     break; // nor can those that are farther off
                 }
+                pace.spend(4 * code.len())?;
                 let distance = self.measure.distance(code, centres.get(*other as usize));
                 if distance < best.1 {
                     best = (*other, distance);
@@ -419,6 +436,7 @@ impl Training {
             self.set(i, best.0, best.1);
         }
         self.changes.fetch_add(changes, Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -429,18 +447,18 @@ pub(crate) fn in_order(
     list: impl Fn(usize) -> usize,
     poll: impl Fn() -> Result<()>,
 ) -> Result<(Vec<u32>, Vec<u32>)> {
-    let poll = |i: usize| if i.is_multiple_of(POLL) { poll() } else { Ok(()) };
+    let look = |i: usize| if i.is_multiple_of(POLL) { poll() } else { Ok(()) };
     let mut starts = vec![0u32; lists + 1];
     for i in 0..count {
-        poll(i)?;
+        look(i)?;
         starts[list(i) + 1] += 1;
     }
     for i in 0..lists {
         starts[i + 1] += starts[i];
     }
-    let (mut order, mut at) = (filled(0, count)?, starts.clone());
+    let (mut order, mut at) = (filled(0, count, &poll)?, starts.clone());
     for i in 0..count {
-        poll(i)?;
+        look(i)?;
         let place = &mut at[list(i)];
         order[*place as usize] = i as u32;
         *place += 1;

@@ -9,6 +9,9 @@ use crate::space::Measure;
 use crate::store::PageStore;
 use crate::{Error, ivf::format};
 
+/// Pages of centres that are read between two looks at whether to go on.
+const AT_ONCE: usize = 16;
+
 /// An open index.
 pub(crate) struct Lists<'a, S> {
     pub store: &'a S,
@@ -40,7 +43,7 @@ impl<'a, S: PageStore> Lists<'a, S> {
         let mut damaged = None;
         let mut whole: Vec<u32> = Vec::new();
         // Centres never change, so their pages need no lock. A few at a time: they stay pinned together.
-        for parts in parts.chunks(64) {
+        for parts in parts.chunks(AT_ONCE) {
             self.store.poll()?;
             self.store.peek(parts, &mut |i, page| {
                 let part: Part = parts[i];
@@ -105,6 +108,7 @@ impl<'a, S: PageStore> Lists<'a, S> {
     fn firsts(&self) -> Result<Vec<u32>> {
         let mut firsts = Vec::with_capacity(self.meta.lists as usize);
         for block in self.geometry.head_blocks() {
+            self.store.poll()?;
             let page = self.store.read(block)?;
             let end = self.meta.lists.min((block - self.geometry.head_blocks().start + 1) * HEADS as u32);
             for list in firsts.len() as u32..end {
@@ -123,6 +127,18 @@ impl<'a, S: PageStore> Lists<'a, S> {
     pub fn entries<T>(&self, block: u32, f: impl FnOnce(&Entries<'_>) -> T) -> Result<T> {
         let page = self.store.read(block)?;
         Ok(f(&Entries::new(&page, &self.geometry, block)?))
+    }
+
+    /// Counts the pages of a list while it is walked through: more than there are say that it leads back into itself.
+    pub fn chain(&self) -> Result<impl FnMut(u32) -> Result<()>> {
+        let mut left = self.store.blocks()?;
+        Ok(move |block| match left.checked_sub(1) {
+            Some(rest) => {
+                left = rest;
+                Ok(())
+            }
+            None => Err(Error::Corrupt { block, what: "list without an end" }),
+        })
     }
 
     /// Gives `f` each code and row of an entry page, and tells the next page of the list.

@@ -7,14 +7,18 @@
 use crate::Result;
 use crate::ivf::format::NONE;
 use crate::ivf::lists::Lists;
+use crate::memory::reserved;
 use crate::store::PageStore;
 
 pub use crate::page::Hit;
 
 /// Rows to put in order first; then ever more.
 const FIRST: usize = 32;
-/// Rows that a scan keeps at least, whatever its memory.
+/// Rows that a scan keeps at least, whatever its memory, and at most: to put more in order takes too long at a stretch.
 const LEAST: usize = 64;
+const MOST: usize = 1 << 20;
+/// Rows to put in order at a time.
+const STEP: usize = 1 << 16;
 
 /// How far a scan goes.
 #[derive(Debug, Clone, Copy)]
@@ -48,14 +52,14 @@ impl Scan {
     /// For the [code](crate::Space::encode) of a query; [`crate::Space::origin`] where there is nothing to compare with.
     pub fn new(query: Vec<u32>, limits: Limits) -> Self {
         // Twice: while they are put in order some are in two places.
-        let rows = Nearest::new((limits.max_memory / (2 * size_of::<Hit>())).max(LEAST));
+        let rows = Nearest::new((limits.max_memory / (2 * size_of::<Hit>())).clamp(LEAST, MOST));
         Self { query, limits, lists: None, read: 0, round: 0, rows, passes: 0 }
     }
 
     /// The next row.
     pub fn next<S: PageStore>(&mut self, store: &S) -> Result<Option<Hit>> {
         loop {
-            if let Some(hit) = self.rows.pop() {
+            if let Some(hit) = self.rows.pop()? {
                 return Ok(Some(hit));
             }
             if !self.more(store)? {
@@ -92,8 +96,11 @@ impl Scan {
         let bounds = index.meta.space.bounds(&self.query);
         for first in &lists[self.round..self.read] {
             let mut block = *first;
+            let mut chain = index.chain()?;
             while block != NONE {
                 store.poll()?;
+                chain(block)?;
+                self.rows.make_room(index.geometry.entries)?;
                 block = index.each(block, |code, tid| self.rows.offer(Hit { distance: bounds.to(code), tid }))?;
             }
         }
@@ -157,26 +164,33 @@ impl Nearest {
                 return;
             }
         }
-        if self.kept.len() == self.kept.capacity() {
-            let more = self.kept.len().max(LEAST).min(self.capacity - self.kept.len());
-            self.kept.reserve_exact(more);
-        }
         self.kept.push(hit);
     }
 
-    fn pop(&mut self) -> Option<Hit> {
+    /// For so many that are going to be offered: twice as much each time, but no more than will be kept.
+    fn make_room(&mut self, count: usize) -> Result<()> {
+        let len = self.kept.len();
+        let wanted = self.capacity.min(len + count);
+        if wanted > self.kept.capacity() {
+            reserved(self.kept.try_reserve_exact(wanted.max(2 * len).min(self.capacity) - len))?;
+        }
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Result<Option<Hit>> {
         if self.ready.is_empty() && !self.kept.is_empty() {
             let count = self.kept.len();
             let rest = count.saturating_sub(self.step);
-            self.step *= 4;
+            self.step = STEP.min(self.step * 4);
+            reserved(self.ready.try_reserve(count - rest))?;
             if rest > 0 {
                 self.kept.select_nth_unstable_by(rest, |a, b| order(b, a));
             }
             self.ready.extend(self.kept.drain(rest..));
             self.ready.sort_unstable_by(|a, b| order(b, a));
         }
-        let hit = self.ready.pop()?;
-        self.last = Some(hit);
-        Some(hit)
+        let hit = self.ready.pop();
+        self.last = hit.or(self.last);
+        Ok(hit)
     }
 }

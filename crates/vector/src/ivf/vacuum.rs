@@ -20,15 +20,15 @@ pub fn vacuum<S: PageStore>(store: &S, mut is_dead: impl FnMut(Tid) -> bool) -> 
     let lists = Lists::open(store)?;
     let mut outcome = Outcome::default();
     for list in 0..lists.meta.lists {
-        if list.is_multiple_of(1024) {
-            store.poll()?;
-        }
+        store.poll()?;
         let head = lists.head(list)?;
         let mut block = head.first;
         // The first page with room, unless inserts begin at or before it anyway.
         let (mut room, mut is_before) = (None, true);
+        let mut chain = lists.chain()?;
         while block != NONE {
             store.poll()?;
+            chain(block)?;
             is_before &= block != head.insert;
             let (has_room, next) = remove(&lists, block, &mut is_dead, &mut outcome)?;
             if has_room && is_before && room.is_none() {

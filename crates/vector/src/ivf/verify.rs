@@ -1,10 +1,10 @@
 //! Whether an index is what it should be. Reads everything, changes nothing.
 
-use std::collections::HashMap;
-
 use crate::ivf::format::{self, Meta, NONE, PageKind};
 use crate::ivf::kmeans::Codes;
 use crate::ivf::lists::Lists;
+use crate::memory::{filled, room};
+use crate::pace::Pace;
 use crate::page::is_new;
 use crate::report::show;
 use crate::store::{Interlock, Mode, PageStore};
@@ -14,7 +14,7 @@ pub use crate::report::{Check, Faults, Report};
 
 /// Verifies an index. Inserts and vacuums wait meanwhile, scans do not.
 pub fn verify<S: PageStore>(store: &S) -> Result<Report> {
-    let _lock = store.lock(Interlock::Update, Mode::Exclusive)?;
+    let lock = store.lock(Interlock::Update, Mode::Exclusive)?;
     let mut report = Report::default();
     let mut faults = Faults::default();
     let meta = match store.blocks()? {
@@ -34,17 +34,36 @@ pub fn verify<S: PageStore>(store: &S) -> Result<Report> {
         format!("format {}, {} dimensions, {count} lists, {}", format::VERSION, space.dimensions, space.metric.name());
     report.add("metapage", seen, &faults);
     let kinds = pages(&lists, &mut report)?;
-    let Some(centres) = centres(&lists, &mut report) else { return Ok(report) };
+    let Some(centres) = centres(&lists, &mut report)? else { return Ok(report) };
     entries(&lists, &centres, kinds, &mut report)?;
+    drop(lock); // the rest is in memory
+    report.check_rows(&|| store.poll())?;
     Ok(report)
 }
 
-/// Pages that no list has led to so far, and what they are.
-type Unclaimed = HashMap<u32, PageKind>;
+/// Of each block what it is, while no list has led to it.
+struct Unclaimed {
+    kinds: Vec<Option<PageKind>>,
+    count: usize,
+}
+
+impl Unclaimed {
+    fn insert(&mut self, block: u32, kind: PageKind) {
+        if let Some(place) = self.kinds.get_mut(block as usize) {
+            *place = Some(kind);
+            self.count += 1;
+        }
+    }
+
+    fn remove(&mut self, block: u32) -> Option<PageKind> {
+        self.kinds.get_mut(block as usize)?.take()
+    }
+}
 
 fn pages<S: PageStore>(lists: &Lists<'_, S>, report: &mut Report) -> Result<Unclaimed> {
-    let (mut faults, mut unclaimed, mut unused) = (Faults::default(), Unclaimed::new(), 0);
+    let (mut faults, mut unused) = (Faults::default(), 0);
     let (geometry, blocks) = (&lists.geometry, lists.store.blocks()?);
+    let mut unclaimed = Unclaimed { kinds: filled(None, blocks as usize, || lists.store.poll())?, count: 0 };
     if blocks < geometry.first_entry_block() {
         faults.push(|| format!("{blocks} blocks, where heads and centres alone have {}", geometry.first_entry_block()));
     }
@@ -70,24 +89,30 @@ fn pages<S: PageStore>(lists: &Lists<'_, S>, report: &mut Report) -> Result<Uncl
             faults.push(|| error.to_string());
         }
     }
-    report.add("pages", format!("{blocks} blocks, {} of lists, {unused} unused", unclaimed.len()), &faults);
+    report.add("pages", format!("{blocks} blocks, {} of lists, {unused} unused", unclaimed.count), &faults);
     Ok(unclaimed)
 }
 
-fn centres<S: PageStore>(lists: &Lists<'_, S>, report: &mut Report) -> Option<Codes> {
+fn centres<S: PageStore>(lists: &Lists<'_, S>, report: &mut Report) -> Result<Option<Codes>> {
     let mut faults = Faults::default();
-    let mut centres = Codes { words: lists.geometry.words(), codes: Vec::new() };
+    let words = lists.geometry.words();
+    let mut centres = Codes { words, codes: room(words * lists.meta.lists as usize)? };
     let outcome = lists.centres(|list, centre| {
         if !lists.meta.space.is_sound(centre) {
             faults.push(|| format!("centre of list {list} is not finite"));
         }
         centres.codes.extend_from_slice(centre);
     });
-    if let Err(error) = &outcome {
-        faults.push(|| error.to_string());
-    }
+    let is_whole = match outcome {
+        Ok(()) => true,
+        Err(error @ (Error::Corrupt { .. } | Error::Store(_))) => {
+            faults.push(|| error.to_string());
+            false
+        }
+        Err(error) => return Err(error),
+    };
     report.add("centres", format!("{} centres", centres.len()), &faults);
-    outcome.is_ok().then_some(centres)
+    Ok(is_whole.then_some(centres))
 }
 
 /// Walks through all lists.
@@ -99,7 +124,10 @@ fn entries<S: PageStore>(
 ) -> Result<()> {
     let (mut chains, mut vectors, mut places) = (Faults::default(), Faults::default(), Faults::default());
     let (mut pages, mut sampled) = (0u64, 0u64);
+    let poll = || lists.store.poll();
+    let pace = Pace::new(&poll);
     for list in 0..lists.meta.lists {
+        poll()?;
         let head = match lists.head(list) {
             Ok(head) => head,
             Err(error) => {
@@ -114,7 +142,7 @@ fn entries<S: PageStore>(
         while block != NONE {
             lists.store.poll()?;
             has_insert |= block == head.insert;
-            if unclaimed.remove(&block) != Some(PageKind::Entries) {
+            if unclaimed.remove(block) != Some(PageKind::Entries) {
                 chains.push(|| {
                     format!("list {list} leads to block {block}, which is no page of entries or of two lists")
                 });
@@ -136,23 +164,31 @@ fn entries<S: PageStore>(
                 }
             }
             pages += 1;
-            let mut is_first = true;
+            let mut row = 0;
+            let (mut first, mut outcome) = (Vec::new(), Ok(()));
             let next = lists.each(block, |code, tid| {
-                *report.rows.entry(tid).or_default() += 1;
+                if let Err(error) = report.rows.push(tid) {
+                    outcome = Err(error);
+                }
                 if !lists.meta.space.is_sound(code) {
                     vectors.push(|| format!("vector of row {} is not finite or missing", show(tid)));
                 }
                 // To look at one row of each page takes long enough.
-                if std::mem::take(&mut is_first) {
+                if first.is_empty() {
                     sampled += 1;
-                    let (nearest, distance) = centres.nearest(&lists.assigning, code);
-                    let own = lists.assigning.distance(code, centres.get(list as usize));
-                    // Another processor may have rounded differently.
-                    if own - distance > 1e-4 * own.abs().max(distance.abs()) {
-                        places.push(|| format!("row {} is in list {list}, not in {nearest}", show(tid)));
-                    }
+                    first.extend_from_slice(code);
+                    row = tid;
                 }
             });
+            outcome?;
+            if !first.is_empty() {
+                let (nearest, distance) = centres.nearest(&lists.assigning, &first, &pace)?;
+                let own = lists.assigning.distance(&first, centres.get(list as usize));
+                // Another processor may have rounded differently.
+                if own - distance > 1e-4 * own.abs().max(distance.abs()) {
+                    places.push(|| format!("row {} is in list {list}, not in {nearest}", show(row)));
+                }
+            }
             match next {
                 Ok(next) => block = next,
                 Err(error) => {
@@ -166,17 +202,12 @@ fn entries<S: PageStore>(
                 .push(|| format!("inserts into list {list} begin on block {}, which it does not lead to", head.insert));
         }
     }
-    for block in unclaimed.keys() {
+    for (block, _) in unclaimed.kinds.iter().enumerate().filter(|(_, kind)| kind.is_some()) {
         chains.push(|| format!("no list leads to block {block}"));
     }
     report.add("lists", format!("{pages} pages of entries"), &chains);
-    report.add("vectors", format!("{} vectors", report.rows.values().sum::<u32>()), &vectors);
+    report.add("vectors", format!("{} vectors", report.rows.len()), &vectors);
     report.add("places", format!("{sampled} rows looked at, each in the list of its nearest centre"), &places);
-    let mut twice = Faults::default();
-    for (tid, count) in report.rows.iter().filter(|(_, count)| **count > 1) {
-        twice.push(|| format!("row {} is in the index {count} times", show(*tid)));
-    }
-    report.add("rows", format!("{} rows", report.rows.len()), &twice);
     Ok(())
 }
 
@@ -192,7 +223,7 @@ fn page<S: PageStore>(
         return Ok(Some(format!("block {block} says it is of list {owner}, but is of {list}")));
     }
     let is_long = lists.geometry.is_long();
-    if is_long && unclaimed.remove(&rest) != Some(PageKind::Rest) || !is_long && rest != NONE {
+    if is_long && unclaimed.remove(rest) != Some(PageKind::Rest) || !is_long && rest != NONE {
         return Ok(Some(format!("block {block} says that its code goes on on block {rest}")));
     }
     Ok(None)

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::Result;
 use crate::hnsw::format::{Meta, PROTECTED};
 use crate::hnsw::select::Link;
-use crate::memory::{Block, Memory};
+use crate::memory::{Block, Memory, reserved};
 use crate::page::Tid;
 
 /// Elements of a chunk.
@@ -34,13 +34,16 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    pub fn push(&mut self, code: &[u32], level: u8, tid: Tid, stride: usize) {
+    pub fn push(&mut self, code: &[u32], level: u8, tid: Tid, stride: usize) -> Result<()> {
+        reserved(self.facts.try_reserve(1))?;
+        reserved(self.codes.try_reserve(code.len().max(stride)))?;
         let facts = [tid as u32, (tid >> 32) as u32, self.lists << 8 | u32::from(level), self.codes.len() as u32];
         self.facts.push(facts);
         self.codes.extend_from_slice(code);
         let padded = self.codes.len().max(self.facts.len() * stride);
         self.codes.resize(padded, 0);
         self.lists += u32::from(level);
+        Ok(())
     }
 
     pub fn len(&self) -> usize {

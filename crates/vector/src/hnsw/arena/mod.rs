@@ -17,7 +17,8 @@ use crate::hnsw::format::{MAX_TIDS, Meta};
 use crate::hnsw::link::{WANDER, tree_neighbour};
 use crate::hnsw::search::Candidate;
 use crate::hnsw::select::{Link, select_into, victim, weigh};
-use crate::memory::Memory;
+use crate::memory::{Memory, reserved};
+use crate::pace::Pace;
 use crate::page::Tid;
 use crate::space::{Form, Measure};
 
@@ -156,17 +157,20 @@ impl Arena {
         lock(&self.locks[id as usize % LOCKS])
     }
 
-    fn between(&self, a: u32, b: u32) -> f32 {
-        self.measure.distance(self.code(a), self.code(b))
+    fn between(&self, a: u32, b: u32, pace: &Pace<'_>) -> Result<f32> {
+        let a = self.code(a);
+        pace.spend(4 * a.len())?;
+        Ok(self.measure.distance(a, self.code(b)))
     }
 
-    /// Links a published element, or folds it into an equal one. Called once for each, from any thread.
-    pub(crate) fn insert(&self, id: u32, walker: &mut Walker) -> Result<()> {
+    /// Links a published element, or folds it into an equal one. Called once for each, from any thread. `pace` is asked whether to
+    /// go on; when it says no, the graph is good for nothing any more.
+    pub(crate) fn insert(&self, id: u32, walker: &mut Walker, pace: &Pace<'_>) -> Result<()> {
         let level = self.level(id);
         if let Some(entry) = self.entry()
             && level <= entry.1
         {
-            self.link(id, level, entry, walker)?;
+            self.link(id, level, entry, walker, pace)?;
             return Ok(());
         }
         // It becomes the entry point: nobody else may move that meanwhile.
@@ -174,7 +178,7 @@ impl Arena {
         match *entry {
             None => *entry = Some((id, level)),
             Some(old) => {
-                if self.link(id, level, old, walker)? && level > old.1 {
+                if self.link(id, level, old, walker, pace)? && level > old.1 {
                     *entry = Some((id, level));
                 }
             }
@@ -183,18 +187,18 @@ impl Arena {
     }
 
     /// False when the element was folded.
-    fn link(&self, id: u32, level: u8, entry: (u32, u8), walker: &mut Walker) -> Result<bool> {
+    fn link(&self, id: u32, level: u8, entry: (u32, u8), walker: &mut Walker, pace: &Pace<'_>) -> Result<bool> {
         let code = self.code(id);
-        walker.descend(self, code, entry, level);
+        walker.descend(self, code, entry, level, pace)?;
         // Links of the layers, one layer's after the other's, from the highest down.
         let mut chosen: Vec<(u8, Link)> = Vec::new();
         for layer in (0..=level.min(entry.1)).rev() {
-            walker.search(self, code, layer, self.meta.ef_construction);
+            walker.search(self, code, layer, self.meta.ef_construction, pace)?;
             if layer == 0 && self.fold(id, code, &walker.found) {
                 return Ok(false);
             }
             let list = self.list(id, layer);
-            let between = |a, b| Ok(self.between(a, b));
+            let between = |a, b| self.between(a, b, pace);
             select_into(&walker.found, list.capacity(), between, &mut walker.links, &mut walker.pruned)?;
             // On a layer above 0 nobody can see the element before another links back to it below.
             for (at, link) in walker.links.iter().enumerate() {
@@ -202,14 +206,14 @@ impl Arena {
                 chosen.push((layer, *link));
             }
         }
-        self.adopt(id, walker)?;
+        self.adopt(id, walker, pace)?;
         for (at, (layer, link)) in chosen.iter().enumerate() {
             if let Some((layer, link)) = chosen.get(at + 2) {
                 let list = self.list(link.id, *layer);
                 prefetch(list.links);
                 prefetch(list.distances());
             }
-            self.link_back(link.id, *layer, id, link.distance, false, &mut walker.list)?;
+            self.link_back(link.id, *layer, id, link.distance, false, &mut walker.list, pace)?;
         }
         Ok(true)
     }
@@ -238,11 +242,11 @@ impl Arena {
 
     /// Ties the element into the spanning tree: a protected link to a parent and one back. The nearest that has room, else
     /// one that is found by wandering through the tree, which has leaves everywhere, else whoever has room at all.
-    fn adopt(&self, id: u32, walker: &mut Walker) -> Result<()> {
+    fn adopt(&self, id: u32, walker: &mut Walker, pace: &Pace<'_>) -> Result<()> {
         let Walker { found, list, .. } = walker;
         let room = self.meta.geometry.tree_capacity();
         for near in found.iter() {
-            if self.tie(id, near.id, near.distance, room, list)? {
+            if self.tie(id, near.id, near.distance, room, list, pace)? {
                 return Ok(());
             }
         }
@@ -252,20 +256,22 @@ impl Arena {
             self.list(parent, 0).read(list);
             let Some(next) = tree_neighbour(list.iter().map(Link::on_disk), id ^ step) else { break };
             parent = next;
-            if parent != id && self.tie(id, parent, self.between(id, parent), room, list)? {
+            if parent != id && self.tie(id, parent, self.between(id, parent, pace)?, room, list, pace)? {
                 return Ok(());
             }
         }
         let mut seen = HashSet::from([id]);
         let mut queue: VecDeque<u32> = found.iter().map(|candidate| candidate.id).collect();
         while let Some(parent) = queue.pop_front() {
+            reserved(seen.try_reserve(1))?;
             if !seen.insert(parent) {
                 continue;
             }
-            if self.tie(id, parent, self.between(id, parent), usize::MAX, list)? {
+            if self.tie(id, parent, self.between(id, parent, pace)?, usize::MAX, list, pace)? {
                 return Ok(());
             }
             if queue.is_empty() {
+                reserved(queue.try_reserve(seen.len().saturating_mul(2 * self.meta.m)))?;
                 queue.extend(seen.iter().flat_map(|id| self.list(*id, 0).targets()));
             }
         }
@@ -273,7 +279,16 @@ impl Arena {
     }
 
     /// Whether the parent had room: fewer protected links than `room`.
-    fn tie(&self, id: u32, parent: u32, distance: f32, room: usize, list: &mut Vec<Link>) -> Result<bool> {
+    fn tie(
+        &self,
+        id: u32,
+        parent: u32,
+        distance: f32,
+        room: usize,
+        list: &mut Vec<Link>,
+        pace: &Pace<'_>,
+    ) -> Result<bool> {
+        pace.spend(0)?;
         list.clear();
         self.list(parent, 0).read(list);
         if list.iter().filter(|link| link.protected).count() >= room {
@@ -281,7 +296,7 @@ impl Arena {
         }
         // Its own side first: nobody can see the element until the parent links to it.
         self.protect(id, parent, distance, list);
-        if self.link_back(parent, 0, id, distance, true, list)? {
+        if self.link_back(parent, 0, id, distance, true, list, pace)? {
             return Ok(true);
         }
         self.unprotect(id, parent, list);
@@ -308,6 +323,7 @@ impl Arena {
     }
 
     /// Offers a link from `owner` to `new`. Whether it is there now.
+    #[allow(clippy::too_many_arguments)]
     fn link_back(
         &self,
         owner: u32,
@@ -316,6 +332,7 @@ impl Arena {
         distance: f32,
         protected: bool,
         links: &mut Vec<Link>,
+        pace: &Pace<'_>,
     ) -> Result<bool> {
         let list = self.list(owner, layer);
         let code = self.code(new);
@@ -326,7 +343,10 @@ impl Arena {
             return Ok(true);
         }
         let mut link = Link { id: new, distance, protected, pruned: false };
-        weigh(links, &mut link, |other| Ok(self.measure.distance(code, self.code(other))))?;
+        weigh(links, &mut link, |other| {
+            pace.spend(4 * code.len())?;
+            Ok(self.measure.distance(code, self.code(other)))
+        })?;
         for (at, _) in links.iter().enumerate().filter(|(_, link)| link.pruned) {
             list.prune(at);
         }

@@ -14,16 +14,29 @@ const COUNT_BITS: u32 = 6;
 /// Elements left over from earlier pages that are kept to begin new ones with.
 const LEFT: usize = 1 << 16;
 
-/// Elements between two looks at whether to go on.
-const POLL: usize = 1024;
+/// Marks that are looked at between two looks at whether to go on.
+const POLL: usize = 1 << 18;
 
 /// The elements that have rows, in the order for disk. `poll` is called now and then.
 pub(crate) fn order(arena: &Arena, count: u32, poll: impl Fn() -> Result<()>) -> Result<Vec<u32>> {
     let per_page = window(&arena.meta.geometry);
     let mut order = room(count as usize)?;
-    let mut marks = filled(0u32, count as usize)?;
-    for id in (0..count).filter(|id| arena.is_folded(*id)) {
-        marks[id as usize] = PLACED;
+    let mut marks = filled(0u32, count as usize, &poll)?;
+    // What has been done since the last look.
+    let mut done = 0;
+    let mut step = |work: usize| {
+        done += work;
+        if done < POLL {
+            return Ok(());
+        }
+        done = 0;
+        poll()
+    };
+    for id in 0..count {
+        step(8)?;
+        if arena.is_folded(id) {
+            marks[id as usize] = PLACED;
+        }
     }
     let (mut near, mut left) = (Vec::new(), Vec::new());
     let (mut page, mut filled) = (1u32, 0);
@@ -38,9 +51,7 @@ pub(crate) fn order(arena: &Arena, count: u32, poll: impl Fn() -> Result<()>) ->
             }
             left.append(&mut near);
         }
-        if order.len().is_multiple_of(POLL) {
-            poll()?;
-        }
+        step(near.len() + 2 * arena.meta.m)?;
         order.push(id);
         filled += 1;
         marks[id as usize] = PLACED;
@@ -61,7 +72,10 @@ pub(crate) fn order(arena: &Arena, count: u32, poll: impl Fn() -> Result<()>) ->
         while next.is_none() && !left.is_empty() {
             next = left.pop().filter(is_open);
         }
-        next = next.or_else(|| came.find(is_open));
+        while next.is_none() && !came.is_empty() {
+            next = came.next().filter(is_open);
+            step(1)?;
+        }
     }
     Ok(order)
 }

@@ -2,10 +2,15 @@
 //!
 //! Candidates are one sorted row instead of two heaps: with the few dozen of `ef_construction` that is faster.
 
+use std::collections::TryReserveError;
+
+use crate::Result;
 use crate::distance::prefetch;
 use crate::hnsw::arena::Arena;
 use crate::hnsw::search::{Candidate, beam};
 use crate::hnsw::select::Link;
+use crate::memory::reserved;
+use crate::pace::Pace;
 
 /// Codes that are asked for before they are needed.
 const AHEAD: usize = 4;
@@ -43,17 +48,18 @@ fn candidate(entry: u64) -> Candidate {
 
 impl Walker {
     /// From the entry point down to just above `level`; the nearest elements are [found](Self::found).
-    pub fn descend(&mut self, arena: &Arena, code: &[u32], top: (u32, u8), level: u8) {
+    pub fn descend(&mut self, arena: &Arena, code: &[u32], top: (u32, u8), level: u8, pace: &Pace<'_>) -> Result<()> {
         let distance = arena.measure.distance(code, arena.code(top.0));
         self.found.clear();
         self.found.push(Candidate { distance, id: top.0, live: true });
         for layer in (level + 1..=top.1).rev() {
-            self.search(arena, code, layer, beam(layer, arena.meta.ef_construction));
+            self.search(arena, code, layer, beam(layer, arena.meta.ef_construction), pace)?;
         }
+        Ok(())
     }
 
     /// The `ef` elements of a layer that are nearest to a code, walking on from those that were found last.
-    pub fn search(&mut self, arena: &Arena, code: &[u32], layer: u8, ef: usize) {
+    pub fn search(&mut self, arena: &Arena, code: &[u32], layer: u8, ef: usize, pace: &Pace<'_>) -> Result<()> {
         let Self { seen, pool, ids, found, .. } = self;
         seen.clear();
         pool.clear();
@@ -71,6 +77,8 @@ impl Walker {
             pool[next] |= FOLLOWED;
             ids.clear();
             ids.extend(arena.list(pool[next] as u32 >> 1, layer).targets().filter(|id| seen.insert(*id)));
+            reserved(std::mem::replace(&mut seen.outcome, Ok(())))?;
+            pace.spend(4 * code.len() * ids.len())?;
             // If nothing nearer is found, this one's links come next.
             if let Some(second) = pool.get(next + 1) {
                 prefetch(arena.list(*second as u32 >> 1, layer).links);
@@ -99,14 +107,22 @@ impl Walker {
         }
         found.clear();
         found.extend(pool.iter().map(|entry| candidate(*entry)));
+        Ok(())
     }
 }
 
 /// Which elements a walk has seen: a bit each, so that it stays in the cache.
-#[derive(Default)]
 struct Seen {
     bits: Vec<u64>,
     ids: Vec<u32>,
+    /// What was said when there was to be more room.
+    outcome: std::result::Result<(), TryReserveError>,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self { bits: Vec::new(), ids: Vec::new(), outcome: Ok(()) }
+    }
 }
 
 impl Seen {
@@ -116,11 +132,12 @@ impl Seen {
         }
     }
 
+    /// Adds one; false when it was there, or when there is no room.
     #[inline]
     fn insert(&mut self, id: u32) -> bool {
         let at = id as usize / 64;
-        if at >= self.bits.len() {
-            self.bits.resize((at + 1).next_power_of_two(), 0);
+        if at >= self.bits.len() && !self.grow((at + 1).next_power_of_two()) {
+            return false;
         }
         let bit = 1 << (id % 64);
         let is_new = self.bits[at] & bit == 0;
@@ -129,6 +146,18 @@ impl Seen {
             self.ids.push(id);
         }
         is_new
+    }
+
+    #[cold]
+    fn grow(&mut self, words: usize) -> bool {
+        let outcome = self.bits.try_reserve_exact(words - self.bits.len());
+        let is_done = outcome.is_ok();
+        if is_done {
+            self.bits.resize(words, 0);
+        } else {
+            self.outcome = outcome;
+        }
+        is_done
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the graph promises, over pages in memory.
 
+mod cancel;
 mod concurrent;
 mod crash;
 mod info;
@@ -19,7 +20,7 @@ use crate::mem::MemPages;
 use crate::page::Tid;
 use crate::space::{Element, Form, Value};
 use crate::store::PageStore;
-pub use crate::tests::{Random, clustered, clustered_within, code, memory};
+pub use crate::tests::{Random, Watched, clustered, clustered_within, code, memory};
 use crate::{Metric, Result, Space, distance};
 
 /// Dense vectors of any number of dimensions.
@@ -150,7 +151,7 @@ fn a_build_beyond_its_memory_goes_on_in_a_file() {
             builder.memory()
         );
         builder.close().unwrap();
-        while builder.work_here().unwrap() {}
+        while builder.work_here(&|| Ok(())).unwrap() {}
         builder.flush(&store).unwrap();
         assert_eq!(verified(&store).rows.len(), 3000);
     }

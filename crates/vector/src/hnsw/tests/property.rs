@@ -84,7 +84,7 @@ proptest! {
                 }
             }
             let report = verified(&store);
-            prop_assert_eq!(report.rows.keys().copied().collect::<BTreeSet<_>>(), rows.keys().copied().collect());
+            prop_assert_eq!(report.rows.iter().collect::<BTreeSet<_>>(), rows.keys().copied().collect());
         }
         // Everything is reachable, so a scan wide enough returns everything, nearest first.
         let all = nearest(&store, &vec![1.0; SPACES[form].dimensions], rows.len() + 1);

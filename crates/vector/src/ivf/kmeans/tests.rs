@@ -2,19 +2,24 @@ use super::*;
 use crate::space::Element;
 use crate::tests::{Random, clustered, code};
 
+/// Goes on.
+fn pace() -> Pace<'static> {
+    Pace::new(&|| Ok(()))
+}
+
 /// Looks at the clustering after each step.
 fn train_and(space: Space, lists: u32, codes: &[Vec<u32>], mut look: impl FnMut(&Training, Step)) -> Codes {
-    let training = Training::new(space, lists, codes.concat(), 7);
+    let training = Training::new(space, lists, codes.concat(), 7, &pace()).unwrap();
     let mut next = Some(training.first());
     while let Some((step, units)) = next {
         // Where the order does not matter, backwards.
         for unit in (0..units).rev().map(|unit| if step.is_parallel() { unit } else { units - 1 - unit }) {
-            training.run(step, unit, &AtomicBool::new(false)).unwrap();
+            training.run(step, unit, &pace()).unwrap();
         }
         look(&training, step);
         next = training.after(step);
     }
-    training.centres()
+    training.take_centres()
 }
 
 fn train(space: Space, lists: u32, codes: &[Vec<u32>]) -> Codes {
@@ -24,7 +29,8 @@ fn train(space: Space, lists: u32, codes: &[Vec<u32>]) -> Codes {
 /// The mean distance of codes to their nearest centre.
 fn cost(space: Space, centres: &Codes, codes: &[Vec<u32>]) -> f64 {
     let measure = space.measure();
-    codes.iter().map(|code| f64::from(centres.nearest(&measure, code).1)).sum::<f64>() / codes.len() as f64
+    codes.iter().map(|code| f64::from(centres.nearest(&measure, code, &pace()).unwrap().1)).sum::<f64>()
+        / codes.len() as f64
 }
 
 #[test]
@@ -51,7 +57,7 @@ fn looking_at_the_centres_around_is_enough() {
         let measure = space.measure();
         let mut sums = vec![(vec![0.0; 16], 0.0); 100];
         for code in &codes {
-            let (sum, count) = &mut sums[lloyd.nearest(&measure, code).0 as usize];
+            let (sum, count) = &mut sums[lloyd.nearest(&measure, code, &pace()).unwrap().0 as usize];
             sum.iter_mut().zip(code).for_each(|(sum, x)| *sum += f64::from(f32::from_bits(*x)));
             *count += 1.0;
         }
@@ -75,7 +81,7 @@ fn nothing_nearer_is_ruled_out() {
             }
             rounds += 1;
             for (i, code) in codes.iter().enumerate() {
-                let (_, distance) = read!(training.centres).nearest(&training.measure, code);
+                let (_, distance) = read!(training.centres).nearest(&training.measure, code, &pace()).unwrap();
                 assert_eq!(training.distance(i), distance, "{space:?}, round {rounds}");
             }
         });

@@ -58,13 +58,13 @@ fn a_build_beyond_its_memory_goes_on_in_a_file() {
             }
         }
         assert_eq!(builder.sampled(), 1000);
-        builder.train();
+        builder.train(&|| Ok(())).unwrap();
         for (tid, vector) in (1..).zip(&vectors) {
             builder.push(&code(&space, vector), tid).unwrap();
         }
         assert!(builder.is_spilled() && builder.memory() < 30_000, "{}", builder.memory());
         builder.close();
-        while builder.work_here().unwrap() {}
+        while builder.work_here(&|| Ok(())).unwrap() {}
         let store = MemPages::new();
         builder.flush(&store, |_| ()).unwrap();
         assert_eq!(verified(&store).rows.len(), 3000);
@@ -100,7 +100,7 @@ fn a_cancelled_build_ends() {
                 builder.sample(place, &code(&space, vector)).unwrap();
             }
         }
-        builder.train();
+        builder.train(&|| Ok(())).unwrap();
         job.cancel();
         for worker in workers {
             assert_eq!(worker.join().unwrap(), Err(Error::Cancelled));

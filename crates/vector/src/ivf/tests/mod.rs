@@ -1,6 +1,7 @@
 //! What the lists promise, over pages in memory.
 
 mod build;
+mod cancel;
 mod concurrent;
 mod crash;
 mod info;
@@ -21,7 +22,7 @@ use crate::mem::MemPages;
 use crate::page::Tid;
 use crate::space::Element;
 use crate::store::PageStore;
-pub use crate::tests::{Random, clustered, code, memory};
+pub use crate::tests::{Random, Watched, clustered, code, memory, tids};
 use crate::{Error, Method, Metric, Result, Space};
 
 /// Dense vectors of any number of dimensions.
@@ -69,13 +70,13 @@ pub fn build_codes(memory: Memory, meta: Meta, codes: &[Vec<u32>], threads: usiz
                 builder.sample(place, code).unwrap();
             }
         }
-        builder.train();
-        while threads == 0 && builder.work_here().unwrap() {}
+        builder.train(&|| Ok(())).unwrap();
+        while threads == 0 && builder.work_here(&|| Ok(())).unwrap() {}
         for (tid, code) in (1..).zip(codes) {
             builder.push(code, tid).unwrap();
         }
         builder.close();
-        while threads == 0 && builder.work_here().unwrap() {}
+        while threads == 0 && builder.work_here(&|| Ok(())).unwrap() {}
     });
     let store = MemPages::new();
     let mut written = 0;
@@ -178,8 +179,8 @@ fn damage_is_noticed() {
         assert_eq!(failed.name, name, "{i}: {}", failed.detail);
     }
     let mut report = verified(&sound);
-    report.compare_heap(&(1..=2000).collect());
+    report.compare_heap(tids(1..=2000), &|| Ok(())).unwrap();
     assert!(report.passed());
-    report.compare_heap(&(1..=2001).collect());
+    report.compare_heap(tids(1..=2001), &|| Ok(())).unwrap();
     assert!(!report.passed());
 }

@@ -137,7 +137,8 @@ fn distance_figures() {
             start.elapsed().as_secs_f64() * 1e3
         };
         let (measure, mut sum) = (space.measure(), 0.0);
-        let nearest = time(&mut |row| sum += f64::from(codes.nearest(&measure, row).1));
+        let pace = crate::pace::Pace::new(&|| Ok(()));
+        let nearest = time(&mut |row| sum += f64::from(codes.nearest(&measure, row, &pace).unwrap().1));
         let bounds = time(&mut |row| {
             let bounds = space.bounds(row);
             data.rows.iter().for_each(|code| sum += bounds.to(code));

@@ -1,0 +1,113 @@
+//! Everything looks often enough at whether to go on, and stops where it is told to.
+
+use std::cell::Cell;
+
+use super::*;
+use crate::Error;
+use crate::hnsw::info::info;
+use crate::hnsw::vacuum::vacuum;
+
+/// Pages that may be read between two looks: 32 codes on two pages each, and what belongs to them.
+const PAGES: usize = 72;
+
+type Operation = (&'static str, fn(&Watched<'_>, &[u32]) -> Result<()>);
+
+fn scan(store: &Watched<'_>, query: &[u32], iterative: Iterative, ef: usize) -> Result<()> {
+    let limits = Limits { ef, iterative, max_elements: usize::MAX, max_memory: usize::MAX };
+    let mut scan = Scan::new(query.to_vec(), limits);
+    while scan.next(store)?.is_some() {}
+    Ok(())
+}
+
+const OPERATIONS: [Operation; 7] = [
+    ("scan", |store, query| scan(store, query, Iterative::Off, 300)),
+    ("relaxed scan", |store, query| scan(store, query, Iterative::Relaxed, 20)),
+    ("strict scan", |store, query| scan(store, query, Iterative::Strict, 20)),
+    ("insert", |store, query| insert(store, query, 1 << 30, 3)),
+    ("vacuum", |store, _| vacuum(store, |tid| tid % 3 == 0).map(|_| ())),
+    ("info", |store, _| info(store).map(|_| ())),
+    ("verify", |store, _| {
+        let report = verify(store)?;
+        report.rows.iter().try_for_each(|_| Ok(()))
+    }),
+];
+
+/// Shapes of indexes: codes of a few bytes, of many on a page, and of two pages each.
+fn stores() -> Vec<(MemPages, Vec<u32>)> {
+    let store = |dimensions, m, ef, rows| {
+        let vectors = clustered(rows, dimensions, 5);
+        let store = build(meta(dimensions, m, ef, Metric::L2), &vectors, 1);
+        let query = code(&space(&store), &vectors[0].iter().map(|x| x + 0.01).collect::<Vec<f32>>());
+        (store, query)
+    };
+    vec![store(3, 4, 16, 1500), store(48, 48, 96, 600), store(9000, 4, 16, 60)]
+}
+
+#[test]
+fn nothing_reads_many_pages_without_looking() {
+    for (store, query) in stores() {
+        for is_scarce in [false, true] {
+            for (name, operation) in OPERATIONS {
+                let pages = store.fork();
+                pages.set_scarce(is_scarce);
+                let watched = Watched::new(&pages, 0);
+                operation(&watched, &query).unwrap();
+                assert!(watched.most() <= PAGES, "{name}: {} pages of {}", watched.most(), space(&store).dimensions);
+            }
+        }
+    }
+}
+
+#[test]
+fn everything_stops_wherever_it_is_told_to() {
+    for (store, query) in stores() {
+        for (name, operation) in OPERATIONS {
+            let pages = store.fork();
+            let all = Watched::new(&pages, 0);
+            operation(&all, &query).unwrap();
+            let looks = all.looks();
+            for end in (1..=looks).step_by((looks / 5).max(1) as usize) {
+                let pages = store.fork();
+                let stopped = operation(&Watched::new(&pages, end), &query);
+                assert_eq!(stopped, Err(Error::Cancelled), "{name}: look {end} of {looks}");
+            }
+        }
+    }
+}
+
+/// With many links, many candidates and long codes a single element takes a good part of a second.
+#[test]
+fn a_build_looks_in_the_middle_of_an_element() {
+    let meta = meta(16_000, 100, 400, Metric::L2);
+    let vectors = clustered(120, 16_000, 5);
+    let build = |end: u64| {
+        let mut builder = Builder::new(meta, memory(1 << 30), 42);
+        for (tid, vector) in (1..).zip(&vectors) {
+            builder.push(&code(&meta.space, vector), tid).unwrap();
+        }
+        builder.close().unwrap();
+        let looks = Cell::new(0);
+        let look = || {
+            looks.set(looks.get() + 1);
+            if looks.get() == end { Err(Error::Cancelled) } else { Ok(()) }
+        };
+        let outcome = loop {
+            match builder.work_here(&look) {
+                Ok(true) => {}
+                other => break other,
+            }
+        };
+        (outcome, looks.get(), builder)
+    };
+    let (outcome, looks, builder) = build(0);
+    assert_eq!(outcome, Ok(false));
+    assert!(looks > 4 * vectors.len() as u64, "{looks} looks");
+    assert_eq!(build(looks / 2).0, Err(Error::Cancelled));
+    // And while it is written.
+    let pages = MemPages::new();
+    let watched = Watched::new(&pages, 0);
+    builder.flush(&watched).unwrap();
+    assert!(watched.most() <= PAGES, "{}", watched.most());
+    let stopped = builder.flush(&Watched::new(&MemPages::new(), watched.looks() / 2));
+    assert_eq!(stopped, Err(Error::Cancelled));
+}
