@@ -9,7 +9,7 @@
 //! * The output is written under a temporary name, and named by its content when it is whole and on the disk: see
 //!   [`Written`]. The writer is deterministic: the same input gives the same file, and if that exists already, nothing is
 //!   left of the second one.
-//! * A row group in the making, 192 MB at most, and about eight times the largest row (256 MB at most) are in memory. What
+//! * A row group in the making, 192 MB at most, and about eight times the largest row (128 MB at most) are in memory. What
 //!   Arrow and Parquet are going to allocate is asked for beforehand in a way that may fail.
 
 mod build;

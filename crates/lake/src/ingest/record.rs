@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 
 /// Bytes that are read at once, and that are parsed between two looks at the cancel flag.
 const BUFFER: usize = 1 << 18;
-/// Bytes of a record. Arrow and Parquet take several times as much while they encode it.
-pub(super) const MOST_RECORD_BYTES: usize = 256 << 20;
+/// Bytes of a record. Arrow and Parquet take several times as much while they encode it, and cannot be interrupted then.
+pub(super) const MOST_RECORD_BYTES: usize = 128 << 20;
 /// A buffer of more than this is given back after the record that needed it.
 const KEPT_RECORD_BYTES: usize = 8 << 20;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

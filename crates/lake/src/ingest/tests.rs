@@ -245,11 +245,11 @@ fn rows_and_columns_without_end_are_errors_of_bounded_memory() {
     file.write_all(b"\"\n").unwrap();
     let error = ingest_file(&path, &folder.path().join("out"), "{}").unwrap_err();
     assert_eq!(error.sqlstate(), "54000", "{error}");
-    assert!(error.to_string().contains("row 2") && error.to_string().contains("256 MB"), "{error}");
+    assert!(error.to_string().contains("row 2") && error.to_string().contains("128 MB"), "{error}");
     let error = ingest(folder.path(), &[b','; 1 << 20], "{}").unwrap_err();
     assert_eq!(error.sqlstate(), "54000", "{error}");
     assert!(error.to_string().contains("more than 1600 columns"), "{error}");
-    assert_eq!(MOST_RECORD_BYTES, 256 << 20);
+    assert_eq!(MOST_RECORD_BYTES, 128 << 20);
     assert_eq!(files(folder.path()), Vec::<String>::new());
 }
 
