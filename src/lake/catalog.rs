@@ -164,9 +164,9 @@ fn oid(number: i64) -> Oid {
     Oid::from(u32::try_from(number).unwrap_or(0))
 }
 
-/// The row of a dataset, as the statement's snapshot sees it.
+/// The row of a dataset, as a statement that is being planned or begins is to see it.
 pub(super) fn find(name: &str) -> Result<Option<Entry>> {
-    Ok(as_owner(|| spi::read(FIND, &[name.into()], entry))?.pop())
+    Ok(as_owner(|| spi::read_for_planning(FIND, &[name.into()], entry))?.pop())
 }
 
 /// The row of a dataset as it is now.

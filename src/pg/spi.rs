@@ -59,6 +59,17 @@ pub fn read<T>(
     })
 }
 
+/// As [`read`], with the transaction's snapshot instead of the statement's: what the next statement would see. For what the
+/// planner asks: within a function, a statement is planned before it gets its snapshot.
+pub fn read_for_planning<T>(
+    sql: &'static str,
+    args: &[DatumWithOid<'_>],
+    row: impl FnMut(&Row) -> SpiResult<T>,
+) -> SpiResult<Vec<T>> {
+    let _snapshot = Snapshot::transaction();
+    read(sql, args, row)
+}
+
 /// As [`read`], with a snapshot of this moment instead of the statement's: what is committed now, and what this transaction
 /// has done itself, whatever its isolation level.
 pub fn read_latest<T>(
@@ -143,13 +154,13 @@ impl Snapshot {
     /// The transaction's, where nothing has set one.
     fn if_none() -> Self {
         // SAFETY: main thread, in a transaction.
-        unsafe {
-            let missing = !pg_sys::ActiveSnapshotSet();
-            if missing {
-                pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
-            }
-            Self(missing)
-        }
+        unsafe { if pg_sys::ActiveSnapshotSet() { Self(false) } else { Self::transaction() } }
+    }
+
+    fn transaction() -> Self {
+        // SAFETY: main thread, in a transaction.
+        unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) };
+        Self(true)
     }
 
     fn latest() -> Self {
