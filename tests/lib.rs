@@ -12,6 +12,9 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
 
+pub mod guest;
+pub mod parquet;
+
 /// Long enough for anything that a test waits for; reached only when the test fails.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -251,6 +254,11 @@ impl Cluster {
     /// Runs a future to its end.
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
+    }
+
+    /// How often it has become ready, after a crash of one of its processes too.
+    pub fn starts(&self) -> usize {
+        self.log().matches("ready to accept connections").count()
     }
 
     /// The whole server log.
