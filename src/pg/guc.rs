@@ -37,6 +37,12 @@ pub static EMBED_THREADS: GucSetting<i32> = GucSetting::<i32>::new(1);
 pub static WASM_MEMORY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(256);
 /// `lagoon.wasm_time_limit`: upper bound of any plugin call, in milliseconds.
 pub static WASM_TIME_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(30_000);
+/// `lagoon.wasm_session_memory_limit`: upper bound of the memory of all instances of a session, in MB.
+pub static WASM_SESSION_MEMORY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(256);
+/// `lagoon.wasm_compile_memory_limit`: upper bound of the memory of one compilation, in MB.
+pub static WASM_COMPILE_MEMORY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(512);
+/// `lagoon.wasm_compile_time_limit`: upper bound of one compilation, in milliseconds.
+pub static WASM_COMPILE_TIME_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(30_000);
 /// `lagoon.functions_directory`: the folder that the worker watches; empty means none.
 pub static FUNCTIONS_DIRECTORY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 /// `lagoon.worker_restart_interval`: seconds before a failed worker is started again.
@@ -138,6 +144,33 @@ pub fn init() {
         c"lagoon.wasm_time_limit",
         c"Upper bound of one call of a WebAssembly function.",
         &WASM_TIME_LIMIT,
+        1,
+        86_400_000,
+        Suset,
+        GucFlags::UNIT_MS,
+    );
+    int(
+        c"lagoon.wasm_session_memory_limit",
+        c"Upper bound of the memory of all WebAssembly plugins that a session uses.",
+        &WASM_SESSION_MEMORY_LIMIT,
+        1,
+        1 << 20,
+        Suset,
+        GucFlags::UNIT_MB,
+    );
+    int(
+        c"lagoon.wasm_compile_memory_limit",
+        c"Upper bound of the memory that compiling a WebAssembly module takes.",
+        &WASM_COMPILE_MEMORY_LIMIT,
+        16,
+        1 << 20,
+        Suset,
+        GucFlags::UNIT_MB,
+    );
+    int(
+        c"lagoon.wasm_compile_time_limit",
+        c"Upper bound of the time that compiling a WebAssembly module takes.",
+        &WASM_COMPILE_TIME_LIMIT,
         1,
         86_400_000,
         Suset,

@@ -40,7 +40,7 @@ pub fn check() {
 /// itself where interrupts are held; then [`check`] raises nothing, and the caller raises 57014 of its own.
 pub fn ends_statement() -> bool {
     if !pending() {
-        return HAS_KEPT.load(Ordering::Relaxed);
+        return has_kept();
     }
     // SAFETY: variables of this process, read on its main thread.
     let (dies, is_canceled, is_held) = unsafe {
@@ -99,6 +99,11 @@ fn statement() -> pg_sys::TimestampTz {
 fn keep(error: CaughtError) {
     KEPT.set(Some((statement(), error)));
     HAS_KEPT.store(true, Ordering::Relaxed);
+}
+
+fn has_kept() -> bool {
+    HAS_KEPT.load(Ordering::Relaxed)
+        && KEPT.with_borrow(|kept| kept.as_ref().is_some_and(|(begun, _)| *begun == statement()))
 }
 
 /// The kept ERROR, unless another one has ended its statement meanwhile.

@@ -2,12 +2,14 @@
 
 pub mod array;
 pub mod buffer;
+pub mod child;
 pub mod database;
 pub mod error;
 pub mod exit;
 pub mod float;
 pub mod function;
 pub mod guc;
+pub mod hook;
 pub mod interrupt;
 pub mod job;
 pub mod json;

@@ -33,6 +33,8 @@ pub fn find(name: &str) -> Result<Option<Row>, Error> {
         enabled: true,
         owner: String::new(),
         wasm: Some(source.bytes().to_vec()),
+        since: 0,
+        is_latest: false,
     }))
 }
 

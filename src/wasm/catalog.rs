@@ -1,4 +1,5 @@
-//! The table `lagoon.plugins`, read as PostgreSQL reads its own catalogs: latest committed version, whoever asks.
+//! The table `lagoon.plugins`, read as PostgreSQL reads its own catalogs (latest committed version, whoever asks), or as the
+//! running statement sees it.
 
 use lagoon_wasm::Error;
 use pgrx::pg_sys;
@@ -17,6 +18,10 @@ pub struct Row {
     pub owner: String,
     /// Only when asked for.
     pub wasm: Option<Vec<u8>>,
+    /// The transaction that wrote this version of the row; 2 for one of long ago.
+    pub since: u32,
+    /// Whether nobody has begun to replace or remove it.
+    pub is_latest: bool,
 }
 
 /// Column numbers; the order in sql/wasm.sql.
@@ -47,8 +52,22 @@ pub fn find(name: &str, with_wasm: bool) -> Result<Option<Row>, Error> {
     }
 }
 
+/// The plugin as the running statement sees it; its latest row where there is no statement, or it sees none.
+pub fn find_seen(name: &str, with_wasm: bool) -> Result<Option<Row>, Error> {
+    // SAFETY: the active snapshot stays until the statement ends.
+    let seen = unsafe {
+        if pg_sys::ActiveSnapshotSet() { row_at(name, with_wasm, pg_sys::GetActiveSnapshot())? } else { None }
+    };
+    if seen.is_some() { Ok(seen) } else { find(name, with_wasm) }
+}
+
 /// The row of a plugin. Needs no privilege on the table: a function's caller has none.
 pub fn row(name: &str, with_wasm: bool) -> Result<Option<Row>, Error> {
+    row_at(name, with_wasm, std::ptr::null_mut())
+}
+
+/// A null snapshot is that of the catalogs.
+fn row_at(name: &str, with_wasm: bool, snapshot: pg_sys::Snapshot) -> Result<Option<Row>, Error> {
     let Some(relid) = plugins_oid() else { return Ok(None) };
     // SAFETY: an ordinary catalog scan (genam.c): relation open while the scan runs, the tuple is copied out of before it
     // ends. An ERROR in between is cleaned up by the resource owner.
@@ -65,7 +84,7 @@ pub fn row(name: &str, with_wasm: bool) -> Result<Option<Row>, Error> {
             text.into(),
         );
         let use_index = index != pg_sys::InvalidOid;
-        let scan = pg_sys::systable_beginscan(relation, index, use_index, std::ptr::null_mut(), 1, &raw mut key);
+        let scan = pg_sys::systable_beginscan(relation, index, use_index, snapshot, 1, &raw mut key);
         let tuple = pg_sys::systable_getnext(scan);
         let row = if tuple.is_null() { Ok(None) } else { read(tuple, (*relation).rd_att, with_wasm).map(Some) };
         pg_sys::systable_endscan(scan);
@@ -85,8 +104,20 @@ unsafe fn read(tuple: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc, with_was
         let enabled = get::<bool>(tuple, descriptor, column::ENABLED).ok_or_else(missing)?;
         let owner = get::<String>(tuple, descriptor, column::OWNER).unwrap_or_default();
         let wasm = if with_wasm { get::<Vec<u8>>(tuple, descriptor, column::WASM) } else { None };
-        Ok(Row { hash, manifest: manifest.0, enabled, owner, wasm })
+        let (since, is_latest) = lifetime((*tuple).t_data);
+        Ok(Row { hash, manifest: manifest.0, enabled, owner, wasm, since, is_latest })
     }
+}
+
+/// HeapTupleHeaderGetXmin in access/htup_details.h, and whether there is an xmax.
+///
+/// # Safety
+/// `header` must be that of a tuple.
+unsafe fn lifetime(header: pg_sys::HeapTupleHeader) -> (u32, bool) {
+    // SAFETY: the caller's; a tuple of a table has these fields.
+    let (flags, xmin) = unsafe { (u32::from((*header).t_infomask), (*header).t_choice.t_heap.t_xmin.into_inner()) };
+    let is_frozen = flags & pg_sys::HEAP_XMIN_FROZEN == pg_sys::HEAP_XMIN_FROZEN;
+    (if is_frozen { 2 } else { xmin }, flags & pg_sys::HEAP_XMAX_INVALID != 0)
 }
 
 /// # Safety

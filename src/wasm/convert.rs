@@ -25,11 +25,11 @@ pub unsafe fn to_value<'a>(datum: Datum, kind: Type) -> Value<'a> {
     }
 }
 
-/// The datum, and whether it is NULL.
+/// The datum; `None` is NULL.
 #[inline(always)]
-pub fn to_datum(value: &Value<'_>) -> (Datum, bool) {
-    let datum = match *value {
-        Value::Null => return (Datum::null(), true),
+pub fn to_datum(value: &Value<'_>) -> Option<Datum> {
+    Some(match *value {
+        Value::Null => return None,
         Value::Bool(v) => Datum::from(v),
         Value::Int2(v) => Datum::from(v),
         Value::Int4(v) => Datum::from(v),
@@ -37,18 +37,20 @@ pub fn to_datum(value: &Value<'_>) -> (Datum, bool) {
         Value::Float4(v) => Datum::from(v.to_bits()),
         Value::Float8(v) => Datum::from(v.to_bits() as usize),
         Value::Text(text) => text_datum(text),
-    };
-    (datum, false)
+    })
 }
 
-/// VARCHAR(n) takes no more than n characters; -1 is no limit.
-pub fn check_length(value: Value<'_>, typmod: i32) -> Result<(), Error> {
+/// As an assignment to VARCHAR(n) does: blanks beyond n characters are cut, anything else there is an error. -1 is no limit.
+pub fn fit<'a>(value: Value<'a>, typmod: i32) -> Result<Value<'a>, Error> {
     let (Value::Text(text), Some(most)) = (value, usize::try_from(typmod - pg_sys::VARHDRSZ as i32).ok()) else {
-        return Ok(());
+        return Ok(value);
     };
     // Bytes that do not continue a UTF-8 character start one.
-    let characters = text.iter().filter(|b| **b & 0xC0 != 0x80).count();
-    if characters > most { Err(Error::TooLong(most)) } else { Ok(()) }
+    let starts = text.iter().enumerate().filter(|(_, byte)| **byte & 0xC0 != 0x80).map(|(at, _)| at);
+    let Some((kept, rest)) = { starts }.nth(most).and_then(|end| text.split_at_checked(end)) else {
+        return Ok(value);
+    };
+    if rest.iter().all(|byte| *byte == b' ') { Ok(Value::Text(kept)) } else { Err(Error::TooLong(most)) }
 }
 
 /// # Safety

@@ -8,8 +8,9 @@ use pgrx::pg_sys::{self, Datum};
 
 use super::convert::{to_datum, to_value};
 use super::declaration::{Declaration, Shape};
-use super::session::{self, Place, SnapshotId, Version};
+use super::session::{self, Place};
 use super::trigger;
+use super::version::{self, Seen};
 
 /// Calls with more arguments than this allocate.
 const FEW: usize = 8;
@@ -23,10 +24,8 @@ pub struct Site {
 
 /// A declaration bound to an instance.
 pub struct Bound {
-    generation: u64,
     role: u32,
-    snapshot: Option<SnapshotId>,
-    pub version: Rc<Version>,
+    pub seen: Seen,
     pub place: Rc<Place>,
     pub export: Export,
 }
@@ -40,11 +39,12 @@ pub unsafe fn call(fcinfo: pg_sys::FunctionCallInfo) -> Result<Datum, Error> {
     unsafe {
         let site = site(fcinfo)?;
         let trigger = called_as_trigger(fcinfo);
-        match (&site.declaration.shape, trigger) {
+        let result = match (&site.declaration.shape, trigger) {
             (Shape::Trigger, Some(data)) => trigger::fire(site, data),
             (Shape::Trigger, None) => Err(Error::UnsupportedTrigger("fired by a table")),
             (Shape::Function(_), _) => call_function(site, fcinfo),
-        }
+        };
+        result.map_err(|error| error.within(&site.declaration.plugin, &site.declaration.export))
     }
 }
 
@@ -78,9 +78,9 @@ fn run(bound: &Bound, signature: &Signature, arguments: &[Value<'_>], is_null: &
     let mut instance = bound.place.enter()?;
     let answer = match instance.call(&bound.export, signature, arguments) {
         Ok(ref value) => {
-            let (datum, null) = to_datum(value);
-            *is_null = null;
-            Ok(datum)
+            let datum = to_datum(value);
+            *is_null = datum.is_none();
+            Ok(datum.unwrap_or(Datum::null()))
         }
         Err(error) => Err(error),
     };
@@ -95,9 +95,10 @@ fn run(bound: &Bound, signature: &Signature, arguments: &[Value<'_>], is_null: &
 impl Site {
     /// Makes sure that the binding is that of this statement's version, the current role and a living instance.
     pub fn bind(&mut self) -> Result<&Bound, Error> {
-        let fresh = self.bound.as_ref().is_some_and(|bound| {
-            bound.generation == session::generation() && bound.role == session::role() && bound.place.is_idle()
-        });
+        let fresh = self
+            .bound
+            .as_ref()
+            .is_some_and(|bound| bound.role == session::role() && bound.place.is_idle() && bound.seen.holds());
         if !fresh {
             self.rebind()?;
         }
@@ -106,19 +107,15 @@ impl Site {
 
     #[cold]
     fn rebind(&mut self) -> Result<(), Error> {
-        let snapshot = SnapshotId::active();
-        let generation = session::newest_generation();
-        // A statement that runs keeps its version, even if another one in between (of a cursor's transaction) has moved on.
-        let same_statement = |bound: &Bound| snapshot.is_some() && bound.snapshot == snapshot;
-        let version = match self.bound.take().filter(same_statement) {
-            Some(bound) => bound.version,
-            None => session::version(&self.declaration.plugin)?,
+        let seen = match self.bound.take() {
+            Some(bound) if bound.seen.holds() => bound.seen,
+            _ => version::seen(&self.declaration.plugin)?,
         };
-        self.declaration.check(&version.plugin)?;
+        self.declaration.check(&seen.version.plugin)?;
         let role = session::role();
-        let place = version.place(role)?;
+        let place = seen.version.place(role)?;
         let export = place.enter()?.export(&self.declaration.export)?;
-        self.bound = Some(Bound { generation, role, snapshot, version, place, export });
+        self.bound = Some(Bound { role, seen, place, export });
         self.trigger = None;
         Ok(())
     }

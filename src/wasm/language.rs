@@ -7,7 +7,7 @@ use lagoon_wasm::Error;
 
 use super::declaration::Declaration;
 use super::error::finish;
-use super::{carrier, check_trigger, function, session};
+use super::{carrier, check_trigger, function, version};
 
 static V1: Pg_finfo_record = Pg_finfo_record { api_version: 1 };
 
@@ -96,5 +96,5 @@ unsafe fn plugins_changed(fcinfo: FunctionCallInfo) -> Result<Datum, Error> {
 /// Types and body always; plugin and export unless a dump is being restored, where the plugins come later.
 fn validate(function: pg_sys::Oid, thoroughly: bool) -> Result<(), Error> {
     let declaration = Declaration::of(function)?;
-    if thoroughly { declaration.check(&session::version(&declaration.plugin)?.plugin) } else { Ok(()) }
+    if thoroughly { declaration.check(&version::seen(&declaration.plugin)?.version.plugin) } else { Ok(()) }
 }

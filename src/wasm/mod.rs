@@ -1,7 +1,8 @@
 //! Functions and triggers in WebAssembly: the language `wasm`, the table of plugins, reload.
 //!
-//! `language` has the callbacks, `function` and `trigger` what they do, `session` what a backend keeps, `catalog` the
-//! table `lagoon.plugins` and `carrier` its copy, `install` and `reload` what changes it, `dependents` what that leaves behind.
+//! `language` has the callbacks, `function` and `trigger` what they do, `version` which version of a plugin they see,
+//! `session` what a backend keeps, `catalog` the table `lagoon.plugins` and `carrier` its copy, `install` and `reload` what
+//! changes it, `dependents` what that leaves behind.
 
 mod carrier;
 mod catalog;
@@ -16,9 +17,12 @@ mod language;
 pub mod reload;
 mod session;
 mod trigger;
+mod version;
 
 /// Starts nothing: the engine is made at the first call.
-pub fn init() {}
+pub fn init() {
+    crate::pg::hook::at_discard_all(session::forget);
+}
 
 pgrx::extension_sql_file!(
     "../../sql/wasm.sql",

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use lagoon_wasm::{Column, Error, Operation, RowAnswer, Type, Value, Which};
 use pgrx::pg_sys::{self, Datum};
 
-use super::convert::{check_length, to_datum, to_value};
+use super::convert::{fit, to_datum, to_value};
 use super::declaration::{kind_of, type_name};
 use super::function::Site;
 use super::session;
@@ -25,6 +25,8 @@ struct Source {
     /// From 1, as PostgreSQL counts.
     number: i32,
     typmod: i32,
+    /// PostgreSQL computes it after the trigger: what the new row of an UPDATE holds is the old row's, and a change is none.
+    is_generated: bool,
 }
 
 /// One row as PostgreSQL hands it over.
@@ -46,7 +48,7 @@ pub unsafe fn fire(site: &mut Site, data: &pg_sys::TriggerData) -> Result<Datum,
     let row = Row::of(data)?;
     let (version, place, export) = {
         let bound = site.bind()?;
-        (bound.version.clone(), bound.place.clone(), bound.export)
+        (bound.seen.version.clone(), bound.place.clone(), bound.export)
     };
     // SAFETY: the relation is open while its trigger runs.
     let relation = unsafe { (*data.tg_relation).rd_id };
@@ -108,6 +110,13 @@ impl<'a> Row<'a> {
     }
 }
 
+impl Source {
+    fn new(which: Which, number: i32, attribute: &pg_sys::FormData_pg_attribute) -> Self {
+        let typmod = if attribute.atttypid == pg_sys::VARCHAROID { attribute.atttypmod } else { -1 };
+        Self { which, number, typmod, is_generated: attribute.attgenerated != 0 }
+    }
+}
+
 impl Plan {
     /// # Safety
     /// `relation` must be open.
@@ -123,7 +132,7 @@ impl Plan {
             None => {
                 for (attribute, number) in attributes.iter().zip(1..) {
                     let kind = if attribute.attisdropped { None } else { kind_of(attribute.atttypid) };
-                    plan.add(kind, Source { which: Which::Row, number, typmod: attribute.atttypmod });
+                    plan.add(kind, Source::new(Which::Row, number, attribute));
                 }
             }
             Some(columns) => {
@@ -143,8 +152,7 @@ impl Plan {
                             wanted: column.kind.name(),
                         });
                     }
-                    let typmod = if attribute.atttypid == pg_sys::VARCHAROID { attribute.atttypmod } else { -1 };
-                    plan.add(Some(column.kind), Source { which: column.which, number, typmod });
+                    plan.add(Some(column.kind), Source::new(column.which, number, attribute));
                 }
             }
         }
@@ -176,6 +184,9 @@ impl Plan {
         }
         for (source, kind) in self.sources.iter().zip(&self.kinds) {
             let value = match (row.slot_for(source.which), kind) {
+                _ if source.is_generated && source.which == Which::Row && row.operation == Operation::Update => {
+                    Value::Null
+                }
                 (Some(slot), Some(kind)) => {
                     let index = (source.number - 1) as usize;
                     // SAFETY: the column is one of the relation's, and was deformed above.
@@ -203,11 +214,13 @@ impl Plan {
             if source.which == Which::Old {
                 return Err(Error::AbiViolation("a trigger changed a column of OLD".to_owned()));
             }
-            check_length(value, source.typmod)?;
-            let (datum, is_null) = to_datum(&value);
+            if source.is_generated {
+                continue;
+            }
+            let datum = to_datum(&fit(value, source.typmod)?);
             numbers.push(source.number);
-            values.push(datum);
-            nulls.push(is_null);
+            values.push(datum.unwrap_or(Datum::null()));
+            nulls.push(datum.is_none());
         }
         if numbers.is_empty() {
             return Ok(row.tuple);

@@ -12,6 +12,10 @@ pub const MEMORY_EXPORT: &str = "memory";
 pub const BUFFER_EXPORT: &str = "lagoon_buffer";
 /// `<trigger><suffix>: () -> i64`: the packed address and length of the list of columns that a trigger wants.
 pub const COLUMNS_SUFFIX: &str = "_columns";
+/// Bytes of text that cross the border in one piece: what a value of the embedder can hold.
+pub const MAX_TEXT: usize = (1 << 30) - 1 - 4;
+/// Bytes of the list of columns of a trigger.
+pub(crate) const MAX_COLUMNS: usize = 256 << 10;
 /// The import module of all host functions.
 pub const HOST_MODULE: &str = "lagoon";
 

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::text::{NAME, printable};
+
 /// An error that the guest made itself, with the fields that PostgreSQL shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuestError {
@@ -25,6 +27,14 @@ pub enum Error {
     ModuleTooLarge { size: usize, limit: usize },
     #[error("invalid WebAssembly module: {0}")]
     InvalidModule(String),
+    #[error("WebAssembly module has {count} tables, more than the limit of {limit}")]
+    TooManyTables { count: usize, limit: usize },
+    #[error("compiling the WebAssembly module takes more than {limit} MB of memory")]
+    CompileMemory { limit: usize },
+    #[error("compiling the WebAssembly module takes more than {} ms", limit.as_millis())]
+    CompileTime { limit: Duration },
+    #[error("WebAssembly module is too complex to be compiled: the compiler {0}")]
+    CompilerDied(String),
     #[error("module does not say which ABI it speaks: it has no export \"{}\"", crate::abi::VERSION_EXPORT)]
     AbiMissing,
     #[error("module speaks ABI \"{0}\", this server speaks \"{ours}\"", ours = crate::abi::VERSION_EXPORT)]
@@ -61,6 +71,12 @@ pub enum Error {
     Trap { what: String, backtrace: String },
     #[error("WebAssembly function exceeded its memory limit of {limit} bytes")]
     MemoryLimit { limit: usize, backtrace: Option<String> },
+    #[error("WebAssembly functions of the session exceeded their memory limit of {limit} bytes")]
+    SessionMemoryLimit { limit: usize, backtrace: Option<String> },
+    #[error("out of memory for a WebAssembly function: {0}")]
+    OutOfMemory(String),
+    #[error("could not start WebAssembly plugin: {0}")]
+    CannotStart(String),
     #[error("WebAssembly function exceeded its time limit of {} ms", limit.as_millis())]
     TimeLimit { limit: Duration, backtrace: String },
     #[error("WebAssembly function used up its fuel of {limit}")]
@@ -75,8 +91,14 @@ pub enum Error {
     InvalidText,
     #[error("WebAssembly function returned {value}, which is out of range for type {type_name}")]
     OutOfRange { value: i64, type_name: &'static str },
+    #[error("WebAssembly function returned text of {size} bytes, more than the limit of {limit}")]
+    TextTooLong { size: usize, limit: usize },
     #[error("WebAssembly calls are nested more than {limit} deep")]
     NestedTooDeep { limit: usize },
+
+    /// Where it happened: a line of CONTEXT.
+    #[error("{error}")]
+    Within { place: String, error: Box<Error> },
 
     // What only the embedder can find out.
     #[error("plugin \"{0}\" does not exist")]
@@ -122,6 +144,26 @@ pub enum Error {
 }
 
 impl Error {
+    /// The same error, with the function of the plugin in its context.
+    #[must_use]
+    pub fn within(self, plugin: &str, export: &str) -> Self {
+        self.at(|| format!("wasm function \"{plugin}:{}\"", printable(export, NAME)))
+    }
+
+    /// The same error, with the plugin that was being started in its context.
+    #[must_use]
+    pub fn at_start(self, plugin: &str) -> Self {
+        self.at(|| format!("start of wasm plugin \"{plugin}\""))
+    }
+
+    /// An interrupt is nobody's error.
+    fn at(self, place: impl FnOnce() -> String) -> Self {
+        match self {
+            Self::Interrupted => self,
+            error => Self::Within { place: place(), error: Box::new(error) },
+        }
+    }
+
     /// The five characters of the SQL standard and of errcodes.h.
     pub fn sqlstate(&self) -> &str {
         match self {
@@ -130,7 +172,10 @@ impl Error {
             Self::PluginName(_) => "42602",
             Self::Component | Self::AbiVersion(_) | Self::PermissionUnavailable(_) => "0A000",
             Self::UnsupportedType { .. } | Self::UnsupportedFunction(_) | Self::UnsupportedTrigger(_) => "0A000",
-            Self::ModuleTooLarge { .. } | Self::LogFlood { .. } => "54000",
+            Self::ModuleTooLarge { .. } | Self::TooManyTables { .. } | Self::LogFlood { .. } => "54000",
+            Self::CompileTime { .. } | Self::CannotStart(_) | Self::TextTooLong { .. } => "54000",
+            Self::CompilerDied(_) => "54001",
+            Self::Within { error, .. } => error.sqlstate(),
             Self::AbiMissing | Self::UnknownImport { .. } => "42883",
             Self::ExportMissing { .. } | Self::SupportMissing { .. } => "42883",
             Self::PermissionDenied { .. } | Self::SuperuserOnly(_) | Self::NotOwner(_) => "42501",
@@ -140,7 +185,8 @@ impl Error {
             Self::NumberOutOfRange { .. } | Self::OutOfRange { .. } => "22003",
             Self::StackOverflow { .. } | Self::NestedTooDeep { .. } => "54001",
             Self::Trap { .. } => "38000",
-            Self::MemoryLimit { .. } => "53200",
+            Self::MemoryLimit { .. } | Self::SessionMemoryLimit { .. } | Self::OutOfMemory(_) => "53200",
+            Self::CompileMemory { .. } => "53200",
             Self::TimeLimit { .. } | Self::OutOfFuel { .. } | Self::Interrupted => "57014",
             Self::AbiViolation(_) => "39000",
             Self::InvalidText => "22021",
@@ -172,6 +218,7 @@ impl Error {
     pub fn detail(&self) -> Option<String> {
         match self {
             Self::Guest { error, .. } => error.detail.clone(),
+            Self::Within { error, .. } => error.detail(),
             Self::StillUsed { functions, .. } => Some(format!("Functions: {}.", functions.join(", "))),
             _ => None,
         }
@@ -181,6 +228,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Guest { error, .. } => return error.hint.clone(),
+            Self::Within { error, .. } => return error.hint(),
             Self::NotWasm(_) => {
                 "A module starts with the bytes 00 61 73 6d 01 00 00 00; WAT text must be compiled first."
             }
@@ -200,6 +248,11 @@ impl Error {
             Self::MemoryLimit { .. } => {
                 "The limit is limits.memory in the plugin's manifest, at most lagoon.wasm_memory_limit."
             }
+            Self::SessionMemoryLimit { .. } => {
+                "The limit is lagoon.wasm_session_memory_limit, for all plugins that the session uses together."
+            }
+            Self::CompileMemory { .. } => "The limit is lagoon.wasm_compile_memory_limit.",
+            Self::CompileTime { .. } => "The limit is lagoon.wasm_compile_time_limit.",
             Self::TimeLimit { .. } => {
                 "The limit is limits.time in the plugin's manifest, at most lagoon.wasm_time_limit."
             }
@@ -227,7 +280,13 @@ impl Error {
     /// The CONTEXT lines: where in the guest it happened.
     pub fn context(&self) -> Option<String> {
         let text = match self {
-            Self::Guest { backtrace, .. } | Self::MemoryLimit { backtrace, .. } => backtrace.as_deref()?,
+            Self::Within { place, error } => {
+                let inner = error.context().map(|inner| inner + "\n").unwrap_or_default();
+                return Some(inner + place);
+            }
+            Self::Guest { backtrace, .. }
+            | Self::MemoryLimit { backtrace, .. }
+            | Self::SessionMemoryLimit { backtrace, .. } => backtrace.as_deref()?,
             Self::DivisionByZero { backtrace }
             | Self::NumberOutOfRange { backtrace }
             | Self::StackOverflow { backtrace }
@@ -238,16 +297,6 @@ impl Error {
         };
         (!text.is_empty()).then(|| text.to_owned())
     }
-}
-
-/// What a user gave, as far as a message shows it: without control characters, and not all of a gigabyte.
-pub fn shown(text: &str) -> String {
-    const MOST: usize = 300;
-    let mut start: String = text.chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().nth(MOST).is_some() {
-        start.push_str("...");
-    }
-    start
 }
 
 /// What the operating system said, as errcodes.h has it.

@@ -3,12 +3,15 @@
 //! No function here calls the embedder while a guest's frames are on the stack, except through [`Hooks`], which must
 //! neither unwind nor block. Log lines are kept and handed over when the guest has returned.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use wasmtime::{Caller, Engine, Extern, Linker, ResourceLimiter, StoreContextMut, UpdateDeadline};
 
 use crate::abi::HOST_MODULE;
 use crate::manifest::Permission;
+use crate::text::{printable, printable_lines};
 use crate::{Error, GuestError, Result};
 
 /// Lines and bytes of log that one call may write; longer lines are cut.
@@ -19,15 +22,42 @@ const MAX_ERROR: usize = 64 << 10;
 /// Bytes that one table element costs.
 const TABLE_ELEMENT: usize = 16;
 
-/// What the embedder gives. Called from inside a guest: these must neither unwind, jump nor block.
+/// Tables of one instance.
+pub(crate) const MAX_TABLES: usize = 16;
+
+/// What the embedder gives. Called from inside a guest, or right before and after: these must neither unwind, jump nor block.
 #[derive(Clone, Copy)]
 pub struct Hooks {
-    /// Whether the running statement is to end: cancel, termination, time-out.
+    /// Answers what is pending; whether the running statement is to end: cancel, termination, time-out.
     pub interrupted: fn() -> bool,
-    /// Asks for the next [`crate::Runtime::tick`] in about ten milliseconds.
-    pub request_tick: fn(),
+    /// A guest is about to run. From here on the embedder calls [`crate::Runtime::tick`] again and again, about every ten
+    /// milliseconds, by itself: a tick that comes while nobody looks must not be the last one.
+    pub start_ticks: fn(),
+    /// As often as `start_ticks`: no guest of that call runs any more.
+    pub stop_ticks: fn(),
     /// The most that any call may take.
     pub time_limit: fn() -> Duration,
+    /// The most memory that all instances of the runtime may have together, in bytes.
+    pub memory_limit: fn() -> usize,
+    /// Asks for so many bytes of idle instances to be dropped, as far as there are such.
+    pub make_room: fn(usize),
+}
+
+/// Ticks come while this lives.
+pub(crate) struct Ticks(Hooks);
+
+impl Ticks {
+    /// To be called with the deadline armed.
+    pub(crate) fn start(hooks: Hooks) -> Self {
+        (hooks.start_ticks)();
+        Self(hooks)
+    }
+}
+
+impl Drop for Ticks {
+    fn drop(&mut self) {
+        (self.0.stop_ticks)();
+    }
 }
 
 /// How important a log line is.
@@ -61,10 +91,15 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(hooks: Hooks, memory_limit: usize, time_limit: Option<Duration>) -> Self {
+    pub(crate) fn new(
+        hooks: Hooks,
+        memory_limit: usize,
+        time_limit: Option<Duration>,
+        total: Arc<AtomicUsize>,
+    ) -> Self {
         Self {
             hooks,
-            limiter: Limiter { limit: memory_limit, used: 0, denied: false },
+            limiter: Limiter::new(hooks, memory_limit, total),
             time_limit,
             first_tick: None,
             log: Vec::new(),
@@ -77,11 +112,10 @@ impl State {
     pub(crate) fn reset(&mut self) {
         self.first_tick = None;
         self.is_null = false;
-        self.limiter.denied = false;
+        self.limiter.denied = None;
     }
 
     fn on_tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
-        (self.hooks.request_tick)();
         if (self.hooks.interrupted)() {
             return Err(Stop::Interrupted.into());
         }
@@ -125,37 +159,116 @@ impl Stop {
     }
 }
 
-/// Caps memories and tables of one instance together.
+/// Caps memories and tables of one instance, and those of all instances of a runtime.
 pub(crate) struct Limiter {
-    pub(crate) limit: usize,
+    limit: usize,
     used: usize,
-    /// Whether a growth was refused in the running call: a trap that follows is most likely the guest's allocator.
-    pub(crate) denied: bool,
+    /// What all instances use.
+    total: Arc<AtomicUsize>,
+    hooks: Hooks,
+    /// Bytes of the growth that was allowed last, should the system not have them.
+    last: usize,
+    /// Why a growth was refused in the running call: a trap that follows is most likely the guest's allocator.
+    denied: Option<Denied>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Denied {
+    /// Beyond the limit of an instance.
+    Instance,
+    /// Beyond the limit of all together.
+    Session(usize),
+    /// The operating system refused.
+    System,
 }
 
 impl Limiter {
+    fn new(hooks: Hooks, limit: usize, total: Arc<AtomicUsize>) -> Self {
+        Self { limit, used: 0, total, hooks, last: 0, denied: None }
+    }
+
+    /// Bytes of memories and tables.
+    pub(crate) fn used(&self) -> usize {
+        self.used
+    }
+
+    /// The limit of this instance.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// The error of a call in which memory was refused.
+    pub(crate) fn refusal(&self, backtrace: Option<String>) -> Option<Error> {
+        Some(match self.denied? {
+            Denied::Instance => Error::MemoryLimit { limit: self.limit, backtrace },
+            Denied::Session(limit) => Error::SessionMemoryLimit { limit, backtrace },
+            Denied::System => Error::OutOfMemory("the system has no more for a guest".to_owned()),
+        })
+    }
+
     fn grow(&mut self, current: usize, desired: usize) -> bool {
-        let total = desired.checked_sub(current).and_then(|more| self.used.checked_add(more));
-        match total {
-            Some(total) if total <= self.limit => {
-                self.used = total;
+        match self.judge(current, desired) {
+            Ok(more) => {
+                self.total.fetch_add(more, Ordering::Relaxed);
+                self.used += more;
+                self.last = more;
                 true
             }
-            _ => {
-                self.denied = true;
+            Err(denied) => {
+                self.denied = Some(denied);
                 false
             }
         }
     }
+
+    /// How many bytes more it would be, if they may be had.
+    fn judge(&self, current: usize, desired: usize) -> Result<usize, Denied> {
+        let more = desired.checked_sub(current).ok_or(Denied::Instance)?;
+        if self.used.checked_add(more).is_none_or(|used| used > self.limit) {
+            return Err(Denied::Instance);
+        }
+        let most = (self.hooks.memory_limit)();
+        let excess = || self.total.load(Ordering::Relaxed).saturating_add(more).saturating_sub(most);
+        if excess() > 0 {
+            (self.hooks.make_room)(excess());
+        }
+        if excess() > 0 { Err(Denied::Session(most)) } else { Ok(more) }
+    }
+
+    /// What was allowed could not be had.
+    fn failed(&mut self) {
+        let last = std::mem::take(&mut self.last);
+        self.used -= last;
+        self.total.fetch_sub(last, Ordering::Relaxed);
+        self.denied = Some(Denied::System);
+    }
+}
+
+impl Drop for Limiter {
+    fn drop(&mut self) {
+        self.total.fetch_sub(self.used, Ordering::Relaxed);
+    }
 }
 
 impl ResourceLimiter for Limiter {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.grow(current, desired))
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        // Beyond its own maximum a memory cannot grow: that is nobody's limit but the module's.
+        Ok(maximum.is_none_or(|most| desired <= most) && self.grow(current, desired))
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.grow(current.saturating_mul(TABLE_ELEMENT), desired.saturating_mul(TABLE_ELEMENT)))
+    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        self.failed();
+        Ok(())
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let bytes = |elements: usize| elements.saturating_mul(TABLE_ELEMENT);
+        Ok(maximum.is_none_or(|most| desired <= most) && self.grow(bytes(current), bytes(desired)))
+    }
+
+    fn table_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        self.failed();
+        Ok(())
     }
 
     fn instances(&self) -> usize {
@@ -163,7 +276,7 @@ impl ResourceLimiter for Limiter {
     }
 
     fn tables(&self) -> usize {
-        16
+        MAX_TABLES
     }
 
     fn memories(&self) -> usize {
@@ -199,7 +312,7 @@ fn log(mut caller: Caller<'_, State>, level: i32, address: i32, length: i32) -> 
         4 => Level::Warning,
         other => return Err(Stop::Violation(format!("unknown log level {other}")).into()),
     };
-    let text = text_of(&mut caller, address, length, MAX_LOG_LINE)?;
+    let text = printable(&text_of(&mut caller, address, length, MAX_LOG_LINE)?, MAX_LOG_LINE);
     let lines = &mut caller.data_mut().log;
     if lines.len() >= MAX_LOG_LINES {
         return Err(Stop::LogFlood.into());
@@ -226,8 +339,8 @@ fn parse_error(record: &str) -> Result<GuestError, String> {
         return Err(format!("\"{}\" is not the SQLSTATE of an error", sqlstate.escape_debug()));
     }
     let mut fields = rest.split('\0');
-    let message = fields.next().unwrap_or_default().to_owned();
-    let mut optional = || fields.next().filter(|f| !f.is_empty()).map(str::to_owned);
+    let message = printable(fields.next().unwrap_or_default(), MAX_ERROR);
+    let mut optional = || fields.next().filter(|f| !f.is_empty()).map(|f| printable_lines(f, MAX_ERROR));
     let (detail, hint) = (optional(), optional());
     Ok(GuestError { sqlstate: sqlstate.to_owned(), message, detail, hint })
 }
@@ -262,14 +375,33 @@ mod tests {
         }
     }
 
+    const HOOKS: Hooks = Hooks {
+        interrupted: || false,
+        start_ticks: || {},
+        stop_ticks: || {},
+        time_limit: || Duration::MAX,
+        memory_limit: || 1500,
+        make_room: |_| {},
+    };
+
     #[test]
     fn the_limiter_adds_up_memories_and_tables() {
-        let mut limiter = Limiter { limit: 1000, used: 0, denied: false };
+        let total = Arc::new(AtomicUsize::new(0));
+        let mut limiter = Limiter::new(HOOKS, 1000, total.clone());
         assert!(limiter.memory_growing(0, 500, None).unwrap());
         assert!(limiter.table_growing(0, 10, None).unwrap());
         assert!(!limiter.memory_growing(500, 900, None).unwrap());
-        assert!(limiter.denied);
+        assert_eq!(limiter.denied, Some(Denied::Instance));
         assert!(limiter.memory_growing(500, 840, None).unwrap());
         assert!(!limiter.memory_growing(0, usize::MAX, None).unwrap());
+
+        let mut other = Limiter::new(HOOKS, 1000, total.clone());
+        assert!(!other.memory_growing(0, 501, None).unwrap());
+        assert_eq!(other.denied, Some(Denied::Session(1500)));
+        assert!(other.memory_growing(0, 500, None).unwrap());
+        other.memory_grow_failed(wasmtime::Error::msg("no more")).unwrap();
+        assert_eq!((other.used(), total.load(Ordering::Relaxed)), (0, 1000));
+        drop(limiter);
+        assert_eq!(total.load(Ordering::Relaxed), 0);
     }
 }

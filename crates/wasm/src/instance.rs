@@ -4,13 +4,17 @@
 
 use wasmtime::{Engine, InstancePre, Memory, Store, ValRaw};
 
-use crate::abi::{BUFFER_EXPORT, MEMORY_EXPORT, Signature, Type, Value, unpack};
-use crate::host::{LogLine, State};
+use crate::abi::{BUFFER_EXPORT, MAX_TEXT, MEMORY_EXPORT, Signature, Type, Value, unpack};
+use crate::host::{LogLine, State, Ticks};
 use crate::unchecked::NumericFunc;
 use crate::{Error, Result, host, trap};
 
 /// The buffer is asked for in at least this size, so that it rarely grows.
 const SMALLEST_BUFFER: usize = 8 << 10;
+/// Larger ones are asked for in exactly the size that is needed.
+const LARGE_BUFFER: usize = 1 << 20;
+/// Bytes that are copied or read between two looks for interrupts: a few milliseconds.
+const PIECE: usize = 8 << 20;
 
 /// An instance of a [`crate::Plugin`].
 pub struct Instance {
@@ -22,6 +26,8 @@ pub struct Instance {
     fuel: Option<u64>,
     raw: Vec<ValRaw>,
     broken: bool,
+    /// Bytes of memory and tables at the start.
+    initial: usize,
 }
 
 /// The guest's buffer as it last told.
@@ -47,22 +53,24 @@ impl Instance {
         store.limiter(|state| &mut state.limiter);
         store.epoch_deadline_callback(host::on_tick);
         arm(&mut store, fuel)?;
-        let instance = match linked.instantiate(&mut store) {
+        let ticks = Ticks::start(store.data().hooks);
+        let started = linked.instantiate(&mut store);
+        drop(ticks);
+        let instance = match started {
             Ok(instance) => instance,
             Err(error) => {
                 let state = store.data_mut();
                 // Not a trap when it is the initial size that does not fit.
-                if state.limiter.denied && error.downcast_ref::<wasmtime::Trap>().is_none() {
-                    return Err(Error::MemoryLimit { limit: state.limiter.limit, backtrace: None });
-                }
-                return Err(trap::into_error(&error, state, fuel));
+                let refusal = state.limiter.refusal(None).filter(|_| !error.is::<wasmtime::Trap>());
+                return Err(refusal.unwrap_or_else(|| trap::into_error(&error, state, fuel)));
             }
         };
+        let initial = store.data().limiter.used();
         let memory = instance.get_memory(&mut store, MEMORY_EXPORT);
         let buffer_export = instance.get_func(&mut store, BUFFER_EXPORT);
         let buffer_export = buffer_export.and_then(|func| NumericFunc::new(&mut store, func));
         let (buffer, raw) = (Buffer::default(), vec![ValRaw::i64(0); 8]);
-        Ok(Self { store, instance, memory, buffer_export, buffer, fuel, raw, broken: false })
+        Ok(Self { store, instance, memory, buffer_export, buffer, fuel, raw, broken: false, initial })
     }
 
     /// An export whose type [`crate::Plugin::check_function`] or [`crate::Plugin::check_trigger`] has accepted.
@@ -76,6 +84,16 @@ impl Instance {
     /// Whether the instance stopped in the middle of something.
     pub fn is_broken(&self) -> bool {
         self.broken
+    }
+
+    /// Bytes of its memory and tables.
+    pub fn memory(&self) -> usize {
+        self.store.data().limiter.used()
+    }
+
+    /// By how many bytes it has grown since it was started.
+    pub fn growth(&self) -> usize {
+        self.memory().saturating_sub(self.initial)
     }
 
     /// What the guest has logged since this was last asked.
@@ -148,10 +166,13 @@ impl Instance {
         })
     }
 
-    /// One entry into the guest, all limits armed.
+    /// One entry into the guest, all limits armed before the first tick can come.
     pub(crate) fn enter(&mut self, func: &NumericFunc, raw: &mut [ValRaw]) -> Result<()> {
         arm(&mut self.store, self.fuel)?;
-        match func.call(&mut self.store, raw) {
+        let ticks = Ticks::start(self.store.data().hooks);
+        let called = func.call(&mut self.store, raw);
+        drop(ticks);
+        match called {
             Ok(()) => match self.store.data_mut().error.take() {
                 None => Ok(()),
                 Some(error) => Err(trap::guest(error, None)),
@@ -171,16 +192,24 @@ impl Instance {
         let Some(export) = self.buffer_export else {
             return Err(Error::AbiViolation(format!("\"{BUFFER_EXPORT}\" is missing")));
         };
+        let limiter = &self.store.data().limiter;
+        let too_large = Error::MemoryLimit { limit: limiter.limit(), backtrace: None };
+        if size > limiter.limit() {
+            return Err(too_large);
+        }
         // Room to grow, so that rows of slowly growing size do not ask each time.
-        let wanted = size.checked_next_power_of_two().unwrap_or(size).max(SMALLEST_BUFFER);
-        let wanted = i32::try_from(wanted)
-            .map_err(|_| Error::MemoryLimit { limit: self.store.data().limiter.limit, backtrace: None })?;
+        let wanted = if size < LARGE_BUFFER { size.next_power_of_two().max(SMALLEST_BUFFER) } else { size };
+        let Ok(wanted) = i32::try_from(wanted) else { return Err(too_large) };
         let mut raw = [ValRaw::i32(wanted)];
         self.buffer = Buffer::default();
         self.enter(&export, &mut raw)?;
         let address = raw[0].get_u32();
         let size = wanted as usize;
         if address == 0 || (address as usize).checked_add(size).is_none_or(|end| end > self.data().len()) {
+            // A guest may say by a wrong address that it got no memory.
+            if let Some(refusal) = self.store.data().limiter.refusal(None) {
+                return Err(refusal);
+            }
             self.broken = true;
             return Err(Error::AbiViolation(format!("a buffer of {size} bytes at {address} is outside of its memory")));
         }
@@ -196,18 +225,27 @@ impl Instance {
     /// Copies into the guest.
     pub(crate) fn write(&mut self, address: u32, bytes: &[u8]) -> Result<()> {
         let start = address as usize;
+        let interrupted = self.store.data().hooks.interrupted;
         let Some(memory) = self.memory else { return Err(no_memory()) };
         let target = memory.data_mut(&mut self.store).get_mut(start..start.saturating_add(bytes.len()));
-        target.map(|target| target.copy_from_slice(bytes)).ok_or_else(no_memory)
+        let target = target.ok_or_else(no_memory)?;
+        for (to, from) in target.chunks_mut(PIECE).zip(bytes.chunks(PIECE)) {
+            to.copy_from_slice(from);
+            if from.len() == PIECE && interrupted() {
+                return Err(Error::Interrupted);
+            }
+        }
+        Ok(())
     }
 
     /// UTF-8 without NUL in the guest's memory.
     pub(crate) fn text(&self, address: u32, length: u32) -> Result<&[u8]> {
         let bytes = self.bytes(address, length)?;
-        match std::str::from_utf8(bytes) {
-            Ok(text) if !text.as_bytes().contains(&0) => Ok(bytes),
-            _ => Err(Error::InvalidText),
+        if bytes.len() > MAX_TEXT {
+            return Err(Error::TextTooLong { size: bytes.len(), limit: MAX_TEXT });
         }
+        check_text(bytes, self.store.data().hooks.interrupted)?;
+        Ok(bytes)
     }
 
     pub(crate) fn bytes(&self, address: u32, length: u32) -> Result<&[u8]> {
@@ -223,6 +261,30 @@ impl Instance {
     }
 }
 
+/// Whether it is UTF-8 without NUL, in pieces.
+fn check_text(bytes: &[u8], interrupted: fn() -> bool) -> Result<()> {
+    let mut rest = bytes;
+    loop {
+        let piece = &rest[..rest.len().min(PIECE)];
+        let valid = match std::str::from_utf8(piece) {
+            Ok(_) => piece.len(),
+            // The piece ends within a character.
+            Err(error) if error.error_len().is_none() && piece.len() < rest.len() => error.valid_up_to(),
+            Err(_) => return Err(Error::InvalidText),
+        };
+        if piece[..valid].contains(&0) {
+            return Err(Error::InvalidText);
+        }
+        rest = &rest[valid..];
+        if rest.is_empty() {
+            return Ok(());
+        }
+        if interrupted() {
+            return Err(Error::Interrupted);
+        }
+    }
+}
+
 fn no_memory() -> Error {
     Error::AbiViolation("the buffer is outside of the guest's memory".to_owned())
 }
@@ -233,5 +295,28 @@ fn arm(store: &mut Store<State>, fuel: Option<u64>) -> Result<()> {
     match fuel {
         Some(fuel) => store.set_fuel(fuel).map_err(|e| Error::Internal(format!("{e:#}"))),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_text_is_checked_in_pieces_that_end_anywhere() {
+        for lead in 0..4 {
+            let text = format!("{}{}", "a".repeat(lead), "\u{1f600}".repeat(PIECE / 2));
+            assert!(check_text(text.as_bytes(), || false).is_ok());
+            assert!(matches!(check_text(text.as_bytes(), || true), Err(Error::Interrupted)));
+            let mut bytes = text.into_bytes();
+            bytes.truncate(bytes.len() - 1);
+            assert!(matches!(check_text(&bytes, || false), Err(Error::InvalidText)));
+            let last = bytes.len() - 3;
+            bytes.truncate(last);
+            bytes.push(0);
+            assert!(matches!(check_text(&bytes, || false), Err(Error::InvalidText)));
+        }
+        assert!(check_text(b"", || true).is_ok());
     }
 }

@@ -24,13 +24,14 @@ mod plugin;
 mod row;
 mod runtime;
 mod source;
+mod text;
 mod trap;
 mod unchecked;
 
 pub use abi::{Signature, Type, Value};
 pub use blake3::Hash;
 pub use cache::{Bounds, Cache};
-pub use error::{Error, GuestError, shown};
+pub use error::{Error, GuestError};
 pub use folder::Candidate;
 pub use host::{Hooks, Level, LogLine};
 pub use instance::{Export, Instance};
@@ -39,6 +40,7 @@ pub use plugin::Plugin;
 pub use row::{Column, Operation, RowAnswer, Which};
 pub use runtime::{Loaded, Runtime};
 pub use source::Source;
+pub use text::shown;
 
 /// The result of everything here that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

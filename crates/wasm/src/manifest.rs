@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::error::shown;
+use crate::text::shown;
 use crate::{Error, Result};
 
 /// Longer manifests are refused.

@@ -6,7 +6,8 @@ use wasmtime::{ExternType, InstancePre};
 
 use crate::abi::{self, BUFFER_EXPORT, HOST_MODULE, MEMORY_EXPORT, Signature, VERSION_EXPORT, VERSION_PREFIX};
 use crate::host::{self, State};
-use crate::runtime::Loaded;
+use crate::runtime::{self, Loaded};
+use crate::text::{NAME, printable};
 use crate::{Error, Instance, Manifest, Result, Runtime};
 
 /// One version of one plugin.
@@ -29,12 +30,13 @@ impl Plugin {
             return Err(Error::Internal("module compiled for another kind of engine".to_owned()));
         }
         check_version(&loaded.module)?;
+        let tables = loaded.module.resources_required().num_tables as usize;
+        if tables > host::MAX_TABLES {
+            return Err(Error::TooManyTables { count: tables, limit: host::MAX_TABLES });
+        }
         check_imports(&loaded.module, &manifest)?;
-        let linked = runtime
-            .compiler(loaded.fuel)?
-            .linker
-            .instantiate_pre(&loaded.module)
-            .map_err(|e| Error::InvalidModule(format!("{e:#}").replace('\n', " ")))?;
+        let linked =
+            runtime.compiler(loaded.fuel)?.linker.instantiate_pre(&loaded.module).map_err(|e| runtime::invalid(&e))?;
         Ok(Self { name: name.to_owned(), hash: loaded.source, manifest, fuel: loaded.fuel, linked })
     }
 
@@ -66,7 +68,7 @@ impl Plugin {
     /// A new instance, its start function run. `most_memory` is the embedder's cap in bytes.
     pub fn instantiate(&self, runtime: &Runtime, most_memory: usize) -> Result<Instance> {
         let memory = self.manifest.limits.memory.map_or(most_memory, |own| own.min(most_memory));
-        let state = State::new(runtime.hooks(), memory, self.manifest.limits.time);
+        let state = State::new(runtime.hooks(), memory, self.manifest.limits.time, runtime.total());
         Instance::new(runtime.compiler(self.fuel)?.engine(), &self.linked, state, self.manifest.limits.fuel)
     }
 
@@ -107,7 +109,7 @@ fn check_version(module: &wasmtime::Module) -> Result<()> {
         return Ok(());
     }
     match module.exports().find(|e| e.name().starts_with(VERSION_PREFIX)) {
-        Some(other) => Err(Error::AbiVersion(other.name().to_owned())),
+        Some(other) => Err(Error::AbiVersion(printable(other.name(), NAME))),
         None => Err(Error::AbiMissing),
     }
 }
@@ -121,7 +123,7 @@ fn check_imports(module: &wasmtime::Module, manifest: &Manifest) -> Result<()> {
             }
             Ok(_) => {}
             Err(()) => {
-                let (module, name) = (import.module().to_owned(), import.name().to_owned());
+                let (module, name) = (printable(import.module(), NAME), printable(import.name(), NAME));
                 return Err(Error::UnknownImport { module, name });
             }
         }

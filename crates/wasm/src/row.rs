@@ -3,8 +3,9 @@
 use wasmtime::ValRaw;
 
 use crate::abi::row::{DIRTY, ERROR, HEADER, MODIFIED, NULL, SKIP, SLOT, UNCHANGED};
-use crate::abi::{COLUMNS_SUFFIX, Type, Value, unpack};
+use crate::abi::{COLUMNS_SUFFIX, MAX_COLUMNS, Type, Value, unpack};
 use crate::instance::{Export, Instance};
+use crate::text::{NAME, printable};
 use crate::{Error, Result};
 
 /// What happens to the row.
@@ -49,6 +50,9 @@ impl Instance {
         let mut raw = [ValRaw::i64(0); 2];
         self.enter(&export.func(), &mut raw)?;
         let (address, length) = unpack(raw[0].get_i64());
+        if length as usize > MAX_COLUMNS {
+            return Err(Error::AbiViolation(format!("a list of columns has {length} bytes, more than {MAX_COLUMNS}")));
+        }
         let list = String::from_utf8_lossy(self.text(address, length)?).into_owned();
         list.lines().filter(|line| !line.is_empty()).map(parse_column).collect::<Result<_>>().map(Some)
     }
@@ -135,7 +139,7 @@ impl Instance {
 
 /// `name:type` or `old.name:type`.
 fn parse_column(line: &str) -> Result<Column> {
-    let wrong = || Error::AbiViolation(format!("\"{}\" does not declare a column", line.escape_debug()));
+    let wrong = || Error::AbiViolation(format!("\"{}\" does not declare a column", printable(line, NAME)));
     let (name, kind) = line.rsplit_once(':').ok_or_else(wrong)?;
     let kind = Type::from_name(kind).ok_or_else(wrong)?;
     let (which, name) = match name.strip_prefix("old.") {

@@ -4,18 +4,20 @@
 //! fuel. Both are made lazily: `Engine::new` installs signal handlers, which must come after the embedder's own.
 
 use std::num::NonZeroUsize;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use wasmtime::{Config, Engine, Linker, OptLevel, WasmBacktraceDetails};
 
 use crate::host::{self, Hooks, State};
-use crate::{Cache, Error, Result, Source};
+use crate::text::{REASON, printable};
+use crate::{Cache, Error, Result, Source, trap, unchecked};
 
 /// Native stack that a guest may use. PostgreSQL keeps 512 kB below max_stack_depth, and host functions need some.
 const WASM_STACK: usize = 256 << 10;
 
 /// Frames that an error shows.
-const BACKTRACE_FRAMES: usize = 20;
+pub(crate) const BACKTRACE_FRAMES: usize = 20;
 
 /// The engines of a process. Lives as long as the process does.
 pub struct Runtime {
@@ -23,6 +25,8 @@ pub struct Runtime {
     fueled: OnceLock<Compiler>,
     cache: Option<Cache>,
     hooks: Hooks,
+    /// Bytes of all instances.
+    memory: Arc<AtomicUsize>,
 }
 
 /// An engine with the host functions for it.
@@ -45,7 +49,7 @@ pub struct Loaded {
 impl Runtime {
     /// Makes no engine yet.
     pub fn new(cache: Option<Cache>, hooks: Hooks) -> Self {
-        Self { plain: OnceLock::new(), fueled: OnceLock::new(), cache, hooks }
+        Self { plain: OnceLock::new(), fueled: OnceLock::new(), cache, hooks, memory: Arc::default() }
     }
 
     /// The next loop head of every running guest looks at its limits. Safe to call from a signal handler.
@@ -67,17 +71,38 @@ impl Runtime {
         Ok(module.map(|module| Loaded { module, fuel, source: *hash, cache_failure: None, cached: true }))
     }
 
-    /// From the cache, or compiled and put there. Takes up to seconds for large modules; calls nothing of the embedder.
+    /// From the cache, or compiled and put there.
     pub fn compile(&self, source: &Source, fuel: bool) -> Result<Loaded> {
-        let hash = source.hash();
-        if let Some(loaded) = self.cached(&hash, fuel)? {
+        if let Some(loaded) = self.cached(&source.hash(), fuel)? {
             return Ok(loaded);
         }
+        let code = self.precompile(source, fuel)?;
+        self.adopt(source, fuel, &code)
+    }
+
+    /// Machine code of the module, which is not code of this process yet. Takes up to minutes and gigabytes, cannot be
+    /// stopped from inside, and calls nothing of the embedder: meant for a process of its own.
+    pub fn precompile(&self, source: &Source, fuel: bool) -> Result<Vec<u8>> {
         let engine = &self.compiler(fuel)?.engine;
-        let module = wasmtime::Module::from_binary(engine, source.bytes())
-            .map_err(|e| Error::InvalidModule(format!("{e:#}").replace('\n', " ")))?;
+        engine.precompile_module(source.bytes()).map_err(|e| invalid(&e))
+    }
+
+    /// Makes code of what [`Runtime::precompile`] gave, and puts it into the compile cache.
+    pub(crate) fn adopt(&self, source: &Source, fuel: bool, code: &[u8]) -> Result<Loaded> {
+        let engine = &self.compiler(fuel)?.engine;
+        let module = unchecked::deserialize(engine, code).map_err(|e| trap::without_trap(&e))?;
+        let hash = source.hash();
         let cache_failure = self.cache.as_ref().and_then(|cache| cache.store(engine, fuel, &hash, &module).err());
         Ok(Loaded { module, fuel, source: hash, cache_failure, cached: false })
+    }
+
+    /// Bytes of memory and tables of all instances.
+    pub fn memory(&self) -> usize {
+        self.memory.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn total(&self) -> Arc<AtomicUsize> {
+        self.memory.clone()
     }
 
     pub(crate) fn hooks(&self) -> Hooks {
@@ -103,8 +128,8 @@ impl Compiler {
             .consume_fuel(fuel)
             .max_wasm_stack(WASM_STACK)
             .wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES))
-            // Explicit, else it would depend on the environment of the server.
-            .wasm_backtrace_details(WasmBacktraceDetails::Enable)
+            // Reading the debug information of an unknown module may take any time and memory, and nothing could end it.
+            .wasm_backtrace_details(WasmBacktraceDetails::Disable)
             // Registering unwind tables takes a lock of libgcc; backtraces walk frame pointers and do not need them.
             .native_unwind_info(false)
             .wasm_multi_memory(false)
@@ -118,4 +143,9 @@ impl Compiler {
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
     }
+}
+
+/// Why a module was refused. Its names and numbers are the module's, so it is cut.
+pub(crate) fn invalid(error: &wasmtime::Error) -> Error {
+    Error::InvalidModule(printable(&format!("{error:#}"), REASON))
 }

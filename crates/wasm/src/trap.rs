@@ -3,6 +3,8 @@
 use wasmtime::{Trap, WasmBacktrace};
 
 use crate::host::{State, Stop};
+use crate::runtime::BACKTRACE_FRAMES;
+use crate::text::{REASON, demangled, printable};
 use crate::{Error, GuestError};
 
 /// What a call ended with. Takes the guest's own error from the state, if it left one before it trapped.
@@ -13,23 +15,33 @@ pub(crate) fn into_error(error: &wasmtime::Error, state: &mut State, fuel: Optio
         return stop.clone().into_error(backtrace);
     }
     let Some(trap) = error.downcast_ref::<Trap>() else {
-        return Error::Internal(format!("{error:#}"));
+        return without_trap(error);
     };
     match trap {
         Trap::OutOfFuel => Error::OutOfFuel { limit: fuel.unwrap_or_default(), backtrace },
         Trap::StackOverflow => Error::StackOverflow { backtrace },
         Trap::IntegerDivisionByZero => Error::DivisionByZero { backtrace },
         Trap::IntegerOverflow | Trap::BadConversionToInteger => Error::NumberOutOfRange { backtrace },
-        // A guest that was refused memory ends in its allocator's `unreachable`.
-        Trap::UnreachableCodeReached if state.limiter.denied => {
-            Error::MemoryLimit { limit: state.limiter.limit, backtrace: Some(backtrace) }
-        }
-        Trap::UnreachableCodeReached => match said {
-            Some(error) => guest(error, Some(backtrace)),
-            None => Error::Trap { what: "unreachable code reached".to_owned(), backtrace },
+        Trap::UnreachableCodeReached => match (state.limiter.refusal(Some(backtrace.clone())), said) {
+            // A guest that was refused memory ends in its allocator's `unreachable`.
+            (Some(refusal), _) => refusal,
+            (None, Some(error)) => guest(error, Some(backtrace)),
+            (None, None) => Error::Trap { what: "unreachable code reached".to_owned(), backtrace },
         },
         other => Error::Trap { what: other.to_string().trim_start_matches("wasm trap: ").to_owned(), backtrace },
     }
+}
+
+/// What ended an instance before or beside its code: it asks for too much, or the system has no more.
+pub(crate) fn without_trap(error: &wasmtime::Error) -> Error {
+    let reason = printable(&error.root_cause().to_string(), REASON);
+    if error.chain().any(|cause| cause.is::<std::io::Error>())
+        || error.is::<wasmtime::OutOfMemory>()
+        || reason.contains("os error 12")
+    {
+        return Error::OutOfMemory(reason);
+    }
+    Error::CannotStart(reason)
 }
 
 /// An error that the guest made, as ours.
@@ -41,23 +53,25 @@ pub(crate) fn guest(error: GuestError, backtrace: Option<String>) -> Error {
 const PANIC_MACHINERY: [&str; 6] =
     ["__rustc", "rust_begin_unwind", "rust_panic", "std::", "core::panicking::", "core::option::unwrap_failed"];
 
-/// One line a frame, innermost first, like the CONTEXT of PL/pgSQL.
+/// One line a frame, innermost first, like the CONTEXT of PL/pgSQL. Of bounded length, whatever the names.
 fn render(backtrace: &WasmBacktrace) -> String {
     let mut lines: Vec<(String, usize)> = Vec::new();
     for frame in backtrace.frames() {
-        let name = frame.func_name().map(|name| format!("{:#}", rustc_demangle::demangle(name)));
+        let name = frame.func_name().map(demangled);
         if lines.is_empty() && name.as_ref().is_some_and(|n| PANIC_MACHINERY.iter().any(|m| n.starts_with(m))) {
             continue;
         }
         let name = name.map_or_else(|| frame.func_index().to_string(), |name| format!("\"{name}\""));
-        let place = frame.symbols().iter().find_map(|s| s.file().zip(s.line()));
-        let place = place.map(|(file, line)| format!(" at {file}:{line}")).unwrap_or_default();
-        let line = format!("wasm function {name}{place}");
+        let line = format!("wasm function {name}");
         match lines.last_mut() {
             Some((last, times)) if *last == line => *times += 1,
             _ => lines.push((line, 1)),
         }
     }
     let repeated = |times: usize| if times > 1 { format!(" ({times} times)") } else { String::new() };
-    lines.into_iter().map(|(line, times)| line + &repeated(times)).collect::<Vec<_>>().join("\n")
+    let mut lines: Vec<String> = lines.into_iter().map(|(line, times)| line + &repeated(times)).collect();
+    if backtrace.frames().len() >= BACKTRACE_FRAMES {
+        lines.push("... and the functions that called it".to_owned());
+    }
+    lines.join("\n")
 }

@@ -1,6 +1,7 @@
 //! The two calls of wasmtime that the compiler cannot check. Everything else in this crate is safe code.
 #![allow(unsafe_code)]
 
+use crate::{Loaded, Result, Runtime, Source};
 use wasmtime::{AsContextMut, Engine, Func, Module, ValRaw, ValType};
 
 /// A function whose parameters and results are numbers, and how many there are of them.
@@ -32,9 +33,19 @@ impl NumericFunc {
 
 /// Machine code from the compile cache.
 ///
-/// The caller has checked that `bytes` are what this server once serialized: they become code of this process.
+/// The caller knows that `bytes` are what this server once serialized: they become code of this process.
 pub(crate) fn deserialize(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Module> {
-    // SAFETY: cache.rs has verified a MAC over the bytes whose key only this server knows; wasmtime checks version,
-    // target and settings itself.
+    // SAFETY: cache.rs has verified a MAC over the bytes whose key only this server knows, and runtime.rs has them from the
+    // compiler; wasmtime checks version, target and settings itself.
     unsafe { Module::deserialize(engine, bytes) }
+}
+
+impl Runtime {
+    /// What [`Runtime::precompile`] made in another process, as code of this one; it goes into the compile cache.
+    ///
+    /// # Safety
+    /// `code` must be what `precompile` of the same build of this crate returned for the same arguments, unchanged.
+    pub unsafe fn take_over(&self, source: &Source, fuel: bool, code: &[u8]) -> Result<Loaded> {
+        self.adopt(source, fuel, code)
+    }
 }

@@ -1,0 +1,220 @@
+//! One piece of engine work in a forked copy of this process, for engines that can be neither stopped nor bounded from
+//! inside: a cancel kills the copy, and its memory, time and stack end with it and harm nobody.
+//!
+//! The copy runs with all signals blocked, nothing of PostgreSQL's is called in it, and it leaves without exit callbacks.
+//! It ends with this process whatever happens.
+
+use std::ffi::c_int;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
+
+use super::{interrupt, thread, wait};
+
+/// What the copy may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes beyond what this process has already; of the answer too.
+    pub memory: usize,
+    /// Wall time.
+    pub time: Duration,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum Failure {
+    /// No process could be made.
+    Start(io::Error),
+    /// It took more than [`Limits::memory`].
+    Memory,
+    /// It took more than [`Limits::time`].
+    Time,
+    /// Its stack was exhausted, or it crashed: the reason, after "it".
+    Died(String),
+}
+
+/// Exit codes of the copy.
+const DONE: c_int = 0;
+const PANICKED: c_int = 101;
+
+/// Runs `work` in a copy of this process; its answer comes back. Answers interrupts meanwhile.
+pub fn run(limits: Limits, work: impl FnOnce() -> Vec<u8>) -> Result<Vec<u8>, Failure> {
+    let (reader, writer) = pipe().map_err(Failure::Start)?;
+    let parent = process_id();
+    // SAFETY: in the copy only this thread lives on. It calls the engine, which waits for none of the others, and libc, whose
+    // allocator is made usable by fork(); then it leaves by _exit. All signals are blocked from before the fork.
+    let pid = thread::signals_blocked(|| match unsafe { libc::fork() } {
+        0 => in_copy(parent, limits, writer.as_raw_fd(), work),
+        pid => pid,
+    });
+    if pid < 0 {
+        return Err(Failure::Start(io::Error::last_os_error()));
+    }
+    drop(writer);
+    let mut child = Child { pid, is_reaped: false };
+    let answer = receive(&reader, limits)?;
+    judge(child.reap(), answer)
+}
+
+fn judge(status: c_int, answer: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    if libc::WIFSIGNALED(status) {
+        return Err(match libc::WTERMSIG(status) {
+            // How Rust ends a process whose allocation failed.
+            libc::SIGABRT => Failure::Memory,
+            libc::SIGSEGV | libc::SIGBUS => Failure::Died("exhausted its stack".to_owned()),
+            signal => Failure::Died(format!("was ended by signal {signal}")),
+        });
+    }
+    match libc::WEXITSTATUS(status) {
+        DONE => Ok(answer),
+        PANICKED => Err(Failure::Died("failed an assertion".to_owned())),
+        code => Err(Failure::Died(format!("ended with code {code}"))),
+    }
+}
+
+/// Reads until the copy has closed its end, with a process that stops looking at nothing else.
+fn receive(reader: &OwnedFd, limits: Limits) -> Result<Vec<u8>, Failure> {
+    let end = Instant::now() + limits.time;
+    let mut answer = Vec::new();
+    let mut piece = vec![0; 64 << 10];
+    loop {
+        // SAFETY: reads into a buffer of that length; the descriptor does not block.
+        let count = unsafe { libc::read(reader.as_raw_fd(), piece.as_mut_ptr().cast(), piece.len()) };
+        match count {
+            0 => return Ok(answer),
+            1.. => {
+                let got = &piece[..count as usize];
+                if answer.len() + got.len() > limits.memory || answer.try_reserve(got.len()).is_err() {
+                    return Err(Failure::Memory);
+                }
+                answer.extend_from_slice(got);
+                interrupt::check();
+            }
+            _ => {
+                let error = io::Error::last_os_error();
+                if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) {
+                    return Err(Failure::Start(error));
+                }
+                interrupt::check();
+                let left = end.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Err(Failure::Time);
+                }
+                wait::event(Some(reader.as_fd()), Some(left.min(Duration::from_secs(1))));
+            }
+        }
+    }
+}
+
+/// The copy; killed when dropped before it was reaped.
+struct Child {
+    pid: libc::pid_t,
+    is_reaped: bool,
+}
+
+impl Child {
+    /// How it ended. It has closed its pipe, so that is about now.
+    fn reap(&mut self) -> c_int {
+        self.is_reaped = true;
+        let mut status = 0;
+        // SAFETY: a child of this process that nobody else waits for.
+        while unsafe { libc::waitpid(self.pid, &mut status, 0) } < 0 {
+            if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+                return c_int::MAX; // never: it is our child
+            }
+        }
+        status
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if !self.is_reaped {
+            // SAFETY: not reaped, so the id is still that of our child.
+            unsafe { libc::kill(self.pid, libc::SIGKILL) };
+            self.reap();
+        }
+    }
+}
+
+fn in_copy(parent: libc::pid_t, limits: Limits, writer: RawFd, work: impl FnOnce() -> Vec<u8>) -> ! {
+    confine(parent, limits);
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let answer = work();
+        let mut rest = &answer[..];
+        while !rest.is_empty() {
+            // SAFETY: a buffer of that length; the write end blocks until the parent has read.
+            let count = unsafe { libc::write(writer, rest.as_ptr().cast(), rest.len()) };
+            match usize::try_from(count) {
+                Ok(count) => rest = &rest[count..],
+                Err(_) => return PANICKED, // the reader is gone
+            }
+        }
+        DONE
+    }));
+    // SAFETY: ends the copy; nothing of the parent's is flushed or called.
+    unsafe { libc::_exit(outcome.unwrap_or(PANICKED)) }
+}
+
+/// Limits and surroundings of the copy. What cannot be set is left: the parent's own limit of time holds in any case.
+fn confine(parent: libc::pid_t, limits: Limits) {
+    // SAFETY: plain system calls, in a process of one thread.
+    unsafe {
+        #[cfg(target_os = "linux")]
+        {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            if libc::getppid() != parent {
+                libc::_exit(PANICKED);
+            }
+        }
+        // PostgreSQL's handlers have no place here; these are those that come whether blocked or not.
+        for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT] {
+            libc::signal(signal, libc::SIG_DFL);
+        }
+        let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        libc::setrlimit(libc::RLIMIT_CORE, &none);
+        // "memory allocation of ... failed" belongs into the ERROR, not into the server's log.
+        let null = libc::open(c"/dev/null".as_ptr(), libc::O_WRONLY);
+        if null >= 0 {
+            libc::dup2(null, libc::STDERR_FILENO);
+        }
+        let mut space = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        if let Some(size) = address_space()
+            && libc::getrlimit(libc::RLIMIT_AS, &mut space) == 0
+        {
+            space.rlim_cur = space.rlim_max.min((size + limits.memory) as libc::rlim_t);
+            libc::setrlimit(libc::RLIMIT_AS, &space);
+        }
+    }
+}
+
+/// Bytes of address space of this process.
+fn address_space() -> Option<usize> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: usize = text.split(' ').next()?.parse().ok()?;
+    // SAFETY: asks for a constant.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()?;
+    pages.checked_mul(page)
+}
+
+fn process_id() -> libc::pid_t {
+    // SAFETY: cannot fail.
+    unsafe { libc::getpid() }
+}
+
+/// A pipe that no other program inherits, whose read end does not block.
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut ends = [0; 2];
+    // SAFETY: two fresh descriptors, ours alone.
+    unsafe {
+        if libc::pipe(ends.as_mut_ptr()) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let (reader, writer) = (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1]));
+        for end in ends {
+            libc::fcntl(end, libc::F_SETFD, libc::FD_CLOEXEC);
+        }
+        libc::fcntl(reader.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK);
+        Ok((reader, writer))
+    }
+}
