@@ -222,7 +222,7 @@ impl Decoder {
             column: lagoon_lake::table::TableColumn {
                 name: self.attribute.column.name.clone(),
                 ty: item.clone(),
-                exact: true,
+                trust: Default::default(),
             },
         });
         for i in 0..lists.len() {

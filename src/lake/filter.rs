@@ -1,13 +1,15 @@
 //! From PostgreSQL's conditions to the engine's filters, or to the reason why a condition stays here.
 //!
-//! Only node types named here are understood, only operators of pg_catalog that [`lagoon_lake::pushable`] lists are taken,
-//! and only with columns whose files hold exactly what PostgreSQL would see. Anything that has no column and is not
-//! volatile is a parameter: PostgreSQL evaluates it when the scan begins.
+//! Only node types named here are understood, and only operators of pg_catalog that [`lagoon_lake::pushable`] lists are
+//! taken. Anything that has no column and is not volatile is a parameter: PostgreSQL evaluates it when the scan begins.
+//! Arrays are parameters even if they are constants, so a plan holds their elements once.
+//!
+//! What is nested too deeply, or too long to be copied with every plan, stays in PostgreSQL, which has limits of its own.
 
 use std::collections::HashMap;
 use std::ffi::CStr;
 
-use lagoon_lake::expr::{Filter, Operand, Truth};
+use lagoon_lake::expr::{Filter, MAX_DEPTH, Operand, Truth, Value};
 use lagoon_lake::pushable::{Condition, Kind, Op, rule};
 use pgrx::{PgList, pg_sys};
 
@@ -17,11 +19,21 @@ use super::value;
 /// Why a condition is not pushed.
 pub(super) type Reason = String;
 
+/// Bytes that the conditions of one scan may take in its plan, about.
+const MAX_PLAN_BYTES: usize = 64 << 20;
+/// Bytes of a comparison in the plan, about, and of a byte of its constant at most.
+const COMPARISON_BYTES: usize = 80;
+const BYTES_PER_BYTE: usize = 6;
+
 /// Translates the conditions of one relation; parameters collect in `params`.
 pub(super) struct Translator<'a> {
     relid: pg_sys::Index,
     by_number: HashMap<i16, (usize, &'a Attribute)>,
     utf8: bool,
+    /// Operators that were looked up, with the collation that they are to work under: conditions have thousands of terms.
+    operators: HashMap<(pg_sys::Oid, pg_sys::Oid), Result<Listed, Reason>>,
+    /// Bytes of the plan that are left.
+    room: usize,
     /// Expressions whose values are parameters, in order.
     pub params: Vec<*mut pg_sys::Expr>,
 }
@@ -32,7 +44,7 @@ impl<'a> Translator<'a> {
             attributes.iter().enumerate().map(|(i, attribute)| (attribute.number, (i, attribute))).collect();
         // SAFETY: reads a variable of this process.
         let utf8 = unsafe { pg_sys::GetDatabaseEncoding() } == pg_sys::pg_enc::PG_UTF8 as i32;
-        Self { relid, by_number, utf8, params: Vec::new() }
+        Self { relid, by_number, utf8, operators: HashMap::new(), room: MAX_PLAN_BYTES, params: Vec::new() }
     }
 
     /// The filter of one condition.
@@ -40,16 +52,21 @@ impl<'a> Translator<'a> {
     /// # Safety
     /// `node` must be a valid expression of type boolean over the relation.
     pub(super) unsafe fn condition(&mut self, node: *mut pg_sys::Node) -> Result<Filter, Reason> {
-        let params = self.params.len();
+        let (params, room) = (self.params.len(), self.room);
         // SAFETY: the caller's.
-        let filter = unsafe { self.boolean(node) };
+        let filter = unsafe { self.boolean(node, 0) };
         if filter.is_err() {
             self.params.truncate(params);
+            self.room = room;
         }
         filter
     }
 
-    unsafe fn boolean(&mut self, node: *mut pg_sys::Node) -> Result<Filter, Reason> {
+    /// `depth` counts what stands above the node.
+    unsafe fn boolean(&mut self, node: *mut pg_sys::Node, depth: usize) -> Result<Filter, Reason> {
+        if depth > MAX_DEPTH {
+            return Err(format!("nested more than {MAX_DEPTH} levels deep"));
+        }
         // SAFETY: the tag of a node says its type, so each cast is to what the node is.
         unsafe {
             if node.is_null() {
@@ -59,7 +76,8 @@ impl<'a> Translator<'a> {
                 pg_sys::NodeTag::T_BoolExpr => {
                     let expr = &*node.cast::<pg_sys::BoolExpr>();
                     let parts = PgList::<pg_sys::Node>::from_pg(expr.args);
-                    let mut filters = parts.iter_ptr().map(|part| self.boolean(part)).collect::<Result<Vec<_>, _>>()?;
+                    let mut filters =
+                        parts.iter_ptr().map(|part| self.boolean(part, depth + 1)).collect::<Result<Vec<_>, _>>()?;
                     Ok(match expr.boolop {
                         pg_sys::BoolExprType::AND_EXPR => Filter::And(filters),
                         pg_sys::BoolExprType::OR_EXPR => Filter::Or(filters),
@@ -78,7 +96,7 @@ impl<'a> Translator<'a> {
                 pg_sys::NodeTag::T_BooleanTest => {
                     use pg_sys::BoolTestType::*;
                     let test = &*node.cast::<pg_sys::BooleanTest>();
-                    let inner = Box::new(self.boolean(test.arg.cast())?);
+                    let inner = Box::new(self.boolean(test.arg.cast(), depth + 2)?);
                     let (truth, negated) = match test.booltesttype {
                         IS_TRUE => (Truth::True, false),
                         IS_NOT_TRUE => (Truth::True, true),
@@ -106,7 +124,7 @@ impl<'a> Translator<'a> {
             let (Some(left), Some(right), 2) = (args.get_ptr(0), args.get_ptr(1), args.len()) else {
                 return Err("not a binary operator".to_owned());
             };
-            let listed = Listed::find(expr.opno)?;
+            let listed = self.operator(expr.opno, expr.inputcollid)?;
             let (column, other, op) = match (self.column(left)?, self.column(right)?) {
                 (Some(column), _) => (column, right, listed.op),
                 (None, Some(column)) => {
@@ -116,13 +134,10 @@ impl<'a> Translator<'a> {
                 }
                 (None, None) => return Err(format!("neither side of {} is a column", listed.name())),
             };
-            self.check(&listed, expr.inputcollid)?;
+            self.take(COMPARISON_BYTES)?;
             if let Some((index, kind)) = self.column(other)? {
                 if matches!(op, Op::Like | Op::NotLike) {
                     return Err("the pattern is a column".to_owned());
-                }
-                if listed.condition == Condition::ExactNumeric && !self.same_type(column.0, index) {
-                    return Err("numeric columns of different precision or scale".to_owned());
                 }
                 debug_assert!(rule(op, column.1, kind).is_some());
                 return Ok(Filter::Compare { op, column: column.0, operand: Operand::Column(index) });
@@ -130,8 +145,8 @@ impl<'a> Translator<'a> {
             let operand = self.operand(other)?;
             if listed.condition == Condition::PlainPattern {
                 match &operand {
-                    Operand::Value(lagoon_lake::expr::Value::Text(pattern)) if !pattern.contains('\\') => {}
-                    Operand::Value(lagoon_lake::expr::Value::Null) => {}
+                    Operand::Value(Value::Text(pattern)) if !pattern.contains('\\') => {}
+                    Operand::Value(Value::Null) => {}
                     Operand::Value(_) => return Err("a pattern with a backslash".to_owned()),
                     _ => return Err("the pattern is not a constant".to_owned()),
                 }
@@ -147,30 +162,36 @@ impl<'a> Translator<'a> {
             let (Some(left), Some(right)) = (args.get_ptr(0), args.get_ptr(1)) else {
                 return Err("IN without arguments".to_owned());
             };
-            let listed = Listed::find(expr.opno)?;
+            let listed = self.operator(expr.opno, expr.inputcollid)?;
             let negated = match (listed.op, expr.useOr) {
                 (Op::Eq, true) => false,
                 (Op::NotEq, false) => true,
                 _ => return Err(format!("{} with ANY or ALL", listed.name())),
             };
             let (column, _) = self.column(left)?.ok_or("the left side of IN is not a column")?;
-            self.check(&listed, expr.inputcollid)?;
+            self.take(COMPARISON_BYTES)?;
             let list = self.operand(right)?;
             let within = Filter::In { column, list };
             Ok(if negated { Filter::Not(Box::new(within)) } else { within })
         }
     }
 
-    fn same_type(&self, a: usize, b: usize) -> bool {
-        let find =
-            |wanted| self.by_number.values().find(|(i, _)| *i == wanted).map(|(_, attribute)| &attribute.column.ty);
-        find(a) == find(b)
+    fn operator(&mut self, operator: pg_sys::Oid, collation: pg_sys::Oid) -> Result<Listed, Reason> {
+        if let Some(known) = self.operators.get(&(operator, collation)) {
+            return known.clone();
+        }
+        let found = Listed::find(operator).and_then(|listed| self.check(&listed, collation).map(|()| listed));
+        self.operators.insert((operator, collation), found.clone());
+        found
+    }
+
+    fn take(&mut self, bytes: usize) -> Result<(), Reason> {
+        self.room = self.room.checked_sub(bytes).ok_or("conditions too long for a plan")?;
+        Ok(())
     }
 
     fn check(&self, listed: &Listed, collation: pg_sys::Oid) -> Result<(), Reason> {
-        let text =
-            matches!(listed.condition, Condition::Deterministic | Condition::ByteOrder | Condition::PlainPattern);
-        if !text {
+        if listed.condition == Condition::Always {
             return Ok(());
         }
         if !self.utf8 {
@@ -208,9 +229,6 @@ impl<'a> Translator<'a> {
             if attribute.from_text {
                 return Err(format!("column \"{name}\" is made from text by its type's input function"));
             }
-            if !attribute.column.exact {
-                return Err(format!("column \"{name}\" is stored with more digits than PostgreSQL has"));
-            }
             let kind = Kind::of(&attribute.column.ty).ok_or_else(|| format!("column \"{name}\" is an array"))?;
             Ok(Some((*index, kind)))
         }
@@ -224,8 +242,18 @@ impl<'a> Translator<'a> {
             let oid = pg_sys::exprType(inner);
             if (*inner).type_ == pg_sys::NodeTag::T_Const {
                 let constant = &*inner.cast::<pg_sys::Const>();
-                let value = value::value(oid, constant.constvalue, constant.constisnull);
-                return value.map(Operand::Value).ok_or_else(|| "a constant of a type without counterpart".to_owned());
+                if constant.constisnull {
+                    return Ok(Operand::Value(Value::Null));
+                }
+                if value::kind(oid).is_some() {
+                    let value = value::value(oid, constant.constvalue, false).map_err(|error| error.to_string())?;
+                    self.take(match &value {
+                        Value::Text(text) | Value::Numeric(text) => text.len() * BYTES_PER_BYTE,
+                        Value::Bytea(bytes) => bytes.len() * BYTES_PER_BYTE,
+                        _ => 0,
+                    })?;
+                    return Ok(Operand::Value(value));
+                }
             }
             let element = pg_sys::get_element_type(oid);
             if value::kind(oid).or_else(|| value::kind(element)).is_none() {
@@ -247,6 +275,7 @@ impl<'a> Translator<'a> {
 }
 
 /// An operator that the table lists.
+#[derive(Clone)]
 struct Listed {
     op: Op,
     condition: Condition,

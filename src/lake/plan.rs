@@ -1,5 +1,6 @@
 //! Planning: row counts from the footers, one path a table, LIMIT taken over where nothing is left to do above.
 
+use std::collections::HashMap;
 use std::ffi::CStr;
 use std::ptr::null_mut;
 
@@ -28,7 +29,8 @@ pub(super) struct Planned {
     params: Vec<*mut pg_sys::Expr>,
 }
 
-/// The executor's part of the plan. PostgreSQL copies and caches plans, so it travels as JSON.
+/// The executor's part of the plan. PostgreSQL copies and caches plans, so it travels as JSON: one text for the filter,
+/// which may be long, and one for the rest.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ScanPlan {
     /// Columns that are read, those that are delivered first.
@@ -56,7 +58,6 @@ impl ScanPlan {
         json!({
             "attributes": self.attributes.iter().map(Attribute::to_json).collect::<Vec<_>>(),
             "delivered": self.delivered,
-            "filter": self.filter,
             "reasons": self.reasons,
             "limit": self.limit.map(|limit| json!([limit.count, limit.offset])),
             "files": self.files,
@@ -70,7 +71,7 @@ impl ScanPlan {
     /// `list` must be the fdw_private that [`make_plan`] made, or a copy of it.
     pub(super) unsafe fn from_private(list: *mut pg_sys::List) -> Result<Self> {
         // SAFETY: the caller's.
-        let text = unsafe { private_text(list) };
+        let (text, filter) = unsafe { (private_text(list, 0), private_text(list, 1)) };
         let parse = || {
             let plan: Value = serde_json::from_str(&text?).ok()?;
             let strings = |key: &str| serde_json::from_value::<Vec<String>>(plan.get(key)?.clone()).ok();
@@ -79,7 +80,7 @@ impl ScanPlan {
             Some(Self {
                 attributes: attributes.collect::<Option<Vec<_>>>()?,
                 delivered: usize::try_from(plan.get("delivered")?.as_u64()?).ok()?,
-                filter: serde_json::from_value(plan.get("filter")?.clone()).ok()?,
+                filter: serde_json::from_str(&filter?).ok()?,
                 reasons: strings("reasons")?,
                 limit: limit.map(|(count, offset)| Limit { count, offset }),
                 files: strings("files")?,
@@ -192,7 +193,7 @@ pub(super) unsafe fn final_path(
         let total = (startup + (total - startup) * share) * LIMIT_GAIN;
         let startup = startup * LIMIT_GAIN;
         let upper = pg_sys::UpperRelationKind::UPPERREL_FINAL as usize;
-        let private = private_list(&json!([limit.count, limit.offset]).to_string());
+        let private = private_list(&[&json!([limit.count, limit.offset]).to_string()]);
         let path = upper_path(root, input, (*root).upper_targets[upper], rows, startup, total, private);
         pg_sys::add_path(output, path.cast());
     }
@@ -234,18 +235,19 @@ pub(super) unsafe fn make_plan(
         let mut quals = PgList::<pg_sys::Expr>::new();
         let mut rechecks = PgList::<pg_sys::Expr>::new();
         let mut plan = ScanPlan::default();
+        // Conditions may be many, so they are not searched for one by one.
+        let known_pushed: HashMap<_, _> = planned.pushed.iter().map(|(info, filter)| (*info, filter)).collect();
+        let known_kept: HashMap<_, _> = planned.kept.iter().map(|(info, reason)| (*info, reason)).collect();
         for info in PgList::<pg_sys::RestrictInfo>::from_pg(conditions).iter_ptr() {
             if (*info).pseudoconstant {
                 continue;
             }
-            if let Some((_, filter)) = planned.pushed.iter().find(|(known, _)| std::ptr::eq(*known, info)) {
-                pushed.push(filter.clone());
+            if let Some(filter) = known_pushed.get(&info) {
+                pushed.push((*filter).clone());
                 rechecks.push((*info).clause);
             } else {
-                let known = planned.kept.iter().find(|(known, _)| std::ptr::eq(*known, info));
-                plan.reasons.push(
-                    known.map_or_else(|| "not a condition of the table alone".to_owned(), |(_, why)| why.clone()),
-                );
+                let known = known_kept.get(&info).map(|why| (*why).clone());
+                plan.reasons.push(known.unwrap_or_else(|| "not a condition of the table alone".to_owned()));
                 quals.push((*info).clause);
             }
         }
@@ -260,21 +262,26 @@ pub(super) unsafe fn make_plan(
         let all = &planned.relation.attributes;
         let mut order: Vec<usize> = (0..all.len()).filter(|i| whole_row || is_used(all[*i].number)).collect();
         plan.delivered = order.len();
+        let mut positions = vec![None; all.len()];
+        order.iter().enumerate().for_each(|(position, i)| positions[*i] = Some(position));
         for filter in &pushed {
             filter.visit_columns(&mut |column| {
-                if !order.contains(&column) {
+                if let Some(position @ None) = positions.get_mut(column) {
+                    *position = Some(order.len());
                     order.push(column);
                 }
             });
         }
         plan.attributes = order.iter().map(|i| all[*i].clone()).collect();
         if !pushed.is_empty() {
-            let position = |column: usize| order.iter().position(|i| *i == column).unwrap_or(column);
+            let position = |column: usize| positions.get(column).copied().flatten().unwrap_or(column);
             plan.filter = Some(Filter::And(pushed.iter().map(|filter| filter.map_columns(&position)).collect()));
         }
         plan.files = planned.relation.files.iter().map(|file| file.path.to_string_lossy().into_owned()).collect();
-        let limit = private_text((*best).fdw_private).and_then(|text| serde_json::from_str(&text).ok());
+        let limit = private_text((*best).fdw_private, 0).and_then(|text| serde_json::from_str(&text).ok());
         plan.limit = limit.map(|(count, offset): (Option<u64>, u64)| Limit { count, offset });
+        let filter =
+            serde_json::to_string(&plan.filter).map_err(|error| Error::Internal { message: error.to_string() })?;
         let mut params = PgList::<pg_sys::Expr>::new();
         planned.params.iter().for_each(|param| params.push(*param));
         Ok(pg_sys::make_foreignscan(
@@ -282,7 +289,7 @@ pub(super) unsafe fn make_plan(
             quals.into_pg(),
             (*rel).relid,
             params.into_pg(),
-            private_list(&plan.to_json()),
+            private_list(&[&plan.to_json(), &filter]),
             null_mut(),
             rechecks.into_pg(),
             outer,
@@ -290,21 +297,20 @@ pub(super) unsafe fn make_plan(
     }
 }
 
-/// One String node: what copyObject, and the functions that read and write plans, know how to treat.
-unsafe fn private_list(text: &str) -> *mut pg_sys::List {
-    // SAFETY: the string is copied into the current memory context, which is the planner's.
-    unsafe {
-        let copy = pg_sys::pnstrdup(text.as_ptr().cast(), text.len());
-        let mut list = PgList::<pg_sys::String>::new();
-        list.push(pg_sys::makeString(copy));
-        list.into_pg()
+/// String nodes: what copyObject, and the functions that read and write plans, know how to treat.
+unsafe fn private_list(texts: &[&str]) -> *mut pg_sys::List {
+    let mut list = PgList::<pg_sys::String>::new();
+    for text in texts {
+        // SAFETY: the string is copied into the current memory context, which is the planner's.
+        unsafe { list.push(pg_sys::makeString(pg_sys::pnstrdup(text.as_ptr().cast(), text.len()))) }
     }
+    list.into_pg()
 }
 
-unsafe fn private_text(list: *mut pg_sys::List) -> Option<String> {
+unsafe fn private_text(list: *mut pg_sys::List, index: usize) -> Option<String> {
     // SAFETY: the caller's: NIL or what private_list made.
     unsafe {
-        let node = PgList::<pg_sys::String>::from_pg(list).get_ptr(0)?;
+        let node = PgList::<pg_sys::String>::from_pg(list).get_ptr(index)?;
         Some(CStr::from_ptr((*node).sval).to_string_lossy().into_owned())
     }
 }

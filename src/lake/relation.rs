@@ -155,6 +155,12 @@ fn scalar(oid: pg_sys::Oid, typmod: i32) -> Option<ColumnType> {
 }
 
 impl Attribute {
+    /// Whether both are the same column of the foreign table, whatever the files hold.
+    pub(super) fn is_declared_as(&self, other: &Self) -> bool {
+        let declared = |attribute: &Self| (attribute.number, attribute.type_oid, attribute.typmod, attribute.from_text);
+        declared(self) == declared(other) && self.column.name == other.column.name
+    }
+
     /// For the plan, which PostgreSQL copies as text.
     pub(super) fn to_json(&self) -> Value {
         json!({
@@ -164,7 +170,7 @@ impl Attribute {
             "from_text": self.from_text,
             "name": self.column.name,
             "column": serde_json::to_value(&self.column.ty).unwrap_or_default(),
-            "exact": self.column.exact,
+            "trust": self.column.trust,
         })
     }
 
@@ -180,7 +186,7 @@ impl Attribute {
             column: TableColumn {
                 name: value.get("name")?.as_str()?.to_owned(),
                 ty: serde_json::from_value(value.get("column")?.clone()).ok()?,
-                exact: flag("exact")?,
+                trust: serde_json::from_value(value.get("trust")?.clone()).ok()?,
             },
         })
     }

@@ -49,9 +49,9 @@ impl ScanState {
         // SAFETY: the caller's: the plan node is a ForeignScan that make_plan made.
         unsafe {
             let plan_node = (*node).ss.ps.plan.cast::<pg_sys::ForeignScan>();
-            let plan = ScanPlan::from_private((*plan_node).fdw_private)?;
-            let relation =
-                if explain_only { None } else { Some(Self::reload(&plan, (*(*node).ss.ss_currentRelation).rd_id)?) };
+            let mut plan = ScanPlan::from_private((*plan_node).fdw_private)?;
+            let table = (*(*node).ss.ss_currentRelation).rd_id;
+            let relation = if explain_only { None } else { Some(Self::reload(&mut plan, table)?) };
             let expressions = PgList::<pg_sys::Node>::from_pg((*plan_node).fdw_exprs);
             let oids: Vec<_> = expressions.iter_ptr().map(|expression| pg_sys::exprType(expression)).collect();
             let states = pg_sys::ExecInitExprList((*plan_node).fdw_exprs, &mut (*node).ss.ps);
@@ -83,13 +83,16 @@ impl ScanState {
         }
     }
 
-    /// The files as they are now, which may not be as they were when the statement was planned.
-    fn reload(plan: &ScanPlan, table: pg_sys::Oid) -> Result<Relation> {
+    /// The files as they are now, which may not be as they were when the statement was planned: a numeric column may have
+    /// another scale, and then the plan goes on with that. Its filters do not depend on what the files store.
+    fn reload(plan: &mut ScanPlan, table: pg_sys::Oid) -> Result<Relation> {
         let relation = Relation::load(table)?;
-        let same = plan.attributes.iter().all(|attribute| relation.attributes.contains(attribute));
-        if !same {
-            let path = relation.files.first().map(|file| file.path.clone()).unwrap_or_default();
-            return Err(Error::FileChanged { path });
+        for planned in &mut plan.attributes {
+            let Some(now) = relation.attributes.iter().find(|now| now.is_declared_as(planned)) else {
+                let path = relation.files.first().map(|file| file.path.clone()).unwrap_or_default();
+                return Err(Error::FileChanged { path });
+            };
+            *planned = now.clone();
         }
         Ok(relation)
     }
@@ -159,7 +162,7 @@ impl ScanState {
         start_engine()?;
         // SAFETY: the caller's: expressions belong to the node, whose context evaluates them.
         let params = unsafe { self.evaluate((*node).ss.ps.ps_ExprContext)? };
-        let filter = self.plan.filter.as_ref().map(|filter| filter.bind(&params)).transpose()?;
+        let filter = self.plan.filter.as_ref().map(|filter| filter.bind(params)).transpose()?.map(Arc::new);
         let limit = self.plan.limit.and_then(|limit| limit.count.map(|count| count.saturating_add(limit.offset)));
         let spec = ScanSpec {
             files: relation.files.clone(),
@@ -178,11 +181,10 @@ impl ScanState {
         let evaluate = |(state, oid): &(*mut pg_sys::ExprState, pg_sys::Oid)| {
             let mut is_null = false;
             // SAFETY: the caller's; the result has the expression's type. It is copied before the context is reset.
-            let value = unsafe {
+            unsafe {
                 let datum = pg_sys::ExecEvalExpr(*state, context, &mut is_null);
                 value::value(*oid, datum, is_null)
-            };
-            value.ok_or_else(|| Error::Internal { message: "a parameter without a value".to_owned() })
+            }
         };
         // SAFETY: the context is that of the node and lives as long as it.
         let memory = unsafe { (*context).ecxt_per_tuple_memory };

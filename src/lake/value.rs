@@ -4,12 +4,17 @@ use std::ffi::CStr;
 
 use lagoon_lake::expr::Value;
 use lagoon_lake::pushable::Kind;
+use lagoon_lake::{Error, Result};
 use pgrx::pg_sys;
+
+use crate::pg::interrupt;
 
 /// Days from 1970-01-01 to 2000-01-01, PostgreSQL's epoch.
 pub(super) const EPOCH_DAYS: i32 = 10_957;
 /// The same in microseconds.
 pub(super) const EPOCH_MICROS: i64 = EPOCH_DAYS as i64 * 86_400_000_000;
+/// Elements of an array that are converted between two looks for a cancel.
+const ELEMENTS_AT_ONCE: usize = 10_000;
 
 /// The kind of a type that values can be made of.
 pub(super) fn kind(oid: pg_sys::Oid) -> Option<Kind> {
@@ -32,18 +37,19 @@ pub(super) fn kind(oid: pg_sys::Oid) -> Option<Kind> {
     })
 }
 
-/// The value of a datum; `None` if its type has none.
+/// The value of a datum.
 ///
 /// # Safety
 /// `datum` must be of type `oid`, which is the type of a constant or an evaluated expression.
-pub(super) unsafe fn value(oid: pg_sys::Oid, datum: pg_sys::Datum, is_null: bool) -> Option<Value> {
+pub(super) unsafe fn value(oid: pg_sys::Oid, datum: pg_sys::Datum, is_null: bool) -> Result<Value> {
     if is_null {
-        return Some(Value::Null);
+        return Ok(Value::Null);
     }
+    let not_text = |_| Error::Internal { message: "a value that is not UTF-8".to_owned() };
     // SAFETY: the caller's: the datum has the representation of its type.
     unsafe {
         let Some(kind) = kind(oid) else { return list(oid, datum) };
-        Some(match kind {
+        Ok(match kind {
             Kind::Bool => Value::Bool(datum.value() as u8 != 0),
             Kind::Int2 => Value::Int(i64::from(datum.value() as i16)),
             Kind::Int4 => Value::Int(i64::from(datum.value() as i32)),
@@ -52,10 +58,12 @@ pub(super) unsafe fn value(oid: pg_sys::Oid, datum: pg_sys::Datum, is_null: bool
             Kind::Float8 => Value::Float8(datum.value() as u64),
             Kind::Numeric => {
                 let text = pg_sys::OidOutputFunctionCall(pg_sys::Oid::from(pg_sys::F_NUMERIC_OUT), datum);
-                Value::Numeric(CStr::from_ptr(text).to_str().ok()?.to_owned())
+                let value = Value::Numeric(CStr::from_ptr(text).to_string_lossy().into_owned());
+                pg_sys::pfree(text.cast());
+                value
             }
-            Kind::Text => Value::Text(std::str::from_utf8(&bytes(datum)).ok()?.to_owned()),
-            Kind::Bytea => Value::Bytea(bytes(datum)),
+            Kind::Text => Value::Text(String::from_utf8(bytes(datum)?).map_err(not_text)?),
+            Kind::Bytea => Value::Bytea(bytes(datum)?),
             Kind::Date => Value::Date(match datum.value() as i32 {
                 infinite @ (i32::MIN | i32::MAX) => infinite,
                 days => days.saturating_add(EPOCH_DAYS),
@@ -79,11 +87,16 @@ fn since_1970(micros: i64) -> i64 {
 ///
 /// # Safety
 /// `datum` must be a varlena.
-unsafe fn bytes(datum: pg_sys::Datum) -> Vec<u8> {
+unsafe fn bytes(datum: pg_sys::Datum) -> Result<Vec<u8>> {
     // SAFETY: the caller's; the detoasted copy lives in the current memory context.
     unsafe {
         let varlena = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
-        pgrx::varlena_to_byte_slice(varlena).to_vec()
+        let given = pgrx::varlena_to_byte_slice(varlena);
+        let mut bytes = Vec::new();
+        let out = |_| Error::Memory { message: format!("a value of {} bytes", given.len()) };
+        bytes.try_reserve_exact(given.len()).map_err(out)?;
+        bytes.extend_from_slice(given);
+        Ok(bytes)
     }
 }
 
@@ -91,11 +104,13 @@ unsafe fn bytes(datum: pg_sys::Datum) -> Vec<u8> {
 ///
 /// # Safety
 /// `datum` must be of type `oid`.
-unsafe fn list(oid: pg_sys::Oid, datum: pg_sys::Datum) -> Option<Value> {
+unsafe fn list(oid: pg_sys::Oid, datum: pg_sys::Datum) -> Result<Value> {
     // SAFETY: the caller's; deconstruct_array allocates both results.
     unsafe {
         let element = pg_sys::get_element_type(oid);
-        kind(element)?;
+        if kind(element).is_none() {
+            return Err(Error::Internal { message: format!("a value of type {}", oid.to_u32()) });
+        }
         let (mut length, mut by_value, mut align) = (0i16, false, 0);
         pg_sys::get_typlenbyvalalign(element, &mut length, &mut by_value, &mut align);
         let array = pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast::<pg_sys::ArrayType>();
@@ -110,7 +125,16 @@ unsafe fn list(oid: pg_sys::Oid, datum: pg_sys::Datum) -> Option<Value> {
             &mut nulls,
             &mut count,
         );
-        let count = usize::try_from(count).ok()?;
-        (0..count).map(|i| value(element, *datums.add(i), *nulls.add(i))).collect::<Option<Vec<_>>>().map(Value::List)
+        let count = usize::try_from(count).unwrap_or(0);
+        let mut values = Vec::new();
+        let out = |_| Error::Memory { message: format!("a list of {count} elements") };
+        values.try_reserve_exact(count).map_err(out)?;
+        for i in 0..count {
+            if i % ELEMENTS_AT_ONCE == 0 {
+                interrupt::check();
+            }
+            values.push(value(element, *datums.add(i), *nulls.add(i))?);
+        }
+        Ok(Value::List(values))
     }
 }

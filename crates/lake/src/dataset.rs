@@ -65,7 +65,8 @@ mod tests {
 
     #[test]
     fn fingerprint_sees_names_and_types_in_any_order() {
-        let column = |name: &str, ty, nullable| Column { name: name.into(), ty: Ok(ty), nullable, exact: true };
+        let column =
+            |name: &str, ty, nullable| Column { name: name.into(), ty: Ok(ty), nullable, trust: Default::default() };
         let base = vec![column("a", ColumnType::Int8, true), column("b", ColumnType::Text, true)];
         let same = [
             vec![column("b", ColumnType::Text, true), column("a", ColumnType::Int8, true)],

@@ -279,7 +279,10 @@ impl Error {
                 Some(DataFusionError::ParquetError(inner)) => Some(inner.as_ref()),
                 _ => error.downcast_ref::<ParquetError>(),
             };
-            if let Some(error) = parquet {
+            if let Some(ParquetError::NYI(message)) = parquet {
+                let message = format!("Parquet file \"{}\" has {}", path.display(), first_line(message));
+                return Self::NotSupported { message, hint: None };
+            } else if let Some(error) = parquet {
                 found = Some(Self::Corrupt { path: path.to_owned(), message: first_line(error) });
             } else if let Some(error) = arrow {
                 found = found.or(match error {

@@ -3,7 +3,7 @@
 //! ```text
 //! files::open -> Footer (columns, rows)      what the planner asks
 //! table::resolve                             declared columns against those of the files
-//! pushable::rule -> expr::Filter             what may be pushed, and its translation
+//! pushable::rule -> expr::Filter             what may be pushed, and what becomes of it
 //! scan::Scan                                 a stream of record batches over a bounded channel
 //! ingest::write -> dataset                   CSV to content-addressed Parquet files
 //! ```
@@ -11,6 +11,7 @@
 //! Nothing here knows of PostgreSQL or panics on bad input; nothing here starts a thread before [`runtime::engine`].
 #![forbid(unsafe_code)]
 
+mod adapt;
 pub mod dataset;
 pub mod error;
 pub mod expr;
@@ -22,6 +23,7 @@ pub mod runtime;
 pub mod scan;
 pub mod schema;
 pub mod table;
+pub mod trust;
 
 pub use error::{Error, Result};
 /// The batches that a scan delivers are Arrow's; tests write files with the parquet crate.

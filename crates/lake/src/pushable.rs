@@ -2,12 +2,14 @@
 //! PostgreSQL's. What is not listed stays in PostgreSQL. `pg_test/lake.rs` runs every row of it against a heap copy.
 //!
 //! Facts behind the conditions (PostgreSQL 15 documentation, datafusion 55.2 sources):
-//! * floats: PostgreSQL has NaN = NaN, NaN greater than all numbers and -0 = 0. Arrow compares bits, and DataFusion prunes
-//!   with statistics that leave NaN out. So a float column is seen only through the function `lagoon_float`
-//!   ([`crate::expr`]), which maps all NaN to one and -0 to 0, and behind which no pruning looks.
+//! * all comparisons are our own ([`crate::expr::Condition`]) and see the values that are delivered, so what a file stores
+//!   (seconds, nanoseconds, other scales) does not matter.
+//! * floats: PostgreSQL has NaN = NaN, NaN greater than all numbers and -0 = 0, and so has the comparison. Statistics leave
+//!   NaN out, so no float is looked for in them.
 //! * text: bytes are compared. That is PostgreSQL's equality under every deterministic collation and its order only under
 //!   C, POSIX and C.UTF-8.
-//! * numeric: a constant is compared at the column's scale, rounded in the direction that keeps the answer.
+//! * numeric: a constant is compared at the column's scale, rounded in the direction that keeps the answer; columns of
+//!   different scales are compared at the larger one.
 //! * date, timestamp: PostgreSQL's infinities become the ends of the integer range, which no finite value reaches.
 
 use crate::schema::ColumnType;
@@ -117,10 +119,6 @@ impl Kind {
 pub enum Condition {
     /// Always.
     Always,
-    /// Through `lagoon_float`.
-    CanonicalFloat,
-    /// Column and constant; two columns only of the same precision and scale.
-    ExactNumeric,
     /// The collation is deterministic and the database is UTF-8.
     Deterministic,
     /// The collation compares bytes and the database is UTF-8.
@@ -154,8 +152,8 @@ const PLAIN: &[Kind] =
 pub const RULES: &[Rule] = &[
     Rule { ops: ALL, left: PLAIN, right: PLAIN, same: true, condition: Condition::Always },
     Rule { ops: ALL, left: INTEGERS, right: INTEGERS, same: false, condition: Condition::Always },
-    Rule { ops: ALL, left: FLOATS, right: FLOATS, same: false, condition: Condition::CanonicalFloat },
-    Rule { ops: ALL, left: NUMERIC, right: NUMERIC, same: true, condition: Condition::ExactNumeric },
+    Rule { ops: ALL, left: FLOATS, right: FLOATS, same: false, condition: Condition::Always },
+    Rule { ops: ALL, left: NUMERIC, right: NUMERIC, same: true, condition: Condition::Always },
     Rule { ops: EQUALITY, left: TEXT, right: TEXT, same: true, condition: Condition::Deterministic },
     Rule { ops: ORDER, left: TEXT, right: TEXT, same: true, condition: Condition::ByteOrder },
     Rule { ops: &[Op::Like, Op::NotLike], left: TEXT, right: TEXT, same: true, condition: Condition::PlainPattern },
@@ -179,7 +177,7 @@ mod tests {
     #[test]
     fn only_listed_pairs_have_a_rule() {
         assert_eq!(rule(Op::Lt, Kind::Int2, Kind::Int8), Some(Condition::Always));
-        assert_eq!(rule(Op::Eq, Kind::Float4, Kind::Float8), Some(Condition::CanonicalFloat));
+        assert_eq!(rule(Op::Eq, Kind::Float4, Kind::Float8), Some(Condition::Always));
         assert_eq!(rule(Op::Lt, Kind::Text, Kind::Text), Some(Condition::ByteOrder));
         assert_eq!(rule(Op::Eq, Kind::Date, Kind::Timestamp), None);
         assert_eq!(rule(Op::Eq, Kind::Int4, Kind::Float8), None);

@@ -3,6 +3,7 @@
 //! A task on the engine's runtime decodes ahead; the consumer polls from a thread that must not block inside the engine
 //! and is woken by a callback. Dropping or cancelling the scan stops the task at its next await.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema};
-use datafusion::common::DFSchema;
 use datafusion::config::TableParquetOptions;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
@@ -19,8 +19,7 @@ use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, Fi
 use datafusion::datasource::source::{DataSource, DataSourceExec};
 use datafusion::execution::TaskContext;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::logical_expr::execution_props::ExecutionProps;
-use datafusion::physical_expr::create_physical_expr;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::physical_plan::metrics::MetricValue;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -30,8 +29,9 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::task::JoinHandle;
 
+use crate::adapt::Adapters;
 use crate::error::{Error, Result};
-use crate::expr::{Filter, translate};
+use crate::expr::{Condition, Filter};
 use crate::files::DataFile;
 use crate::runtime::{Engine, caught, engine};
 use crate::table::TableColumn;
@@ -52,7 +52,7 @@ pub struct ScanSpec {
     /// Indexes into `columns`, in the order of delivery.
     pub projection: Vec<usize>,
     /// A bound filter. Only rows for which it is true are delivered.
-    pub filter: Option<Filter>,
+    pub filter: Option<Arc<Filter>>,
     /// Rows after which the scan may stop; it never delivers more.
     pub limit: Option<u64>,
     /// Partitions that are decoded at the same time.
@@ -231,21 +231,13 @@ impl Producer {
     }
 }
 
-/// The physical plan: a Parquet source that prunes by the filter, and the filter itself, exactly.
+/// The physical plan: a Parquet source that rules out what the filter cannot be true for, by statistics, and the filter
+/// itself on the rows as they are delivered.
 fn plan(engine: &Engine, spec: &ScanSpec) -> Result<Arc<dyn ExecutionPlan>> {
     let path = spec.files.first().map(|file| file.path.clone()).unwrap_or_default();
     let failed = |error: datafusion::error::DataFusionError| Error::from_engine(&error, &path);
     let fields: Vec<_> = spec.columns.iter().map(|column| Field::new(&column.name, column.ty.arrow(), true)).collect();
     let schema = Arc::new(Schema::new(fields));
-    let predicate = match &spec.filter {
-        Some(filter) => {
-            let expression = translate(filter, &spec.columns)?;
-            let columns = DFSchema::try_from(schema.as_ref().clone()).map_err(failed)?;
-            let physical = create_physical_expr(&expression, &columns, &ExecutionProps::new(), &Default::default());
-            Some(physical.map_err(failed)?)
-        }
-        None => None,
-    };
     let mut options = TableParquetOptions::default();
     options.global.coerce_int96 = Some("us".to_owned());
     let cache = engine.environment.cache_manager.get_file_metadata_cache();
@@ -253,17 +245,27 @@ fn plan(engine: &Engine, spec: &ScanSpec) -> Result<Arc<dyn ExecutionPlan>> {
     let mut source = ParquetSource::new(schema)
         .with_table_parquet_options(options)
         .with_parquet_file_reader_factory(Arc::new(readers));
-    if let Some(predicate) = &predicate {
-        source = source.with_predicate(predicate.clone());
-    }
     // What the source reads: the projection, then what only the filter needs.
     let mut wanted = spec.projection.clone();
     if let Some(filter) = &spec.filter {
+        let mut seen: HashSet<usize> = wanted.iter().copied().collect();
         filter.visit_columns(&mut |column| {
-            if !wanted.contains(&column) {
+            if seen.insert(column) {
                 wanted.push(column);
             }
         });
+    }
+    let predicate: Option<Arc<dyn PhysicalExpr>> = match &spec.filter {
+        Some(filter) => {
+            let position = |column: usize| wanted.iter().position(|i| *i == column).unwrap_or(usize::MAX);
+            let positions: Vec<_> = (0..spec.columns.len()).map(position).collect();
+            let position = |column: usize| positions.get(column).copied().unwrap_or(usize::MAX);
+            Some(Arc::new(Condition::new(filter.clone(), spec.columns.clone().into(), &position)?))
+        }
+        None => None,
+    };
+    if let Some(predicate) = &predicate {
+        source = source.with_predicate(predicate.clone());
     }
     let files = spec.files.iter().map(|file| PartitionedFile::new_from_meta(file.meta.clone())).collect::<Vec<_>>();
     let source: Arc<dyn FileSource> = Arc::new(source);
@@ -271,6 +273,7 @@ fn plan(engine: &Engine, spec: &ScanSpec) -> Result<Arc<dyn ExecutionPlan>> {
     let mut config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
         .with_file_groups(vec![FileGroup::new(files)])
         .with_limit(early_limit)
+        .with_expr_adapter(Some(Arc::new(Adapters)))
         .with_projection_indices(Some(wanted.clone()))
         .map_err(failed)?
         .build();
@@ -285,18 +288,9 @@ fn plan(engine: &Engine, spec: &ScanSpec) -> Result<Arc<dyn ExecutionPlan>> {
         }
     }
     let scan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(config);
-    let Some(filter) = &spec.filter else { return Ok(scan) };
-    // The same condition over the columns as they come out of the source.
-    let fields: Vec<_> = wanted
-        .iter()
-        .filter_map(|i| spec.columns.get(*i))
-        .map(|column| Field::new(&column.name, column.ty.arrow(), true))
-        .collect();
-    let columns = DFSchema::try_from(Schema::new(fields)).map_err(failed)?;
-    let expression = translate(filter, &spec.columns)?;
-    let physical = create_physical_expr(&expression, &columns, &ExecutionProps::new(), &Default::default());
+    let Some(predicate) = predicate else { return Ok(scan) };
     let keep = (0..spec.projection.len()).collect::<Vec<_>>();
-    let filter = FilterExecBuilder::new(physical.map_err(failed)?, scan)
+    let filter = FilterExecBuilder::new(predicate, scan)
         .apply_projection(Some(keep))
         .and_then(FilterExecBuilder::build)
         .map_err(failed)?;

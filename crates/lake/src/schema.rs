@@ -1,15 +1,18 @@
 //! Column types: what a Parquet column is in PostgreSQL, and which Arrow type the engine reads it as.
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use parquet::basic::LogicalType;
+use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::trust::Trust;
 
 /// Digits of a Decimal128.
 pub const MAX_PRECISION: u8 = 38;
@@ -173,9 +176,8 @@ pub struct Column {
     /// Its PostgreSQL type, or the name of a type that has none.
     pub ty: std::result::Result<ColumnType, String>,
     pub nullable: bool,
-    /// Whether reading it as `ty` maps different values to different values. Nanoseconds become microseconds, so they do
-    /// not: no filter on them is pushed, for the engine would compare the file's values.
-    pub exact: bool,
+    /// What of its statistics is right.
+    pub trust: Trust,
 }
 
 /// PostgreSQL's NAMEDATALEN - 1: a longer name would be cut and could meet another.
@@ -197,30 +199,47 @@ pub fn check_name(path: &std::path::Path, name: &str) -> Result<()> {
 }
 
 /// The top-level columns of a file.
-pub fn columns(metadata: &ParquetMetaData) -> std::result::Result<Vec<Column>, parquet::errors::ParquetError> {
+pub fn columns(metadata: &ParquetMetaData) -> std::result::Result<Vec<Column>, ParquetError> {
     let file = metadata.file_metadata();
-    let schema = parquet::arrow::parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())?;
-    let roots = file.schema_descr().root_schema().get_fields();
+    let descriptor = file.schema_descr();
+    let schema = arrow_schema(metadata)?;
+    let roots = descriptor.root_schema().get_fields();
+    let mut leaves = vec![Vec::new(); roots.len()];
+    for leaf in 0..descriptor.num_columns() {
+        if let Some(leaves) = leaves.get_mut(descriptor.get_column_root_idx(leaf)) {
+            leaves.push(leaf);
+        }
+    }
     let column = |(i, field): (usize, &Arc<Field>)| {
-        let logical = roots.get(i).and_then(|root| root.get_basic_info().logical_type_ref());
-        let is_uuid = matches!(logical, Some(LogicalType::Uuid));
-        let is_int96 = roots
-            .get(i)
-            .is_some_and(|root| root.is_primitive() && root.get_physical_type() == parquet::basic::Type::INT96);
-        let (ty, exact) = if is_uuid && field.data_type() == &DataType::FixedSizeBinary(16) {
-            (Ok(ColumnType::Uuid), true)
-        } else {
-            column_type(field.data_type())
+        let leaf = match leaves.get(i).map(Vec::as_slice) {
+            Some([leaf]) => Some(*leaf),
+            _ => None,
         };
-        Column { name: field.name().clone(), ty, nullable: field.is_nullable(), exact: exact && !is_int96 }
+        let logical = leaf.map(|leaf| descriptor.column(leaf)).and_then(|leaf| leaf.logical_type_ref().cloned());
+        let is_primitive = roots.get(i).is_some_and(|root| root.is_primitive());
+        Column {
+            name: field.name().clone(),
+            ty: column_type(field.data_type(), logical == Some(LogicalType::Uuid)),
+            nullable: field.is_nullable(),
+            trust: leaf.filter(|_| is_primitive).map(|leaf| Trust::of(metadata, leaf)).unwrap_or_default(),
+        }
     };
     Ok(schema.fields().iter().enumerate().map(column).collect())
 }
 
-/// The PostgreSQL type of an Arrow type, and whether the way there is exact.
-fn column_type(ty: &DataType) -> (std::result::Result<ColumnType, String>, bool) {
+/// The schema in Arrow's types, of which the file may hold a copy: the arrow crate ends at types there that it does not
+/// know, such as integers of 128 bits.
+fn arrow_schema(metadata: &ParquetMetaData) -> std::result::Result<Schema, ParquetError> {
+    let file = metadata.file_metadata();
+    let convert = || parquet::arrow::parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata());
+    std::panic::catch_unwind(AssertUnwindSafe(convert))
+        .unwrap_or_else(|_| Err(ParquetError::NYI("an Arrow schema with types that are not supported".to_owned())))
+}
+
+/// The PostgreSQL type of an Arrow type, or its name if there is none. `is_uuid` is what Parquet says of the leaf.
+fn column_type(ty: &DataType, is_uuid: bool) -> std::result::Result<ColumnType, String> {
     use ColumnType::*;
-    let found = match ty {
+    Ok(match ty {
         DataType::Boolean => Bool,
         DataType::Int8 | DataType::Int16 | DataType::UInt8 => Int2,
         DataType::Int32 | DataType::UInt16 => Int4,
@@ -237,26 +256,27 @@ fn column_type(ty: &DataType) -> (std::result::Result<ColumnType, String>, bool)
             Numeric(*p, *s as u8)
         }
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Text,
+        DataType::FixedSizeBinary(16) if is_uuid => Uuid,
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => Bytea,
-        DataType::Date32 => Date,
-        DataType::Date64 => return (Ok(Date), false),
-        DataType::Time32(_) | DataType::Time64(TimeUnit::Microsecond) => Time,
-        DataType::Time64(_) => return (Ok(Time), false),
-        DataType::Timestamp(unit, zone) => {
-            let ty = if zone.is_some() { Timestamptz } else { Timestamp };
-            return (Ok(ty), *unit != TimeUnit::Nanosecond);
+        DataType::Date32 | DataType::Date64 => Date,
+        DataType::Time32(_) | DataType::Time64(_) => Time,
+        DataType::Timestamp(_, zone) => {
+            if zone.is_some() {
+                Timestamptz
+            } else {
+                Timestamp
+            }
         }
-        DataType::Dictionary(_, value) => return column_type(value),
+        DataType::Dictionary(_, value) => return column_type(value, is_uuid),
         DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) => {
-            return match column_type(item.data_type()) {
-                (Ok(Array(_)), _) | (Err(_), _) => (Err(ty.to_string()), false),
-                (Ok(item), exact) => (Ok(Array(Box::new(item))), exact),
-            };
+            match column_type(item.data_type(), is_uuid) {
+                Ok(Array(_)) | Err(_) => return Err(ty.to_string()),
+                Ok(item) => Array(Box::new(item)),
+            }
         }
         DataType::Null => Text,
-        other => return (Err(other.to_string()), false),
-    };
-    (Ok(found), true)
+        other => return Err(other.to_string()),
+    })
 }
 
 #[cfg(test)]
@@ -291,9 +311,8 @@ mod tests {
 
     #[test]
     fn unsigned_integers_become_wider() {
-        assert_eq!(column_type(&DataType::UInt32).0, Ok(ColumnType::Int8));
-        assert_eq!(column_type(&DataType::UInt64).0, Ok(ColumnType::Numeric(20, 0)));
-        assert!(column_type(&DataType::Duration(TimeUnit::Second)).0.is_err());
-        assert!(!column_type(&DataType::Timestamp(TimeUnit::Nanosecond, None)).1);
+        assert_eq!(column_type(&DataType::UInt32, false), Ok(ColumnType::Int8));
+        assert_eq!(column_type(&DataType::UInt64, false), Ok(ColumnType::Numeric(20, 0)));
+        assert!(column_type(&DataType::Duration(TimeUnit::Second), false).is_err());
     }
 }

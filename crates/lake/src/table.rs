@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::files::DataFile;
 use crate::schema::{self, Column, ColumnType, Declared};
+use crate::trust::Trust;
 
 /// A column of the table as the engine reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,8 +16,8 @@ pub struct TableColumn {
     pub name: String,
     /// What the engine delivers.
     pub ty: ColumnType,
-    /// Whether filters on it may be pushed: every file's values become `ty` one to one.
-    pub exact: bool,
+    /// What of every file's statistics of it is right.
+    pub trust: Trust,
 }
 
 /// Whether all files have the columns of the first one, no fewer and no more, with values that can be read as its types.
@@ -71,7 +72,7 @@ pub fn resolve(files: &[DataFile], declared: &[(String, Declared, String)]) -> R
 }
 
 fn resolve_one(files: &[DataFile], name: &str, wanted: &Declared, shown: &str) -> Result<TableColumn> {
-    let mut exact = true;
+    let mut trust = Trust { order: true, nulls: true };
     let mut so_far: Option<ColumnType> = None;
     for file in files {
         let columns = &file.footer.columns;
@@ -91,7 +92,7 @@ fn resolve_one(files: &[DataFile], name: &str, wanted: &Declared, shown: &str) -
             declared: shown.to_owned(),
             found: own.to_string(),
         })?;
-        exact &= column.exact;
+        trust = trust.and(column.trust);
         so_far = Some(match so_far {
             None => ty,
             Some(before) => widest(before, ty).ok_or_else(|| Error::ColumnType {
@@ -103,7 +104,7 @@ fn resolve_one(files: &[DataFile], name: &str, wanted: &Declared, shown: &str) -
         });
     }
     let ty = so_far.ok_or_else(|| Error::internal("a table without files"))?;
-    Ok(TableColumn { name: name.to_owned(), ty, exact })
+    Ok(TableColumn { name: name.to_owned(), ty, trust })
 }
 
 /// The numeric that holds both; other types are equal here already.

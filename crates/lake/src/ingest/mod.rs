@@ -213,7 +213,7 @@ fn infer_columns(source: &Source, options: &Options, cancel: &AtomicBool) -> Res
         name,
         ty: Ok(given.unwrap_or_else(|| guess.decide())),
         nullable: true,
-        exact: true,
+        trust: Default::default(),
     };
     Ok(names.into_iter().zip(given).zip(guesses).map(column).collect())
 }

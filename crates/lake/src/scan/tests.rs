@@ -1,4 +1,7 @@
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod statistics;
+
 use std::path::Path;
 use std::sync::Condvar;
 use std::sync::Mutex;
@@ -70,8 +73,8 @@ fn rows(batches: &[RecordBatch]) -> usize {
     batches.iter().map(RecordBatch::num_rows).sum()
 }
 
-fn compare(op: Op, column: usize, value: Value) -> Option<Filter> {
-    Some(Filter::Compare { op, column, operand: Operand::Value(value) })
+fn compare(op: Op, column: usize, value: Value) -> Option<Arc<Filter>> {
+    Some(Arc::new(Filter::Compare { op, column, operand: Operand::Value(value) }))
 }
 
 #[test]
