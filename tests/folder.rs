@@ -168,6 +168,15 @@ fn what_a_build_puts_deep_and_what_links_lead_to_is_noticed() {
     wait_for_bytes(&session, "linked", &answering(12));
     write(&elsewhere.join("one.wasm"), answering(22));
     wait_for_bytes(&session, "linked", &answering(22));
+    // No event tells of what is written through another hard link: a look at everything finds it.
+    std::fs::remove_file(folder.join("linked.wasm")).unwrap();
+    std::fs::hard_link(elsewhere.join("one.wasm"), folder.join("linked.wasm")).unwrap();
+    std::fs::write(elsewhere.join("one.wasm"), answering(32)).unwrap();
+    wait_for_bytes(&session, "linked", &answering(32));
+    let is_at_rest = "SELECT count(*) FROM lagoon.workers WHERE database = 'postgres' AND state = 'idle'";
+    wait_for("the worker to end", DEADLINE, || (session.one(is_at_rest) == "1").then_some(()));
+    std::fs::write(elsewhere.join("one.wasm"), answering(42)).unwrap();
+    wait_for_bytes(&session, "linked", &answering(42));
     // A link to a folder is swapped; then what lies behind it changes.
     symlink(elsewhere.join("v2"), folder.join("swapped.new")).unwrap();
     std::fs::rename(folder.join("swapped.new"), folder.join("swapped")).unwrap();

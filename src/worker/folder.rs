@@ -200,7 +200,8 @@ impl Watch {
             self.inotify = Inotify::init().ok();
         }
         if self.inotify.is_none() {
-            sight.problem = Some(unwatched(path, "fs.inotify.max_user_instances is reached"));
+            sight.problem =
+                Some(unwatched(path, "fs.inotify.max_user_instances is reached; it is looked at every few seconds"));
         }
         let mut seen = HashSet::from([self.root]);
         let mut folders = vec![(path.to_owned(), self.root, 0)];
@@ -218,7 +219,8 @@ impl Watch {
                     breathe();
                 }
                 if count > MAX_ENTRIES {
-                    sight.problem = Some(unwatched(path, &format!("it has more than {MAX_ENTRIES} entries")));
+                    sight.problem =
+                        Some(unwatched(path, &format!("what is beyond {MAX_ENTRIES} entries is not noticed")));
                     break;
                 }
                 let path_here = entry.path();
@@ -254,7 +256,8 @@ impl Watch {
         match inotify.watches().add(path, mask) {
             Ok(descriptor) => drop(self.places.insert(identity, descriptor)),
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-                sight.problem = Some(unwatched(root, "fs.inotify.max_user_watches is reached"));
+                sight.problem =
+                    Some(unwatched(root, "fs.inotify.max_user_watches is reached; it is looked at every few seconds"));
             }
             Err(_) => {}
         }
@@ -289,7 +292,7 @@ impl Noise {
 }
 
 fn unwatched(path: &Path, why: &str) -> String {
-    format!("could not watch all of folder \"{}\": {why}; it is looked at every few seconds instead", path.display())
+    format!("could not watch all of folder \"{}\": {why}", path.display())
 }
 
 fn mask() -> WatchMask {

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::text::shown;
+
 use crate::text::{NAME, printable};
 
 /// An error that the guest made itself, with the fields that PostgreSQL shows.
@@ -133,11 +135,11 @@ pub enum Error {
     NoDirectory,
     #[error("plugin \"{name}\" is in the folder twice: \"{}\" and \"{}\"", first.display(), second.display())]
     Twice { name: String, first: PathBuf, second: PathBuf },
-    #[error("folder \"{}\" has more than {limit} entries", path.display())]
+    #[error("folder \"{}\" has more than {limit} entries", shown(&path.to_string_lossy()))]
     FolderTooLarge { path: PathBuf, limit: usize },
-    #[error("could not read \"{}\": {source}", path.display())]
+    #[error("could not read \"{}\": {source}", shown(&path.to_string_lossy()))]
     File { path: PathBuf, source: lagoon_file::Error },
-    #[error("could not {action} \"{}\": {source}", path.display())]
+    #[error("could not {action} \"{}\": {source}", shown(&path.to_string_lossy()))]
     Io { action: &'static str, path: PathBuf, source: std::io::Error },
     #[error("internal error of the WebAssembly engine: {0}")]
     Internal(String),
