@@ -36,7 +36,7 @@ fn an_index_that_does_not_fit_into_memory_is_an_error() {
     session.exec("CREATE INDEX lists ON long USING ivfflat (v vector_l2_ops) WITH (lists = 10)");
     session.exec("SELECT lagoon.verify_index('lists')");
     for (bytes, sql) in [
-        (40 << 20, "CREATE INDEX ON wide USING hnsw (v vector_l2_ops) WITH (m = 4, ef_construction = 8)"),
+        (24 << 20, "CREATE INDEX ON wide USING hnsw (v vector_l2_ops) WITH (m = 4, ef_construction = 8)"),
         (12 << 20, "CREATE INDEX ON wide USING ivfflat (v vector_l2_ops) WITH (lists = 400)"),
         (8 << 20, "SELECT lagoon.verify_index('lists')"),
     ] {
