@@ -273,7 +273,10 @@ impl Hints {
         if self.buffers.is_empty() {
             // SAFETY: a setting of this server, fixed at its start.
             let buffers = unsafe { pg_sys::NBuffers }.max(16) as usize;
-            self.buffers = vec![0; (4 * buffers).next_power_of_two().min(MAX_HINTS)];
+            let wanted = (4 * buffers).next_power_of_two().min(MAX_HINTS);
+            // A few do where there is no memory for more.
+            let len = if self.buffers.try_reserve_exact(wanted).is_ok() { wanted } else { 16 };
+            self.buffers.resize(len, 0);
         }
     }
 

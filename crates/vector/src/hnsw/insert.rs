@@ -10,7 +10,7 @@ use crate::hnsw::format::{self, MAX_ELEMENTS, NodesMut, PROTECTED};
 use crate::hnsw::graph::PagedGraph;
 use crate::hnsw::level::Levels;
 use crate::hnsw::link::{Change, Offer, WANDER, apply, offer, plan, tree_neighbour};
-use crate::hnsw::search::{Candidate, IdSet, Reach, Scratch, descend, search_layer};
+use crate::hnsw::search::{Candidate, Reach, Scratch, descend, search_layer};
 use crate::hnsw::select::{Link, select};
 use crate::memory::reserved;
 use crate::page::Tid;
@@ -77,7 +77,7 @@ pub(crate) fn neighbours<S: PageStore>(
         Some(_) => graph.meta.ef_construction.max(2 * graph.meta.geometry.capacity(0)) + 1,
         None => graph.meta.ef_construction,
     };
-    let mut scratch = Scratch::new(IdSet::new(ef * graph.meta.m));
+    let mut scratch = Scratch::new(ef * graph.meta.m)?;
     let mut near = descend(graph, code, entry, level, ef, Reach::Links, &mut scratch)?;
     for layer in (lowest..=level.min(entry.1)).rev() {
         near = search_layer(graph, code, &near, ef, layer, &mut scratch)?;

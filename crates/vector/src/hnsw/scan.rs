@@ -7,7 +7,7 @@ use std::vec;
 use crate::Result;
 use crate::hnsw::format::MAX_TIDS;
 use crate::hnsw::graph::PagedGraph;
-use crate::hnsw::search::{Candidate, IdSet, Reach, Scratch, descend, walk};
+use crate::hnsw::search::{Candidate, Reach, Scratch, descend, walk};
 use crate::memory::{reserved, room};
 use crate::store::{Interlock, Mode, PageStore};
 
@@ -88,7 +88,7 @@ impl Scan {
         let Limits { ef, iterative, max_elements, max_memory } = self.limits;
         let found = match &mut self.walk {
             None => {
-                let mut scratch = Scratch::new(IdSet::new(ef * graph.meta.m));
+                let mut scratch = Scratch::new(ef * graph.meta.m)?;
                 let mut discarded = BinaryHeap::new();
                 let mut found = Vec::new();
                 // What goes on must know of each element that it measured whether it is one.

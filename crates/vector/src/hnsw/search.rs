@@ -55,9 +55,9 @@ const EMPTY: Slot = Slot { row: 0, bits: 0 };
 const POLL: usize = 1 << 16;
 
 impl IdSet {
-    /// Room for about `expected` elements, of which there should not be many; it [grows](Self::reserve).
-    pub fn new(expected: usize) -> Self {
-        Self { slots: vec![EMPTY; expected.next_power_of_two().max(64)], used: 0, len: 0 }
+    /// Room for about `expected` elements; it [grows](Self::reserve).
+    pub fn new(expected: usize) -> Result<Self> {
+        Ok(Self { slots: filled(EMPTY, expected.next_power_of_two().max(64), || Ok(()))?, used: 0, len: 0 })
     }
 
     /// How many.
@@ -159,19 +159,19 @@ impl Scratch {
         &self.visited
     }
 
-    /// Empty.
-    pub fn new(visited: IdSet) -> Self {
-        Self {
-            visited,
+    /// For a walk over about `expected` elements.
+    pub fn new(expected: usize) -> Result<Self> {
+        Ok(Self {
+            visited: IdSet::new(expected)?,
             ids: Vec::new(),
             linked: Vec::new(),
             distances: Vec::new(),
             dead: Vec::new(),
             open: BinaryHeap::new(),
             best: BinaryHeap::new(),
-            wanted: IdSet::new(0),
+            wanted: IdSet::new(0)?,
             postponed: Vec::new(),
-        }
+        })
     }
 
     /// Forgets what was seen.
@@ -401,7 +401,7 @@ mod tests {
 
     #[test]
     fn an_id_set_is_a_set() {
-        let mut set = IdSet::new(0);
+        let mut set = IdSet::new(0).unwrap();
         for _ in 0..2 {
             let mut other = HashSet::new();
             // Neighbours, the largest number there is, and numbers all over the place.

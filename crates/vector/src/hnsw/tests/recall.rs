@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::hnsw::graph::PagedGraph;
-use crate::hnsw::search::{IdSet, Reach, Scratch, descend, search_layer};
+use crate::hnsw::search::{Reach, Scratch, descend, search_layer};
 
 fn recall(store: &MemPages, rows: &BTreeMap<Tid, Vec<f32>>, queries: &[Vec<f32>], ef: usize) -> f64 {
     let mut found = 0;
@@ -113,7 +113,7 @@ fn a_walk_among_elements_without_rows_ends_before_the_graph() {
     crate::hnsw::vacuum::vacuum(&store, |tid| tid % 4 != 0).unwrap_err(); // rows are gone, nothing is repaired
     store.restart();
     let graph = PagedGraph::open(&store).unwrap();
-    let mut scratch = Scratch::new(IdSet::new(count));
+    let mut scratch = Scratch::new(count).unwrap();
     for query in clustered(60, 24, 22) {
         let query = code(&graph.meta.space, &query);
         let nearest = descend(&graph, &query, graph.entry().unwrap(), 0, ef, Reach::Links, &mut scratch).unwrap();
