@@ -297,4 +297,9 @@ impl PageStore for PgPages {
         }
         Ok(())
     }
+
+    fn poll_awake(&self) -> Result<()> {
+        interrupt::check();
+        Ok(())
+    }
 }

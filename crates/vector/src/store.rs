@@ -83,6 +83,11 @@ pub trait PageStore {
 
     /// Called now and then with no page held: the place to answer a cancel.
     fn poll(&self) -> Result<()>;
+
+    /// The same while others wait for an interlock that is held: it never sleeps.
+    fn poll_awake(&self) -> Result<()> {
+        self.poll()
+    }
 }
 
 /// Pages that change together. Dropped without [`Record::commit`], nothing has happened.

@@ -129,7 +129,7 @@ impl<S: PageStore> Vacuum<'_, S> {
         if highest.is_none() {
             // None was alive in the first pass; an insert may have added some before the barrier.
             for node_page in self.node_pages(&graph)? {
-                self.store.poll()?;
+                self.store.poll_awake()?;
                 read_node_page(&graph, node_page, |nodes| {
                     for slot in (0..graph.meta.geometry.nodes).filter(|slot| nodes.is_live(*slot)) {
                         if highest.is_none_or(|(_, level)| nodes.level(slot) > level) {
