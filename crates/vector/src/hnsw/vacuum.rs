@@ -251,7 +251,7 @@ impl<S: PageStore> Vacuum<'_, S> {
         let mut seen = HashSet::from([from, to]);
         let mut open = vec![to];
         while let Some(id) = open.pop() {
-            self.store.poll()?;
+            self.store.poll_awake()?;
             let links = graph.node(id, |nodes, slot| nodes.links(slot, 0).to_vec())?;
             reserved(seen.try_reserve(links.len()))?;
             for next in links.into_iter().filter(|link| link & PROTECTED != 0).map(target) {
