@@ -99,6 +99,43 @@ fn a_cancelled_statement_leaves_a_session_that_works() {
 }
 
 #[test]
+fn no_cancel_is_lost_wherever_it_comes() {
+    let (cluster, _place) = cluster();
+    // While the model is read, loaded and tried, and while texts are tokenised and inferred.
+    for milliseconds in [1, 10, 40, 160] {
+        let session = cluster.session();
+        session.exec(&format!("SET statement_timeout = {milliseconds}"));
+        assert_eq!(session.sqlstate(SLOW), "57014", "{milliseconds} ms");
+        session.exec("SET statement_timeout = '20s'");
+        assert_eq!(session.one("SELECT vector_dims(lagoon.embed('tiny', 'green'))"), "8");
+    }
+    // A text of megabytes without a word.
+    let session = cluster.session();
+    session.exec("SELECT lagoon.embed('slow', 'red')");
+    session.exec("SET statement_timeout = '20s'");
+    assert_eq!(session.one("SELECT vector_dims(lagoon.embed('slow', repeat(E'\\x07', 20000000)))"), "256");
+    no_crash(&cluster);
+}
+
+#[test]
+fn a_call_takes_no_transaction_id_and_works_on_a_standby() {
+    let (cluster, place) = cluster();
+    let session = cluster.session();
+    session.exec("BEGIN; SELECT lagoon.embed('tiny', 'red')");
+    assert_eq!(session.one("SELECT pg_current_xact_id_if_assigned() IS NULL"), "t");
+    session.exec("COMMIT");
+    let library = format!("lagoon.onnxruntime_library={}", library());
+    let standby = Cluster::standby_of(&cluster, &[&library]);
+    let reader = standby.session();
+    wait_for("the model on the standby", DEADLINE, || {
+        (reader.one("SELECT count(*) FROM lagoon.models") == "2").then_some(())
+    });
+    assert_eq!(reader.one("SELECT vector_dims(lagoon.embed('tiny', 'red'))"), "8");
+    let register = format!("SELECT lagoon.register_model('new', '{}')", place.path().join("tiny").display());
+    assert_eq!(reader.sqlstate(&register), "25006");
+}
+
+#[test]
 fn a_session_that_is_terminated_while_it_embeds_ends_well() {
     let (cluster, _place) = cluster();
     let observer = cluster.session();
@@ -122,6 +159,7 @@ fn a_session_that_is_terminated_while_it_embeds_ends_well() {
 #[test]
 fn models_survive_a_dump() {
     let (cluster, _place) = cluster();
+    cluster.psql("CREATE ROLE keeper; UPDATE lagoon.models SET owner = 'keeper' WHERE name = 'tiny'");
     let dump = std::process::Command::new(std::path::Path::new(&lagoon_tests::pg_config("--bindir")).join("pg_dump"))
         .args(["-p", "5432", "-U", "postgres", "-d", "postgres", "-h"])
         .arg(cluster.dir())
@@ -131,7 +169,7 @@ fn models_survive_a_dump() {
     assert!(dump.contains("COPY lagoon.models"), "{dump}");
     cluster.psql("CREATE DATABASE restored");
     cluster.psql_in("restored", "CREATE EXTENSION lagoon");
-    let rows = "SELECT string_agg(name || dimension, ' ' ORDER BY name) FROM lagoon.models";
+    let rows = "SELECT string_agg(name || dimension || owner, ' ' ORDER BY name) FROM lagoon.models";
     let file = scratch();
     let path = file.path().join("dump.sql");
     std::fs::write(&path, dump).unwrap();

@@ -4,7 +4,7 @@
 SET lagoon.onnxruntime_library = :'library';
 
 SELECT lagoon.register_model('minilm', :'model');
-SELECT name, dimension, max_tokens, pooling, normalize, prompts, default_prompt, registered_by FROM lagoon.models;
+SELECT name, dimension, max_tokens, pooling, normalize, batched, prompts, default_prompt, owner FROM lagoon.models;
 
 -- The similarities of the model card.
 SELECT text, round((1 - (vector <=> lagoon.embed('minilm', 'That is a happy person')))::numeric, 3) AS similarity

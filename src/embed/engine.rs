@@ -15,10 +15,10 @@ use lagoon_embed::{Cancel, Error, Models, Statistics};
 
 use crate::pg::job::{join_within, panic_message};
 use crate::pg::wait::{self, Bell};
-use crate::pg::{exit, log, thread};
+use crate::pg::{exit, thread};
 
-/// How long the end of the process waits for the thread: the rest of one node of a graph, or of loading a model.
-const END_LIMIT: Duration = Duration::from_secs(10);
+/// How long the end of the process waits for the thread, which may be in one node of a graph, or loading a model.
+const END_LIMIT: Duration = Duration::from_millis(100);
 
 type Work = Box<dyn FnOnce(&mut Models) + Send>;
 
@@ -104,7 +104,8 @@ fn engine() -> Result<MutexGuard<'static, Option<Engine>>, Error> {
     Ok(engine)
 }
 
-/// Stops the thread, which unloads the models and closes the environment of ONNX Runtime.
+/// Stops the thread, which unloads the models and closes the environment of ONNX Runtime. Where that takes long the process
+/// ends without it: nobody waits for a terminated session, and a thread inside the library must not meet its destructors.
 fn end() {
     let Some(engine) = lock().take() else { return };
     if let Some(cancel) = engine.current.upgrade() {
@@ -112,7 +113,6 @@ fn end() {
     }
     drop(engine.sender);
     if !join_within(engine.thread, END_LIMIT) {
-        log::log("the embedding engine did not stop in time");
         exit::now();
     }
 }

@@ -1,10 +1,15 @@
 //! The last few results of single texts in this backend.
 //!
 //! `ORDER BY v <=> lagoon.embed('m', 'words')` without an index evaluates the function for every row, always with the same
-//! arguments: a STABLE function is not folded into a constant. So the same text is not inferred twice in a row.
+//! arguments: a STABLE function is not folded into a constant. So the same text is not inferred twice in a row. That the
+//! model's files are still those is asked once a statement.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::sync::Arc;
+
+use lagoon_embed::Watch;
+use pgrx::pg_sys;
 
 /// Results that are kept.
 const ENTRIES: usize = 16;
@@ -16,22 +21,34 @@ struct Entry {
     fingerprint: String,
     text: String,
     vector: Vec<f32>,
+    watch: Arc<Watch>,
+    /// When the statement began that last found the files as they were.
+    statement: pg_sys::TimestampTz,
 }
 
 thread_local! {
     static RECENT: RefCell<VecDeque<Entry>> = const { RefCell::new(VecDeque::new()) };
 }
 
-/// The result for this text of this version of a model, if it was among the last.
+/// The result for this text of this version of a model, if it was among the last and the model's files are untouched.
 pub fn find(model: &str, fingerprint: &str, text: &str) -> Option<Vec<f32>> {
-    RECENT.with_borrow(|recent| {
-        let same = |e: &&Entry| e.text == text && e.model == model && e.fingerprint == fingerprint;
-        recent.iter().find(same).map(|entry| entry.vector.clone())
+    RECENT.with_borrow_mut(|recent| {
+        let same = |e: &Entry| e.text == text && e.model == model && e.fingerprint == fingerprint;
+        let index = recent.iter().position(same)?;
+        let entry = &mut recent[index];
+        if entry.statement != statement() {
+            if !entry.watch.holds() {
+                recent.remove(index);
+                return None;
+            }
+            entry.statement = statement();
+        }
+        Some(entry.vector.clone())
     })
 }
 
 /// Remembers a result in the place of the oldest.
-pub fn keep(model: &str, fingerprint: &str, text: &str, vector: &[f32]) {
+pub fn keep(model: &str, fingerprint: &str, text: &str, vector: &[f32], watch: Arc<Watch>) {
     if text.len() > LONGEST {
         return;
     }
@@ -40,9 +57,16 @@ pub fn keep(model: &str, fingerprint: &str, text: &str, vector: &[f32]) {
         fingerprint: fingerprint.to_owned(),
         text: text.to_owned(),
         vector: vector.to_vec(),
+        watch,
+        statement: statement(),
     };
     RECENT.with_borrow_mut(|recent| {
         recent.truncate(ENTRIES - 1);
         recent.push_front(entry);
     });
+}
+
+fn statement() -> pg_sys::TimestampTz {
+    // SAFETY: reads a variable of this process.
+    unsafe { pg_sys::GetCurrentStatementStartTimestamp() }
 }

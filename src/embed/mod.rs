@@ -4,18 +4,26 @@ mod catalog;
 mod engine;
 mod error;
 mod memo;
+mod owner;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use lagoon_embed::{Error, Registered, Settings, TextEncoder, runtime};
+use lagoon_embed::{Error, Registered, Settings, TextEncoder, Watch, is_blank, runtime};
 use pgrx::pg_schema;
 use pgrx::prelude::*;
 
 use crate::pg::error::OrRaise;
+use crate::pg::text::{Utf8, is_utf8};
 use crate::pg::transaction::must_write;
-use crate::pg::vector::{Vector, VectorError};
-use crate::pg::{exit, guc, log};
+use crate::pg::vector::{MAX_DIMENSIONS, Vector, VectorArray, VectorError};
+use crate::pg::{exit, guc, interrupt, log};
+
+/// Texts, and their bytes, that go to the engine at once. Between two such pieces nothing but the result is kept.
+const PIECE: (usize, usize) = (1024, 4 << 20);
+/// Elements of an array between two looks for interrupts.
+const STRIDE: usize = 1 << 12;
 
 pgrx::extension_sql_file!(
     "../../sql/embed.sql",
@@ -36,77 +44,173 @@ fn settings() -> Settings {
     }
 }
 
-/// Vectors of texts, in their order.
-fn embed(model: Registered, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
-    let settings = settings();
-    engine::call(move |models, cancel| models.get(&model, &settings)?.encode(&texts, cancel))
+/// What comes back for a piece of texts.
+struct Embedded {
+    /// In the order of the texts.
+    vectors: Vec<Vec<f32>>,
+    /// Watches the files of the model.
+    watch: Option<Arc<Watch>>,
+}
+
+fn embed(model: &Registered, texts: Vec<String>) -> Result<Embedded, Error> {
+    let (model, settings) = (model.clone(), settings());
+    engine::call(move |models, cancel| {
+        let vectors = models.get(&model, &settings, cancel)?.encode(&texts, cancel)?;
+        Ok(Embedded { vectors, watch: models.watch() })
+    })
 }
 
 fn embed_one(model: &str, text: &str) -> Result<Vec<f32>, Error> {
-    let model = catalog::find(model)?;
-    let (name, fingerprint) = (model.name.clone(), model.fingerprint.clone());
-    if let Some(vector) = memo::find(&name, &fingerprint, text) {
+    let (model, _) = find(model)?;
+    if let Some(vector) = memo::find(&model.name, &model.fingerprint, text) {
         return Ok(vector);
     }
-    let vector = embed(model, vec![text.to_owned()])?.pop().unwrap_or_default();
-    memo::keep(&name, &fingerprint, text, &vector);
+    let Embedded { mut vectors, watch } = embed(&model, vec![copy(text)?])?;
+    let vector = vectors.pop().unwrap_or_default();
+    if let Some(watch) = watch {
+        memo::keep(&model.name, &model.fingerprint, text, &vector, watch);
+    }
     Ok(vector)
 }
 
-/// NULL elements stay NULL; an error counts positions as the caller does.
-fn embed_many(model: &str, texts: Vec<Option<String>>) -> Result<Vec<Option<Vec<f32>>>, Error> {
-    let model = catalog::find(model)?;
-    let positions: Vec<usize> = (1..).zip(&texts).filter_map(|(i, text)| text.is_some().then_some(i)).collect();
-    let mut results = vec![None; texts.len()];
-    let present: Vec<String> = texts.into_iter().flatten().collect();
-    if present.is_empty() {
-        return Ok(results);
+/// NULL elements stay NULL; an error counts positions as the caller does. The array is as large as its vectors, and only one
+/// piece of the texts is copied at a time.
+fn embed_many(model: &str, texts: &Array<'_, Utf8<'_>>) -> Result<VectorArray, Error> {
+    let (model, dimension) = find(model)?;
+    let present = present(texts)?;
+    let count = present.iter().filter(|is_present| **is_present).count();
+    let mut result = VectorArray::new(&present, dimension).ok_or(Error::TooManyVectors { count, dimension })?;
+    let (mut piece, mut positions, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for (text, position) in texts.iter().zip(1..) {
+        if let Some(text) = text {
+            bytes += text.len();
+            piece.push(copy(&text)?);
+            positions.push(position);
+        }
+        if piece.len() == PIECE.0 || bytes >= PIECE.1 || (position == present.len() && !piece.is_empty()) {
+            bytes = 0;
+            embed_piece(&model, std::mem::take(&mut piece), &positions, &mut result)?;
+            positions.clear();
+        }
+        if position % STRIDE == 0 {
+            interrupt::check();
+        }
     }
-    let vectors = embed(model, present).map_err(|error| match error {
+    Ok(result)
+}
+
+fn embed_piece(
+    model: &Registered,
+    piece: Vec<String>,
+    positions: &[usize],
+    result: &mut VectorArray,
+) -> Result<(), Error> {
+    let Embedded { vectors, .. } = embed(model, piece).map_err(|error| match error {
         Error::EmptyText { position } => {
             Error::EmptyText { position: positions.get(position.unwrap_or(1) - 1).copied() }
         }
         other => other,
     })?;
-    positions.into_iter().zip(vectors).for_each(|(position, vector)| results[position - 1] = Some(vector));
-    Ok(results)
+    for vector in vectors {
+        if !result.push(&vector) {
+            return Err(Error::ModelChanged(model.name.clone())); // the catalog says another dimension
+        }
+    }
+    Ok(())
+}
+
+/// Which elements are not NULL. An empty text is refused here, before the first of them is inferred.
+fn present(texts: &Array<'_, Utf8<'_>>) -> Result<Vec<bool>, Error> {
+    let mut present = Vec::new();
+    present.try_reserve_exact(texts.len()).map_err(|_| Error::Memory(texts.len() as u64))?;
+    for (text, position) in texts.iter().zip(1..) {
+        if position % STRIDE == 0 {
+            interrupt::check();
+        }
+        if text.as_ref().is_some_and(|text| is_blank(text)) {
+            return Err(Error::EmptyText { position: Some(position) });
+        }
+        present.push(text.is_some());
+    }
+    Ok(present)
+}
+
+/// A copy for the engine's thread. A text can have a gigabyte.
+fn copy(text: &str) -> Result<String, Error> {
+    let mut copy = String::new();
+    copy.try_reserve_exact(text.len()).map_err(|_| Error::Memory(text.len() as u64))?;
+    copy.push_str(text);
+    Ok(copy)
 }
 
 fn vector(values: Vec<f32>) -> Result<Vector, VectorError> {
     Vector::new(values)
 }
 
+/// The model of that name and its dimension.
+fn find(name: &str) -> Result<(Registered, usize), Error> {
+    if is_name(name) { catalog::find(name) } else { Err(Error::UnknownModel(short(name))) }
+}
+
+/// What a model can be called. PostgreSQL compares names in its own encoding.
+fn is_name(name: &str) -> bool {
+    (1..=63).contains(&name.len()) && !name.chars().any(char::is_control) && (is_utf8() || name.is_ascii())
+}
+
+/// The beginning of what may be a megabyte.
+fn short(name: &str) -> String {
+    match name.char_indices().nth(100) {
+        Some((end, _)) => format!("{}...", &name[..end]),
+        None => name.to_owned(),
+    }
+}
+
 /// Checks and loads the model, and saves what was found. The number of dimensions.
 fn register(name: &str, directory: &str) -> Result<i32, Error> {
-    if name.is_empty() || name.len() > 63 || name.chars().any(char::is_control) {
-        return Err(Error::InvalidName(name.to_owned()));
+    if !is_name(name) {
+        return Err(Error::InvalidName(short(name)));
     }
-    let (owned, directory, settings) = (name.to_owned(), PathBuf::from(directory), settings());
-    let row = engine::call(move |models, _| {
-        let (registered, model) = models.register(&owned, &directory, &settings)?;
-        let spec = model.spec();
+    owner::check_reader()?;
+    let existing = catalog::existing(name)?;
+    existing.as_ref().map_or(Ok(()), |existing| owner::check_owner(name, existing))?;
+    if directory.len() >= 1024 {
+        return Err(Error::DirectoryMissing(short(directory).into()));
+    }
+    let (named, directory, settings) = (name.to_owned(), PathBuf::from(directory), settings());
+    let row = engine::call(move |models, cancel| {
+        let (registered, size, model) = models.register(&named, &directory, &settings, cancel)?;
+        let (spec, dimension) = (model.spec(), model.dimension());
+        if !(1..=MAX_DIMENSIONS).contains(&dimension) {
+            return Err(Error::TooWide { name: named, dimension, limit: MAX_DIMENSIONS });
+        }
         Ok(catalog::Row {
             registered,
-            dimension: i32::try_from(model.dimension()).unwrap_or(i32::MAX),
+            dimension: dimension as i32,
             max_tokens: i32::try_from(spec.max_tokens).unwrap_or(i32::MAX),
             pooling: spec.pooling.name(),
             normalize: spec.normalize,
+            batched: model.is_batched(),
             prompts: spec.prompts_json(),
             default_prompt: spec.default_prompt.clone(),
-            size: i64::try_from(spec.size()?).unwrap_or(i64::MAX),
+            size: i64::try_from(size).unwrap_or(i64::MAX),
         })
     })?;
-    if let Some(before) = catalog::dimension(name)?
-        && before != row.dimension
-    {
+    let before = existing.as_ref().map_or(row.dimension, |existing| existing.dimension);
+    let owner = existing.map_or_else(owner::current, |existing| existing.owner);
+    if !catalog::save(&row, &owner)? {
+        return Err(Error::NotOwner(name.to_owned()));
+    }
+    if before != row.dimension {
         log::warning(format!("model \"{name}\" had {before} dimensions and now has {}", row.dimension));
     }
-    catalog::save(&row)?;
     Ok(row.dimension)
 }
 
 fn drop_one(name: &str) -> Result<(), Error> {
-    if catalog::delete(name)? { Ok(()) } else { Err(Error::UnknownModel(name.to_owned())) }
+    let unknown = || Error::UnknownModel(short(name));
+    let existing = if is_name(name) { catalog::existing(name)? } else { None }.ok_or_else(unknown)?;
+    owner::check_owner(name, &existing)?;
+    if catalog::delete(name, &existing.owner)? { Ok(()) } else { Err(unknown()) }
 }
 
 struct Loaded {
@@ -136,31 +240,30 @@ mod lagoon {
     /// The vector of one text. STABLE: the model may be registered anew. PARALLEL RESTRICTED: a parallel worker would load
     /// the model once more. The cost makes the planner call it as late and as seldom as it can.
     #[pg_extern(name = "embed", stable, strict, parallel_restricted, cost = 100000)]
-    fn embed_text(model: &str, input: &str) -> Vector {
-        vector(embed_one(model, input).or_raise()).or_raise()
+    fn embed_text(model: Utf8<'_>, input: Utf8<'_>) -> Vector {
+        vector(embed_one(&model, &input).or_raise()).or_raise()
     }
 
     /// The vectors of many texts, inferred in batches: much faster than one by one.
     #[pg_extern(name = "embed", stable, strict, parallel_restricted, cost = 1000000)]
-    fn embed_texts(model: &str, inputs: Vec<Option<String>>) -> Vec<Option<Vector>> {
-        let vectors = embed_many(model, inputs).or_raise().into_iter();
-        vectors.map(|values| values.map(vector).transpose().or_raise()).collect()
+    fn embed_texts(model: Utf8<'_>, inputs: Array<'_, Utf8<'_>>) -> VectorArray {
+        embed_many(&model, &inputs).or_raise()
     }
 
     /// Registers or replaces a model from a directory of the server. Returns its number of dimensions.
-    #[pg_extern(volatile, strict, parallel_unsafe, security_definer)]
+    #[pg_extern(volatile, strict, parallel_unsafe)]
     #[search_path(pg_catalog, pg_temp)]
-    fn register_model(name: &str, directory: &str) -> i32 {
+    fn register_model(name: Utf8<'_>, directory: Utf8<'_>) -> i32 {
         must_write(c"lagoon.register_model()");
-        register(name, directory).or_raise()
+        register(&name, &directory).or_raise()
     }
 
     /// Forgets a model. Its files stay.
-    #[pg_extern(volatile, strict, parallel_unsafe, security_definer)]
+    #[pg_extern(volatile, strict, parallel_unsafe)]
     #[search_path(pg_catalog, pg_temp)]
-    fn drop_model(name: &str) {
+    fn drop_model(name: Utf8<'_>) {
         must_write(c"lagoon.drop_model()");
-        drop_one(name).or_raise();
+        drop_one(&name).or_raise();
     }
 
     /// The engine of this session: library, whether it is loaded, and counters.

@@ -19,6 +19,7 @@ pub mod process;
 pub mod regclass;
 pub mod spi;
 pub mod statistics;
+pub mod text;
 pub mod thread;
 pub mod tick;
 pub mod transaction;

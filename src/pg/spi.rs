@@ -70,6 +70,17 @@ pub fn read_for_planning<T>(
     read(sql, args, row)
 }
 
+/// As [`read`], but what this transaction itself has done since the statement began is seen too. For STABLE functions, which
+/// the planner calls for an estimate and cannot be told from the executor: see [`read_for_planning`].
+pub fn read_with_own<T>(
+    sql: &'static str,
+    args: &[DatumWithOid<'_>],
+    row: impl FnMut(&Row) -> SpiResult<T>,
+) -> SpiResult<Vec<T>> {
+    let _snapshot = Snapshot::with_own();
+    read(sql, args, row)
+}
+
 /// As [`read`], with a snapshot of this moment instead of the statement's: what is committed now, and what this transaction
 /// has done itself, whatever its isolation level.
 pub fn read_latest<T>(
@@ -160,6 +171,20 @@ impl Snapshot {
     fn transaction() -> Self {
         // SAFETY: main thread, in a transaction.
         unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) };
+        Self(true)
+    }
+
+    fn with_own() -> Self {
+        // SAFETY: main thread, in a transaction; the copy is ours to change, which parallel mode forbids.
+        unsafe {
+            if !pg_sys::ActiveSnapshotSet() {
+                return Self::transaction();
+            }
+            pg_sys::PushCopiedSnapshot(pg_sys::GetActiveSnapshot());
+            if !pg_sys::IsInParallelMode() {
+                pg_sys::UpdateActiveSnapshotCommandId();
+            }
+        }
         Self(true)
     }
 

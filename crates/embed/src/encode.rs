@@ -13,12 +13,20 @@ use crate::models::Statistics;
 use crate::pooling::normalize;
 use crate::runtime::Runtime;
 use crate::tokenize::{TextTokenizer, Tokens};
-use crate::{Cancel, Error, TextEncoder};
+use crate::{Cancel, Error, ModelFiles, TextEncoder};
 
 /// Tokens of one run, padding included. On a CPU the whole gain of batching is there at a few hundred: with more, activations
 /// leave the cache (measured on all-MiniLM-L6-v2: 281 texts a CPU second at 512, 250 at 2048, 185 at 4096), and a cancel is
 /// seen later.
 pub const BATCH_TOKENS: usize = 512;
+
+/// Texts that are tokenised before the first of them is inferred. Those of similar length share a run.
+const GROUP: usize = 1024;
+
+/// Two texts to try a batch with, of different lengths.
+const PROBES: [&str; 2] = ["a", "1 2 3 a b c"];
+/// How far a vector may move in a batch, as a part of its length: floating point gives less than a millionth.
+const BATCH_TOLERANCE: f32 = 1e-3;
 
 /// A loaded model.
 pub struct Model {
@@ -30,6 +38,7 @@ pub struct Model {
     output: Output,
     dimension: usize,
     pad_id: i64,
+    is_batched: bool,
     statistics: Arc<Statistics>,
 }
 
@@ -59,29 +68,55 @@ struct Output {
 }
 
 impl Model {
-    /// Reads the directory and loads the graph with `threads` threads for each run. Runs once, to learn the dimension.
-    /// New threads inherit the signal mask of the caller.
+    /// Loads what was read, with `threads` threads for each run. Runs a few times, to learn the dimension and whether texts
+    /// in a batch leave each other's vectors alone. New threads inherit the signal mask of the caller.
     pub fn load(
         name: &str,
-        spec: Spec,
+        files: ModelFiles,
         runtime: &Runtime,
         threads: usize,
         statistics: Arc<Statistics>,
+        cancel: &Cancel,
     ) -> Result<Self, Error> {
-        let tokenizer = TextTokenizer::load(&spec)?;
-        let session =
-            open(runtime, &spec.graph, threads).map_err(|error| Error::invalid(&spec.graph, reason(&error)))?;
+        let ModelFiles { spec, tokenizer, graph, weights, is_dynamic, .. } = files;
+        let tokenizer = {
+            let file = tokenizer; // not needed again
+            TextTokenizer::load(&spec, &file)?
+        };
+        cancel.check()?;
+        let session = open(runtime, &graph, weights, threads);
+        drop(graph);
+        let session = session.map_err(|error| Error::invalid(&spec.graph, reason(&error)))?;
         let inputs = inputs(&session, &spec.graph)?;
         let output = output(&session, &spec.graph)?;
         let pad = spec.pad_id.or_else(|| spec.pad_token.as_ref().and_then(|token| tokenizer.id(token)));
         let pad_id = i64::from(pad.unwrap_or(0));
+        let (name, is_batched) = (name.to_owned(), !is_dynamic);
         let mut model =
-            Self { name: name.to_owned(), spec, tokenizer, session, inputs, output, dimension: 0, pad_id, statistics };
-        let probe = model.tokenizer.encode("a").or_else(|_| model.tokenizer.encode("1"))?;
-        let vectors = model.run(&[&probe], &Cancel::default())?;
-        model.dimension = vectors.first().map_or(0, Vec::len);
+            Self { name, spec, tokenizer, session, inputs, output, dimension: 0, pad_id, is_batched, statistics };
+        model.probe(cancel)?;
         model.check_width()?;
         Ok(model)
+    }
+
+    /// Learns the dimension, and whether a text has the same vector in a batch as alone: where a scale is computed over the
+    /// whole input, or a graph takes one text at a time only, it has not.
+    fn probe(&mut self, cancel: &Cancel) -> Result<(), Error> {
+        let [one, other] = PROBES.map(|text| self.tokenizer.encode(text, cancel));
+        let (one, other) = (one.or_else(|_| self.tokenizer.encode("1", cancel))?, other);
+        let alone = self.run(&[&one], cancel)?.pop().unwrap_or_default();
+        self.dimension = alone.len();
+        if let (true, Ok(other)) = (self.is_batched, other) {
+            let together = self.run(&[&one, &other], cancel);
+            cancel.check()?;
+            self.is_batched = together.is_ok_and(|vectors| vectors.first().is_some_and(|v| is_close(v, &alone)));
+        }
+        Ok(())
+    }
+
+    /// Whether several texts are inferred in one run. If not, each is alone, since they would change each other's vectors.
+    pub fn is_batched(&self) -> bool {
+        self.is_batched
     }
 
     /// What the files say.
@@ -158,16 +193,32 @@ impl TextEncoder for Model {
     }
 
     fn encode(&mut self, texts: &[String], cancel: &Cancel) -> Result<Vec<Vec<f32>>, Error> {
+        let mut vectors = Vec::with_capacity(texts.len());
+        for (number, group) in texts.chunks(GROUP).enumerate() {
+            let position = |index| (texts.len() > 1).then_some(number * GROUP + index + 1);
+            vectors.extend(self.encode_group(group, position, cancel)?);
+        }
+        Ok(vectors)
+    }
+}
+
+impl Model {
+    fn encode_group(
+        &mut self,
+        texts: &[String],
+        position: impl Fn(usize) -> Option<usize>,
+        cancel: &Cancel,
+    ) -> Result<Vec<Vec<f32>>, Error> {
         let mut tokens = Vec::with_capacity(texts.len());
         for (index, text) in texts.iter().enumerate() {
             cancel.check()?;
-            tokens.push(self.tokenizer.encode(text).map_err(|error| match error {
-                Error::EmptyText { .. } if texts.len() > 1 => Error::EmptyText { position: Some(index + 1) },
+            tokens.push(self.tokenizer.encode(text, cancel).map_err(|error| match error {
+                Error::EmptyText { .. } => Error::EmptyText { position: position(index) },
                 other => other,
             })?);
         }
         let mut vectors = vec![Vec::new(); texts.len()];
-        for batch in batches(&tokens) {
+        for batch in batches(&tokens, if self.is_batched { BATCH_TOKENS } else { 0 }) {
             cancel.check()?;
             let members: Vec<&Tokens> = batch.iter().map(|index| &tokens[*index]).collect();
             let start = Instant::now();
@@ -179,14 +230,22 @@ impl TextEncoder for Model {
     }
 }
 
-/// Positions of texts, longest first, so that neighbours need little padding; each batch within the budget of tokens.
-fn batches(tokens: &[Tokens]) -> Vec<Vec<usize>> {
+/// Whether two vectors are the same but for rounding.
+fn is_close(a: &[f32], b: &[f32]) -> bool {
+    let squares = |values: &mut dyn Iterator<Item = f32>| values.map(|x| x * x).sum::<f32>();
+    let apart = squares(&mut a.iter().zip(b).map(|(x, y)| x - y));
+    a.len() == b.len() && apart <= BATCH_TOLERANCE * BATCH_TOLERANCE * squares(&mut b.iter().copied())
+}
+
+/// Positions of texts, longest first, so that neighbours need little padding; each batch is within the budget of tokens, or
+/// one text.
+fn batches(tokens: &[Tokens], budget: usize) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..tokens.len()).collect();
     order.sort_by_key(|index| std::cmp::Reverse(tokens[*index].ids.len()));
     let mut batches: Vec<Vec<usize>> = Vec::new();
     for index in order {
         match batches.last_mut() {
-            Some(batch) if (batch.len() + 1) * tokens[batch[0]].ids.len() <= BATCH_TOKENS => batch.push(index),
+            Some(batch) if (batch.len() + 1) * tokens[batch[0]].ids.len() <= budget => batch.push(index),
             _ => batches.push(vec![index]),
         }
     }
@@ -228,15 +287,19 @@ impl Padded {
     }
 }
 
-fn open(runtime: &Runtime, graph: &Path, threads: usize) -> ort::Result<Session> {
-    Session::builder(runtime.environment())?
+/// From memory: what was read and hashed is what runs, and a file that shrinks under a mapping of it cannot end the process.
+fn open(runtime: &Runtime, graph: &[u8], weights: Vec<(String, Arc<[u8]>)>, threads: usize) -> ort::Result<Session> {
+    let mut builder = Session::builder(runtime.environment())?
         // Sequences differ in length, so remembered memory layouts and the arena would only ever grow.
         .with_memory_pattern(false)?
         .with_execution_providers([CPU::default().with_arena_allocator(false).build()])?
         .with_intra_threads(threads)?
         .with_inter_threads(1)?
-        .with_intra_op_spinning(false)?
-        .commit_from_file(graph)
+        .with_intra_op_spinning(false)?;
+    for (location, bytes) in weights {
+        builder = builder.with_external_initializer_file_in_memory(location, bytes)?;
+    }
+    builder.commit_from_memory(graph)
 }
 
 fn inputs(session: &Session, graph: &Path) -> Result<Vec<Input>, Error> {
@@ -244,7 +307,7 @@ fn inputs(session: &Session, graph: &Path) -> Result<Vec<Input>, Error> {
     let mut inputs = Vec::new();
     for outlet in session.inputs() {
         let Some(input) = known.into_iter().find(|input| input.name() == outlet.name()) else {
-            return Err(Error::unsupported(graph, format!("an input \"{}\"", outlet.name())));
+            return Err(Error::unsupported(graph, format!("an input \"{}\"", short(outlet.name()))));
         };
         if element(outlet.dtype()) != Some(TensorElementType::Int64) {
             return Err(Error::unsupported(graph, format!("an input \"{}\" that is not int64", outlet.name())));
@@ -260,14 +323,17 @@ fn inputs(session: &Session, graph: &Path) -> Result<Vec<Input>, Error> {
 fn output(session: &Session, graph: &Path) -> Result<Output, Error> {
     let outputs = session.outputs();
     let named = |name: &str| outputs.iter().find(|outlet| outlet.name() == name);
-    let (outlet, is_pooled) = named("last_hidden_state")
+    let found = named("last_hidden_state")
         .or_else(|| named("token_embeddings"))
         .map(|outlet| (outlet, false))
         .or_else(|| named("sentence_embedding").map(|outlet| (outlet, true)))
-        .ok_or_else(|| Error::invalid(graph, "it has no output \"last_hidden_state\""))?;
-    if element(outlet.dtype()) != Some(TensorElementType::Float32) {
-        return Err(Error::unsupported(graph, format!("an output \"{}\" that is not float", outlet.name())));
-    }
+        .filter(|(outlet, _)| element(outlet.dtype()) == Some(TensorElementType::Float32));
+    let Some((outlet, is_pooled)) = found else {
+        let mut names: Vec<_> = outputs.iter().map(|outlet| format!("\"{}\"", short(outlet.name()))).take(8).collect();
+        names.extend((outputs.len() > 8).then(|| "others".to_owned()));
+        let found = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+        return Err(Error::NoOutput { path: graph.to_owned(), found });
+    };
     Ok(Output { name: outlet.name().to_owned(), is_pooled })
 }
 
@@ -285,5 +351,10 @@ fn failed_with(model: &str, reason: &str) -> Error {
 
 /// The first line: the others are frames of C++.
 fn reason(error: &ort::Error) -> String {
-    error.message().lines().next().unwrap_or_default().trim().to_owned()
+    short(error.message().lines().next().unwrap_or_default().trim()).to_string()
+}
+
+/// What a file calls something, as far as a message has room for it.
+fn short(name: &str) -> String {
+    name.chars().take(200).collect::<String>().escape_debug().to_string()
 }

@@ -32,12 +32,24 @@ pub enum Error {
     /// The operating system refuses to read a part.
     #[error("could not read \"{path}\": {reason}")]
     FileUnreadable { path: PathBuf, denied: bool, reason: String },
+    /// A pipe, device or directory in the place of a file.
+    #[error("\"{0}\" is not a regular file")]
+    NotRegular(PathBuf),
+    /// More bytes than a part may have.
+    #[error("\"{path}\" has {size} bytes, more than the {limit} that such a file may have")]
+    FileTooLarge { path: PathBuf, size: u64, limit: u64 },
+    /// Someone writes to it.
+    #[error("\"{0}\" changed while it was being read")]
+    FileChanging(PathBuf),
     /// A part cannot be understood, or contradicts another.
     #[error("\"{path}\" is not valid: {reason}")]
     FileInvalid { path: PathBuf, reason: String },
     /// A valid model of a kind that Lagoon does not run.
     #[error("\"{path}\" asks for {what}, which is not supported")]
     Unsupported { path: PathBuf, what: String },
+    /// The graph has no output of tokens or sentences under a name that Lagoon knows.
+    #[error("\"{path}\" has none of the outputs that Lagoon reads, but {found}")]
+    NoOutput { path: PathBuf, found: String },
     /// The files are not those that were registered.
     #[error("the files of model \"{0}\" have changed since it was registered")]
     ModelChanged(String),
@@ -47,6 +59,24 @@ pub enum Error {
     /// lagoon.models cannot be read or written.
     #[error("could not use table lagoon.models: {0}")]
     Catalog(String),
+    /// Another role's model.
+    #[error("must be owner of model \"{0}\"")]
+    NotOwner(String),
+    /// A role that may not read the server's files.
+    #[error("permission denied to register a model")]
+    MayNotRegister,
+    /// More elements than the type vector has.
+    #[error("model \"{name}\" gives vectors of {dimension} elements, more than {limit}")]
+    TooWide { name: String, dimension: usize, limit: usize },
+    /// The vectors of an array are more than one value can hold.
+    #[error("{count} vectors of {dimension} elements are more than an array can hold")]
+    TooManyVectors { count: usize, dimension: usize },
+    /// No piece of the text that may be looked at holds the tokens that the model takes.
+    #[error("a text of {bytes} bytes is too long to be cut to {tokens} tokens")]
+    TextTooLong { bytes: usize, tokens: usize, limit: usize },
+    /// So much memory could not be had.
+    #[error("out of memory: could not allocate {0} bytes")]
+    Memory(u64),
     /// A name that a model cannot have.
     #[error("invalid model name \"{0}\"")]
     InvalidName(String),
@@ -81,11 +111,19 @@ impl Error {
             | Self::EmptyText { .. } => "22023",
             Self::LibraryMissing(_) | Self::DirectoryMissing(_) | Self::FileMissing { .. } => "58P01",
             Self::LibraryUnusable { .. } => "58000",
+            Self::NotRegular(_) => "42809",
+            Self::FileTooLarge { .. }
+            | Self::TooWide { .. }
+            | Self::TooManyVectors { .. }
+            | Self::TextTooLong { .. } => "54000",
+            Self::FileChanging(_) => "LG006",
+            Self::NotOwner(_) | Self::MayNotRegister => "42501",
+            Self::Memory(_) => "53200",
             Self::FileUnreadable { denied: true, .. } => "42501",
             Self::FileUnreadable { denied: false, .. } => "58030",
             Self::FileInvalid { .. } => "LGE01",
             Self::Inference { .. } | Self::NotFinite(_) => "LGE02",
-            Self::Unsupported { .. } => "0A000",
+            Self::Unsupported { .. } | Self::NoOutput { .. } => "0A000",
             Self::UnknownModel(_) => "42704",
             Self::Cancelled => "57014",
             Self::NotStarted(_) => "53000",
@@ -96,15 +134,20 @@ impl Error {
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::TextTooLong { limit, .. } => {
+                return Some(format!(
+                    "Shorten it: {limit} bytes of it hold too few tokens, as white space or one long word does."
+                ));
+            }
             Self::LibraryNotSet | Self::LibraryNotAbsolute(_) => {
-                "Set it to the absolute path of libonnxruntime.so, version 1.17 or later, for example from the Python \
+                "Set it to the absolute path of libonnxruntime.so, version 1.18 or later, for example from the Python \
                  package onnxruntime."
             }
             Self::LibraryMissing(_) => {
                 "Set lagoon.onnxruntime_library to a file that the server's operating system user can read."
             }
             Self::LibraryUnusable { .. } => {
-                "Set lagoon.onnxruntime_library to libonnxruntime.so, version 1.17 or later, built for this machine."
+                "Set lagoon.onnxruntime_library to libonnxruntime.so, version 1.18 or later, built for this machine."
             }
             Self::TelemetryEnabled | Self::Panicked(_) => "This is a bug in Lagoon; the session can go on.",
             Self::DirectoryNotAbsolute(_) => "The directory is one of the database server, not of the client.",
@@ -118,6 +161,16 @@ impl Error {
             },
             Self::FileUnreadable { .. } => "The server's operating system user must be able to read it.",
             Self::FileInvalid { .. } => "Copy the file from the model's source again.",
+            Self::NotRegular(_) => "A model is made of regular files, or of links to such.",
+            Self::FileTooLarge { .. } => "Register a smaller model.",
+            Self::FileChanging(_) => "Try again when the model's files are complete.",
+            Self::NoOutput { .. } => {
+                "Export the model for feature extraction, so that it has an output of type float named last_hidden_state, \
+                 token_embeddings or sentence_embedding."
+            }
+            Self::NotOwner(_) => "Only the role that registered a model, and superusers, may replace or drop it.",
+            Self::MayNotRegister => "Registering a model needs membership in the role pg_read_server_files.",
+            Self::TooManyVectors { .. } => "Embed fewer texts at a time.",
             Self::ModelChanged(_) => {
                 "Vectors of another version must not be mixed with stored ones: restore the files, or run \
                  lagoon.register_model again and embed all texts anew."
@@ -126,6 +179,8 @@ impl Error {
             Self::InvalidName(_) => "A name has 1 to 63 bytes and no control characters.",
             Self::EmptyText { .. } => "Use NULLIF(text, '') to get NULL instead.",
             Self::Unsupported { .. }
+            | Self::TooWide { .. }
+            | Self::Memory(_)
             | Self::Catalog(_)
             | Self::Inference { .. }
             | Self::NotFinite(_)
@@ -135,10 +190,25 @@ impl Error {
         Some(hint.to_owned())
     }
 
-    pub(crate) fn read(path: &Path, error: &std::io::Error) -> Self {
-        let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
-        // The name of the condition only: the number and the rest differ between systems.
-        Self::FileUnreadable { path: path.to_owned(), denied, reason: error.kind().to_string() }
+    pub(crate) fn file(path: &Path, error: lagoon_file::Error) -> Self {
+        use lagoon_file::Error as File;
+        let path = path.to_owned();
+        match error {
+            File::Missing => {
+                Self::FileUnreadable { path, denied: false, reason: "no such file or directory".to_owned() }
+            }
+            File::Permission | File::Outside => {
+                Self::FileUnreadable { path, denied: true, reason: "permission denied".to_owned() }
+            }
+            File::NotRegular => Self::NotRegular(path),
+            File::TooLarge { size, limit } => Self::FileTooLarge { path, size, limit },
+            File::Memory { size } => Self::Memory(size),
+            File::Changed => Self::FileChanging(path),
+            File::Interrupted => Self::Cancelled,
+            // The name of the condition only: the number and the rest differ between systems.
+            File::Io(error) => Self::FileUnreadable { path, denied: false, reason: error.kind().to_string() },
+            other => Self::FileUnreadable { path, denied: false, reason: other.to_string() },
+        }
     }
 
     pub(crate) fn invalid(path: &Path, reason: impl Into<String>) -> Self {

@@ -7,21 +7,22 @@
 //! config_sentence_transformers.json prompts, default_prompt_name
 //! config.json                       max_position_embeddings, pad_token_id, hidden_size
 //! tokenizer.json, tokenizer_config.json
-//! model.onnx or onnx/model.onnx     and model.onnx_data beside it
+//! model.onnx or onnx/model.onnx     and the files of weights that it names
 //! ```
 
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, PathBuf};
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use crate::Error;
+use crate::files::{Reader, parse};
 use crate::pooling::Pooling;
 
 /// Tokens of a model that states no limit.
 const DEFAULT_MAX_TOKENS: usize = 512;
+/// Tokens of any model: whatever the files state, longer texts are cut to this.
+const MOST_TOKENS: usize = 32_768;
 /// Above this, `model_max_length` means "unknown": transformers writes 1e30.
 const NO_LIMIT: f64 = 1e9;
 
@@ -34,8 +35,6 @@ pub struct Spec {
     pub graph: PathBuf,
     /// tokenizer.json.
     pub tokenizer: PathBuf,
-    /// Every file that the vectors depend on, in a fixed order.
-    pub files: Vec<PathBuf>,
     /// Longest sequence, special tokens included.
     pub max_tokens: usize,
     /// Whether texts are lower-cased before the tokenizer sees them.
@@ -59,31 +58,27 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// Reads and checks the directory. Loads no weights.
-    pub fn read(directory: &Path) -> Result<Self, Error> {
-        if !directory.is_absolute() {
-            return Err(Error::DirectoryNotAbsolute(directory.display().to_string()));
-        }
-        if !directory.is_dir() {
-            return Err(Error::DirectoryMissing(directory.to_owned()));
-        }
-        let mut reader = Reader { directory, files: Vec::new() };
-        let modules = Modules::read(&mut reader)?;
+    /// Reads and checks the settings files. Returns tokenizer.json too, the one of them that is a file for others to read.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<(Self, Vec<u8>), Error> {
+        let directory = reader.directory;
+        let modules = Modules::read(reader)?;
         let base = directory.join(&modules.transformer);
-        let tokenizer = reader.require(&base.join("tokenizer.json"), "tokenizer.json")?;
-        let graph =
-            ["model.onnx", "onnx/model.onnx"].into_iter().map(|name| base.join(name)).find(|path| path.is_file());
-        let graph =
-            reader.require(&graph.unwrap_or_else(|| base.join("model.onnx")), "model.onnx or onnx/model.onnx")?;
-        reader.external_data(&graph);
+        let tokenizer = base.join("tokenizer.json");
+        let tokenizer_bytes = reader.tokenizer(&tokenizer)?;
+        let graph = ["model.onnx", "onnx/model.onnx"].map(|name| base.join(name));
+        let graph = graph.iter().find(|path| reader.exists(path)).unwrap_or(&graph[0]).clone();
 
         let config: Config = reader.json(&base.join("config.json"))?.unwrap_or_default();
         let tokenizer_config: TokenizerConfig = reader.json(&base.join("tokenizer_config.json"))?.unwrap_or_default();
-        let tokenizer_file: TokenizerFile = reader.json(&tokenizer)?.unwrap_or_default();
-        let sentence: SentenceConfig = match SENTENCE_CONFIGS.iter().map(|n| base.join(n)).find(|path| path.is_file()) {
-            Some(path) => reader.json(&path)?.unwrap_or_default(),
-            None => SentenceConfig::default(),
-        };
+        let tokenizer_file: TokenizerFile = parse(&tokenizer, &tokenizer_bytes)?;
+        let mut sentence = None;
+        for path in SENTENCE_CONFIGS.map(|name| base.join(name)) {
+            sentence = reader.json(&path)?;
+            if sentence.is_some() {
+                break;
+            }
+        }
+        let sentence: SentenceConfig = sentence.unwrap_or_default();
         let prompts_path = directory.join("config_sentence_transformers.json");
         let prompts: Prompts = reader.json(&prompts_path)?.unwrap_or_default();
         if let Some(name) = &prompts.default_prompt_name
@@ -116,7 +111,6 @@ impl Spec {
                 .is_some_and(|side| side.eq_ignore_ascii_case("left")),
             graph,
             tokenizer,
-            files: reader.files,
         };
         if !modules.include_prompt && spec.prompt().is_some_and(|prompt| !prompt.is_empty()) {
             return Err(Error::unsupported(
@@ -124,7 +118,7 @@ impl Spec {
                 "pooling without the prompt (include_prompt = false)",
             ));
         }
-        Ok(spec)
+        Ok((spec, tokenizer_bytes))
     }
 
     /// The prompt that precedes every text.
@@ -135,47 +129,6 @@ impl Spec {
     /// The prompts as a JSON object.
     pub fn prompts_json(&self) -> String {
         serde_json::Value::from_iter(self.prompts.clone()).to_string()
-    }
-
-    /// BLAKE3 over names, lengths and contents of all files, in hex: it changes whenever vectors may.
-    pub fn fingerprint(&self) -> Result<String, Error> {
-        let mut hasher = blake3::Hasher::new();
-        let mut buffer = vec![0; 1 << 20];
-        for path in &self.files {
-            let failed = |error: std::io::Error| Error::read(path, &error);
-            let mut file = std::fs::File::open(path).map_err(failed)?;
-            let length = file.metadata().map_err(failed)?.len();
-            hasher.update(format!("{}\0{length}\0", self.relative(path)).as_bytes());
-            loop {
-                match file.read(&mut buffer).map_err(failed)? {
-                    0 => break,
-                    count => hasher.update(&buffer[..count]),
-                };
-            }
-        }
-        Ok(hasher.finalize().to_hex().to_string())
-    }
-
-    /// Names, sizes and times of all files. The same stamp means that nobody has touched them, without reading them.
-    pub fn stamp(&self) -> Result<String, Error> {
-        let mut hasher = blake3::Hasher::new();
-        for path in &self.files {
-            let metadata = std::fs::metadata(path).map_err(|error| Error::read(path, &error))?;
-            let since = metadata.modified().map_err(|error| Error::read(path, &error))?;
-            let nanos = since.duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
-            hasher.update(format!("{}\0{}\0{nanos}\0", self.relative(path), metadata.len()).as_bytes());
-        }
-        Ok(hasher.finalize().to_hex().to_string())
-    }
-
-    /// Bytes of all files.
-    pub fn size(&self) -> Result<u64, Error> {
-        let sizes = self.files.iter().map(|path| std::fs::metadata(path).map_err(|error| Error::read(path, &error)));
-        sizes.map(|metadata| Ok(metadata?.len())).sum()
-    }
-
-    fn relative(&self, path: &Path) -> String {
-        path.strip_prefix(&self.directory).unwrap_or(path).to_string_lossy().into_owned()
     }
 }
 
@@ -204,11 +157,12 @@ fn max_tokens(sentence: &SentenceConfig, config: &Config, tokenizer: &TokenizerC
         length.map(|length| length as usize)
     });
     // A position beyond the table would be an error of the graph in the middle of a query.
-    match (stated, positions) {
+    let tokens = match (stated, positions) {
         (Some(stated), Some(positions)) => stated.min(positions),
         (Some(one), None) | (None, Some(one)) => one,
         (None, None) => DEFAULT_MAX_TOKENS,
-    }
+    };
+    tokens.min(MOST_TOKENS)
 }
 
 struct Modules {
@@ -228,7 +182,7 @@ struct ModuleEntry {
 }
 
 impl Modules {
-    fn read(reader: &mut Reader) -> Result<Self, Error> {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
         let directory = reader.directory;
         let listing = directory.join("modules.json");
         let mut modules = Self {
@@ -266,7 +220,7 @@ impl Modules {
         Ok(modules)
     }
 
-    fn read_pooling(&mut self, reader: &mut Reader, path: PathBuf) -> Result<(), Error> {
+    fn read_pooling(&mut self, reader: &mut Reader<'_>, path: PathBuf) -> Result<(), Error> {
         let config: PoolingConfig = match reader.json(&path)? {
             Some(config) => config,
             None => {
@@ -401,53 +355,4 @@ struct TokenizerFile {
 struct TokenizerPadding {
     pad_id: Option<u32>,
     direction: Option<String>,
-}
-
-/// Remembers every file that it reads.
-struct Reader<'a> {
-    directory: &'a Path,
-    files: Vec<PathBuf>,
-}
-
-impl Reader<'_> {
-    fn json<T: DeserializeOwned>(&mut self, path: &Path) -> Result<Option<T>, Error> {
-        let bytes = match std::fs::read(path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::read(path, &error)),
-        };
-        self.remember(path);
-        serde_json::from_slice(&bytes).map(Some).map_err(|error| Error::invalid(path, error.to_string()))
-    }
-
-    fn require(&mut self, path: &Path, file: &'static str) -> Result<PathBuf, Error> {
-        match std::fs::File::open(path) {
-            Ok(_) => {
-                self.remember(path);
-                Ok(path.to_owned())
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Err(Error::FileMissing { directory: self.directory.to_owned(), file })
-            }
-            Err(error) => Err(Error::read(path, &error)),
-        }
-    }
-
-    /// Weights beyond 2 GB lie in a second file, whose usual names these are.
-    fn external_data(&mut self, graph: &Path) {
-        for suffix in ["_data", ".data"] {
-            let mut name = graph.as_os_str().to_owned();
-            name.push(suffix);
-            let path = PathBuf::from(name);
-            if path.is_file() {
-                self.remember(&path);
-            }
-        }
-    }
-
-    fn remember(&mut self, path: &Path) {
-        if !self.files.iter().any(|known| known == path) {
-            self.files.push(path.to_owned());
-        }
-    }
 }

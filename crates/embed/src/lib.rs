@@ -5,8 +5,11 @@
 #![forbid(unsafe_code)]
 
 pub mod cancel;
+mod cut;
 pub mod encode;
 pub mod error;
+mod files;
+mod graph;
 pub mod layout;
 pub mod models;
 pub mod pooling;
@@ -23,8 +26,10 @@ mod tiny;
 pub use cancel::Cancel;
 pub use encode::Model;
 pub use error::Error;
+pub use files::{ModelFiles, Watch};
 pub use models::{Models, Registered, Settings, Statistics};
 pub use runtime::Runtime;
+pub use tokenize::is_blank;
 
 /// Turns texts into vectors of one length. A local model is one; a remote provider can be another.
 pub trait TextEncoder: Send {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::layout::Spec;
-use crate::{Error, Model, Runtime};
+use crate::files::Watch;
+use crate::{Cancel, Error, Model, ModelFiles, Runtime};
 
 /// How many models stay loaded; the one that was used longest ago goes first.
 const MAX_LOADED: usize = 4;
@@ -18,10 +18,8 @@ pub struct Registered {
     pub name: String,
     /// Where its files are.
     pub directory: PathBuf,
-    /// [`Spec::fingerprint`] at that time.
+    /// [`ModelFiles::fingerprint`] at that time.
     pub fingerprint: String,
-    /// [`Spec::stamp`] at that time.
-    pub stamp: String,
 }
 
 /// How to load.
@@ -56,6 +54,7 @@ struct Loaded {
     registered: Registered,
     threads: usize,
     model: Model,
+    watch: Arc<Watch>,
 }
 
 /// Loads on demand, and keeps what was used last. Dropping it unloads all models, then the environment of ONNX Runtime,
@@ -92,46 +91,65 @@ impl Models {
         self.runtime.as_ref().ok_or(Error::LibraryNotSet)
     }
 
-    /// Reads a directory, loads what is in it, and keeps it: registration, and the first use in the same session.
+    /// Reads a directory, loads what is in it, and keeps it: registration, and the first use in the same session. Also
+    /// returns the bytes of all files.
     pub fn register(
         &mut self,
         name: &str,
         directory: &Path,
         settings: &Settings,
-    ) -> Result<(Registered, &Model), Error> {
-        let spec = Spec::read(directory)?;
-        let stamp = spec.stamp()?; // first: a file that changes meanwhile is then read again later
-        let fingerprint = spec.fingerprint()?;
-        let registered = Registered { name: name.to_owned(), directory: directory.to_owned(), fingerprint, stamp };
-        let found = self.loaded.iter().position(|loaded| loaded.registered.name == name);
-        drop(found.map(|index| self.loaded.remove(index)));
-        let model = self.load(registered.clone(), spec, settings)?;
-        Ok((registered, model))
+        cancel: &Cancel,
+    ) -> Result<(Registered, u64, &Model), Error> {
+        let files = ModelFiles::read(directory, cancel)?;
+        let (fingerprint, size) = (files.fingerprint.clone(), files.size);
+        let registered = Registered { name: name.to_owned(), directory: directory.to_owned(), fingerprint };
+        let model = self.load(registered.clone(), files, settings, cancel)?;
+        Ok((registered, size, model))
     }
 
-    /// The model, loaded if it is not yet. Refuses files that are not the registered ones.
-    pub fn get(&mut self, wanted: &Registered, settings: &Settings) -> Result<&mut Model, Error> {
-        let found = self.loaded.iter().position(|loaded| loaded.registered.name == wanted.name);
-        if let Some(loaded) = found.map(|index| self.loaded.remove(index))
-            && loaded.registered == *wanted
-            && loaded.threads == settings.threads
+    /// The model, loaded if it is not yet. Refuses files that are not the registered ones, also when the model is loaded:
+    /// all sessions give the same vectors, or the same error.
+    pub fn get(&mut self, wanted: &Registered, settings: &Settings, cancel: &Cancel) -> Result<&mut Model, Error> {
+        let is_wanted = |loaded: &Loaded| loaded.registered == *wanted && loaded.threads == settings.threads;
+        let found = self.loaded.iter().position(is_wanted);
+        if let Some(index) = found
+            && self.loaded[index].watch.holds()
         {
+            let loaded = self.loaded.remove(index);
             return Ok(self.keep(loaded));
         }
-        let spec = Spec::read(&wanted.directory)?;
-        if spec.stamp()? != wanted.stamp && spec.fingerprint()? != wanted.fingerprint {
+        let files = ModelFiles::read(&wanted.directory, cancel)?;
+        if files.fingerprint != wanted.fingerprint {
             return Err(Error::ModelChanged(wanted.name.clone()));
         }
-        self.load(wanted.clone(), spec, settings)
+        if let Some(index) = found {
+            let loaded = self.loaded.remove(index); // touched, and the same bytes
+            return Ok(self.keep(Loaded { watch: Arc::new(files.watch), ..loaded }));
+        }
+        self.load(wanted.clone(), files, settings, cancel)
     }
 
-    fn load(&mut self, registered: Registered, spec: Spec, settings: &Settings) -> Result<&mut Model, Error> {
+    /// Watches the files of the model that was used last.
+    pub fn watch(&self) -> Option<Arc<Watch>> {
+        self.loaded.last().map(|loaded| loaded.watch.clone())
+    }
+
+    fn load(
+        &mut self,
+        registered: Registered,
+        mut files: ModelFiles,
+        settings: &Settings,
+        cancel: &Cancel,
+    ) -> Result<&mut Model, Error> {
+        self.loaded.retain(|loaded| loaded.registered.name != registered.name);
         if self.loaded.len() >= MAX_LOADED {
             self.loaded.remove(0); // its memory first
         }
+        self.statistics.models_loaded.store(self.loaded.len() as u64, Ordering::Relaxed);
         let (threads, statistics) = (settings.threads, self.statistics.clone());
-        let model = Model::load(&registered.name, spec, self.runtime(settings)?, threads, statistics)?;
-        Ok(self.keep(Loaded { registered, threads, model }))
+        let watch = Arc::new(std::mem::take(&mut files.watch));
+        let model = Model::load(&registered.name, files, self.runtime(settings)?, threads, statistics, cancel)?;
+        Ok(self.keep(Loaded { registered, threads, model, watch }))
     }
 
     fn keep(&mut self, loaded: Loaded) -> &mut Model {

@@ -1,5 +1,6 @@
 //! ONNX Runtime, loaded at run time, with one environment for the life of the process.
 
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use ort::environment::Environment;
@@ -11,7 +12,7 @@ use crate::Error;
 /// vendor, and write files into the home directory.
 pub const TELEMETRY_VARIABLE: &str = "ORT_DISABLE_TELEMETRY";
 
-/// The lowest version of the C API that the library must offer: 1.17.
+/// The lowest version of the C API that the library must offer: 1.18.
 pub const API_LEVEL: u32 = ort::MINOR_VERSION;
 
 /// A loaded library and its environment. There can be one in a process, ever: clones share it, and when the last clone and
@@ -34,13 +35,18 @@ impl Runtime {
         if !library.is_absolute() {
             return Err(Error::LibraryNotAbsolute(library.display().to_string()));
         }
-        if !library.is_file() {
-            return Err(Error::LibraryMissing(library.to_owned()));
-        }
         if std::env::var_os(TELEMETRY_VARIABLE).is_none_or(|value| value != "1") {
             return Err(Error::TelemetryEnabled);
         }
         let unusable = |reason: String| Error::LibraryUnusable { path: library.to_owned(), reason };
+        // A pipe would make the loader wait for ever, and a library that is cut short would end the process.
+        let file = lagoon_file::open(library, lagoon_file::Scope::Anywhere).map_err(|error| match error {
+            lagoon_file::Error::Missing => Error::LibraryMissing(library.to_owned()),
+            other => unusable(other.to_string()),
+        })?;
+        if !is_complete(&file).unwrap_or(true) {
+            return Err(unusable("it is cut short".to_owned()));
+        }
         // Before any other call into `ort`: those panic when the library cannot be loaded.
         let builder = ort::init_from(library).map_err(|error| unusable(load_reason(&error)))?;
         let environment = builder.with_name("lagoon").with_telemetry(false).build();
@@ -69,6 +75,30 @@ impl Runtime {
     pub(crate) fn environment(&self) -> &Environment {
         &self.environment
     }
+}
+
+/// Whether the file has all bytes that its ELF header promises to the loader, which maps them without a look. (Whether it is
+/// one at all, the loader says.)
+fn is_complete(file: &lagoon_file::RegularFile) -> std::io::Result<bool> {
+    let size = file.identity().size;
+    let mut header = [0; 64];
+    file.file().read_exact_at(&mut header, 0)?;
+    if header[..6] != *b"\x7fELF\x02\x01" {
+        return Ok(true);
+    }
+    let number = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
+    let (start, length, count) = (number(&header[32..40]), number(&header[54..56]), number(&header[56..58]));
+    for index in 0..count {
+        let mut segment = [0; 56];
+        let at = start.checked_add(index * length).filter(|at| *at < size);
+        let Some(at) = at else { return Ok(false) };
+        file.file().read_exact_at(&mut segment, at)?;
+        let is_loaded = number(&segment[..4]) == 1;
+        if is_loaded && number(&segment[8..16]).checked_add(number(&segment[32..40])).is_none_or(|end| end > size) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn load_reason(error: &ort::LoadDynamicError) -> String {

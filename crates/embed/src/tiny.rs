@@ -29,6 +29,12 @@ pub struct TinyModel {
     pub depth: usize,
     /// Where the graph goes.
     pub graph: &'static str,
+    /// Where the embedding table lies, as the graph names it; `None`: in the graph.
+    pub weights: Option<&'static str>,
+    /// Whether the graph quantises with a scale of its whole input.
+    pub is_dynamic: bool,
+    /// The name of the graph's output.
+    pub output: &'static str,
 }
 
 impl Default for TinyModel {
@@ -44,6 +50,9 @@ impl Default for TinyModel {
             inputs: &["input_ids", "attention_mask", "token_type_ids"],
             depth: 0,
             graph: "model.onnx",
+            weights: None,
+            is_dynamic: false,
+            output: "last_hidden_state",
         }
     }
 }
@@ -66,6 +75,9 @@ impl TinyModel {
             std::fs::write(path, content)
         };
         write(self.graph, &self.onnx())?;
+        if let Some(name) = self.weights {
+            write(&Path::new(self.graph).with_file_name(name).to_string_lossy(), &bytes_of(&self.table()))?;
+        }
         write("tokenizer.json", self.tokenizer().as_bytes())?;
         let side = if self.pad_left { "left" } else { "right" };
         let tokenizer = format!(r#"{{"model_max_length": 1e30, "padding_side": "{side}", "pad_token": "[PAD]"}}"#);
@@ -120,23 +132,39 @@ impl TinyModel {
         )
     }
 
+    fn table(&self) -> Vec<f32> {
+        (0..WORDS.len()).flat_map(|id| self.row(id)).collect()
+    }
+
     /// The graph: Gather, then `depth` multiplications with the identity.
     fn onnx(&self) -> Vec<u8> {
         let mut graph = Vec::new();
-        let mut node = |op: &str, inputs: &[&str], output: &str| {
+        let mut node = |op: &str, inputs: &[&str], outputs: &[&str]| {
             let mut body: Vec<u8> = inputs.iter().flat_map(|input| field(1, input.as_bytes())).collect();
-            body.extend(field(2, output.as_bytes()));
+            body.extend(outputs.iter().flat_map(|output| field(2, output.as_bytes())));
             body.extend(field(4, op.as_bytes()));
             graph.extend(field(1, &body));
         };
-        node("Gather", &["table", "input_ids"], "x0");
-        for i in 0..self.depth {
-            node("MatMul", &[&format!("x{i}"), "identity"], &format!("x{}", i + 1));
+        if self.is_dynamic {
+            node("Gather", &["table", "input_ids"], &["x"]);
+            node("DynamicQuantizeLinear", &["x"], &["q", "scale", "zero"]);
+            node("DequantizeLinear", &["q", "scale", "zero"], &["x0"]);
+        } else {
+            node("Gather", &["table", "input_ids"], &["x0"]);
         }
-        node("Identity", &[&format!("x{}", self.depth)], "last_hidden_state");
+        for i in 0..self.depth {
+            node("MatMul", &[&format!("x{i}"), "identity"], &[&format!("x{}", i + 1)]);
+        }
+        node("Identity", &[&format!("x{}", self.depth)], &[self.output]);
         graph.extend(field(2, b"tiny"));
-        let table: Vec<f32> = (0..WORDS.len()).flat_map(|id| self.row(id)).collect();
-        graph.extend(field(5, &tensor("table", &[WORDS.len(), self.width], &table)));
+        let shape = [WORDS.len(), self.width];
+        graph.extend(field(
+            5,
+            &match self.weights {
+                Some(location) => external("table", &shape, location),
+                None => tensor("table", &shape, &self.table()),
+            },
+        ));
         if self.depth > 0 {
             let identity: Vec<f32> =
                 (0..self.width * self.width).map(|i| if i % (self.width + 1) == 0 { 1.0 } else { 0.0 }).collect();
@@ -145,7 +173,7 @@ impl TinyModel {
         for input in self.inputs {
             graph.extend(field(11, &value(input, 7, None)));
         }
-        graph.extend(field(12, &value("last_hidden_state", 1, Some(self.width))));
+        graph.extend(field(12, &value(self.output, 1, Some(self.width))));
         let opset: Vec<u8> = [field(1, b""), number(2, 17)].concat();
         [number(1, 8), field(2, b"lagoon"), field(7, &graph), field(8, &opset)].concat()
     }
@@ -173,8 +201,17 @@ fn field(id: u64, bytes: &[u8]) -> Vec<u8> {
 
 fn tensor(name: &str, shape: &[usize], values: &[f32]) -> Vec<u8> {
     let dims: Vec<u8> = shape.iter().flat_map(|n| number(1, *n as u64)).collect();
-    let raw: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
-    [dims, number(2, 1), field(8, name.as_bytes()), field(9, &raw)].concat()
+    [dims, number(2, 1), field(8, name.as_bytes()), field(9, &bytes_of(values))].concat()
+}
+
+fn external(name: &str, shape: &[usize], location: &str) -> Vec<u8> {
+    let dims: Vec<u8> = shape.iter().flat_map(|n| number(1, *n as u64)).collect();
+    let entry = field(13, &[field(1, b"location"), field(2, location.as_bytes())].concat());
+    [dims, number(2, 1), field(8, name.as_bytes()), entry, number(14, 1)].concat()
+}
+
+fn bytes_of(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|x| x.to_le_bytes()).collect()
 }
 
 fn value(name: &str, kind: u64, width: Option<usize>) -> Vec<u8> {

@@ -139,6 +139,25 @@ pub fn alloc<'a, E: Scalar>(dimensions: usize) -> (Datum, &'a mut [E]) {
     }
 }
 
+/// Bytes of a value in memory, a multiple of 4.
+pub(super) const fn size<E: Scalar>(dimensions: usize) -> usize {
+    HEADER + dimensions * size_of::<E>()
+}
+
+/// Writes a value with these elements, which the caller has checked, at `start`.
+///
+/// # Safety
+/// [`size`] bytes from `start` on may be written, and are aligned to 4.
+pub(super) unsafe fn write<E: Scalar>(start: *mut u8, values: &[E]) {
+    // SAFETY: the caller's.
+    unsafe {
+        pgrx::set_varsize_4b(start.cast(), size::<E>(values.len()) as i32);
+        let header = start.cast::<Header>();
+        ((*header).dimensions, (*header).unused) = (values.len() as u16, 0);
+        start.add(HEADER).cast::<E>().copy_from_nonoverlapping(values.as_ptr(), values.len());
+    }
+}
+
 /// A new value in the current memory context with these elements, which the caller has checked.
 pub fn to_datum<E: Scalar>(values: &[E]) -> Datum {
     let (datum, elements) = alloc(values.len());
