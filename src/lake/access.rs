@@ -2,12 +2,13 @@
 //!
 //! Members of pg_read_server_files (and superusers) read everything that the server's operating system user may read.
 //! Everybody else reads below `lagoon.data_directories`, and datasets below the dataset directory. A path is judged twice:
-//! as it is written, so that nothing outside is even looked at, and with all symbolic links resolved, which is also the
-//! path that is opened. For a foreign table the role is its owner, as for a view.
+//! as it is written, so that nothing outside is even looked at, and by what it leads to, once that is held and can no longer
+//! become something else. For a foreign table the role is its owner, as for a view.
 
 use std::path::{Component, Path, PathBuf};
 
-use lagoon_file::{RegularFile, Scope};
+use lagoon_file::RegularFile;
+use lagoon_lake::files::Rights;
 use lagoon_lake::{Error, Result};
 use pgrx::pg_sys;
 
@@ -27,6 +28,38 @@ pub(super) fn role_named(name: &str) -> Result<pg_sys::Oid> {
     let text = std::ffi::CString::new(name).unwrap_or_default();
     // SAFETY: a NUL-terminated name; a catalog lookup on the main thread.
     Ok(unsafe { pg_sys::get_role_oid(text.as_ptr(), false) })
+}
+
+/// The ERROR (42501) that the executor would raise later, if the statement may not read the table: planning opens files, and
+/// what it says about them is for those who may read them. A member of a partitioned or inherited table is read by the
+/// rights of that one.
+///
+/// # Safety
+/// `root` and `rel` are the planner's, of the table that is planned.
+pub(super) unsafe fn check_select(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo) {
+    // SAFETY: the caller's: both arrays have an entry for every relation of the query.
+    unsafe {
+        let mut relid = (*rel).relid;
+        let entry = |relid: u32| *(*root).simple_rte_array.add(relid as usize);
+        while !(*root).append_rel_array.is_null() {
+            let member = *(*root).append_rel_array.add(relid as usize);
+            if member.is_null() || (*entry((*member).parent_relid)).rtekind != pg_sys::RTEKind::RTE_RELATION {
+                break;
+            }
+            relid = (*member).parent_relid;
+        }
+        let (table, user) = ((*entry(relid)).relid, (*rel).userid);
+        let role = if user == pg_sys::InvalidOid { current_role() } else { user };
+        let select = pg_sys::AclMode::from(pg_sys::ACL_SELECT);
+        let any = pg_sys::AclMaskHow::ACLMASK_ANY;
+        let ok = pg_sys::AclResult::ACLCHECK_OK;
+        if pg_sys::pg_class_aclcheck(table, role, select) != ok
+            && pg_sys::pg_attribute_aclcheck_all(table, role, select, any) != ok
+        {
+            let kind = pg_sys::get_relkind_objtype(pg_sys::get_rel_relkind(table));
+            pg_sys::aclcheck_error(pg_sys::AclResult::ACLCHECK_NO_PRIV, kind, pg_sys::get_rel_name(table));
+        }
+    }
 }
 
 /// Refuses roles that may not write files on the server.
@@ -50,31 +83,17 @@ pub(super) fn check_pattern(path: &str, role: pg_sys::Oid, dataset: bool) -> Res
     if !climbs && allowed(dataset).iter().any(|directory| given.starts_with(directory)) {
         return Ok(());
     }
-    Err(denied(path))
+    Err(Error::denied(given))
 }
 
-/// The file with all symbolic links resolved, if `role` may read it.
-pub(super) fn resolve(path: &Path, role: pg_sys::Oid, dataset: bool) -> Result<PathBuf> {
-    let resolved = std::fs::canonicalize(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => Error::MissingFile { path: path.to_owned() },
-        std::io::ErrorKind::PermissionDenied => Error::FilePermission { path: path.to_owned() },
-        _ => Error::Io { action: "resolve", path: path.to_owned(), message: error.to_string() },
-    })?;
-    if reads_all(role) {
-        return Ok(resolved);
-    }
-    let inside = |directory: &PathBuf| std::fs::canonicalize(directory).is_ok_and(|real| resolved.starts_with(real));
-    if allowed(dataset).iter().any(inside) { Ok(resolved) } else { Err(denied(&path.to_string_lossy())) }
+/// Where `role` may read, for what looks at files.
+pub(super) fn rights(role: pg_sys::Oid, dataset: bool) -> Rights {
+    if reads_all(role) { Rights::everywhere() } else { Rights::beneath(allowed(dataset)) }
 }
 
 /// Opens a file that `role` may read. It is judged by its descriptor, so it is this one that is read.
 pub(super) fn open(path: &Path, role: pg_sys::Oid) -> Result<RegularFile> {
-    let directories = allowed(false);
-    let scope = if reads_all(role) { Scope::Anywhere } else { Scope::Beneath(&directories) };
-    lagoon_file::open(path, scope).map_err(|error| match error {
-        lagoon_file::Error::Outside => denied(&path.to_string_lossy()),
-        other => Error::file("open", path, other),
-    })
+    rights(role, false).open(path).map_err(|error| Error::file("open", path, error))
 }
 
 /// Where ingest writes.
@@ -118,12 +137,4 @@ pub(super) fn reads_data(role: pg_sys::Oid) -> bool {
 pub(super) fn has_role(member: pg_sys::Oid, role: pg_sys::Oid) -> bool {
     // SAFETY: a catalog lookup on the main thread, inside a transaction.
     unsafe { pg_sys::has_privs_of_role(member, role) }
-}
-
-fn denied(path: &str) -> Error {
-    Error::PathDenied {
-        action: "read",
-        path: path.to_owned(),
-        hint: "Reading outside lagoon.data_directories needs membership in the role pg_read_server_files.",
-    }
 }

@@ -1,7 +1,5 @@
 //! Record batches to datums, a column at a time. What a datum points to stays valid until the next batch.
 
-use std::ffi::CString;
-
 use lagoon_lake::arrow::array::{
     Array, ArrayRef, AsArray, BinaryViewArray, BooleanArray, FixedSizeBinaryArray, RecordBatch, StringViewArray,
 };
@@ -24,6 +22,8 @@ const DATES: std::ops::Range<i32> = -2_451_545..2_145_031_949;
 /// MaxAllocSize: the largest value of variable length.
 const LARGEST_VALUE: usize = 0x3fff_ffff;
 const LENGTH_WORD: usize = size_of::<u32>();
+/// Words of storage that are kept from one batch to the next.
+const KEPT_WORDS: usize = 1 << 18;
 
 /// One column of the current batch as PostgreSQL wants it.
 pub(super) struct Decoder {
@@ -111,6 +111,7 @@ impl Decoder {
     fn scalars(&mut self, array: &ArrayRef, ty: &ColumnType) -> Result<()> {
         let values = &mut self.values;
         let name = &self.attribute.column.name;
+        values.try_reserve(array.len()).map_err(|_| no_memory(name))?;
         match ty {
             ColumnType::Bool => {
                 let array: &BooleanArray = array.as_boolean();
@@ -153,7 +154,7 @@ impl Decoder {
                 for i in 0..array.len() {
                     let length =
                         numeric::encode(if array.is_null(i) { 0 } else { array.value(i) }, *scale, &mut encoded);
-                    offsets.push(values, &encoded[..length]);
+                    offsets.push(values, &encoded[..length], name)?;
                 }
                 offsets.finish(values);
             }
@@ -163,11 +164,8 @@ impl Decoder {
                 for i in 0..array.len() {
                     let text = if array.is_null(i) { "" } else { array.value(i) };
                     check_text(text, name)?;
-                    if self.to_server {
-                        offsets.push(values, &to_server(text));
-                    } else {
-                        offsets.push(values, text.as_bytes());
-                    }
+                    let bytes = if self.to_server { to_server(text) } else { text.as_bytes() };
+                    offsets.push(values, bytes, name)?;
                 }
                 offsets.finish(values);
             }
@@ -179,7 +177,7 @@ impl Decoder {
                     if bytes.len() > LARGEST_VALUE - LENGTH_WORD {
                         return Err(Error::TooLarge { column: name.clone() });
                     }
-                    offsets.push(values, bytes);
+                    offsets.push(values, bytes, name)?;
                 }
                 offsets.finish(values);
             }
@@ -199,11 +197,11 @@ impl Decoder {
             }
             let text = array.value(i);
             check_text(text, name)?;
-            let text = if self.to_server { to_server(text) } else { text.as_bytes().to_vec() };
-            let text = CString::new(text).map_err(|_| Error::BadText { column: name.clone(), message: ZERO_BYTE })?;
-            // SAFETY: the function was looked up for this type; the string outlives the call.
+            let text = if self.to_server { to_server(text) } else { text.as_bytes() };
+            // SAFETY: the function was looked up for this type; it gets a copy that ends with the zero byte it looks for.
             let datum = unsafe {
-                pg_sys::InputFunctionCall(&mut input.function, text.as_ptr().cast_mut(), input.parameter, input.typmod)
+                let text = pg_sys::pnstrdup(text.as_ptr().cast(), text.len());
+                pg_sys::InputFunctionCall(&mut input.function, text, input.parameter, input.typmod)
             };
             self.values.push(datum);
         }
@@ -232,6 +230,7 @@ impl Decoder {
             }
             let items = lists.value(i);
             inner.nulls.clear();
+            inner.nulls.try_reserve(items.len()).map_err(|_| no_memory(&self.attribute.column.name))?;
             inner.nulls.extend((0..items.len()).map(|i| items.is_null(i)));
             inner.values.clear();
             inner.scalars(&items, item)?;
@@ -291,17 +290,22 @@ fn check_text(text: &str, column: &str) -> Result<()> {
     Ok(())
 }
 
-/// The text in the encoding of the database; an ERROR if that lacks one of its characters.
-fn to_server(text: &str) -> Vec<u8> {
+fn no_memory(column: &str) -> Error {
+    Error::Memory { message: format!("values of column \"{column}\"") }
+}
+
+/// The text in the encoding of the database, in the current memory context unless it is the same; an ERROR if that lacks one
+/// of its characters.
+fn to_server(text: &str) -> &[u8] {
     let length = i32::try_from(text.len()).unwrap_or(i32::MAX);
     // SAFETY: the length is the string's; the result is either the argument or a new NUL-terminated string.
     unsafe {
         let given = text.as_ptr().cast::<std::ffi::c_char>();
         let converted = pg_sys::pg_any_to_server(given, length, pg_sys::pg_enc::PG_UTF8 as i32);
         if std::ptr::eq(converted, given) {
-            return text.as_bytes().to_vec();
+            return text.as_bytes();
         }
-        std::ffi::CStr::from_ptr(converted).to_bytes().to_vec()
+        std::ffi::CStr::from_ptr(converted).to_bytes()
     }
 }
 
@@ -326,13 +330,16 @@ struct Offsets<'a> {
 impl<'a> Offsets<'a> {
     fn new(storage: &'a mut Vec<u64>) -> Self {
         storage.clear();
+        storage.shrink_to(KEPT_WORDS);
         Self { storage }
     }
 
-    fn push(&mut self, values: &mut Vec<pg_sys::Datum>, bytes: &[u8]) {
+    fn push(&mut self, values: &mut Vec<pg_sys::Datum>, bytes: &[u8], column: &str) -> Result<()> {
         let start = self.storage.len();
         let length = LENGTH_WORD + bytes.len();
-        self.storage.resize(start + length.div_ceil(size_of::<u64>()), 0);
+        let words = length.div_ceil(size_of::<u64>());
+        self.storage.try_reserve(words).map_err(|_| no_memory(column))?;
+        self.storage.resize(start + words, 0);
         // SAFETY: the words just added have room for the length word and the bytes.
         unsafe {
             let target = self.storage.as_mut_ptr().add(start).cast::<u8>();
@@ -340,6 +347,7 @@ impl<'a> Offsets<'a> {
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), target.add(LENGTH_WORD), bytes.len());
         }
         values.push(pg_sys::Datum::from(start));
+        Ok(())
     }
 
     fn finish(self, values: &mut [pg_sys::Datum]) {

@@ -1,9 +1,10 @@
 //! The lake's SQL functions.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use lagoon_lake::files::Found;
 use lagoon_lake::ingest::{self, Ingested, Options, Source};
 use lagoon_lake::metadata::SchemaElement;
 use lagoon_lake::{Error, Result, dataset, metadata};
@@ -186,7 +187,7 @@ fn register(name: &str, path: &str) -> Result<Uuid> {
     check_owner(name)?;
     let home = Home::new()?;
     let paths = options::files_at(path, access::current_role())?;
-    let own: Vec<String> = paths.iter().map(|path| home.stored(path)).collect();
+    let own: Vec<String> = paths.iter().map(|found| home.stored(&found.path)).collect();
     home.lock(name, &own)?;
     let before = check_owner(name)?;
     let files = open(paths)?;
@@ -253,8 +254,8 @@ fn schema(path: &str) -> Result<Vec<(String, SchemaElement)>> {
         "lagoon metadata",
         || {},
         move |_| {
-            let one = |file: &PathBuf| {
-                let uri = file.to_string_lossy().into_owned();
+            let one = |file: &Found| {
+                let uri = file.path.to_string_lossy().into_owned();
                 let elements = metadata::schema(file)?;
                 Ok(elements.into_iter().map(|element| (uri.clone(), element)).collect::<Vec<_>>())
             };

@@ -22,6 +22,9 @@ JOIN pg_catalog.pg_proc AS p ON p.oid = w.fdwhandler
 WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.command_tag = 'CREATE FOREIGN TABLE'
   AND c.relkind = 'f' AND c.relnatts = 0 AND p.prosrc = 'lagoon_parquet_handler'";
 
+/// MaxHeapAttributeNumber of access/htup_details.h.
+const MOST_COLUMNS: usize = 1600;
+
 /// The body of the event trigger.
 pub(super) fn after_ddl(fired: bool) -> Result<()> {
     if !fired {
@@ -45,6 +48,12 @@ pub(super) fn after_ddl(fired: bool) -> Result<()> {
 fn add_columns(oid: pg_sys::Oid, name: &str) -> Result<()> {
     let files = relation::open(options::files_of(oid)?)?;
     let columns = table::infer(&files)?;
+    if columns.len() > MOST_COLUMNS {
+        return Err(Error::NotSupported {
+            message: format!("the files have {} columns, more than the {MOST_COLUMNS} of a table", columns.len()),
+            hint: Some("Declare the columns that you need.".to_owned()),
+        });
+    }
     if columns.is_empty() {
         return Ok(());
     }

@@ -1,12 +1,12 @@
 //! Options of wrapper, server and table: only a table has any, and exactly one of `path` and `dataset`.
 
-use std::path::{Path, PathBuf};
-
-use lagoon_lake::{Error, Result, dataset, files};
+use lagoon_lake::files::{self, Found};
+use lagoon_lake::{Error, Result, dataset};
 use pgrx::{PgList, pg_sys};
 
 use super::home::Home;
 use super::{access, catalog};
+use crate::pg::interrupt;
 
 const TABLE_OPTIONS: [&str; 2] = ["path", "dataset"];
 
@@ -37,8 +37,8 @@ pub(super) fn validate(options: &[(String, String)], catalog: pg_sys::Oid) -> Re
     }
 }
 
-/// The files of a foreign table, resolved, and checked against the rights of its owner.
-pub(super) fn files_of(table: pg_sys::Oid) -> Result<Vec<PathBuf>> {
+/// The files of a foreign table, found and judged by the rights of its owner.
+pub(super) fn files_of(table: pg_sys::Oid) -> Result<Vec<Found>> {
     let owner = owner_of(table);
     match source(&table_options(table))? {
         Source::Path(path) => files_at(&path, owner),
@@ -46,28 +46,29 @@ pub(super) fn files_of(table: pg_sys::Oid) -> Result<Vec<PathBuf>> {
             let entry = catalog::find(&name)?.ok_or_else(|| Error::NoDataset { name: name.clone() })?;
             entry.check_reader(&name, owner)?;
             let home = Home::new()?;
-            let files = entry.files.iter().map(|stored| {
-                let path = home.located(stored);
-                resolve(&path, entry.owner).map_err(|error| match error {
-                    Error::MissingFile { .. } => Error::DatasetFile { name: name.clone(), path },
-                    other => other,
-                })
-            });
-            files.collect()
+            let paths: Vec<_> = entry.files.iter().map(|stored| home.located(stored)).collect();
+            for path in &paths {
+                access::check_pattern(&path.to_string_lossy(), entry.owner, true)?;
+            }
+            // Who may read the dataset reads it as its owner.
+            files::look(&paths, &access::rights(entry.owner, true), &mut go_on).map_err(|error| match error {
+                Error::MissingFile { path } => Error::DatasetFile { name, path },
+                other => other,
+            })
         }
     }
 }
 
-/// The files that a path names, resolved, and checked against the rights of `role`.
-pub(super) fn files_at(path: &str, role: pg_sys::Oid) -> Result<Vec<PathBuf>> {
+/// The files that a path names, found and judged by the rights of `role`.
+pub(super) fn files_at(path: &str, role: pg_sys::Oid) -> Result<Vec<Found>> {
     access::check_pattern(path, role, false)?;
-    files::list(path)?.iter().map(|file| access::resolve(file, role, false)).collect()
+    files::find(path, &access::rights(role, false), &mut go_on)
 }
 
-/// A file of a dataset, checked against the rights of the dataset's owner: who may read the dataset reads it as its owner.
-fn resolve(path: &Path, owner: pg_sys::Oid) -> Result<PathBuf> {
-    access::check_pattern(&path.to_string_lossy(), owner, true)?;
-    access::resolve(path, owner, true)
+/// Answers interrupts between two files or directory entries: nothing is on the stack there that must not be jumped out of.
+fn go_on() -> bool {
+    interrupt::check();
+    true
 }
 
 fn source(options: &[(String, String)]) -> Result<Source> {

@@ -9,6 +9,7 @@ use lagoon_lake::{Error, Result};
 use pgrx::{PgList, PgMemoryContexts, pg_sys};
 use serde_json::{Value, json};
 
+use super::access;
 use super::filter::{Reason, Translator};
 use super::relation::{Attribute, Relation};
 use crate::pg::guc;
@@ -99,6 +100,8 @@ pub(super) unsafe fn size(
     rel: *mut pg_sys::RelOptInfo,
     table: pg_sys::Oid,
 ) -> Result<()> {
+    // SAFETY: the caller's.
+    unsafe { access::check_select(root, rel) };
     let relation = Relation::load(table)?;
     // SAFETY: the caller's: both are live for all of planning; conditions are RestrictInfo with a clause.
     unsafe {

@@ -1,9 +1,9 @@
 //! A foreign table and its files: the columns of both, matched.
 
 use std::ffi::CStr;
-use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
-use lagoon_lake::files::{self, DataFile};
+use lagoon_lake::files::{self, DataFile, Found};
 use lagoon_lake::schema::{ColumnType, Declared};
 use lagoon_lake::table::{self, TableColumn};
 use lagoon_lake::{Error, Result};
@@ -11,7 +11,7 @@ use pgrx::pg_sys;
 use serde_json::{Value, json};
 
 use super::options;
-use crate::pg::{job, thread};
+use crate::pg::{guc, job, memory, thread};
 
 /// A column of the foreign table with its counterpart in the files.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,16 +59,28 @@ impl Relation {
 }
 
 /// Opens files; those with unknown footers on an engine thread, while this one answers interrupts.
-pub(super) fn open(paths: Vec<PathBuf>) -> Result<Vec<DataFile>> {
-    if let Some(files) = files::remembered(&paths)? {
+pub(super) fn open(found: Vec<Found>) -> Result<Vec<DataFile>> {
+    if let Some(files) = files::remembered(&found) {
         return Ok(files);
     }
-    start_engine()?;
-    job::run("lagoon footers", || {}, move |_| files::open(&paths))
+    job::run(
+        "lagoon footers",
+        || {},
+        move |cancel| {
+            let cancel = cancel.as_atomic();
+            files::open(&found, &mut || !cancel.load(Ordering::Relaxed))
+        },
+    )
 }
 
 /// Starts the engine's runtime, once a process, so that all its threads have every signal blocked.
 pub(super) fn start_engine() -> Result<()> {
+    lagoon_lake::runtime::set_release(memory::release);
+    let megabytes = u64::try_from(guc::SCAN_MEMORY.get()).unwrap_or(0);
+    lagoon_lake::memory::set_limit(megabytes << 20);
+    if !memory::settle() {
+        return Err(Error::Memory { message: "no room for the reserve of address space".to_owned() });
+    }
     thread::signals_blocked(|| lagoon_lake::runtime::engine().map(|_| ()))
 }
 

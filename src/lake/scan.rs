@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lagoon_lake::scan::{Poll, Scan, ScanSpec, Statistics};
+use lagoon_lake::arrow::array::RecordBatch;
+use lagoon_lake::scan::{Poll, Scan, ScanSpec, Statistics, rows_within};
 use lagoon_lake::{Error, Result};
 use pgrx::{PgList, PgMemoryContexts, pg_sys};
 
@@ -11,10 +12,13 @@ use super::decode::Decoder;
 use super::plan::ScanPlan;
 use super::relation::{Relation, start_engine};
 use super::value;
-use crate::pg::{guc, wait};
+use crate::pg::{guc, memory, wait};
 
 /// How long the end of a scan waits for its task. The task holds nothing of PostgreSQL's, so this is only tidiness.
 const STOP_LIMIT: Duration = Duration::from_millis(50);
+
+/// Bytes of texts that are turned into datums at a time. A row of more is turned alone.
+const DECODED_BYTES: usize = 1 << 20;
 
 /// The state of one foreign scan node. Dropped by EndForeignScan, or by the query's memory context on ERROR.
 pub(super) struct ScanState {
@@ -25,7 +29,9 @@ pub(super) struct ScanState {
     batch_context: pg_sys::MemoryContext,
     bell: wait::Bell,
     scan: Option<Scan>,
-    /// Rows of the current batch, and the next of them.
+    /// What is left of the current batch.
+    batch: Option<RecordBatch>,
+    /// Rows that are decoded, and the next of them.
     rows: usize,
     next: usize,
     to_skip: u64,
@@ -74,6 +80,7 @@ impl ScanState {
                 batch_context,
                 bell: wait::bell(),
                 scan: None,
+                batch: None,
                 rows: 0,
                 next: 0,
                 to_skip,
@@ -104,7 +111,7 @@ impl ScanState {
     pub(super) unsafe fn next(&mut self, node: *mut pg_sys::ForeignScanState) -> Result<bool> {
         while self.next == self.rows {
             // SAFETY: the caller's.
-            if self.done || !unsafe { self.next_batch(node)? } {
+            if self.done || !unsafe { self.next_rows(node)? } {
                 self.done = true;
                 return Ok(false);
             }
@@ -129,9 +136,12 @@ impl ScanState {
             unsafe { self.start(node)? };
         }
         let Some(scan) = &mut self.scan else { return Ok(false) };
-        let batch = wait::until(&self.bell, || match scan.poll() {
-            Ok(Poll::Pending) => None,
-            other => Some(other),
+        let batch = wait::until(&self.bell, || {
+            memory::die_if_exhausted();
+            match scan.poll() {
+                Ok(Poll::Pending) => None,
+                other => Some(other),
+            }
         })?;
         let Poll::Batch(mut batch) = batch else { return Ok(false) };
         if self.to_skip > 0 {
@@ -139,6 +149,23 @@ impl ScanState {
             self.to_skip -= skipped as u64;
             batch = batch.slice(skipped, batch.num_rows() - skipped);
         }
+        self.batch = Some(batch);
+        Ok(true)
+    }
+
+    /// Decodes as many rows of the current batch, or of the next, as do not take too much memory together; false at the end.
+    unsafe fn next_rows(&mut self, node: *mut pg_sys::ForeignScanState) -> Result<bool> {
+        let batch = loop {
+            match self.batch.take() {
+                Some(batch) if batch.num_rows() > 0 => break batch,
+                // SAFETY: the caller's.
+                _ if unsafe { !self.next_batch(node)? } => return Ok(false),
+                _ => {}
+            }
+        };
+        let count = rows_within(&batch, DECODED_BYTES);
+        let rest = batch.slice(count, batch.num_rows() - count);
+        let batch = batch.slice(0, count);
         // SAFETY: our own context, as old as this state; the slot is that of the node.
         unsafe {
             pg_sys::MemoryContextReset(self.batch_context);
@@ -152,7 +179,8 @@ impl ScanState {
                 self.decoders.iter_mut().enumerate().try_for_each(|(i, decoder)| decoder.decode(&batch, i))
             })?;
         }
-        self.rows = batch.num_rows();
+        self.batch = Some(rest);
+        self.rows = count;
         self.next = 0;
         Ok(true)
     }
@@ -196,6 +224,7 @@ impl ScanState {
     pub(super) fn rescan(&mut self) {
         self.before = self.statistics();
         self.stop();
+        self.batch = None;
         self.rows = 0;
         self.next = 0;
         self.done = false;

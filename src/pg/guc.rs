@@ -23,6 +23,8 @@ pub static IVFFLAT_ITERATIVE_SCAN: GucSetting<IvfflatIterativeScan> =
 pub static MAX_PROBES: GucSetting<i32> = GucSetting::<i32>::new(32_768);
 /// `lagoon.parallelism`: engine threads of one statement.
 pub static PARALLELISM: GucSetting<i32> = GucSetting::<i32>::new(2);
+/// `lagoon.scan_memory`: megabytes that the scans of one session may take for pages, read and decompressed.
+pub static SCAN_MEMORY: GucSetting<i32> = GucSetting::<i32>::new(1024);
 /// `lagoon.pushdown`: whether filters and limits are pushed into Parquet scans.
 pub static PUSHDOWN: GucSetting<bool> = GucSetting::<bool>::new(true);
 /// `lagoon.data_directories`: comma-separated directories that roles without pg_read_server_files may read.
@@ -116,6 +118,15 @@ pub fn init() {
         GucFlags::default(),
     );
     int(c"lagoon.parallelism", c"Engine threads of one statement.", &PARALLELISM, 1, 64, Userset, GucFlags::default());
+    int(
+        c"lagoon.scan_memory",
+        c"Memory that the scans of a session may take for pages of Parquet files.",
+        &SCAN_MEMORY,
+        64,
+        1_048_576,
+        Userset,
+        GucFlags::UNIT_MB,
+    );
     boolean(c"lagoon.pushdown", c"Push filters and limits into scans of Parquet files.", &PUSHDOWN, Userset);
     string(
         c"lagoon.data_directories",

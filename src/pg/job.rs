@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::error::{Plain, SqlError, raise};
-use super::{thread, wait};
+use super::{log, thread, wait};
 
 /// How long an abandoned job may take to stop before its thread is left behind.
 const JOIN_LIMIT: Duration = Duration::from_secs(1);
@@ -49,7 +49,10 @@ pub fn run<T: Send + 'static>(
     drop(guard);
     match outcome {
         Ok(value) => value,
-        Err(payload) => raise(&Panicked(panic_message(&*payload))),
+        Err(payload) => {
+            log::log(format!("lagoon: panic in thread \"{name}\": {}", panic_message(&*payload)));
+            raise(&Panicked)
+        }
     }
 }
 
@@ -69,12 +72,12 @@ pub fn panic_message(payload: &(dyn Any + Send)) -> String {
     text.unwrap_or("unknown panic").to_owned()
 }
 
-/// A panic inside an engine: a bug of ours, reported as an internal error; the backend lives.
-pub struct Panicked(pub String);
+/// A panic inside an engine: a bug of ours, reported as an internal error; its text is in the log, and the backend lives.
+pub struct Panicked;
 
 impl std::fmt::Display for Panicked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "internal error in an engine thread: {}", self.0)
+        f.write_str("internal error in an engine thread")
     }
 }
 

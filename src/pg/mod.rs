@@ -15,6 +15,7 @@ pub mod job;
 pub mod json;
 pub mod limit;
 pub mod log;
+pub mod memory;
 pub mod process;
 pub mod regclass;
 pub mod spi;

@@ -5,6 +5,9 @@
 
 use std::mem::MaybeUninit;
 
+/// Stack of each thread, in bytes.
+const STACK: usize = lagoon_lake::runtime::STACK;
+
 /// Runs `f` with every signal blocked. Whatever starts threads (a runtime, a pool, an ONNX session) is called inside.
 pub fn signals_blocked<T>(f: impl FnOnce() -> T) -> T {
     struct Restore(libc::sigset_t);
@@ -25,11 +28,11 @@ pub fn signals_blocked<T>(f: impl FnOnce() -> T) -> T {
     f()
 }
 
-/// Starts a named thread with every signal blocked. It must never call PostgreSQL.
+/// Starts a named thread with every signal blocked and a stack of known size. It must never call PostgreSQL.
 pub fn spawn<T: Send + 'static>(
     name: &str,
     f: impl FnOnce() -> T + Send + 'static,
 ) -> std::io::Result<std::thread::JoinHandle<T>> {
-    let builder = std::thread::Builder::new().name(name.to_owned());
+    let builder = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK);
     signals_blocked(|| builder.spawn(f))
 }

@@ -41,6 +41,12 @@ pub enum Error {
     /// 42501: a function that needs a role.
     #[error("permission denied to {action}")]
     RoleDenied { action: &'static str, hint: &'static str },
+    /// 42809: a directory, pipe, socket or device.
+    #[error("\"{}\" is not a regular file", path.display())]
+    NotRegular { path: PathBuf },
+    /// 54000: a path that names more than we look at.
+    #[error("path \"{path}\" leads to more than {limit} {what}")]
+    TooMany { path: String, what: &'static str, limit: usize },
     /// 42602: a path that means something else in another working directory.
     #[error("path \"{path}\" is not absolute")]
     RelativePath { path: String },
@@ -116,6 +122,9 @@ pub enum Error {
     /// 53200: the engine's memory limit.
     #[error("out of memory in the Parquet engine: {message}")]
     Memory { message: String },
+    /// 53200: more than the scans of a session may take.
+    #[error("lagoon.scan_memory is too small: {message}")]
+    ScanMemory { message: String },
     /// 53000: a thread or descriptor could not be had.
     #[error("could not start the Parquet engine: {message}")]
     Start { message: String },
@@ -141,6 +150,8 @@ impl Error {
             Self::FilePermission { .. } | Self::PathDenied { .. } | Self::RoleDenied { .. } => "42501",
             Self::DatasetDenied { .. } | Self::NotDatasetOwner { .. } => "42501",
             Self::RelativePath { .. } | Self::DatasetName { .. } | Self::ColumnName { .. } => "42602",
+            Self::NotRegular { .. } => "42809",
+            Self::TooMany { .. } => "54000",
             Self::Io { .. } => "58030",
             Self::DiskFull { .. } => "53100",
             Self::UnsupportedType { .. } | Self::NotSupported { .. } => "0A000",
@@ -157,7 +168,7 @@ impl Error {
             Self::OutOfRange { .. } => "22008",
             Self::Convert { .. } => "22000",
             Self::TooLarge { .. } | Self::CsvTooLarge { .. } => "54000",
-            Self::Memory { .. } => "53200",
+            Self::Memory { .. } | Self::ScanMemory { .. } => "53200",
             Self::Start { .. } => "53000",
             Self::Canceled => "57014",
             Self::Internal { .. } => "XX000",
@@ -212,23 +223,42 @@ impl Error {
                     .to_owned()
             }
             Self::NoDataset { .. } => "lagoon.datasets lists them, for members of pg_monitor and pg_read_server_files.".to_owned(),
+            Self::ScanMemory { .. } => "Raise lagoon.scan_memory, or read fewer columns.".to_owned(),
             Self::NotSupported { hint, .. } | Self::BadValue { hint, .. } => return hint.clone(),
             _ => return None,
         };
         Some(text)
     }
 
+    /// A file that our rules keep from the role that asks.
+    pub fn denied(path: &std::path::Path) -> Self {
+        Self::PathDenied {
+            action: "read",
+            path: path.to_string_lossy().into_owned(),
+            hint: "Reading outside lagoon.data_directories needs membership in the role pg_read_server_files.",
+        }
+    }
+
+    /// A file that made a parser panic: damaged, and nothing more is known.
+    pub(crate) fn unreadable(path: &std::path::Path) -> Self {
+        Self::Corrupt { path: path.to_owned(), message: "its contents make no sense".to_owned() }
+    }
+
     /// What [`lagoon_file`] says about a path.
     pub fn file(action: &'static str, path: &std::path::Path, error: lagoon_file::Error) -> Self {
+        use lagoon_file::Error as File;
+        let memory = |size: u64| Self::Memory { message: format!("{size} bytes of \"{}\"", path.display()) };
         let path = path.to_owned();
         match error {
-            lagoon_file::Error::Missing => Self::MissingFile { path },
-            lagoon_file::Error::Permission => Self::FilePermission { path },
-            lagoon_file::Error::Changed => Self::FileChanged { path },
-            lagoon_file::Error::Interrupted => Self::Canceled,
-            lagoon_file::Error::Memory { .. } => Self::Memory { message: error.to_string() },
-            lagoon_file::Error::Io(error) => Self::io(action, &path, &error),
-            other => Self::Io { action, path, message: other.to_string() },
+            File::Missing => Self::MissingFile { path },
+            File::Permission => Self::FilePermission { path },
+            File::Outside => Self::denied(&path),
+            File::NotRegular => Self::NotRegular { path },
+            File::Changed => Self::FileChanged { path },
+            File::Interrupted => Self::Canceled,
+            File::Memory { size } | File::TooLarge { size, .. } => memory(size),
+            File::Io(error) => Self::io(action, &path, &error),
+            File::NotDirectory => Self::Io { action, path, message: error.to_string() },
         }
     }
 
@@ -258,6 +288,9 @@ impl Error {
         let mut next = Some(error);
         let mut found = None;
         while let Some(error) = next {
+            if let Some(own) = error.downcast_ref::<Self>() {
+                return own.clone();
+            }
             if let Some(io) = error.downcast_ref::<std::io::Error>() {
                 return Self::io("read", path, io);
             }

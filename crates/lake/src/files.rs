@@ -1,138 +1,167 @@
-//! From a path to files, and from files to their footers.
+//! Files of a table: found, judged, and held as they were found until the last row is read.
+//!
+//! ```text
+//! find -> Found        resolved and judged, not yet open; what happens to the name no longer matters
+//! open -> DataFile     with what the planner wants to know of it
+//! Held::open           for reading, as it was found, or LG006
+//! ```
+//!
+//! A process holds [`MOST_HELD`] files by their descriptors. Those beyond are looked up again by name when their turn comes,
+//! and must then be the same.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
-use futures::{StreamExt, TryStreamExt};
-use object_store::path::Path as StorePath;
-use object_store::{ObjectMeta, ObjectStore};
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
+use lagoon_file::{Error as FileError, Identity, Kind, Place, RegularFile, Scope};
+use parquet::file::metadata::ParquetMetaData;
 
 use crate::error::{Error, Result};
-use crate::runtime::{Engine, caught, engine};
+use crate::footer::{self, cache, unpanicked};
+use crate::list;
 use crate::schema::{self, Column};
 
-/// Footers that one process remembers.
-const CACHE_ENTRIES: usize = 10_000;
-/// Footers that are read at the same time.
-const CONCURRENT_FOOTERS: usize = 8;
-/// The shortest possible file: magic, footer length, magic.
-const SHORTEST: u64 = 12;
-const MAGIC: &[u8] = b"PAR1";
-const MAGIC_ENCRYPTED: &[u8] = b"PARE";
+/// Files that a process holds by their descriptors.
+pub const MOST_HELD: usize = 256;
+
+/// Where a role may read.
+#[derive(Clone, Debug)]
+pub struct Rights(Option<Arc<[PathBuf]>>);
+
+impl Rights {
+    /// Wherever the operating system permits it.
+    pub fn everywhere() -> Self {
+        Self(None)
+    }
+
+    /// Below these directories.
+    pub fn beneath(directories: Vec<PathBuf>) -> Self {
+        Self(Some(directories.into()))
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        self.0.as_deref().map_or(Scope::Anywhere, Scope::Beneath)
+    }
+
+    /// Opens a regular file within them.
+    pub fn open(&self, path: &Path) -> lagoon_file::Result<RegularFile> {
+        lagoon_file::open(path, self.scope())
+    }
+
+    pub(crate) fn look(&self, path: &Path) -> lagoon_file::Result<Place> {
+        lagoon_file::look(path, self.scope())
+    }
+}
 
 /// What the planner wants to know of a file.
 #[derive(Debug)]
 pub struct Footer {
-    pub columns: Vec<Column>,
+    pub columns: Arc<[Column]>,
     pub rows: u64,
     pub row_groups: usize,
     /// Uncompressed bytes of each top-level column over all row groups.
     pub column_bytes: Vec<u64>,
+    /// Whether there are more rows than are believed without decoding a column.
+    pub(crate) doubtful: bool,
+}
+
+impl Footer {
+    /// Bytes that it takes, about.
+    pub(crate) fn memory(&self) -> usize {
+        let names: usize = self.columns.iter().map(|column| size_of::<Column>() + column.name.len()).sum();
+        size_of::<Self>() + names + self.column_bytes.len() * size_of::<u64>()
+    }
+}
+
+/// A file that a path led to, judged. It stays the same file whatever happens to its name.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// With all symbolic links resolved.
+    pub path: PathBuf,
+    pub(crate) held: Arc<Held>,
 }
 
 /// A Parquet file at one moment.
 #[derive(Clone, Debug)]
 pub struct DataFile {
+    /// With all symbolic links resolved.
     pub path: PathBuf,
-    pub(crate) meta: ObjectMeta,
+    pub(crate) held: Arc<Held>,
     pub footer: Arc<Footer>,
 }
 
 impl DataFile {
     /// Bytes.
     pub fn size(&self) -> u64 {
-        self.meta.size
+        self.held.identity.size
     }
 }
 
-/// The files that a path names: the file itself, the `*.parquet` files of a directory, or the matches of a glob (`*`, `?`,
-/// `[...]`, `**`). Sorted by name. A glob or directory without files is an error.
-pub fn list(path: &str) -> Result<Vec<PathBuf>> {
-    if !path.starts_with('/') {
-        return Err(Error::RelativePath { path: path.to_owned() });
-    }
-    let given = Path::new(path);
-    match std::fs::metadata(given) {
-        Ok(found) if found.is_dir() => {
-            let mut files = Vec::new();
-            for entry in std::fs::read_dir(given).map_err(|error| Error::io("read directory", given, &error))? {
-                let entry = entry.map_err(|error| Error::io("read directory", given, &error))?.path();
-                let hidden = entry.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-                if !hidden && entry.extension().is_some_and(|extension| extension == "parquet") && entry.is_file() {
-                    files.push(entry);
-                }
-            }
-            some(files, path)
+/// Finds the files that a path names (see [`list::list`]) within the rights of a role.
+pub fn find(path: &str, rights: &Rights, go_on: &mut dyn FnMut() -> bool) -> Result<Vec<Found>> {
+    let paths = list::list(path, rights, go_on)?;
+    look(&paths, rights, go_on)
+}
+
+/// Resolves and judges files. Does not open them.
+pub fn look(paths: &[PathBuf], rights: &Rights, go_on: &mut dyn FnMut() -> bool) -> Result<Vec<Found>> {
+    let mut one = |path: &PathBuf| {
+        if !go_on() {
+            return Err(Error::Canceled);
         }
-        Ok(_) => Ok(vec![given.to_owned()]),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && path.contains(['*', '?', '[']) => {
-            let bad = |error: &dyn std::fmt::Display| Error::BadValue {
-                what: "path".to_owned(),
-                message: format!("\"{path}\": {error}"),
-                hint: None,
-            };
-            let mut files = Vec::new();
-            for entry in glob::glob(path).map_err(|error| bad(&error))? {
-                let entry = entry.map_err(|error| Error::io("read directory", error.path(), error.error()))?;
-                if entry.is_file() {
-                    files.push(entry);
-                }
-            }
-            some(files, path)
+        let failed = |error| Error::file("read", path, error);
+        let place = rights.look(path).map_err(failed)?;
+        if place.kind() != Kind::Regular {
+            return Err(failed(FileError::NotRegular));
         }
-        Err(error) => Err(Error::io("open", given, &error)),
-    }
+        let real = place.real_path().map_err(failed)?;
+        let held = Held { path: real.clone(), identity: place.identity(), rights: rights.clone(), place: hold(place) };
+        Ok(Found { path: real, held: Arc::new(held) })
+    };
+    paths.iter().map(&mut one).collect()
 }
 
-fn some(mut files: Vec<PathBuf>, path: &str) -> Result<Vec<PathBuf>> {
-    files.sort();
-    if files.is_empty() { Err(Error::NoFile { path: path.to_owned() }) } else { Ok(files) }
+/// The files, if the footers of all of them are remembered, without any wait; `None` if one is not, and then [`open`] is to be
+/// called on a thread that may block.
+pub fn remembered(found: &[Found]) -> Option<Vec<DataFile>> {
+    found.iter().map(recall).collect()
 }
 
-/// The files whose footers are all remembered and whose size and time have not changed since, without any wait; `None` if
-/// one is not, and then [`open`] is to be called on a thread that may block.
-pub fn remembered(paths: &[PathBuf]) -> Result<Option<Vec<DataFile>>> {
-    paths.iter().map(|path| Ok(recall(path, &stat(path)?))).collect()
-}
-
-/// Opens files: reads and checks the footers that are not remembered. Blocks: not for the main thread of a backend.
-pub fn open(paths: &[PathBuf]) -> Result<Vec<DataFile>> {
-    let engine = engine()?;
-    engine.block_on(async {
-        futures::stream::iter(paths.iter().cloned())
-            .map(|path| async move { caught(open_one(engine, path)).await })
-            .buffered(CONCURRENT_FOOTERS)
-            .try_collect()
-            .await
-    })
+/// Opens files: reads and checks the footers that are not remembered. Blocks: not for the main thread of a backend. `go_on`
+/// is asked before each file and every megabyte of a footer.
+pub fn open(found: &[Found], go_on: &mut dyn FnMut() -> bool) -> Result<Vec<DataFile>> {
+    let mut one = |found: &Found| match recall(found) {
+        Some(file) => Ok(file),
+        None if go_on() => open_one(found, go_on),
+        None => Err(Error::Canceled),
+    };
+    found.iter().map(&mut one).collect()
 }
 
 /// The whole footer of one file, as the parquet crate has it. Blocks.
-pub fn footer(path: &Path) -> Result<Arc<ParquetMetaData>> {
-    let engine = engine()?;
-    engine.block_on(async {
-        let meta = stat(path)?;
-        check_magic(engine, path, &meta).await?;
-        read_footer(engine, path, &meta).await
-    })
+pub(crate) fn footer(found: &Found) -> Result<Arc<ParquetMetaData>> {
+    found.held.parsed(&mut || true)
 }
 
-async fn open_one(engine: &'static Engine, path: PathBuf) -> Result<DataFile> {
-    let meta = stat(&path)?;
-    if let Some(file) = recall(&path, &meta) {
-        return Ok(file);
-    }
-    check_magic(engine, &path, &meta).await?;
-    let metadata = read_footer(engine, &path, &meta).await?;
-    let corrupt = |error: parquet::errors::ParquetError| Error::from_engine(&error, &path);
-    let columns = schema::columns(&metadata).map_err(corrupt)?;
+fn recall(found: &Found) -> Option<DataFile> {
+    let footer = cache::summary(&found.held.identity)?;
+    Some(DataFile { path: found.path.clone(), held: found.held.clone(), footer })
+}
+
+fn open_one(found: &Found, go_on: &mut dyn FnMut() -> bool) -> Result<DataFile> {
+    let path = &found.path;
+    let metadata = found.held.parsed(go_on)?;
+    let columns = unpanicked(path, || schema::columns(&metadata))?;
+    let columns = columns.map_err(|error| Error::from_engine(&error, path))?;
     let mut seen = std::collections::HashSet::new();
     if let Some(twice) = columns.iter().find(|column| !seen.insert(column.name.as_str())) {
-        return Err(Error::DuplicateColumn { path, column: twice.name.clone() });
+        return Err(Error::DuplicateColumn { path: path.clone(), column: twice.name.clone() });
     }
+    let footer = cache::remember(found.held.identity, summary(columns, &metadata));
+    Ok(DataFile { path: path.clone(), held: found.held.clone(), footer })
+}
+
+fn summary(columns: Vec<Column>, metadata: &ParquetMetaData) -> Footer {
     let descriptor = metadata.file_metadata().schema_descr();
     let mut column_bytes = vec![0u64; columns.len()];
     let mut rows = 0u64;
@@ -144,83 +173,61 @@ async fn open_one(engine: &'static Engine, path: PathBuf) -> Result<DataFile> {
             }
         }
     }
-    let footer = Arc::new(Footer { columns, rows, row_groups: metadata.num_row_groups(), column_bytes });
-    remember(&path, &meta, &footer);
-    Ok(DataFile { path, meta, footer })
+    let doubtful = metadata.row_groups().iter().any(footer::is_doubtful);
+    Footer { columns: columns.into(), rows, row_groups: metadata.num_row_groups(), column_bytes, doubtful }
 }
 
-async fn read_footer(engine: &Engine, path: &Path, meta: &ObjectMeta) -> Result<Arc<ParquetMetaData>> {
-    let cache = engine.environment.cache_manager.get_file_metadata_cache();
-    DFParquetMetadata::new(engine.store.as_ref(), meta)
-        .with_file_metadata_cache(Some(cache))
-        .with_page_index_policy(Some(PageIndexPolicy::Skip))
-        .fetch_metadata()
-        .await
-        .map_err(|error| match Error::from_engine(&error, path) {
-            Error::Internal { message } | Error::Convert { message, .. } => {
-                Error::Corrupt { path: path.to_owned(), message }
-            }
-            other => other,
-        })
+/// A file as it was found.
+#[derive(Debug)]
+pub(crate) struct Held {
+    path: PathBuf,
+    pub(crate) identity: Identity,
+    rights: Rights,
+    /// None beyond [`MOST_HELD`].
+    place: Option<Descriptor>,
 }
 
-async fn check_magic(engine: &Engine, path: &Path, meta: &ObjectMeta) -> Result<()> {
-    let path = path.to_owned();
-    if meta.size < SHORTEST {
-        return Err(Error::NotParquet { path });
+impl Held {
+    /// Opens it for reading: the file that was found, with the contents that it had then.
+    pub(crate) fn open(&self) -> Result<RegularFile> {
+        let changed = || Error::FileChanged { path: self.path.clone() };
+        let opened = match &self.place {
+            Some(descriptor) => descriptor.0.open(),
+            None => self.rights.look(&self.path).and_then(|place| place.open()),
+        };
+        let file = opened.map_err(|error| match error {
+            FileError::Missing => changed(),
+            error => Error::file("read", &self.path, error),
+        })?;
+        if file.identity().is_same(&self.identity) { Ok(file) } else { Err(changed()) }
     }
-    let ranges = [0..4, meta.size - 4..meta.size];
-    let ends = engine.store.get_ranges(&meta.location, &ranges).await;
-    let ends = ends.map_err(|error| Error::from_engine(&error, &path))?;
-    let is = |end: usize, magic: &[u8]| ends.get(end).is_some_and(|bytes| bytes.as_ref() == magic);
-    match (is(0, MAGIC), is(1, MAGIC)) {
-        (_, true) => Ok(()),
-        _ if is(0, MAGIC_ENCRYPTED) || is(1, MAGIC_ENCRYPTED) => Err(Error::NotSupported {
-            message: format!("Parquet file \"{}\" is encrypted", path.display()),
-            hint: None,
-        }),
-        (true, false) => Err(Error::Truncated { path }),
-        (false, false) => Err(Error::NotParquet { path }),
+
+    /// Its parsed footer, remembered or read.
+    pub(crate) fn parsed(&self, go_on: &mut dyn FnMut() -> bool) -> Result<Arc<ParquetMetaData>> {
+        if let Some(metadata) = cache::parsed(&self.identity) {
+            return Ok(metadata);
+        }
+        let metadata = footer::read(&self.open()?, &self.path, go_on)?;
+        Ok(cache::remember_parsed(self.identity, metadata))
     }
 }
 
-fn stat(path: &Path) -> Result<ObjectMeta> {
-    let found = std::fs::metadata(path).map_err(|error| Error::io("open", path, &error))?;
-    if !found.is_file() {
-        return Err(Error::NotParquet { path: path.to_owned() });
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+#[derive(Debug)]
+struct Descriptor(Place);
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        HELD.fetch_sub(1, Ordering::Relaxed);
     }
-    let modified = found.modified().map_err(|error| Error::io("stat", path, &error))?;
-    let location = StorePath::from_absolute_path(path).map_err(|error| Error::Io {
-        action: "open",
-        path: path.to_owned(),
-        message: error.to_string(),
-    })?;
-    let unique = std::os::unix::fs::MetadataExt::ino(&found);
-    Ok(ObjectMeta {
-        location,
-        last_modified: modified.into(),
-        size: found.len(),
-        e_tag: Some(unique.to_string()),
-        version: None,
-    })
 }
 
-type Remembered = HashMap<PathBuf, (ObjectMeta, Arc<Footer>)>;
-
-static FOOTERS: Mutex<Option<Remembered>> = Mutex::new(None);
-
-fn recall(path: &Path, meta: &ObjectMeta) -> Option<DataFile> {
-    let footers = FOOTERS.lock().ok()?;
-    let (known, footer) = footers.as_ref()?.get(path)?;
-    let same = known == meta;
-    same.then(|| DataFile { path: path.to_owned(), meta: meta.clone(), footer: footer.clone() })
+/// The place itself, if there is room for one more descriptor.
+fn hold(place: Place) -> Option<Descriptor> {
+    let room = HELD.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| (held < MOST_HELD).then_some(held + 1));
+    room.is_ok().then(|| Descriptor(place))
 }
 
-fn remember(path: &Path, meta: &ObjectMeta, footer: &Arc<Footer>) {
-    let Ok(mut footers) = FOOTERS.lock() else { return };
-    let footers = footers.get_or_insert_default();
-    if footers.len() >= CACHE_ENTRIES {
-        footers.clear();
-    }
-    footers.insert(path.to_owned(), (meta.clone(), footer.clone()));
-}
+#[cfg(test)]
+mod tests;

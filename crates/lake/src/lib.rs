@@ -1,7 +1,7 @@
 //! Parquet for PostgreSQL without PostgreSQL: scans on DataFusion, an expression model, CSV ingest and datasets.
 //!
 //! ```text
-//! files::open -> Footer (columns, rows)      what the planner asks
+//! list, files::open -> Footer                what the planner asks: files, columns, rows
 //! table::resolve                             declared columns against those of the files
 //! pushable::rule -> expr::Filter             what may be pushed, and what becomes of it
 //! scan::Scan                                 a stream of record batches over a bounded channel
@@ -16,9 +16,13 @@ pub mod dataset;
 pub mod error;
 pub mod expr;
 pub mod files;
+mod footer;
 pub mod ingest;
+pub mod list;
+pub mod memory;
 pub mod metadata;
 pub mod pushable;
+mod reader;
 pub mod runtime;
 pub mod scan;
 pub mod schema;

@@ -1,12 +1,11 @@
 //! What `lagoon.parquet_schema` shows: the schema tree of a file, in the columns that pg_parquet's users know.
 
-use std::path::Path;
-
 use parquet::basic::{ConvertedType, LogicalType};
 use parquet::schema::types::Type;
 
 use crate::error::{Error, Result};
-use crate::{files, schema};
+use crate::files::Found;
+use crate::{files, footer, schema};
 
 /// One node of the schema, in depth-first order, root first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +26,11 @@ pub struct SchemaElement {
 }
 
 /// The schema of a file. Blocks.
-pub fn schema(path: &Path) -> Result<Vec<SchemaElement>> {
-    let metadata = files::footer(path)?;
-    let columns = schema::columns(&metadata).map_err(|error| Error::from_engine(&error, path))?;
+pub fn schema(found: &Found) -> Result<Vec<SchemaElement>> {
+    let path = found.path.as_path();
+    let metadata = files::footer(found)?;
+    let columns = footer::unpanicked(path, || schema::columns(&metadata))?;
+    let columns = columns.map_err(|error| Error::from_engine(&error, path))?;
     let mut elements = Vec::new();
     let root = metadata.file_metadata().schema();
     elements.push(element(root, true));

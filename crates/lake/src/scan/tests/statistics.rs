@@ -237,7 +237,7 @@ fn write(path: &Path, array: &ArrayRef) {
 
 /// A scan that delivers the row numbers; its filters are on column 1.
 fn ids_where(path: &Path, declared: &Declared) -> ScanSpec {
-    let files = files::open(&[path.to_owned()]).unwrap();
+    let files = opened(&[path.to_owned()]).unwrap();
     let wanted = |name: &str, declared| (name.to_owned(), declared, String::new());
     let declared = [wanted("id", Declared::Exactly(ColumnType::Int8)), wanted("x", declared.clone())];
     let columns = table::resolve(&files, &declared).unwrap();

@@ -1,0 +1,115 @@
+//! The footer of a file: read once, believed only as far as the file bears it out.
+//!
+//! ```text
+//! thrift, shapes -> claims   lengths, depths and counts against the footer's own bytes, before anything is built from it
+//! plausible                  offsets, sizes and rows against the file
+//! pages                      headers of pages, before one is decompressed
+//! cache                      what a process remembers
+//! ```
+
+pub(crate) mod cache;
+mod claims;
+pub(crate) mod pages;
+mod plausible;
+mod shapes;
+mod thrift;
+
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
+
+use lagoon_file::RegularFile;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+
+use crate::error::{Error, Result};
+use claims::Refusal;
+pub(crate) use plausible::{check_codec, is_doubtful};
+
+/// The shortest possible file: magic, footer length, magic.
+const SHORTEST: u64 = 12;
+/// Length and magic at the end.
+const TAIL: u64 = 8;
+/// Bytes that a footer may grow by when it is written anew.
+const ROOM: u64 = 1024;
+/// Bytes of a footer at most.
+const LARGEST_FOOTER: u64 = 256 << 20;
+const MAGIC: &[u8] = b"PAR1";
+const MAGIC_ENCRYPTED: &[u8] = b"PARE";
+
+/// Reads and checks a footer. `go_on` is asked before every megabyte.
+pub(crate) fn read(file: &RegularFile, path: &Path, mut go_on: impl FnMut() -> bool) -> Result<ParquetMetaData> {
+    let failed = |error| Error::file("read", path, error);
+    let size = file.identity().size;
+    if size < SHORTEST {
+        return Err(Error::NotParquet { path: path.to_owned() });
+    }
+    let head = file.read_range(0, 4, &mut go_on).map_err(failed)?;
+    let tail = file.read_range(size - TAIL, TAIL, &mut go_on).map_err(failed)?;
+    let (length, magic) = tail.split_at(4);
+    check_magic(path, &head, magic)?;
+    let length = u64::from(u32::from_le_bytes(length.try_into().unwrap_or_default()));
+    if length > size - SHORTEST {
+        return Err(damaged(path, format!("its footer claims {length} bytes of a file of {size}")));
+    }
+    if length > LARGEST_FOOTER {
+        return Err(unsupported(path, &format!("its footer has {length} bytes")));
+    }
+    let bytes =
+        crate::memory::fallible(|| file.read_range(size - TAIL - length, length, &mut go_on)).map_err(failed)?;
+    let room = room(path, length + ROOM)?;
+    let claims::Checked { footer, parsed } = claims::check(&bytes, room).map_err(|refusal| refused(path, refusal))?;
+    drop(bytes);
+    // What the parser takes is about this much, and the parser cannot say that it was not to be had.
+    drop(self::room(path, parsed)?);
+    let metadata = unpanicked(path, || ParquetMetaDataReader::decode_metadata(&footer))?;
+    let metadata = metadata.map_err(|error| parse_error(path, &error))?;
+    plausible::check(metadata, file, path, size - TAIL - length)
+}
+
+fn room(path: &Path, bytes: u64) -> Result<Vec<u8>> {
+    let mut room = Vec::new();
+    let wanted = usize::try_from(bytes).unwrap_or(usize::MAX);
+    let no_room = |_| Error::Memory { message: format!("footer of \"{}\": {bytes} bytes", path.display()) };
+    crate::memory::fallible(|| room.try_reserve_exact(wanted)).map_err(no_room)?;
+    Ok(room)
+}
+
+/// Runs a parser that may still have a panic for damaged bytes. Its text is for us and not for the user.
+pub(crate) fn unpanicked<T>(path: &Path, parse: impl FnOnce() -> T) -> Result<T> {
+    std::panic::catch_unwind(AssertUnwindSafe(parse)).map_err(|_| Error::unreadable(path))
+}
+
+fn check_magic(path: &Path, head: &[u8], tail: &[u8]) -> Result<()> {
+    let path = path.to_owned();
+    match (head == MAGIC, tail == MAGIC) {
+        (_, true) => Ok(()),
+        _ if head == MAGIC_ENCRYPTED || tail == MAGIC_ENCRYPTED => Err(unsupported(&path, "it is encrypted")),
+        (true, false) => Err(Error::Truncated { path }),
+        (false, false) => Err(Error::NotParquet { path }),
+    }
+}
+
+fn parse_error(path: &Path, error: &ParquetError) -> Error {
+    match Error::from_engine(error, path) {
+        Error::Internal { message } | Error::Convert { message, .. } => damaged(path, message),
+        other => other,
+    }
+}
+
+fn refused(path: &Path, refusal: Refusal) -> Error {
+    match refusal {
+        Refusal::Damaged(message) => damaged(path, message),
+        Refusal::Unsupported(message) => unsupported(path, &message),
+    }
+}
+
+pub(crate) fn damaged(path: &Path, message: String) -> Error {
+    Error::Corrupt { path: path.to_owned(), message }
+}
+
+pub(crate) fn unsupported(path: &Path, why: &str) -> Error {
+    Error::NotSupported { message: format!("Parquet file \"{}\" cannot be read: {why}", path.display()), hint: None }
+}
+
+#[cfg(test)]
+mod tests;
