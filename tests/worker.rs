@@ -202,7 +202,8 @@ fn a_killed_worker_restarts_the_server_and_comes_back() {
     wait_for_rest(&cluster.session(), "postgres");
     for _ in 0..2 {
         let session = cluster.session();
-        block_duty(&session, &cluster.session(), &folder);
+        let holder = cluster.session();
+        block_duty(&session, &holder, &folder);
         signal("-9", wait_for_worker(&session, "postgres"));
         wait_for("a worker after the restart of the server", DEADLINE, || {
             let session = cluster.try_session("postgres").ok()?;
