@@ -14,6 +14,7 @@
 
 mod build;
 mod dialect;
+mod encode;
 pub mod infer;
 mod output;
 mod read;
@@ -26,27 +27,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
 use serde::Deserialize;
 
 use crate::dataset;
 use crate::error::{Error, Result};
 use crate::schema::{Column, ColumnType};
 use build::Builder;
+use encode::Encoder;
 use output::Output;
 pub use output::{TEMPORARY, Written};
 use read::Reader;
 use record::{Record, check_memory};
 pub use source::Source;
 
-/// Rows of a row group at most.
-const ROW_GROUP_ROWS: usize = 256 * 1024;
-/// A row group is closed when it holds this many encoded bytes,
-const ROW_GROUP_BYTES: usize = 48 << 20;
-/// or when this much memory is used for it: many columns have many dictionaries.
-const ROW_GROUP_MEMORY: usize = 192 << 20;
 /// Rows that are parsed before they go to the writer.
 const BATCH_ROWS: usize = 8192;
 /// Bytes of fields that are parsed before they go to the writer.
@@ -55,6 +48,8 @@ const BATCH_BYTES: usize = 8 << 20;
 const COPIES: usize = 6;
 /// What they allocate besides.
 const WORKING_MEMORY: usize = 32 << 20;
+/// Columns with a value of more bytes than this have no dictionary.
+const LARGE_VALUE: usize = 1 << 20;
 
 /// How to read the source. Field names are the keys of the SQL function's `options`.
 #[derive(Clone, Debug, Deserialize)]
@@ -148,6 +143,8 @@ impl Options {
 pub struct Learnt {
     pub columns: Vec<Column>,
     pub fingerprint: String,
+    /// Which columns have large values.
+    large: Vec<bool>,
 }
 
 /// What the second pass makes.
@@ -162,9 +159,9 @@ pub struct Ingested {
 
 /// The first pass: the columns of `source`. Blocks; `cancel` stops it soon, with [`Error::Canceled`].
 pub fn learn(source: &Source, options: &Options, cancel: &AtomicBool) -> Result<Learnt> {
-    let columns = infer_columns(source, options, cancel)?;
+    let (columns, large) = infer_columns(source, options, cancel)?;
     let fingerprint = dataset::fingerprint(&columns);
-    Ok(Learnt { columns, fingerprint })
+    Ok(Learnt { columns, fingerprint, large })
 }
 
 /// The second pass: turns `source` into a Parquet file in `folder` that has no name of its own yet. Blocks; `cancel` stops
@@ -178,7 +175,7 @@ pub fn write(
     progress: &AtomicU64,
 ) -> Result<Written> {
     let mut output = Output::create(folder, cancel)?;
-    let rows = write_rows(source, options, &learnt.columns, &mut output, cancel, progress);
+    let rows = write_rows(source, options, learnt, &mut output, cancel, progress);
     // However an interrupted write may have been reported on its way through the writer:
     if cancel.load(Ordering::Relaxed) {
         return Err(Error::Canceled);
@@ -188,7 +185,7 @@ pub fn write(
     Ok(output.finish(rows))
 }
 
-fn infer_columns(source: &Source, options: &Options, cancel: &AtomicBool) -> Result<Vec<Column>> {
+fn infer_columns(source: &Source, options: &Options, cancel: &AtomicBool) -> Result<(Vec<Column>, Vec<bool>)> {
     let mut reader = Reader::open(source, options, cancel)?;
     let names = reader.names().to_vec();
     if let Some(stranger) = options.types.keys().find(|name| !names.contains(name)) {
@@ -201,9 +198,11 @@ fn infer_columns(source: &Source, options: &Options, cancel: &AtomicBool) -> Res
     let given = |name: &String| options.types.get(name).map(|ty| ty.parse::<ColumnType>()).transpose();
     let given = names.iter().map(given).collect::<Result<Vec<_>>>()?;
     let mut guesses = vec![infer::Guess::default(); names.len()];
+    let mut large = vec![false; names.len()];
     let mut row = Record::default();
     while (options.sample_rows == 0 || reader.row() < options.sample_rows) && reader.next(&mut row)? {
-        for ((guess, given), field) in guesses.iter_mut().zip(&given).zip(row.fields()) {
+        for (((guess, large), given), field) in guesses.iter_mut().zip(&mut large).zip(&given).zip(row.fields()) {
+            *large |= field.bytes.len() > LARGE_VALUE;
             if given.is_none() && !field.is(&options.null) {
                 guess.see(field.bytes);
             }
@@ -215,17 +214,18 @@ fn infer_columns(source: &Source, options: &Options, cancel: &AtomicBool) -> Res
         nullable: true,
         trust: Default::default(),
     };
-    Ok(names.into_iter().zip(given).zip(guesses).map(column).collect())
+    Ok((names.into_iter().zip(given).zip(guesses).map(column).collect(), large))
 }
 
 fn write_rows(
     source: &Source,
     options: &Options,
-    columns: &[Column],
+    learnt: &Learnt,
     output: &mut Output<'_>,
     cancel: &AtomicBool,
     progress: &AtomicU64,
 ) -> Result<u64> {
+    let columns = &learnt.columns;
     let types = columns.iter().map(|column| column.ty.clone().map_err(Error::internal)).collect::<Result<Vec<_>>>()?;
     let fields: Vec<_> =
         columns.iter().zip(&types).map(|(column, ty)| Field::new(&column.name, stored(ty), true)).collect();
@@ -238,12 +238,7 @@ fn write_rows(
         },
         other => Error::Io { action: "write", path: path.clone(), message: other.to_string() },
     };
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_created_by("lagoon ingest 1".to_owned())
-        .build();
-    let mut writer = ArrowWriter::try_new(&mut *output, schema.clone(), Some(properties)).map_err(failed)?;
+    let mut encoder = Encoder::new(&mut *output, schema, &learnt.large, cancel).map_err(failed)?;
     let mut builders: Vec<Builder> = types.iter().map(Builder::new).collect();
     let mut reader = Reader::open(source, options, cancel)?;
     let mut row = Record::default();
@@ -264,11 +259,7 @@ fn write_rows(
         if pending == BATCH_ROWS || pending_bytes >= BATCH_BYTES || (!more && pending > 0) {
             check_memory(pending_bytes.saturating_mul(COPIES).saturating_add(WORKING_MEMORY))?;
             let arrays = builders.iter_mut().map(Builder::finish).collect::<Result<Vec<_>>>()?;
-            let batch = arrow::array::RecordBatch::try_new(schema.clone(), arrays).map_err(Error::internal)?;
-            writer.write(&batch).map_err(failed)?;
-            if writer.in_progress_size() >= ROW_GROUP_BYTES || writer.memory_size() >= ROW_GROUP_MEMORY {
-                writer.flush().map_err(failed)?;
-            }
+            encoder.write(&arrays).map_err(failed)?;
             progress.fetch_add(pending as u64, Ordering::Relaxed);
             (pending, pending_bytes) = (0, 0);
         }
@@ -276,7 +267,7 @@ fn write_rows(
             break;
         }
     }
-    writer.close().map_err(failed)?;
+    encoder.close().map_err(failed)?;
     Ok(reader.row())
 }
 

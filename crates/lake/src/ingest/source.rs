@@ -10,14 +10,13 @@ use lagoon_file::RegularFile;
 use crate::error::{Error, Result};
 
 /// What begins a file that is something else, and what to do with it.
-const FOREIGN: [(&[u8], &str, &str); 9] = [
+const FOREIGN: [(&[u8], &str, &str); 8] = [
     (b"\x1f\x8b", "is compressed with gzip", "Decompress it first (gunzip)."),
     (b"\x28\xb5\x2f\xfd", "is compressed with zstd", "Decompress it first (unzstd)."),
     (b"\xfd7zXZ\0", "is compressed with xz", "Decompress it first (unxz)."),
-    (b"BZh", "is compressed with bzip2", "Decompress it first (bunzip2)."),
     (b"\x04\x22\x4d\x18", "is compressed with lz4", "Decompress it first (unlz4)."),
     (b"PK\x03\x04", "is a zip archive or a spreadsheet", "Unzip it first, or save it as CSV."),
-    (b"PAR1", "is a Parquet file", "lagoon.register_dataset() takes Parquet files as they are."),
+    (b"PAR1\x15", "is a Parquet file", "lagoon.register_dataset() takes Parquet files as they are."),
     (b"\xff\xfe", "is UTF-16", UTF_16),
     (b"\xfe\xff", "is UTF-16", UTF_16),
 ];
@@ -76,10 +75,12 @@ impl Source {
         let count = self.read_at(&mut head, 0)?;
         let head = &head[..count];
         let foreign = FOREIGN.iter().find(|(magic, ..)| head.starts_with(magic)).map(|(_, what, hint)| (*what, *hint));
+        let bzip2 = matches!(head, [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', b'&'])
+            .then_some(("is compressed with bzip2", "Decompress it first (bunzip2)."));
         // Without a mark, every other byte of ASCII text is zero.
         let wide = matches!(head, [0, 1..=255, 0, 1..=255, ..] | [1..=255, 0, 1..=255, 0, ..])
             .then_some(("is UTF-16", UTF_16));
-        match foreign.or(wide) {
+        match foreign.or(bzip2).or(wide) {
             None => Ok(()),
             Some((what, hint)) => Err(Error::NotSupported {
                 message: format!("file \"{}\" {what}, not CSV text", self.path.display()),

@@ -223,7 +223,8 @@ fn what_is_no_text_is_called_by_its_name() {
         (&b"\x1f\x8b\x08\0\0\0\0\0"[..], "gzip"),
         (b"\x28\xb5\x2f\xfdxxxx", "zstd"),
         (b"PK\x03\x04xxxx", "zip"),
-        (b"PAR1xxxx", "Parquet"),
+        (b"PAR1\x15\x04\x15\x10", "Parquet"),
+        (b"BZh91AY&SY", "bzip2"),
         (b"\xff\xfei\0d\0\n\0", "UTF-16"),
         (b"i\0d\0\n\0", "UTF-16"),
         (b"\0i\0d\0\n", "UTF-16"),
@@ -231,6 +232,7 @@ fn what_is_no_text_is_called_by_its_name() {
         let error = ingest(folder.path(), bytes, "{}").unwrap_err();
         assert!(error.to_string().contains(name) && error.hint().is_some() && error.sqlstate() == "0A000", "{error}");
     }
+    ingest(folder.path(), b"PAR1,BZh9\n1,2\n", "{}").unwrap();
 }
 
 #[test]
@@ -251,6 +253,29 @@ fn rows_and_columns_without_end_are_errors_of_bounded_memory() {
     assert!(error.to_string().contains("more than 1600 columns"), "{error}");
     assert_eq!(MOST_RECORD_BYTES, 128 << 20);
     assert_eq!(files(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn many_columns_many_rows_and_large_values_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let large = "x".repeat(3 << 20);
+    let mut csv = (0..300).map(|i| format!("c{i}")).collect::<Vec<_>>().join(",") + "\n";
+    for row in 0..3000 {
+        let value = if row == 2000 { &large } else { "y" };
+        csv += &format!("{value},{row}{}\n", ",7".repeat(298));
+    }
+    let (_, ingested) = ingest(folder.path(), csv.as_bytes(), "{}").unwrap();
+    let file = fs::File::open(&ingested.file).unwrap();
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let (mut rows, mut bytes) = (0, 0);
+    for batch in reader.build().unwrap() {
+        let batch = batch.unwrap();
+        let texts = batch.column(0).as_any().downcast_ref::<arrow::array::StringArray>().unwrap();
+        bytes += texts.iter().flatten().map(str::len).sum::<usize>();
+        rows += batch.num_rows();
+    }
+    assert_eq!((rows, bytes), (3000, 2999 + (3 << 20)));
+    assert_eq!(ingested.rows, 3000);
 }
 
 #[test]
