@@ -43,20 +43,20 @@ pub struct Hooks {
     pub make_room: fn(usize),
 }
 
-/// Ticks come while this lives.
-pub(crate) struct Ticks(Hooks);
+/// Ticks come while this lives; what it holds is the hook that ends them.
+pub(crate) struct Ticks(fn());
 
 impl Ticks {
     /// To be called with the deadline armed.
-    pub(crate) fn start(hooks: Hooks) -> Self {
+    pub(crate) fn start(hooks: &Hooks) -> Self {
         (hooks.start_ticks)();
-        Self(hooks)
+        Self(hooks.stop_ticks)
     }
 }
 
 impl Drop for Ticks {
     fn drop(&mut self) {
-        (self.0.stop_ticks)();
+        (self.0)();
     }
 }
 

@@ -53,7 +53,7 @@ impl Instance {
         store.limiter(|state| &mut state.limiter);
         store.epoch_deadline_callback(host::on_tick);
         arm(&mut store, fuel)?;
-        let ticks = Ticks::start(store.data().hooks);
+        let ticks = Ticks::start(&store.data().hooks);
         let started = linked.instantiate(&mut store);
         drop(ticks);
         let instance = match started {
@@ -169,7 +169,7 @@ impl Instance {
     /// One entry into the guest, all limits armed before the first tick can come.
     pub(crate) fn enter(&mut self, func: &NumericFunc, raw: &mut [ValRaw]) -> Result<()> {
         arm(&mut self.store, self.fuel)?;
-        let ticks = Ticks::start(self.store.data().hooks);
+        let ticks = Ticks::start(&self.store.data().hooks);
         let called = func.call(&mut self.store, raw);
         drop(ticks);
         match called {

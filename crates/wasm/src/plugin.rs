@@ -79,7 +79,7 @@ impl Plugin {
 
     fn check_export(&self, export: &str, parameters: &[wasmtime::ValType], answer: &wasmtime::ValType) -> Result<()> {
         let Some(found) = self.linked.module().get_export(export) else {
-            return Err(Error::ExportMissing { plugin: self.name.clone(), export: export.to_owned() });
+            return Err(Error::ExportMissing { plugin: self.name.clone(), export: printable(export, NAME) });
         };
         let found = match found {
             ExternType::Func(found) if abi::fits(&found, parameters, answer) => return Ok(()),
@@ -87,7 +87,7 @@ impl Plugin {
             _ => "not a function".to_owned(),
         };
         let wanted = abi::describe(parameters.iter().cloned(), std::iter::once(answer.clone()));
-        Err(Error::SignatureMismatch { plugin: self.name.clone(), export: export.to_owned(), found, wanted })
+        Err(Error::SignatureMismatch { plugin: self.name.clone(), export: printable(export, NAME), found, wanted })
     }
 
     fn check_memory(&self) -> Result<()> {

@@ -146,7 +146,8 @@ fn parse_column(line: &str) -> Result<Column> {
         Some(name) => (Which::Old, name),
         None => (Which::Row, name),
     };
-    if name.is_empty() { Err(wrong()) } else { Ok(Column { which, name: name.to_owned(), kind }) }
+    let is_name = !name.is_empty() && name.len() <= NAME && !name.contains(char::is_control);
+    if is_name { Ok(Column { which, name: name.to_owned(), kind }) } else { Err(wrong()) }
 }
 
 fn write_header(header: &mut [u8], operation: Operation, columns: usize, total: usize) {
@@ -191,7 +192,7 @@ mod tests {
     fn column_lists() {
         let column = parse_column("old.a:b:text").unwrap();
         assert_eq!((column.which, column.name.as_str(), column.kind), (Which::Old, "a:b", Type::Text));
-        for bad in ["", "name", "name:bytea", ":text"] {
+        for bad in ["", "name", "name:bytea", ":text", "na\u{1b}me:text", &format!("{}:text", "x".repeat(NAME + 1))] {
             assert!(parse_column(bad).is_err(), "{bad}");
         }
     }
