@@ -549,7 +549,7 @@ mod tests {
         assert_eq!(sqlstate("SELECT d FROM range"), "22008");
         assert_eq!(sqlstate("SELECT ts FROM range"), "22008");
         assert_eq!(sqlstate("SELECT t FROM range"), "22021");
-        assert_eq!(sqlstate("SELECT s FROM range"), "22000");
+        assert_eq!(sqlstate("SELECT s FROM range"), "22008");
         assert_eq!(one("SELECT count(*)::text FROM range"), "1");
     }
 

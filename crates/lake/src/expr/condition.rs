@@ -3,12 +3,15 @@
 //! It is an expression of our own and opaque to DataFusion, which would rewrite it: casts of a column that are taken off
 //! truncate the constant, floats are compared by their bits, and trees are walked by recursion.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, Scalar};
-use arrow::buffer::BooleanBuffer;
+use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::compute::kernels::filter::{FilterBuilder, FilterPredicate, filter};
 use arrow::compute::kernels::{boolean, cast, cmp, comparison};
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, Schema,
@@ -232,69 +235,139 @@ fn mismatch(column: &TableColumn, value: &Value) -> Error {
     Error::internal(format!("column \"{}\" of type {} compared with {value:?}", column.name, column.ty))
 }
 
-impl Test {
-    fn evaluate(&self, batch: &RecordBatch) -> EngineResult<BooleanArray> {
-        let rows = batch.num_rows();
-        let column = |at: usize| {
-            batch.columns().get(at).ok_or_else(|| DataFusionError::Internal(format!("no column {at} in the batch")))
+/// Rows of a batch: all, or those of other rows that are still open. Of these, columns are made when they are asked for.
+struct Rows<'a> {
+    from: Source<'a>,
+    count: usize,
+    made: RefCell<HashMap<usize, ArrayRef>>,
+}
+
+enum Source<'a> {
+    Batch(&'a RecordBatch),
+    Open(&'a Rows<'a>, FilterPredicate),
+}
+
+impl<'a> Rows<'a> {
+    fn of(batch: &'a RecordBatch) -> Self {
+        Self { from: Source::Batch(batch), count: batch.num_rows(), made: RefCell::default() }
+    }
+
+    fn open(&'a self, open: &BooleanArray) -> Self {
+        let predicate = FilterBuilder::new(open).optimize().build();
+        Self { count: predicate.count(), from: Source::Open(self, predicate), made: RefCell::default() }
+    }
+
+    fn column(&self, at: usize) -> EngineResult<ArrayRef> {
+        let (rows, predicate) = match &self.from {
+            Source::Batch(batch) => {
+                let column = batch.columns().get(at).cloned();
+                return column.ok_or_else(|| DataFusionError::Internal(format!("no column {at} in the batch")));
+            }
+            Source::Open(rows, predicate) => (rows, predicate),
         };
+        if let Some(made) = self.made.borrow().get(&at) {
+            return Ok(made.clone());
+        }
+        let column = predicate.filter(rows.column(at)?.as_ref())?;
+        self.made.borrow_mut().insert(at, column.clone());
+        Ok(column)
+    }
+}
+
+/// Rows are set aside once no more than one in so many is open.
+const WORTH_SETTING_ASIDE: usize = 4;
+
+/// All tests joined by AND, or by OR. What the first tests have decided, false or true, the others are not asked.
+fn joined(tests: &[Test], rows: &Rows<'_>, or: bool) -> EngineResult<BooleanArray> {
+    let join = if or { boolean::or_kleene } else { boolean::and_kleene };
+    let mut so_far = uniform(rows.count, !or);
+    for (i, test) in tests.iter().enumerate() {
+        if i > 0 {
+            let open = open(&so_far, or);
+            let left = open.count_set_bits();
+            if left == 0 {
+                break;
+            }
+            if left <= rows.count / WORTH_SETTING_ASIDE {
+                let open = BooleanArray::new(open, None);
+                // As many levels as a fourth fits into a batch: seven.
+                let answers = joined(&tests[i..], &rows.open(&open), or)?;
+                let answers = join(filter(&so_far, &open)?.as_boolean(), &answers)?;
+                return Ok(scattered(&answers, open.values(), or));
+            }
+        }
+        so_far = join(&so_far, &test.evaluate(rows)?)?;
+    }
+    Ok(so_far)
+}
+
+/// The rows that another test may change: those that are not yet true for OR, or not yet false for AND.
+fn open(so_far: &BooleanArray, or: bool) -> BooleanBuffer {
+    let undecided = if or { !so_far.values() } else { so_far.values().clone() };
+    match so_far.nulls() {
+        Some(nulls) => &undecided | &!nulls.inner(),
+        None => undecided,
+    }
+}
+
+/// `answers` where a row is open, `decided` elsewhere.
+fn scattered(answers: &BooleanArray, open: &BooleanBuffer, decided: bool) -> BooleanArray {
+    let spread = |of: &BooleanBuffer, elsewhere: bool| {
+        let mut next = 0;
+        BooleanBuffer::collect_bool(open.len(), |row| {
+            if !open.value(row) {
+                return elsewhere;
+            }
+            next += 1;
+            of.value(next - 1)
+        })
+    };
+    let nulls = answers.nulls().map(|nulls| NullBuffer::new(spread(nulls.inner(), true)));
+    BooleanArray::new(spread(answers.values(), decided), nulls)
+}
+
+impl Test {
+    fn evaluate(&self, rows: &Rows<'_>) -> EngineResult<BooleanArray> {
+        let column = |at: usize| rows.column(at);
         Ok(match self {
-            Self::Known(Some(known)) => uniform(rows, *known),
-            Self::Known(None) => BooleanArray::new_null(rows),
-            Self::And(tests) => {
-                let mut so_far = uniform(rows, true);
-                for test in tests {
-                    so_far = boolean::and_kleene(&so_far, &test.evaluate(batch)?)?;
-                    if so_far.null_count() == 0 && !so_far.has_true() {
-                        break;
-                    }
-                }
-                so_far
-            }
-            Self::Or(tests) => {
-                let mut so_far = uniform(rows, false);
-                for test in tests {
-                    so_far = boolean::or_kleene(&so_far, &test.evaluate(batch)?)?;
-                    if so_far.null_count() == 0 && !so_far.has_false() {
-                        break;
-                    }
-                }
-                so_far
-            }
-            Self::Not(test) => boolean::not(&test.evaluate(batch)?)?,
+            Self::Known(Some(known)) => uniform(rows.count, *known),
+            Self::Known(None) => BooleanArray::new_null(rows.count),
+            Self::And(tests) => joined(tests, rows, false)?,
+            Self::Or(tests) => joined(tests, rows, true)?,
+            Self::Not(test) => boolean::not(&test.evaluate(rows)?)?,
             Self::Is(test, truth) => {
-                let array = test.evaluate(batch)?;
+                let array = test.evaluate(rows)?;
                 match truth {
                     Truth::Unknown => boolean::is_null(&array)?,
                     Truth::True => settled(array.values().clone(), &array),
                     Truth::False => settled(!array.values(), &array),
                 }
             }
-            Self::IsNull(at) => boolean::is_null(column(*at)?)?,
+            Self::IsNull(at) => boolean::is_null(&column(*at)?)?,
             Self::Column(at) => {
                 let array = column(*at)?;
-                array.as_boolean_opt().cloned().ok_or_else(|| unexpected(array))?
+                array.as_boolean_opt().cloned().ok_or_else(|| unexpected(&array))?
             }
             Self::Whole(at, low, high, negated) => {
-                whole(column(*at)?, |number| (*low <= number && number <= *high) != *negated)?
+                whole(&column(*at)?, |number| (*low <= number && number <= *high) != *negated)?
             }
             Self::Wide(at, low, high, negated) => {
-                BooleanArray::from_unary(wide(column(*at)?)?, |number| (*low <= number && number <= *high) != *negated)
+                BooleanArray::from_unary(wide(&column(*at)?)?, |number| (*low <= number && number <= *high) != *negated)
             }
-            Self::Float(at, op, value) => floats(column(*at)?, *op, *value)?,
-            Self::Plain(at, op, value) => plain(*op, column(*at)?, value)?,
+            Self::Float(at, op, value) => floats(&column(*at)?, *op, *value)?,
+            Self::Plain(at, op, value) => plain(*op, &column(*at)?, value)?,
             Self::Within(at, set, has_null) => {
-                let found = set.contains(column(*at)?)?;
+                let found = set.contains(&column(*at)?)?;
                 if *has_null {
                     // Not among the elements that are known, so it may be the one that is not.
-                    let nulls = arrow::buffer::NullBuffer::new(found.values().clone());
-                    let nulls = arrow::buffer::NullBuffer::union(Some(&nulls), found.nulls());
+                    let nulls = NullBuffer::new(found.values().clone());
+                    let nulls = NullBuffer::union(Some(&nulls), found.nulls());
                     BooleanArray::new(found.values().clone(), nulls)
                 } else {
                     found
                 }
             }
-            Self::Columns(op, left, right, pair) => columns(*op, column(*left)?, column(*right)?, pair)?,
+            Self::Columns(op, left, right, pair) => columns(*op, &column(*left)?, &column(*right)?, pair)?,
         })
     }
 }
@@ -469,7 +542,7 @@ impl PhysicalExpr for Condition {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> EngineResult<ColumnarValue> {
-        Ok(ColumnarValue::Array(Arc::new(self.test.evaluate(batch)?)))
+        Ok(ColumnarValue::Array(Arc::new(self.test.evaluate(&Rows::of(batch))?)))
     }
 
     fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
