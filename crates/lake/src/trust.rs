@@ -1,8 +1,8 @@
 //! Which statistics of a file may rule rows out. Some never may: what old writers put there is wrong, and the format says
-//! which. The rules are those of parquet-mr (CorruptStatistics, PARQUET-251, PARQUET-686, PARQUET-1025) and of
+//! which. The rules are those of parquet-mr (CorruptStatistics), of parquet-cpp (HasCorrectStatistics) and of
 //! parquet.thrift.
 
-use parquet::basic::{ColumnOrder, SortOrder, Type};
+use parquet::basic::{ColumnOrder, ConvertedType, LogicalType, SortOrder, Type};
 use parquet::file::metadata::ParquetMetaData;
 use serde::{Deserialize, Serialize};
 
@@ -39,9 +39,13 @@ impl Trust {
             ColumnOrder::UNDEFINED => signed,
             ColumnOrder::UNKNOWN => false,
         };
+        let is_decimal = column.converted_type() == ConvertedType::DECIMAL
+            || matches!(column.logical_type_ref(), Some(LogicalType::Decimal(_)));
         let unordered = sort == SortOrder::UNDEFINED || physical == Type::INT96;
-        let mut trust =
-            Self { order: !unordered && (is_number || !compares_signed_bytes(file.created_by())), nulls: true };
+        let mut trust = Self {
+            order: !unordered && (is_number || !bounds_bytes_wrongly(file.created_by(), is_decimal)),
+            nulls: true,
+        };
         for group in metadata.row_groups() {
             let Some(statistics) = group.columns().get(leaf).and_then(|chunk| chunk.statistics()) else { continue };
             let has_bounds = statistics.min_bytes_opt().is_some() || statistics.max_bytes_opt().is_some();
@@ -53,17 +57,31 @@ impl Trust {
     }
 }
 
-/// Whether a writer compared byte arrays as signed bytes, or took a minimum for a maximum: one that does not give its name,
-/// and parquet-mr before 1.10.0.
-fn compares_signed_bytes(created_by: Option<&str>) -> bool {
+/// Writers whose bounds of byte arrays are wrong, the version that ended it, and whether only of decimals.
+const WRONG: [(&str, (u32, u32), bool); 4] = [
+    // PARQUET-251, PARQUET-686, PARQUET-1025: a minimum taken for a maximum, signed bytes.
+    ("parquet-mr", (1, 10), false),
+    // Signed bytes.
+    ("parquet-cpp", (1, 3), false),
+    // PARQUET-1655: decimals compared by their bytes. Before it was called arrow's, and up to its version 4.
+    ("parquet-cpp", (u32::MAX, 0), true),
+    ("parquet-cpp-arrow", (4, 0), true),
+];
+
+/// Whether the bounds of byte arrays are wrong: those of a writer that does not give its name, or of one that is known for it.
+fn bounds_bytes_wrongly(created_by: Option<&str>, is_decimal: bool) -> bool {
     let Some(created_by) = created_by.map(str::trim).filter(|text| !text.is_empty()) else { return true };
-    let Some(rest) = created_by.strip_prefix("parquet-mr") else { return false };
-    let version = rest.trim_start().strip_prefix("version").map(str::trim_start).unwrap_or_default();
-    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(|digits| digits.parse::<u32>().ok());
-    match (numbers.next().flatten(), numbers.next().flatten()) {
-        (Some(major), Some(minor)) => (major, minor) < (1, 10),
-        _ => true,
-    }
+    let (name, version) = created_by.split_once(" version").unwrap_or((created_by, ""));
+    let mut numbers =
+        version.trim_start().split(|c: char| !c.is_ascii_digit()).map(|digits| digits.parse::<u32>().ok());
+    let version = match (numbers.next().flatten(), numbers.next().flatten()) {
+        (Some(major), Some(minor)) => (major, minor),
+        _ => (0, 0),
+    };
+    let applies = |(writer, until, only_decimals): &(&str, (u32, u32), bool)| {
+        *writer == name.trim_end() && version < *until && (is_decimal || !only_decimals)
+    };
+    WRONG.iter().any(applies)
 }
 
 #[cfg(test)]
@@ -79,11 +97,12 @@ mod tests {
             "parquet-mr version 1.9.1",
             "parquet-mr",
             "parquet-mr version (build 32)",
+            "parquet-cpp version 1.2.1",
             "",
         ] {
-            assert!(compares_signed_bytes(Some(old)), "{old}");
+            assert!(bounds_bytes_wrongly(Some(old), false), "{old}");
         }
-        assert!(compares_signed_bytes(None));
+        assert!(bounds_bytes_wrongly(None, false));
         for new in [
             "parquet-mr version 1.10.0 (build 031a6654009e3b82020012a18434c582bd74c73a)",
             "parquet-mr version 1.13.1",
@@ -92,8 +111,12 @@ mod tests {
             "parquet-rs version 59.3.2",
             "DuckDB version v1.4.0 (build b8a06e4a22)",
             "Polars",
+            "parquet-cpp-arrow version 4.0.0",
         ] {
-            assert!(!compares_signed_bytes(Some(new)), "{new}");
+            assert!(!bounds_bytes_wrongly(Some(new), true), "{new}");
+        }
+        for decimals in ["parquet-cpp version 1.5.1-SNAPSHOT", "parquet-cpp-arrow version 3.0.0"] {
+            assert!(bounds_bytes_wrongly(Some(decimals), true) && !bounds_bytes_wrongly(Some(decimals), false));
         }
     }
 }

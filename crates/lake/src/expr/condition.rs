@@ -349,11 +349,11 @@ impl Test {
                 array.as_boolean_opt().cloned().ok_or_else(|| unexpected(&array))?
             }
             Self::Whole(at, low, high, negated) => {
-                whole(&column(*at)?, |number| (*low <= number && number <= *high) != *negated)?
+                whole(&column(*at)?, |number| ((*low <= number) & (number <= *high)) != *negated)?
             }
-            Self::Wide(at, low, high, negated) => {
-                BooleanArray::from_unary(wide(&column(*at)?)?, |number| (*low <= number && number <= *high) != *negated)
-            }
+            Self::Wide(at, low, high, negated) => BooleanArray::from_unary(wide(&column(*at)?)?, |number| {
+                ((*low <= number) & (number <= *high)) != *negated
+            }),
             Self::Float(at, op, value) => floats(&column(*at)?, *op, *value)?,
             Self::Plain(at, op, value) => plain(*op, &column(*at)?, value)?,
             Self::Within(at, set, has_null) => {
@@ -442,8 +442,8 @@ fn floats(array: &ArrayRef, op: Op, value: f64) -> EngineResult<BooleanArray> {
         (Op::NotEq, false) => each_float(array, |x| x != value),
         (Op::Lt, false) => each_float(array, |x| x < value),
         (Op::LtEq, false) => each_float(array, |x| x <= value),
-        (Op::Gt, false) => each_float(array, |x| x > value || x.is_nan()),
-        (Op::GtEq, false) => each_float(array, |x| x >= value || x.is_nan()),
+        (Op::Gt, false) => each_float(array, |x| (x > value) | x.is_nan()),
+        (Op::GtEq, false) => each_float(array, |x| (x >= value) | x.is_nan()),
         (Op::Eq | Op::GtEq, true) => each_float(array, f64::is_nan),
         (Op::NotEq | Op::Lt, true) => each_float(array, |x| !x.is_nan()),
         (Op::LtEq, true) => each_float(array, |_| true),
