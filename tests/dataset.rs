@@ -32,6 +32,7 @@ fn files_live_as_long_as_a_row_that_may_come_or_go() {
     a_prepared_ingest(&session, &ingest("p"));
     a_prepared_drop(&session, &ingest("p"));
     two_ingests_of_the_same(&cluster, &session, &ingest("c"));
+    a_registration_of_what_is_being_dropped(&cluster, &session, &ingest("d"));
     a_dump_finds_the_files_and_leaves_them_alone(&cluster, &session);
     a_crash(&cluster, &ingest("k"));
 }
@@ -64,13 +65,31 @@ fn two_ingests_of_the_same(cluster: &Cluster, session: &Session<'_>, ingest: &st
     session.exec(&format!("BEGIN; {ingest}"));
     std::thread::scope(|scope| {
         let second = scope.spawn(|| cluster.session().one(ingest));
-        let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'object' AND NOT granted";
-        let watching = cluster.session();
-        wait_for("the second ingest to wait", DEADLINE, || (watching.one(waits) == "1").then_some(()));
+        wait_for_a_lock(cluster);
         session.exec("ROLLBACK");
         assert_eq!(second.join().unwrap(), "10");
     });
     assert_eq!(rows(session, "c"), "10");
+}
+
+/// The file is there when the registration looks, and gone when it may go on.
+fn a_registration_of_what_is_being_dropped(cluster: &Cluster, session: &Session<'_>, ingest: &str) {
+    let file = session.one(&ingest.replace("rows", "file"));
+    session.exec("BEGIN; SELECT lagoon.drop_dataset('d')");
+    std::thread::scope(|scope| {
+        let register = format!("SELECT lagoon.register_dataset('r', '{file}')");
+        let second = scope.spawn(move || cluster.session().sqlstate(&register));
+        wait_for_a_lock(cluster);
+        session.exec("COMMIT");
+        assert_eq!(second.join().unwrap(), "58P01");
+    });
+    assert_eq!(session.one("SELECT count(*) FROM lagoon.datasets WHERE name IN ('d', 'r')"), "0");
+}
+
+fn wait_for_a_lock(cluster: &Cluster) {
+    let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'object' AND NOT granted";
+    let watching = cluster.session();
+    wait_for("the other transaction to wait", DEADLINE, || (watching.one(waits) == "1").then_some(()));
 }
 
 fn a_dump_finds_the_files_and_leaves_them_alone(cluster: &Cluster, session: &Session<'_>) {

@@ -1,5 +1,6 @@
 //! The lake's SQL functions.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -186,11 +187,17 @@ fn register(name: &str, path: &str) -> Result<Uuid> {
     dataset::check_name(name)?;
     check_owner(name)?;
     let home = Home::new()?;
-    let paths = options::files_at(path, access::current_role())?;
-    let own: Vec<String> = paths.iter().map(|found| home.stored(&found.path)).collect();
-    home.lock(name, &own)?;
+    let files = loop {
+        let find = || options::files_at(path, access::current_role());
+        let known: HashSet<String> = find()?.iter().map(|found| home.stored(&found.path)).collect();
+        home.lock(name, &known)?;
+        // Once more: what another transaction deleted while we waited for it is held, but has no name any more.
+        let found = find()?;
+        if found.iter().all(|found| known.contains(&home.stored(&found.path))) {
+            break open(found)?;
+        }
+    };
     let before = check_owner(name)?;
-    let files = open(paths)?;
     let id = catalog::register(&Registration::of_files(name, path, &files)?)?;
     delete_at_commit(&home, before)?;
     Ok(id)
