@@ -151,33 +151,6 @@ fn a_busy_session_delays_neither_drop_database_nor_a_fast_shutdown() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// Cancelled statements leave no threads that go on computing, and no memory that grows with their number.
-#[test]
-fn cancelled_statements_leave_no_threads_behind() {
-    let (cluster, place) = cluster(1);
-    let mut left = Vec::new();
-    for name in ["compilation", "compilation, one function", "embedding", "Parquet scan", "hnsw build", "ingest"] {
-        let all = workloads(place.path());
-        let workload = all.iter().find(|workload| workload.name == name).unwrap();
-        let session = cluster.session();
-        let pid = session.one("SELECT pg_backend_pid()");
-        session.exec("SET statement_timeout = '60ms'");
-        for _ in 0..8 {
-            let _ = session.try_rows(&workload.statement); // ended by the time-out, or not
-        }
-        // Threads of pools stay, one for each processor or setting; those of eight statements would be more.
-        let threads = || std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().count();
-        let end = Instant::now() + LOST;
-        while threads() > 6 && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        if threads() > 6 {
-            left.push(format!("{name}: {} threads", threads()));
-        }
-    }
-    assert!(left.is_empty(), "{left:?}");
-}
-
 fn millis(time: &Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
