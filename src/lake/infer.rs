@@ -47,13 +47,14 @@ pub(super) fn after_ddl(fired: bool) -> Result<()> {
 
 fn add_columns(oid: pg_sys::Oid, name: &str) -> Result<()> {
     let files = relation::open(options::files_of(oid)?)?;
-    let columns = table::infer(&files)?;
-    if columns.len() > MOST_COLUMNS {
+    let columns = files.first().map_or(0, |file| file.footer.columns.len());
+    if columns > MOST_COLUMNS {
         return Err(Error::NotSupported {
-            message: format!("the files have {} columns, more than the {MOST_COLUMNS} of a table", columns.len()),
+            message: format!("the files have {columns} columns, more than the {MOST_COLUMNS} of a table"),
             hint: Some("Declare the columns that you need.".to_owned()),
         });
     }
+    let columns = table::infer(&files)?;
     if columns.is_empty() {
         return Ok(());
     }

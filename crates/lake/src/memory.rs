@@ -8,6 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
 
+/// What a piece of ordinary size takes: it is counted, and not refused because other scans of the session have much. Pieces
+/// get smaller the more scans there are.
+const SMALL: u64 = 16 << 20;
+
 /// Until the server says otherwise.
 const DEFAULT_LIMIT: u64 = 1 << 30;
 
@@ -88,7 +92,7 @@ impl Drop for Permit {
 /// Takes bytes of the limit, if they can be had of the operating system as well. `what` says what for.
 pub(crate) fn take(bytes: u64, what: &dyn Fn() -> String) -> Result<Permit> {
     let limit = limit();
-    let fits = |taken: u64| taken.checked_add(bytes).filter(|sum| *sum <= limit);
+    let fits = |taken: u64| taken.checked_add(bytes).filter(|sum| bytes <= SMALL || *sum <= limit);
     if TAKEN.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_err() {
         return Err(Error::ScanMemory { message: format!("{} needs {bytes} bytes more", what()) });
     }

@@ -24,6 +24,7 @@ use work::{Counts, Outlet, Queued, Todo, Work};
 
 mod pieces;
 mod plan;
+mod prune;
 mod work;
 
 pub use pieces::{BATCH_BYTES, BATCH_ROWS};

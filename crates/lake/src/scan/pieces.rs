@@ -40,9 +40,9 @@ pub(super) struct Piece {
     pub batch_rows: usize,
 }
 
-/// Cuts a file. `columns` are the top-level columns that are read, by number, and `wanted` the most bytes of a piece, where
-/// pages allow it.
-pub(super) fn cut(file: &DataFile, columns: &[usize], wanted: u64) -> Result<Vec<Piece>> {
+/// Cuts a file. `columns` are the top-level columns that are read, by number, `survivors` says which row groups, and `wanted`
+/// is the most bytes of a piece, where pages allow it.
+pub(super) fn cut(file: &DataFile, columns: &[usize], survivors: &[bool], wanted: u64) -> Result<Vec<Piece>> {
     let metadata = file.held.parsed(&mut || true)?;
     let leaves = leaves(&metadata, columns);
     let mut cutter = Cutter {
@@ -53,7 +53,7 @@ pub(super) fn cut(file: &DataFile, columns: &[usize], wanted: u64) -> Result<Vec
         pieces: Vec::new(),
         open: Vec::new(),
     };
-    for i in 0..cutter.metadata.num_row_groups() {
+    for i in (0..cutter.metadata.num_row_groups()).filter(|i| survivors.get(*i).copied().unwrap_or(true)) {
         cutter.add(i, wanted)?;
     }
     cutter.close();

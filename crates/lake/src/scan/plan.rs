@@ -16,9 +16,11 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExecBuilder;
+use parquet::file::metadata::ParquetMetaData;
 
 use super::ScanSpec;
 use super::pieces::Piece;
+use super::prune::Pruner;
 use crate::adapt::Adapters;
 use crate::error::{Error, Result};
 use crate::expr::Condition;
@@ -36,6 +38,7 @@ pub(super) struct Plan {
     delivered: usize,
     /// Over what comes out of the source; the source makes of it what statistics are compared with.
     filter: Option<Arc<dyn PhysicalExpr>>,
+    pruner: Option<Pruner>,
     bytes: Arc<AtomicU64>,
 }
 
@@ -59,21 +62,28 @@ impl Plan {
         }
         let schema = Arc::new(schema(&mut columns.iter()));
         let names = wanted.iter().filter_map(|i| columns.get(*i)).map(|column| column.name.clone()).collect();
-        let filter: Option<Arc<dyn PhysicalExpr>> = match &spec.filter {
+        let condition = match &spec.filter {
             Some(filter) => {
                 let position = |column: usize| wanted.iter().position(|i| *i == column).unwrap_or(usize::MAX);
                 let positions: Vec<_> = (0..columns.len()).map(position).collect();
                 let position = |column: usize| positions.get(column).copied().unwrap_or(usize::MAX);
-                Some(Arc::new(Condition::new(filter.clone(), columns.clone().into(), &position)?))
+                Some(Condition::new(filter.clone(), columns.clone().into(), &position)?)
             }
             None => None,
         };
-        Ok(Self { schema, wanted, names, delivered: spec.projection.len(), filter, bytes })
+        let pruner = condition.clone().map(Pruner::new);
+        let filter = condition.map(|condition| Arc::new(condition) as Arc<dyn PhysicalExpr>);
+        Ok(Self { schema, wanted, names, delivered: spec.projection.len(), filter, pruner, bytes })
     }
 
     /// Whether all rows that are read are delivered, so that a limit can end the reading.
     pub(super) fn is_bare(&self) -> bool {
         self.filter.is_none()
+    }
+
+    /// Which row groups of a file may have rows that pass the filter; `None` if nothing is known.
+    pub(super) fn survivors(&self, metadata: &ParquetMetaData) -> Option<Vec<bool>> {
+        self.pruner.as_ref()?.survivors(metadata)
     }
 
     /// Names of the columns that are read.

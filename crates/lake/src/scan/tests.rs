@@ -323,7 +323,7 @@ fn large_row_groups_are_cut_where_pages_begin() {
         writer.write(&batch).unwrap();
         writer.close().unwrap();
         let spec = spec(&path).unwrap();
-        let pieces = pieces::cut(&spec.files[0], &[0, 1], 1 << 20).unwrap();
+        let pieces = pieces::cut(&spec.files[0], &[0, 1], &[], 1 << 20).unwrap();
         assert!(pieces.len() > 3, "{}", pieces.len());
         let work = work_of(&spec);
         let mut ids = Vec::new();
@@ -361,7 +361,7 @@ fn batches_are_no_longer_than_the_rows_that_there_are() {
     writer.write(&batch).unwrap();
     writer.close().unwrap();
     let spec = spec(&path).unwrap();
-    let pieces = pieces::cut(&spec.files[0], &(0..200).collect::<Vec<_>>(), 1 << 20).unwrap();
+    let pieces = pieces::cut(&spec.files[0], &(0..200).collect::<Vec<_>>(), &[], 1 << 20).unwrap();
     assert_eq!(pieces.iter().map(|piece| piece.batch_rows).collect::<Vec<_>>(), [1]);
 }
 

@@ -27,7 +27,7 @@ const VALUE_BYTES: usize = 16;
 /// Bytes of values that may wait for the consumer. A batch of more waits alone.
 pub const QUEUE_BYTES: usize = 4 << 20;
 /// Bytes of a piece at most, and at least.
-const LARGEST_PIECE: u64 = 64 << 20;
+const LARGEST_PIECE: u64 = 32 << 20;
 const SMALLEST_PIECE: u64 = 1 << 20;
 /// Tasks that could have a piece of the same size each within the limit of memory.
 const SHARES: u64 = 8;
@@ -145,12 +145,27 @@ impl Work {
         }
     }
 
+    /// Which row groups of a file are to be read, by what is remembered of its statistics.
+    fn survivors(&self, file: &DataFile) -> Result<Vec<bool>> {
+        let metadata = file.held.parsed(&mut || true)?;
+        let pruned = std::panic::catch_unwind(AssertUnwindSafe(|| self.plan.survivors(&metadata)));
+        let pruned = pruned.map_err(|_| Error::unreadable(&file.path))?;
+        let survivors = pruned.unwrap_or_else(|| vec![true; metadata.num_row_groups()]);
+        let gone = survivors.iter().filter(|survives| !**survives).count();
+        self.counts.row_groups_pruned.fetch_add(gone, Ordering::Relaxed);
+        Ok(survivors)
+    }
+
     fn cut(&self, file: &DataFile) -> Result<Vec<Piece>> {
         let number = |name: &String| file.footer.columns.iter().position(|column| column.name == *name);
         let columns: Vec<_> = self.plan.names().iter().filter_map(number).collect();
+        let survivors = self.survivors(file)?;
+        if !survivors.contains(&true) {
+            return Ok(Vec::new());
+        }
         let share = memory::limit() / (SHARES * Live::count().max(1));
         let wanted = share.clamp(SMALLEST_PIECE, LARGEST_PIECE);
-        let cut = std::panic::catch_unwind(AssertUnwindSafe(|| pieces::cut(file, &columns, wanted)));
+        let cut = std::panic::catch_unwind(AssertUnwindSafe(|| pieces::cut(file, &columns, &survivors, wanted)));
         cut.unwrap_or_else(|_| Err(Error::unreadable(&file.path)))
     }
 
