@@ -18,7 +18,7 @@ use crate::pg::wait::{self, Bell};
 use crate::pg::{exit, thread};
 
 /// How long the end of the process waits for the thread, which may be in one node of a graph, or loading a model.
-const END_LIMIT: Duration = Duration::from_millis(100);
+const END_LIMIT: Duration = Duration::from_millis(50);
 
 type Work = Box<dyn FnOnce(&mut Models) + Send>;
 

@@ -127,7 +127,7 @@ impl Model {
     fn check_width(&self) -> Result<(), Error> {
         let modes = if self.output.is_pooled { 1 } else { self.spec.pooling.count() };
         match self.spec.width {
-            Some(width) if width * modes != self.dimension => {
+            Some(width) if width.saturating_mul(modes) != self.dimension => {
                 let actual = self.dimension / modes;
                 let reason = format!("its vectors have {actual} elements, but the model's settings say {width}");
                 Err(Error::invalid(&self.spec.graph, reason))
