@@ -155,7 +155,9 @@ SET ROLE regress_dataset_reader;
 SELECT count(*) FROM peek;
 SET ROLE regress_dataset_owner;
 SELECT lagoon.revoke_dataset('owned', 'public');
+SET ROLE regress_dataset_reader;
 SELECT pg_temp.try('SELECT count(*) FROM peek');
+SET ROLE regress_dataset_owner;
 SELECT pg_temp.try('SELECT lagoon.grant_dataset(''owned'', ''regress_nobody'')');
 SELECT pg_temp.try('SELECT lagoon.grant_dataset(''nothing'', ''public'')');
 -- Somebody else who may write files does not replace it, and is not told its columns.
