@@ -78,17 +78,20 @@ fn write_until_killed(
     enough: usize,
 ) -> Vec<Knowledge> {
     let done = AtomicUsize::new(0);
+    // Connected first: on a busy machine the server may be gone before a thread gets to it.
+    let others: Vec<_> = others.iter().map(|sql| (cluster.session(), sql)).collect();
     std::thread::scope(|scope| {
+        let kill = Kill(cluster);
+        for (session, sql) in others {
+            scope.spawn(move || repeat(&session, sql));
+        }
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {
                 let (done, seed) = (&done, rng.random());
-                scope.spawn(move || write(&cluster.session(), (cycle * WRITERS + writer) << 32, seed, done))
+                let session = cluster.session();
+                scope.spawn(move || write(&session, (cycle * WRITERS + writer) << 32, seed, done))
             })
             .collect();
-        for sql in others {
-            scope.spawn(|| repeat(&cluster.session(), sql));
-        }
-        let kill = Kill(cluster);
         wait_for("enough writes", DEADLINE, || (done.load(Ordering::Relaxed) >= enough).then_some(()));
         // Any moment is as good as another; this one is not always that of an acknowledgement.
         std::thread::sleep(Duration::from_micros(rng.random_range(0..20_000)));
