@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokenizers::utils::parallelism::set_parallelism;
 use tokenizers::{
     Encoding, Model, ModelWrapper, NormalizerWrapper, OffsetReferential, OffsetType, PostProcessor, PreTokenizedString,
-    PreTokenizer, PreTokenizerWrapper, Tokenizer, TruncationDirection,
+    PreTokenizer, PreTokenizerWrapper, Token, Tokenizer, TruncationDirection,
 };
 
 use crate::cut::{Cutter, Kind, Squeeze};
@@ -156,14 +156,14 @@ impl TextTokenizer {
         let inner = &self.inner;
         let words = split(inner, piece).map_err(failed)?;
         let mut words = words.get_splits(OffsetReferential::Normalized, OffsetType::None);
-        let settled_words = match start {
-            _ if is_whole => words.len(),
-            Some(_) => words.len().saturating_sub(self.unsettled),
-            None => 0,
-        };
         if self.keeps_end {
             words.reverse();
         }
+        let settled_words = match start {
+            _ if is_whole => words.len(),
+            Some(_) => self.settled(&words),
+            None => 0,
+        };
         let mut found = Found { length: piece.len(), ..Found::default() };
         for (index, (word, _, tokens)) in words.into_iter().enumerate() {
             if found.ids.len() >= self.room {
@@ -193,6 +193,18 @@ impl TextTokenizer {
             found.ids.reverse();
         }
         Ok(found)
+    }
+
+    /// How many words of a piece read the same whatever follows. White space does not count: an added token takes all that
+    /// is beside it.
+    fn settled<T>(&self, words: &[(&str, T, &Option<Vec<Token>>)]) -> usize {
+        let is_blank = |word: &str| word.chars().all(|c| is_space(c) || matches!(c, '▁' | 'Ġ' | 'Ċ' | 'ĉ'));
+        let mut unsettled = self.unsettled;
+        let last = words.iter().rposition(|(word, ..)| {
+            unsettled -= usize::from(!is_blank(word));
+            unsettled == 0
+        });
+        last.unwrap_or(0)
     }
 }
 

@@ -94,6 +94,7 @@ fn tokenizers() -> Vec<(&'static str, Value)> {
         ("digits in groups", tokenizer(bpe("Ġ"), Value::Null, both("", json!([digits, plain])), &[])),
         ("sentences", tokenizer(unigram(), sentence.clone(), metaspace("always", true), &[("<mask>", false)])),
         ("sentences, first", tokenizer(unigram(), sentence, metaspace("first", true), &[("day", true)])),
+        ("sentences, spaces kept", tokenizer(unigram(), Value::Null, metaspace("never", true), &[("<mask>", false)])),
         ("sentences, not split", tokenizer(unigram(), Value::Null, metaspace("always", false), &[])),
         ("without a splitter", tokenizer(bpe("▁"), llama, Value::Null, &[])),
     ]
@@ -153,6 +154,7 @@ impl Numbers {
         for _ in 0..parts {
             match self.below(12) {
                 0..=4 => (0..self.below(9)).for_each(|_| text.push(letters[self.below(26)])),
+                5 if self.below(4) == 0 => text.push_str(&format!("{}<mask>", " ".repeat(self.below(200)))),
                 5 => text.push_str([" word", "abab", " <mask>", "[MASK]", "day", "aaaa "][self.below(6)]),
                 6 => (0..self.below(60)).for_each(|_| text.push([' ', '\n', '\t', '\u{a0}'][self.below(20).min(3)])),
                 7 => (0..self.below(40)).for_each(|_| text.push(letters[26 + self.below(10)])),
