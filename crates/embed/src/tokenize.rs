@@ -46,6 +46,8 @@ pub struct TextTokenizer {
     /// Whether the last tokens of a long text are kept, not the first.
     keeps_end: bool,
     unsettled: usize,
+    /// Bytes beyond which the length of a word does not matter, where it does.
+    word_bytes: usize,
     /// Characters of the longest word that may be more than one token, where [`Squeeze`] is allowed.
     longest_word: Option<usize>,
     /// Bytes that are looked at first, and in the end.
@@ -72,6 +74,7 @@ impl TextTokenizer {
         let room = spec.max_tokens - special;
         let added = inner.get_added_vocabulary().get_vocab().keys().map(|token| token.chars().count()).max();
         let longest_word = longest_word(&inner);
+        let word_bytes = limit(inner.get_model()).map_or(0, |characters| characters.saturating_mul(4));
         let prompt = spec.prompt().unwrap_or_default().trim_start_matches(is_space).to_owned();
         Ok(Self {
             inner,
@@ -80,6 +83,7 @@ impl TextTokenizer {
             room,
             keeps_end,
             unsettled: UNSETTLED + added.unwrap_or(0),
+            word_bytes,
             longest_word,
             window: ((room * FIRST_FOR_TOKEN).max(FIRST), (room * LAST_FOR_TOKEN).max(LAST)),
         })
@@ -124,8 +128,8 @@ impl TextTokenizer {
             if is_whole || found.settled >= self.room {
                 return Ok(found.ids);
             }
-            // An end of a text may begin at the same white space as the last one did: that proves nothing.
-            let is_longer = found.length >= before.length + before.length / 2;
+            // No proof is a piece that ends where the last one did, nor one that ends in the same word.
+            let is_longer = found.length >= before.length + (before.length / 2).max(self.word_bytes);
             if is_longer && found.ids.len() == self.room && found.ids == before.ids {
                 return Ok(found.ids);
             }
@@ -151,6 +155,12 @@ impl TextTokenizer {
         let is_from_middle = self.keeps_end && !is_whole;
         let start = if is_from_middle { piece.find(char::is_whitespace) } else { Some(0) };
         let piece = &piece[start.unwrap_or(0)..];
+        // White space at the open end may belong to an added token behind it.
+        let piece = match (is_whole, self.keeps_end) {
+            (true, _) => piece,
+            (false, true) => piece.trim_start_matches(is_space),
+            (false, false) => piece.trim_end_matches(is_space),
+        };
         let lower = self.lower_case.then(|| piece.to_lowercase());
         let piece = lower.as_deref().unwrap_or(piece);
         let inner = &self.inner;
@@ -273,11 +283,7 @@ fn longest_word(tokenizer: &Tokenizer) -> Option<usize> {
             _ => false,
         }
     }
-    let longest_word = match tokenizer.get_model() {
-        ModelWrapper::WordPiece(model) => model.max_input_chars_per_word,
-        ModelWrapper::WordLevel(model) => model.get_vocab().keys().map(|word| word.chars().count()).max().unwrap_or(0),
-        _ => return None,
-    };
+    let longest_word = limit(tokenizer.get_model())?;
     // An added token must not be found in what is left out, nor made by it.
     let is_apart = |token: &String| {
         let is_edge = |c: Option<char>| c.is_some_and(|c| kind(tokenizer, c) == Kind::Other);
@@ -289,6 +295,15 @@ fn longest_word(tokenizer: &Tokenizer) -> Option<usize> {
         && tokenizer.get_pre_tokenizer().is_some_and(drops_space)
         && tokenizer.get_added_vocabulary().get_vocab().keys().all(is_apart);
     fits.then_some(longest_word)
+}
+
+/// Characters of the longest word that is not unknown for its length alone.
+fn limit(model: &ModelWrapper) -> Option<usize> {
+    match model {
+        ModelWrapper::WordPiece(model) => Some(model.max_input_chars_per_word),
+        ModelWrapper::WordLevel(model) => model.get_vocab().keys().map(|word| word.chars().count()).max(),
+        _ => None,
+    }
 }
 
 /// Whether there is nothing in a text but white space: such a text has no vector.
