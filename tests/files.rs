@@ -1,0 +1,137 @@
+//! What readers see of Parquet files that others replace meanwhile, that lie behind links, or that they have no right to.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use lagoon_tests::{Cluster, Session, beside, describe, give_to_owner};
+
+const ROWS: usize = 200_000;
+
+/// A server, a Parquet file in which every value is 1, and one of as many rows in which every value is 2.
+struct Lake {
+    cluster: Cluster,
+    ones: PathBuf,
+    twos: PathBuf,
+}
+
+impl Lake {
+    fn new(settings: &[&str]) -> Self {
+        let cluster = Cluster::with_lagoon(settings);
+        let [ones, twos] = ["1", "2"].map(|value| {
+            let csv = cluster.dir().join(format!("{value}.csv"));
+            fs::write(&csv, format!("v\n{}", format!("{value}\n").repeat(ROWS))).unwrap();
+            give_to_owner(&csv);
+            let ingest = format!("SELECT file FROM lagoon.ingest('all_{value}', '{}')", csv.display());
+            PathBuf::from(cluster.session().one(&ingest))
+        });
+        Self { cluster, ones, twos }
+    }
+
+    fn folder(&self, name: &str) -> PathBuf {
+        let folder = self.cluster.dir().join(name);
+        fs::create_dir(&folder).unwrap();
+        give_to_owner(&folder);
+        folder
+    }
+}
+
+fn put(from: &Path, to: &Path) {
+    let temporary = to.with_extension("tmp");
+    fs::copy(from, &temporary).unwrap();
+    give_to_owner(&temporary);
+    fs::rename(&temporary, to).unwrap();
+}
+
+fn table(session: &Session<'_>, name: &str, path: &Path) {
+    let path = path.display();
+    session.exec(&format!("CREATE FOREIGN TABLE {name} (v bigint) SERVER lagoon OPTIONS (path '{path}')"));
+}
+
+fn message(session: &Session<'_>, sql: &str) -> String {
+    describe(&session.try_rows(sql).expect_err(sql))
+}
+
+#[test]
+fn a_file_that_is_replaced_is_read_as_it_was_or_as_it_is() {
+    let lake = Lake::new(&["fsync=off"]);
+    let session = lake.cluster.session();
+    let path = lake.folder("lake").join("t.parquet");
+    put(&lake.ones, &path);
+    table(&session, "t", &path);
+
+    let turn = AtomicUsize::new(0);
+    let replace = || {
+        let from = if turn.fetch_add(1, Ordering::Relaxed) % 2 == 0 { &lake.twos } else { &lake.ones };
+        put(from, &path);
+    };
+    beside(&[&replace], || {
+        for _ in 0..100 {
+            let found = session.rows("SELECT count(*), max(v) - min(v) FROM t").remove(0);
+            assert_eq!(found, [Some(ROWS.to_string()), Some("0".to_owned())], "rows of two files in one answer");
+        }
+    });
+
+    put(&lake.ones, &path);
+    session.exec("BEGIN; DECLARE c CURSOR FOR SELECT v FROM t");
+    assert_eq!(session.one("FETCH 1 FROM c"), "1");
+    put(&lake.twos, &path);
+    let rest = session.rows("FETCH ALL FROM c");
+    assert_eq!(rest.len(), ROWS - 1);
+    assert!(rest.iter().all(|row| row[0].as_deref() == Some("1")), "a cursor goes on in the file that it began with");
+    session.exec("COMMIT");
+    assert_eq!(session.one("SELECT sum(v) FROM t"), (2 * ROWS).to_string());
+}
+
+#[test]
+fn a_link_leads_nobody_out_of_the_permitted_directories() {
+    let lake = Lake::new(&["fsync=off"]);
+    let (inside, outside) = (lake.folder("inside"), lake.folder("outside"));
+    let (permitted, secret) = (inside.join("permitted.parquet"), outside.join("secret.parquet"));
+    put(&lake.ones, &permitted);
+    put(&lake.twos, &secret);
+    let link = inside.join("link.parquet");
+    symlink(&permitted, &link).unwrap();
+    let session = lake.cluster.session();
+    session.exec(&format!(
+        "CREATE ROLE reader; CREATE ROLE stranger; GRANT CREATE ON SCHEMA public TO reader;
+         GRANT USAGE ON FOREIGN SERVER lagoon TO reader; SET lagoon.data_directories = '{}'; SET ROLE reader",
+        inside.display()
+    ));
+    table(&session, "t", &link);
+    assert_eq!(session.one("SELECT sum(v) FROM t"), ROWS.to_string());
+
+    // Whoever swaps the link between the check and the open gets what was checked, or nothing.
+    let turn = AtomicUsize::new(0);
+    let swap = || {
+        let target = if turn.fetch_add(1, Ordering::Relaxed) % 2 == 0 { &secret } else { &permitted };
+        let other = inside.join("other");
+        symlink(target, &other).unwrap();
+        fs::rename(&other, &link).unwrap();
+    };
+    beside(&[&swap], || {
+        for _ in 0..1000 {
+            match session.try_rows("SELECT max(v) FROM t") {
+                Ok(rows) => assert_eq!(rows[0][0].as_deref(), Some("1"), "a row from outside"),
+                Err(error) => assert_eq!(error.code().unwrap().code(), "42501", "{}", describe(&error)),
+            }
+        }
+    });
+
+    // A link does not tell whether there is something at its end.
+    let said = [&secret, &outside.join("nothing.parquet")].map(|target| {
+        fs::remove_file(&link).unwrap();
+        symlink(target, &link).unwrap();
+        message(&session, "SELECT max(v) FROM t")
+    });
+    assert_eq!(said[0], said[1]);
+
+    // Nor does a plan name files to somebody who may not read the table.
+    session.exec("RESET ROLE; SET ROLE stranger");
+    for sql in ["EXPLAIN SELECT * FROM t", "SELECT count(*) FROM t"] {
+        let said = message(&session, sql);
+        assert!(said.contains("permission denied") && !said.contains(".parquet"), "{sql}: {said}");
+    }
+}
