@@ -1,6 +1,7 @@
 //! Execution: a scan of the engine as a foreign scan node. The main thread only waits, decodes and hands out tuples.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lagoon_lake::arrow::array::RecordBatch;
@@ -19,6 +20,12 @@ const STOP_LIMIT: Duration = Duration::from_millis(50);
 
 /// Bytes of texts that are turned into datums at a time. A row of more is turned alone.
 const DECODED_BYTES: usize = 1 << 20;
+
+/// Scans that have not ended, and the bytes that they were given since there were none. When the last one ends after so
+/// many, what was freed goes back to the operating system: the engine cannot know of what PostgreSQL made of its batches.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+static GIVEN: AtomicU64 = AtomicU64::new(0);
+const RELEASE_BYTES: u64 = 16 << 20;
 
 /// The state of one foreign scan node. Dropped by EndForeignScan, or by the query's memory context on ERROR.
 pub(super) struct ScanState {
@@ -43,6 +50,10 @@ pub(super) struct ScanState {
 impl Drop for ScanState {
     fn drop(&mut self) {
         self.stop();
+        self.batch = None;
+        if OPEN.fetch_sub(1, Ordering::Relaxed) == 1 && GIVEN.swap(0, Ordering::Relaxed) >= RELEASE_BYTES {
+            memory::release();
+        }
     }
 }
 
@@ -72,13 +83,15 @@ impl ScanState {
                 8 * 1024 * 1024,
             );
             let to_skip = plan.limit.map_or(0, |limit| limit.offset);
+            let bell = wait::bell();
+            OPEN.fetch_add(1, Ordering::Relaxed);
             Ok(Self {
                 plan,
                 relation,
                 params: states.iter_ptr().zip(oids).collect(),
                 decoders,
                 batch_context,
-                bell: wait::bell(),
+                bell,
                 scan: None,
                 batch: None,
                 rows: 0,
@@ -144,6 +157,7 @@ impl ScanState {
             }
         })?;
         let Poll::Batch(mut batch) = batch else { return Ok(false) };
+        GIVEN.fetch_add(batch.get_array_memory_size() as u64, Ordering::Relaxed);
         if self.to_skip > 0 {
             let skipped = usize::try_from(self.to_skip).unwrap_or(usize::MAX).min(batch.num_rows());
             self.to_skip -= skipped as u64;
