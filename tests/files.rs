@@ -64,7 +64,7 @@ fn a_file_that_is_replaced_is_read_as_it_was_or_as_it_is() {
 
     let turn = AtomicUsize::new(0);
     let replace = || {
-        let from = if turn.fetch_add(1, Ordering::Relaxed) % 2 == 0 { &lake.twos } else { &lake.ones };
+        let from = if turn.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) { &lake.twos } else { &lake.ones };
         put(from, &path);
     };
     beside(&[&replace], || {
@@ -106,7 +106,7 @@ fn a_link_leads_nobody_out_of_the_permitted_directories() {
     // Whoever swaps the link between the check and the open gets what was checked, or nothing.
     let turn = AtomicUsize::new(0);
     let swap = || {
-        let target = if turn.fetch_add(1, Ordering::Relaxed) % 2 == 0 { &secret } else { &permitted };
+        let target = if turn.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) { &secret } else { &permitted };
         let other = inside.join("other");
         symlink(target, &other).unwrap();
         fs::rename(&other, &link).unwrap();
