@@ -1,4 +1,5 @@
-//! What readers see of Parquet files that others replace meanwhile, that lie behind links, or that they have no right to.
+//! What readers see of Parquet files that others replace meanwhile, that lie behind links, or that they have no right to;
+//! and what they leave behind.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
@@ -6,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lagoon_tests::{Cluster, Session, beside, describe, give_to_owner};
+use lagoon_tests::{Cluster, DEADLINE, Session, beside, describe, give_to_owner, wait_for};
 
 const ROWS: usize = 200_000;
 
@@ -134,4 +135,34 @@ fn a_link_leads_nobody_out_of_the_permitted_directories() {
         let said = message(&session, sql);
         assert!(said.contains("permission denied") && !said.contains(".parquet"), "{sql}: {said}");
     }
+}
+
+#[test]
+fn what_open_cursors_took_is_given_back_when_they_end() {
+    let cluster = Cluster::with_lagoon(&["fsync=off"]);
+    let csv = cluster.dir().join("texts.csv");
+    fs::write(&csv, format!("t\n{}", format!("{}\n", "x".repeat(1 << 20)).repeat(32))).unwrap();
+    give_to_owner(&csv);
+    let session = cluster.session();
+    session.exec(&format!(
+        "SELECT lagoon.ingest('texts', '{}');
+         CREATE FOREIGN TABLE texts (t text) SERVER lagoon OPTIONS (dataset 'texts')",
+        csv.display()
+    ));
+    // A session of its own: what ingest took is another matter.
+    let session = cluster.session();
+    let process = session.one("SELECT pg_backend_pid()");
+    let resident = || {
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let line = status.lines().find(|line| line.starts_with("RssAnon")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    };
+    session.exec("BEGIN");
+    for number in 0..60 {
+        session.exec(&format!("DECLARE c{number} CURSOR FOR SELECT t FROM texts; FETCH 1 FROM c{number}"));
+    }
+    let open = resident();
+    session.exec("ROLLBACK");
+    assert!(open > 200, "the cursors hold what they have fetched: {open} MB");
+    wait_for("memory to be given back", DEADLINE, || (resident() < 100).then_some(()));
 }
