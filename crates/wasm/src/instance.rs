@@ -65,6 +65,9 @@ impl Instance {
                 return Err(refusal.unwrap_or_else(|| trap::into_error(&error, state, fuel)));
             }
         };
+        if let Some(error) = store.data_mut().error.take() {
+            return Err(trap::guest(error, None)); // of the start function, which returns all the same
+        }
         let initial = store.data().limiter.used();
         let memory = instance.get_memory(&mut store, MEMORY_EXPORT);
         let buffer_export = instance.get_func(&mut store, BUFFER_EXPORT);

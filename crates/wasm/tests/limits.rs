@@ -235,3 +235,13 @@ fn what_a_module_asks_for_is_refused_before_it_starts() {
     assert_eq!(error.sqlstate(), "42883");
     assert!(error.to_string().len() < 1000 && !error.to_string().contains('\n'));
 }
+
+#[test]
+fn an_error_of_a_start_function_is_one_of_the_start() {
+    let runtime = Runtime::new(None, HOOKS);
+    let text = r#"(module (import "lagoon" "error" (func $e (param i32 i32))) (memory (export "memory") 1)
+        (data (i32.const 16) "LG422bad start") (func $s (call $e (i32.const 16) (i32.const 14))) (start $s)
+        (func (export "lagoon_abi_1")))"#;
+    let Err(Error::Guest { error, .. }) = start(&runtime, text, "{}") else { panic!("it started") };
+    assert_eq!((error.sqlstate.as_str(), error.message.as_str()), ("LG422", "bad start"));
+}
