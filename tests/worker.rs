@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use lagoon_tests::{Cluster, DEADLINE, Session, give_to_owner, scratch, wait_for};
+use lagoon_tests::{Cluster, DEADLINE, Session, give_to_owner, guest, scratch, wait_for};
 use tempfile::TempDir;
 
 const PRELOAD: &str = "shared_preload_libraries=lagoon";
@@ -342,7 +342,7 @@ fn a_busy_worker_stops_with_the_server() {
 #[test]
 fn a_compiling_worker_leaves_a_database_and_stops_with_the_server() {
     let (_place, folder, setting) = plugins();
-    std::fs::write(folder.join("big.wasm"), big_module(300, 4000)).unwrap();
+    std::fs::write(folder.join("big.wasm"), guest::large(300, 4000)).unwrap();
     give_to_owner(&folder);
     let cluster = Cluster::start(&[PRELOAD, &setting]);
     let session = cluster.session();
@@ -360,29 +360,6 @@ fn a_compiling_worker_leaves_a_database_and_stops_with_the_server() {
     let start = Instant::now();
     cluster.stop("fast");
     eprintln!("stopped after {:?}", start.elapsed());
-}
-
-/// A module of `functions` functions with `length` additions and multiplications each.
-fn big_module(functions: u32, length: usize) -> Vec<u8> {
-    fn leb(mut value: u32) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        while value >= 0x80 {
-            bytes.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        bytes.push(value as u8);
-        bytes
-    }
-    let section = |id: u8, content: Vec<u8>| [vec![id], leb(content.len() as u32), content].concat();
-    let body = [vec![0], b"\x20\x00\x20\x00\x41\x07\x6a\x6c\x21\x00".repeat(length), b"\x20\x00\x0b".to_vec()].concat();
-    let one = [leb(body.len() as u32), body].concat();
-    [
-        b"\0asm\x01\0\0\0".to_vec(),
-        section(1, b"\x01\x60\x01\x7f\x01\x7f".to_vec()),
-        section(3, [leb(functions), vec![0; functions as usize]].concat()),
-        section(10, [leb(functions), one.repeat(functions as usize)].concat()),
-    ]
-    .concat()
 }
 
 /// Makes the worker wait for a lock that `holder` holds until its transaction ends.
