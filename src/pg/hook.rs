@@ -1,15 +1,18 @@
-//! When a session is to let go of what it keeps: at the end of a transaction, and at `DISCARD ALL`.
+//! The utility hook and the end of a transaction, at which wings register: before a utility statement, and where a session
+//! is to let go of what it keeps.
 //!
 //! The utility hook carries no guard of pgrx: that would report every ERROR of a utility statement anew, without position
 //! and context. It holds nothing with a destructor, so a longjmp may pass over it.
 
 use std::ffi::{c_char, c_void};
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 
 use pgrx::{pg_guard, pg_sys};
 
 static AFTER_TRANSACTION: OnceLock<fn()> = OnceLock::new();
 static AT_DISCARD: OnceLock<fn()> = OnceLock::new();
+static BEFORE_UTILITY: OnceLock<unsafe fn(*mut pg_sys::Node)> = OnceLock::new();
+static INSTALLED: Once = Once::new();
 static mut NEXT_UTILITY: pg_sys::ProcessUtility_hook_type = None;
 
 unsafe extern "C-unwind" {
@@ -37,12 +40,24 @@ pub fn after_transaction(f: fn()) {
 /// From `_PG_init`: `f` is called after `DISCARD ALL`.
 pub fn at_discard_all(f: fn()) {
     if AT_DISCARD.set(f).is_ok() {
-        // SAFETY: one thread; hooks are set while libraries are loaded.
-        unsafe {
-            NEXT_UTILITY = pg_sys::ProcessUtility_hook;
-            pg_sys::ProcessUtility_hook = Some(utility);
-        }
+        install();
     }
+}
+
+/// From `_PG_init`: `f` is called with the node of each utility statement, before it runs. No guard is around it: what can
+/// fail in it is behind guarded functions of its own.
+pub fn before_utility(f: unsafe fn(*mut pg_sys::Node)) {
+    if BEFORE_UTILITY.set(f).is_ok() {
+        install();
+    }
+}
+
+fn install() {
+    // SAFETY: one thread; hooks are set while libraries are loaded.
+    INSTALLED.call_once(|| unsafe {
+        NEXT_UTILITY = pg_sys::ProcessUtility_hook;
+        pg_sys::ProcessUtility_hook = Some(utility);
+    });
 }
 
 unsafe extern "C-unwind" fn utility(
@@ -57,6 +72,9 @@ unsafe extern "C-unwind" fn utility(
 ) {
     // SAFETY: a planned statement has a utility node here; the next hook gets what we got.
     unsafe {
+        if let Some(before) = BEFORE_UTILITY.get() {
+            before((*statement).utilityStmt);
+        }
         let discards = is_discard_all((*statement).utilityStmt);
         let next = NEXT_UTILITY.unwrap_or(standard_ProcessUtility);
         next(statement, query, read_only_tree, context, parameters, environment, receiver, completion);

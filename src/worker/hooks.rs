@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use pgrx::{pg_guard, pg_sys};
 
 use super::state;
-use crate::pg::{database, process, wait};
+use crate::pg::{database, hook, process, wait};
 
 /// How long a statement waits for a worker to leave; PostgreSQL itself then waits for another five seconds.
 const LEAVE_LIMIT: Duration = Duration::from_secs(5);
@@ -25,52 +25,25 @@ static EXTENSION_CHANGED: AtomicBool = AtomicBool::new(false);
 static DATABASES_CHANGED: AtomicBool = AtomicBool::new(false);
 static PARKED: AtomicBool = AtomicBool::new(false);
 
-static mut NEXT_UTILITY: pg_sys::ProcessUtility_hook_type = None;
 static mut NEXT_ACCESS: pg_sys::object_access_hook_type = None;
-
-unsafe extern "C-unwind" {
-    // utility.c; pgrx's own binding of it is guarded.
-    fn standard_ProcessUtility(
-        statement: *mut pg_sys::PlannedStmt,
-        query: *const c_char,
-        read_only_tree: bool,
-        context: pg_sys::ProcessUtilityContext::Type,
-        parameters: pg_sys::ParamListInfo,
-        environment: *mut pg_sys::QueryEnvironment,
-        receiver: *mut pg_sys::DestReceiver,
-        completion: *mut pg_sys::QueryCompletion,
-    );
-}
 
 /// Puts our hooks before those that are there; from `_PG_init` in the postmaster.
 pub fn init() {
+    hook::before_utility(before);
     // SAFETY: one thread; hooks are set while libraries are loaded.
     unsafe {
-        NEXT_UTILITY = pg_sys::ProcessUtility_hook;
-        pg_sys::ProcessUtility_hook = Some(utility);
         NEXT_ACCESS = pg_sys::object_access_hook;
         pg_sys::object_access_hook = Some(access);
         pg_sys::RegisterXactCallback(Some(transaction_ends), std::ptr::null_mut());
     }
 }
 
-unsafe extern "C-unwind" fn utility(
-    statement: *mut pg_sys::PlannedStmt,
-    query: *const c_char,
-    read_only_tree: bool,
-    context: pg_sys::ProcessUtilityContext::Type,
-    parameters: pg_sys::ParamListInfo,
-    environment: *mut pg_sys::QueryEnvironment,
-    receiver: *mut pg_sys::DestReceiver,
-    completion: *mut pg_sys::QueryCompletion,
-) {
-    // SAFETY: a planned statement has a utility node here; the next hook gets what we got.
+unsafe fn before(node: *mut pg_sys::Node) {
+    // SAFETY: a planned statement has a utility node.
     unsafe {
-        if concerns_databases((*statement).utilityStmt) {
-            prepare((*statement).utilityStmt);
+        if concerns_databases(node) {
+            prepare(node);
         }
-        let next = NEXT_UTILITY.unwrap_or(standard_ProcessUtility);
-        next(statement, query, read_only_tree, context, parameters, environment, receiver, completion);
     }
 }
 
