@@ -7,7 +7,7 @@ use pgrx::pg_sys::{self, Datum, ItemPointer, Oid, Relation};
 use lagoon_vector::distance::half::f16;
 use lagoon_vector::page::Tid;
 use lagoon_vector::space::{Element, Value};
-use lagoon_vector::{Error, Method, Metric, Space};
+use lagoon_vector::{Coder, Error, Method, Metric, Space};
 
 use super::{DISTANCE, NORM, WIDE};
 use crate::pg::vector::{
@@ -67,7 +67,7 @@ impl Kind {
 /// Reads the values of an indexed column.
 pub struct Column {
     kind: Kind,
-    space: Space,
+    coder: Coder,
 }
 
 /// What the definition of an index says of its values.
@@ -125,15 +125,15 @@ pub fn is_indexable(type_id: Oid) -> bool {
 }
 
 impl Column {
-    /// Of an index whose metapage says `space`.
+    /// Of an index whose codes `coder` makes.
     ///
     /// # Safety
     /// `index` is an open index of this access method.
-    pub unsafe fn new(index: Relation, method: Method, space: Space) -> Result<Self, Error> {
+    pub unsafe fn new(index: Relation, method: Method, coder: Coder) -> Result<Self, Error> {
         // SAFETY: the caller's. The access method is single-column, so attribute 0 exists.
         let type_id = unsafe { (*(*(*index).rd_att).attrs.as_ptr()).atttypid };
         let kind = Kind::of(type_id).ok_or(Error::UnsupportedType(method))?;
-        Ok(Self { kind, space })
+        Ok(Self { kind, coder })
     }
 
     /// The code of a row's value; None for rows that are not indexed: NULL, and zero under cosine.
@@ -152,7 +152,7 @@ impl Column {
     pub unsafe fn query(&self, value: Datum, is_null: bool) -> Result<Vec<u32>, Error> {
         // SAFETY: the caller's.
         match unsafe { self.code(value, is_null) } {
-            Ok(code) => Ok(code.unwrap_or_else(|| self.space.origin())),
+            Ok(code) => Ok(code.unwrap_or_else(|| self.coder.origin())),
             Err(Error::DimensionMismatch { expected, actual }) => match self.kind {
                 Kind::Bit => Err(Error::DifferentLengths { expected, actual }),
                 kind => Err(Error::DifferentDimensions { kind: kind.name(), expected, actual }),
@@ -165,24 +165,24 @@ impl Column {
         // SAFETY: the caller's: a value of that type.
         unsafe {
             match self.kind {
-                Kind::Vector => self.space.encode(Value::Dense(&VectorRef::from_datum(value))),
-                Kind::Halfvec => self.space.encode(Value::Dense(&floats(&DenseRef::<f16>::from_datum(value)))),
+                Kind::Vector => self.coder.encode(Value::Dense(&VectorRef::from_datum(value))),
+                Kind::Halfvec => self.coder.encode(Value::Dense(&floats(&DenseRef::<f16>::from_datum(value)))),
                 Kind::Sparsevec => {
                     let value = SparsevecRef::from_datum(value);
                     self.same_dimensions(value.dimensions() as usize)?;
-                    self.space.encode(Value::Sparse(value.parts()))
+                    self.coder.encode(Value::Sparse(value.parts()))
                 }
                 Kind::Bit => {
                     let value = BitRef::from_datum(value);
                     self.same_dimensions(value.bits())?;
-                    self.space.encode(Value::Bits(&value))
+                    self.coder.encode(Value::Bits(&value))
                 }
             }
         }
     }
 
     fn same_dimensions(&self, actual: usize) -> Result<(), Error> {
-        let expected = self.space.dimensions;
+        let expected = self.coder.space.dimensions;
         if actual == expected { Ok(()) } else { Err(Error::DimensionMismatch { expected, actual }) }
     }
 }

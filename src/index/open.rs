@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_char};
 use pgrx::pg_sys::{self, Oid, Relation};
 
 use lagoon_vector::report::Tids;
-use lagoon_vector::{Error, Method};
+use lagoon_vector::{Coder, Error, Method};
 
 use super::column::{Column, space};
 use super::pages::{PgPages, Purpose};
@@ -108,7 +108,7 @@ impl Opened {
         let mut tids = Tids::default();
         // SAFETY: both are open and belong together.
         unsafe {
-            let column = Column::new(self.index, self.method, space(self.index, self.method)?)?;
+            let column = Column::new(self.index, self.method, Coder::plain(space(self.index, self.method)?))?;
             let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetTransactionSnapshot());
             let info = pg_sys::BuildIndexInfo(self.index);
             (*info).ii_Concurrent = true; // says that the snapshot is an MVCC one

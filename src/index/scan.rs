@@ -6,7 +6,7 @@ use pgrx::PgMemoryContexts;
 use pgrx::pg_sys::{self, Datum, IndexScanDesc, Relation, ScanKey};
 
 use lagoon_vector::page::Tid;
-use lagoon_vector::{Error, Method, Space};
+use lagoon_vector::{Coder, Error, Method, Space};
 
 use super::column::Column;
 use crate::pg::statistics;
@@ -85,7 +85,7 @@ pub unsafe fn give<S>(
 ///
 /// # Safety
 /// An open scan with its index, snapshot and keys. The query is of the type of the column.
-pub unsafe fn query(scan: IndexScanDesc, method: Method, space: Space) -> Result<Vec<u32>, Error> {
+pub unsafe fn query(scan: IndexScanDesc, method: Method, coder: Coder) -> Result<Vec<u32>, Error> {
     // SAFETY: the caller's.
     unsafe {
         count_scan((*scan).indexRelation);
@@ -100,7 +100,7 @@ pub unsafe fn query(scan: IndexScanDesc, method: Method, space: Space) -> Result
         }
         let key = &*(*scan).orderByData;
         let is_null = key.sk_flags & pg_sys::SK_ISNULL as c_int != 0;
-        Column::new((*scan).indexRelation, method, space)?.query(key.sk_argument, is_null)
+        Column::new((*scan).indexRelation, method, coder)?.query(key.sk_argument, is_null)
     }
 }
 

@@ -21,7 +21,7 @@ pub mod store;
 
 pub use error::{Error, Result};
 pub use method::Method;
-pub use space::{Metric, Space};
+pub use space::{Coder, Metric, Space};
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

@@ -57,17 +57,18 @@ pub fn clustered_within(spread: f32, count: usize, dimensions: usize, seed: u64)
 
 /// The code of a vector; a sparse one has what is above zero, bits are the signs.
 pub fn code(space: &Space, vector: &[f32]) -> Vec<u32> {
+    let coder = crate::Coder::plain(*space);
     let code = match space.form {
-        Form::Floats | Form::Quantised => space.encode(Value::Dense(vector)),
+        Form::Floats | Form::Quantised => coder.encode(Value::Dense(vector)),
         Form::Sparse => {
             let (places, values): (Vec<i32>, Vec<f32>) =
                 (0..).zip(vector).filter(|(_, x)| **x > 0.0).map(|(i, x)| (i, *x)).unzip();
-            space.encode(Value::Sparse(Sparse::new(&places, &values)))
+            coder.encode(Value::Sparse(Sparse::new(&places, &values)))
         }
         Form::Bits => {
             let bit = |i: usize, x: &f32| u8::from(*x > 0.0) << (i % 8);
             let byte = |chunk: &[f32]| chunk.iter().enumerate().map(|(i, x)| bit(i, x)).sum();
-            space.encode(Value::Bits(&vector.chunks(8).map(byte).collect::<Vec<u8>>()))
+            coder.encode(Value::Bits(&vector.chunks(8).map(byte).collect::<Vec<u8>>()))
         }
     };
     code.unwrap().unwrap()

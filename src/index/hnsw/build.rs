@@ -9,7 +9,7 @@ use pgrx::pg_sys::{self, IndexBuildResult, IndexInfo, Relation};
 use lagoon_vector::hnsw::build::{Builder, Job, write_empty};
 use lagoon_vector::hnsw::format::Meta;
 use lagoon_vector::page::Tid;
-use lagoon_vector::{Error, Method};
+use lagoon_vector::{Coder, Error, Method};
 
 use super::options;
 use crate::index::build::{log_all, memory, poll, progress, result};
@@ -59,7 +59,7 @@ unsafe fn build(heap: Relation, index: Relation, info: *mut IndexInfo) -> Result
     // SAFETY: the caller's.
     unsafe {
         let meta = options::meta(index)?;
-        let column = Column::new(index, Method::Hnsw, meta.space)?;
+        let column = Column::new(index, Method::Hnsw, Coder::plain(meta.space))?;
         let mut load = Load::new(meta);
         progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_LOAD);
         let heap_rows = rows::each(heap, index, info, Rows::All, &column, &mut |code, tid| load.row(code, tid));

@@ -3,10 +3,9 @@
 use pgrx::pg_guard;
 use pgrx::pg_sys::{Datum, IndexInfo, IndexUniqueCheck, ItemPointer, Relation};
 
-use lagoon_vector::hnsw::format::Meta;
+use lagoon_vector::hnsw::coder;
 use lagoon_vector::hnsw::insert::insert;
 use lagoon_vector::page::Tid;
-use lagoon_vector::store::PageStore;
 use lagoon_vector::{Error, Method};
 
 use crate::index::{Column, PgPages, Purpose, seed, tid};
@@ -37,8 +36,7 @@ unsafe fn insert_row(index: Relation, value: Datum, is_null: bool, tid: Tid) -> 
     // SAFETY: the caller's: a value of the column's type. Detoasting is done before any lock of the index is taken.
     unsafe {
         let pages = PgPages::new(index, Purpose::Use);
-        let space = Meta::read(&pages.read(0)?)?.space;
-        match Column::new(index, Method::Hnsw, space)?.code(value, false)? {
+        match Column::new(index, Method::Hnsw, coder(&pages)?)?.code(value, false)? {
             Some(code) => insert(&pages, &code, tid, seed()),
             None => Ok(()),
         }

@@ -11,7 +11,7 @@ use lagoon_vector::ivf::build::{Builder, Job, write_empty};
 use lagoon_vector::ivf::format::Meta;
 use lagoon_vector::ivf::kmeans::{required_memory, samples};
 use lagoon_vector::page::Tid;
-use lagoon_vector::{Error, Method};
+use lagoon_vector::{Coder, Error, Method};
 
 use super::options;
 use super::sample::{most_rows, sample};
@@ -66,7 +66,7 @@ unsafe fn build(heap: Relation, index: Relation, info: *mut IndexInfo) -> Result
     // SAFETY: the caller's.
     unsafe {
         let meta = options::meta(index)?;
-        let column = Column::new(index, Method::Ivfflat, meta.space)?;
+        let column = Column::new(index, Method::Ivfflat, Coder::plain(meta.space))?;
         let blocks = pg_sys::RelationGetNumberOfBlocksInFork(heap, ForkNumber::MAIN_FORKNUM);
         let wanted = samples(meta.lists).min(most_rows(blocks));
         check_memory(required_memory(&meta.space, meta.lists, wanted))?;

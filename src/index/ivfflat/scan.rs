@@ -5,9 +5,8 @@ use std::ffi::c_int;
 use pgrx::pg_guard;
 use pgrx::pg_sys::{self, IndexScanDesc, Relation, ScanDirection, ScanKey};
 
-use lagoon_vector::ivf::format::Meta;
+use lagoon_vector::ivf::coder;
 use lagoon_vector::ivf::scan::{Limits, Scan};
-use lagoon_vector::store::PageStore;
 use lagoon_vector::{Error, Method};
 
 use crate::index::{PgPages, Purpose, scan as index_scan};
@@ -50,8 +49,9 @@ unsafe fn next(scan: IndexScanDesc) -> Result<bool, Error> {
     unsafe {
         let pages = PgPages::new((*scan).indexRelation, Purpose::Use);
         let start = || {
-            let space = Meta::read(&pages.read(0)?)?.space;
-            Ok((Scan::new(index_scan::query(scan, Method::Ivfflat, space)?, limits()), space))
+            let coder = coder(&pages)?;
+            let space = coder.space;
+            Ok((Scan::new(index_scan::query(scan, Method::Ivfflat, coder)?, limits()), space))
         };
         index_scan::give(scan, start, |scan: &mut Scan| Ok(scan.next(&pages)?.map(|hit| (hit.tid, hit.distance))))
     }

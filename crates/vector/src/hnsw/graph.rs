@@ -9,10 +9,15 @@ use crate::pace::Budget;
 use crate::page::{Part, words};
 use crate::space::{Form, Measure};
 use crate::store::PageStore;
-use crate::{Error, Method, Result};
+use crate::{Coder, Error, Method, Result};
 
 /// Codes that are read between two looks at whether to go on: each may be one or two pages that come from disk.
 const AT_ONCE: usize = 32;
+
+/// What makes the codes of an index.
+pub fn coder<S: PageStore>(store: &S) -> Result<Coder> {
+    Ok(Coder::plain(Meta::read(&store.read(0)?)?.space))
+}
 
 /// The graph of a [`PageStore`], as its metapage was when it was opened.
 pub struct PagedGraph<'a, S> {

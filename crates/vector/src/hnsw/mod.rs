@@ -22,6 +22,8 @@ mod select;
 pub mod vacuum;
 pub mod verify;
 
+pub use graph::coder;
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests;

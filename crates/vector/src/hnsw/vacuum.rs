@@ -494,7 +494,7 @@ mod tests {
         let seed = (0..).find(|seed| Levels::new(2, geometry.max_level(), *seed).draw() == 0).unwrap();
         for tid in 0..9 {
             let value = [tid as f32, (tid * tid % 7) as f32];
-            insert(&store, &meta.space.encode(Value::Dense(&value)).unwrap().unwrap(), tid + 1, seed).unwrap();
+            insert(&store, &crate::Coder::plain(meta.space).encode(Value::Dense(&value)).unwrap().unwrap(), tid + 1, seed).unwrap();
         }
         let block = geometry.node_block(0);
         let mut record = store.record().unwrap();

@@ -474,7 +474,7 @@ pub(crate) fn random_centre(space: &Space, random: &mut Random) -> Vec<u32> {
         _ => random.fraction(),
     };
     let numbers: Vec<f64> = (0..space.numbers()).map(|i| number(i, random)).collect();
-    space.centre(&numbers).unwrap_or_else(|| space.origin())
+    space.centre(&numbers).unwrap_or_else(|| crate::Coder::plain(*space).origin())
 }
 
 #[cfg(test)]

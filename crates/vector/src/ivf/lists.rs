@@ -7,10 +7,15 @@ use crate::ivf::kmeans::assigning;
 use crate::page::{Part, words};
 use crate::space::Measure;
 use crate::store::PageStore;
-use crate::{Error, ivf::format};
+use crate::{Coder, Error, ivf::format};
 
 /// Pages of centres that are read between two looks at whether to go on.
 const AT_ONCE: usize = 16;
+
+/// What makes the codes of an index.
+pub fn coder<S: PageStore>(store: &S) -> Result<Coder> {
+    Ok(Coder::plain(Meta::read(&store.read(0)?)?.space))
+}
 
 /// An open index.
 pub(crate) struct Lists<'a, S> {

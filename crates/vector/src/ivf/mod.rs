@@ -20,6 +20,8 @@ pub mod scan;
 pub mod vacuum;
 pub mod verify;
 
+pub use lists::coder;
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests;

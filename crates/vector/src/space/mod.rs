@@ -6,6 +6,7 @@
 //! error, so that the distance of the values is known to lie above [`Space::bound`].
 
 mod bits;
+mod coder;
 mod mean;
 mod metric;
 mod quantised;
@@ -13,9 +14,9 @@ mod sparse;
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::distance::{self, kernels, norm};
-use crate::{Error, Result};
+use crate::distance::{self, kernels};
 
+pub use coder::Coder;
 pub use metric::Metric;
 
 /// From this many dimensions on a dense vector is quantised: below, links take more room than vectors.
@@ -132,53 +133,6 @@ impl Space {
         }
     }
 
-    /// The code of a value. None: a zero vector has no direction, hence no cosine.
-    pub fn encode(&self, value: Value<'_>) -> Result<Option<Vec<u32>>> {
-        match value {
-            Value::Dense(vector) => {
-                if vector.len() != self.dimensions {
-                    return Err(Error::DimensionMismatch { expected: self.dimensions, actual: vector.len() });
-                }
-                let length = norm(vector);
-                let normalised;
-                let vector = match self.metric {
-                    Metric::Cosine => match normalise(vector, length) {
-                        Some(unit) => {
-                            normalised = unit;
-                            &normalised
-                        }
-                        None => return Ok(None),
-                    },
-                    _ => vector,
-                };
-                Ok(Some(match self.form {
-                    Form::Quantised => quantised::encode(vector, self.metric, length),
-                    _ => vector.iter().map(|x| x.to_bits()).collect(),
-                }))
-            }
-            Value::Sparse(sparse) => {
-                let (places, values) = (sparse.indices(), sparse.values());
-                if values.len() > sparse::MAX_NON_ZERO {
-                    return Err(Error::TooManyNonZero { max: sparse::MAX_NON_ZERO });
-                }
-                if self.metric != Metric::Cosine {
-                    return Ok(Some(sparse::encode(places, values)));
-                }
-                Ok(normalise(values, norm(values)).map(|unit| sparse::encode(places, &unit)))
-            }
-            Value::Bits(bits) => Ok(Some(bits::encode(bits))),
-        }
-    }
-
-    /// The code of a value of zeros, whatever the metric: to ask for the rows when there is nothing to compare with.
-    pub fn origin(&self) -> Vec<u32> {
-        match self.form {
-            Form::Floats | Form::Bits => vec![0; self.max_code_bytes() / 4],
-            Form::Quantised => quantised::encode(&vec![0.0; self.dimensions], self.metric, 0.0),
-            Form::Sparse => sparse::encode(&[], &[]),
-        }
-    }
-
     /// How codes are measured. Take it once per operation.
     pub fn measure(&self) -> Measure {
         use Metric::{Cosine, Hamming, InnerProduct, Jaccard, L1, L2};
@@ -278,10 +232,6 @@ fn floats(words: &[u32]) -> &[f32] {
 /// Of an infinite distance only that it is large matters; of one between infinities, that it is none.
 fn finite(distance: f32) -> f32 {
     if distance.is_nan() { f32::MAX } else { distance.clamp(f32::MIN, f32::MAX) }
-}
-
-fn normalise(values: &[f32], norm: f64) -> Option<Vec<f32>> {
-    (norm > 0.0).then(|| values.iter().map(|x| (f64::from(*x) / norm) as f32).collect())
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::distance::norm;
 use crate::distance::sparse::Sparse;
 use crate::tests::Random;
 
@@ -17,7 +18,7 @@ fn truth(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
 }
 
 fn code(space: Space, vector: &[f32]) -> Vec<u32> {
-    space.encode(Value::Dense(vector)).unwrap().unwrap()
+    Coder::plain(space).encode(Value::Dense(vector)).unwrap().unwrap()
 }
 
 #[test]
@@ -74,7 +75,7 @@ fn a_distance_is_a_number_even_where_infinities_meet() {
         for metric in DENSE {
             let space = Space::new(element, metric, 3);
             let encode = |vector: &[f32; 3]| match element {
-                Element::Sparse => space.encode(Value::Sparse(Sparse::new(&[0, 1, 2], vector))).unwrap().unwrap(),
+                Element::Sparse => Coder::plain(space).encode(Value::Sparse(Sparse::new(&[0, 1, 2], vector))).unwrap().unwrap(),
                 _ => code(space, vector),
             };
             for (x, y) in [(a, a), (a, b), (b, b)] {
@@ -107,7 +108,7 @@ fn a_bound_is_below_what_the_operator_says_even_of_extreme_vectors() {
                                 Metric::InnerProduct => -f64::from(distance::inner_product(&a, &b)),
                                 _ => distance::cosine(&a, &b).distance(),
                             };
-                            let encoded = [&a, &b].map(|vector| space.encode(Value::Dense(vector)).unwrap());
+                            let encoded = [&a, &b].map(|vector| Coder::plain(space).encode(Value::Dense(vector)).unwrap());
                             let [Some(x), Some(y)] = encoded else { continue };
                             let bound = space.bound(&x, &y, 0.0);
                             assert!(
@@ -163,10 +164,10 @@ fn extreme_vectors_have_finite_codes_and_distances() {
 fn zero_has_no_cosine() {
     for dimensions in [3, 300] {
         let space = Space::new(Element::Dense, Metric::Cosine, dimensions);
-        assert_eq!(space.encode(Value::Dense(&vec![0.0; dimensions])).unwrap(), None);
+        assert_eq!(Coder::plain(space).encode(Value::Dense(&vec![0.0; dimensions])).unwrap(), None);
     }
     let space = Space::new(Element::Sparse, Metric::Cosine, 9);
-    assert_eq!(space.encode(Value::Sparse(Sparse::new(&[], &[]))).unwrap(), None);
+    assert_eq!(Coder::plain(space).encode(Value::Sparse(Sparse::new(&[], &[]))).unwrap(), None);
 }
 
 #[test]
@@ -175,8 +176,8 @@ fn sparse_distances_are_those_of_the_dense_vectors() {
     for metric in DENSE {
         let dense = Space::new(Element::Dense, metric, 5);
         let sparse = Space::new(Element::Sparse, metric, 5);
-        let x = sparse.encode(Value::Sparse(Sparse::new(&[1, 3, 4], &[2.0, -1.0, 4.0]))).unwrap().unwrap();
-        let y = sparse.encode(Value::Sparse(Sparse::new(&[0, 1, 4], &[1.0, 5.0, 3.0]))).unwrap().unwrap();
+        let x = Coder::plain(sparse).encode(Value::Sparse(Sparse::new(&[1, 3, 4], &[2.0, -1.0, 4.0]))).unwrap().unwrap();
+        let y = Coder::plain(sparse).encode(Value::Sparse(Sparse::new(&[0, 1, 4], &[1.0, 5.0, 3.0]))).unwrap().unwrap();
         assert!(sparse.is_sound(&x) && sparse.code_words(x[0]) == x.len());
         let expected = dense.measure().distance(&code(dense, &a), &code(dense, &b));
         assert!((sparse.measure().distance(&x, &y) - expected).abs() < 1e-6, "{metric:?}");
@@ -186,7 +187,7 @@ fn sparse_distances_are_those_of_the_dense_vectors() {
 #[test]
 fn bits_are_counted() {
     let space = |metric| Space::new(Element::Bits, metric, 12);
-    let code = |bytes: &[u8]| space(Metric::Hamming).encode(Value::Bits(bytes)).unwrap().unwrap();
+    let code = |bytes: &[u8]| Coder::plain(space(Metric::Hamming)).encode(Value::Bits(bytes)).unwrap().unwrap();
     let (a, b) = (code(&[0b1111_0000, 0b1000_0000]), code(&[0b1100_0011, 0b1000_0000]));
     assert_eq!(space(Metric::Hamming).measure().distance(&a, &b), 4.0);
     assert_eq!(space(Metric::Jaccard).measure().distance(&a, &b), (1.0 - 3.0 / 7.0) as f32);

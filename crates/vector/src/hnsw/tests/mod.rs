@@ -110,7 +110,7 @@ fn an_empty_index_answers_and_verifies() {
 
 #[test]
 fn a_value_of_other_dimensions_is_an_error() {
-    let error = meta(3, 16, 64, Metric::L2).space.encode(Value::Dense(&[1.0, 2.0])).unwrap_err();
+    let error = crate::Coder::plain(meta(3, 16, 64, Metric::L2).space).encode(Value::Dense(&[1.0, 2.0])).unwrap_err();
     assert_eq!(error, crate::Error::DimensionMismatch { expected: 3, actual: 2 });
 }
 

@@ -15,14 +15,15 @@ impl Data {
     /// Elements in 0..1, or random bits.
     fn random(space: Space, rows: usize) -> Self {
         let mut random = Random::new(17);
+        let coder = crate::Coder::plain(space);
         let mut code = || {
             let numbers: Vec<f32> = (0..space.dimensions).map(|_| (random.float() + 1.0) / 2.0).collect();
             match space.metric {
                 Metric::Hamming => {
                     let bits = |chunk: &[f32]| (0..).zip(chunk).map(|(i, x)| u8::from(*x > 0.5) << i).sum();
-                    space.encode(Value::Bits(&numbers.chunks(8).map(bits).collect::<Vec<u8>>())).unwrap().unwrap()
+                    coder.encode(Value::Bits(&numbers.chunks(8).map(bits).collect::<Vec<u8>>())).unwrap().unwrap()
                 }
-                _ => space.encode(Value::Dense(&numbers)).unwrap().unwrap(),
+                _ => coder.encode(Value::Dense(&numbers)).unwrap().unwrap(),
             }
         };
         let queries = (0..20).map(|_| code()).collect();

@@ -97,7 +97,7 @@ fn without_a_query_all_rows_come() {
     for space in spaces() {
         let vectors = clustered(40, space.dimensions, 6);
         let store = build(Meta { space, lists: 3 }, &vectors, 0);
-        let mut scan = Scan::new(space.origin(), limits(3));
+        let mut scan = Scan::new(crate::Coder::plain(space).origin(), limits(3));
         let mut count = 0;
         while scan.next(&store).unwrap().is_some() {
             count += 1;
