@@ -4,6 +4,7 @@
 //! else keeps ([`store`]). [`hnsw`] and [`ivf`] are the kinds of index.
 #![deny(unsafe_code)]
 
+mod centre;
 pub mod distance;
 mod error;
 pub mod hnsw;

@@ -57,8 +57,12 @@ pub fn clustered_within(spread: f32, count: usize, dimensions: usize, seed: u64)
 
 /// The code of a vector; a sparse one has what is above zero, bits are the signs.
 pub fn code(space: &Space, vector: &[f32]) -> Vec<u32> {
-    let coder = crate::Coder::plain(*space);
-    let code = match space.form {
+    encoded(&crate::Coder::plain(*space), vector)
+}
+
+/// As [`code`], of an index that has learnt something.
+pub fn encoded(coder: &crate::Coder, vector: &[f32]) -> Vec<u32> {
+    let code = match coder.space.form {
         Form::Floats | Form::Quantised => coder.encode(Value::Dense(vector)),
         Form::Sparse => {
             let (places, values): (Vec<i32>, Vec<f32>) =

@@ -8,7 +8,6 @@ use pgrx::pg_guard;
 use pgrx::pg_sys::{self, ForkNumber, IndexBuildResult, IndexInfo, Relation};
 
 use lagoon_vector::ivf::build::{Builder, Job, write_empty};
-use lagoon_vector::ivf::format::Meta;
 use lagoon_vector::ivf::kmeans::{required_memory, samples};
 use lagoon_vector::page::Tid;
 use lagoon_vector::{Coder, Error, Method};
@@ -44,7 +43,9 @@ pub unsafe extern "C-unwind" fn ambuildempty(index: Relation) {
     // SAFETY: PostgreSQL passes an open index whose init fork is empty.
     let outcome = unsafe {
         let pages = PgPages::init_fork(index);
-        options::meta(index).and_then(|meta| write_empty(&meta, &pages, seed())).and_then(|()| pages.log_all())
+        options::meta(index)
+            .and_then(|meta| write_empty(&Coder::plain(meta.space), meta.lists, &pages, seed()))
+            .and_then(|()| pages.log_all())
     };
     outcome.or_raise();
 }
@@ -66,11 +67,12 @@ unsafe fn build(heap: Relation, index: Relation, info: *mut IndexInfo) -> Result
     // SAFETY: the caller's.
     unsafe {
         let meta = options::meta(index)?;
-        let column = Column::new(index, Method::Ivfflat, Coder::plain(meta.space))?;
+        let coder = Coder::plain(meta.space);
+        let column = Column::new(index, Method::Ivfflat, coder.clone())?;
         let blocks = pg_sys::RelationGetNumberOfBlocksInFork(heap, ForkNumber::MAIN_FORKNUM);
         let wanted = samples(meta.lists).min(most_rows(blocks));
         check_memory(required_memory(&meta.space, meta.lists, wanted))?;
-        let mut load = Load::new(meta, wanted.max(1))?;
+        let mut load = Load::new(coder, meta.lists, wanted.max(1))?;
 
         progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_TRAIN);
         sample(heap, index, info, &column, wanted, &mut load.builder)?;
@@ -123,9 +125,9 @@ impl workers::Job for Job {
 }
 
 impl Load {
-    fn new(meta: Meta, wanted: usize) -> Result<Self, Error> {
+    fn new(coder: Coder, lists: u32, wanted: usize) -> Result<Self, Error> {
         let threads = workers::count();
-        let builder = Builder::new(meta, memory(threads), wanted, seed())?;
+        let builder = Builder::new(coder, lists, memory(threads), wanted, seed())?;
         let job = builder.job();
         let workers = Workers::start(job.clone(), threads);
         Ok(Self { builder, job, workers })

@@ -7,7 +7,7 @@ use pgrx::pg_guard;
 use pgrx::pg_sys::{self, Datum, bytea, relopt_parse_elt};
 
 use lagoon_vector::ivf::format::{MAX_LISTS, Meta};
-use lagoon_vector::{Error, Method, Metric};
+use lagoon_vector::{Coder, Error, Method, Metric};
 
 use crate::index::space;
 
@@ -59,6 +59,6 @@ pub unsafe fn meta(index: pg_sys::Relation) -> Result<Meta, Error> {
     if space.dimensions == 1 && matches!(space.metric, Metric::InnerProduct | Metric::Cosine) {
         return Err(Error::OneDimension);
     }
-    let meta = Meta { space, lists: stored.map_or(DEFAULT_LISTS, |stored| stored.lists) as u32 };
+    let meta = Meta::new(&Coder::plain(space), stored.map_or(DEFAULT_LISTS, |stored| stored.lists) as u32);
     if meta.is_possible() { Ok(meta) } else { Err(Error::UnsupportedType(Method::Ivfflat)) }
 }

@@ -22,7 +22,7 @@ use crate::page::Tid;
 use crate::random::Random;
 use crate::space::Measure;
 use crate::store::PageStore;
-use crate::{Error, Method, Result};
+use crate::{Coder, Error, Method, Result};
 
 pub use crate::ivf::kmeans::{required_memory, samples};
 pub use crate::memory::Memory;
@@ -198,6 +198,7 @@ impl Job {
 
 /// The feeder's side of a build.
 pub struct Builder {
+    coder: Coder,
     meta: Meta,
     job: Arc<Job>,
     random: Random,
@@ -213,9 +214,10 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Of nothing yet. `samples` is how many rows to sample: [`samples`], or fewer where the table has fewer. Their memory
+    /// Of nothing yet: of codes that `coder` makes, in 1..=[`MAX_LISTS`](crate::ivf::format::MAX_LISTS) lists. `samples` is how many rows to sample: [`samples`], or fewer where the table has fewer. Their memory
     /// ([`required_memory`]) is not counted as `memory`: it is given back before rows come.
-    pub fn new(meta: Meta, memory: Memory, samples: usize, seed: u64) -> Result<Self> {
+    pub fn new(coder: Coder, lists: u32, memory: Memory, samples: usize, seed: u64) -> Result<Self> {
+        let meta = Meta::new(&coder, lists);
         if !meta.is_possible() {
             return Err(Error::UnsupportedType(Method::Ivfflat));
         }
@@ -238,6 +240,7 @@ impl Builder {
             cancelled: AtomicBool::new(false),
         };
         Ok(Self {
+            coder,
             meta,
             job: Arc::new(job),
             random: Random(seed),
@@ -368,7 +371,7 @@ impl Builder {
     pub fn flush<S: PageStore>(&self, store: &S, progress: impl FnMut(u32)) -> Result<()> {
         match self.job.centres.get() {
             Some(centres) if self.job.is_done() => {
-                flush::write(&self.meta, centres, &self.job.rows, self.fed, store, progress)
+                flush::write(&self.meta, &self.coder, centres, &self.job.rows, self.fed, store, progress)
             }
             _ => Err(Error::Cancelled),
         }
@@ -376,7 +379,8 @@ impl Builder {
 }
 
 /// Writes an index of random centres and no rows into an empty store.
-pub fn write_empty<S: PageStore>(meta: &Meta, store: &S, seed: u64) -> Result<()> {
+pub fn write_empty<S: PageStore>(coder: &Coder, lists: u32, store: &S, seed: u64) -> Result<()> {
+    let meta = Meta::new(coder, lists);
     if !meta.is_possible() {
         return Err(Error::UnsupportedType(Method::Ivfflat));
     }
@@ -387,5 +391,5 @@ pub fn write_empty<S: PageStore>(meta: &Meta, store: &S, seed: u64) -> Result<()
         store.poll()?;
         code.copy_from_slice(&kmeans::random_centre(&meta.space, &mut random));
     }
-    flush::write(meta, &Codes { words, codes }, &Rows::new(words), 0, store, |_| ())
+    flush::write(&meta, coder, &Codes { words, codes }, &Rows::new(words), 0, store, |_| ())
 }

@@ -1,16 +1,16 @@
 //! Writing a built index out in one pass.
 
-use crate::Error;
-use crate::Result;
-use crate::ivf::format::{self, EntriesMut, Geometry, Head, Meta, NONE, PageKind};
+use crate::ivf::format::{self, EntriesMut, Geometry, Head, Meta, NONE, PAGE_ID, PageKind};
 use crate::ivf::kmeans::{Codes, in_order};
 use crate::ivf::rows::Rows;
 use crate::page::PAYLOAD;
 use crate::store::{PAGE_SIZE, PageStore};
+use crate::{Coder, Error, Result, centre};
 
 /// Writes centres and the first so many rows into an empty store, list by list.
 pub(crate) fn write<S: PageStore>(
     meta: &Meta,
+    coder: &Coder,
     centres: &Codes,
     rows: &Rows,
     count: u32,
@@ -22,6 +22,9 @@ pub(crate) fn write<S: PageStore>(
     let mut page = [0; PAGE_SIZE];
     meta.write(&mut page);
     store.append(&page)?;
+    if let Some(centre) = coder.centre() {
+        centre::append(centre, PAGE_ID, PageKind::CoderCentre as u16, store)?;
+    }
     write_heads(&geometry, &starts, store)?;
     write_centres(&geometry, centres, store)?;
     write_lists(&geometry, rows, &order, &starts, store, progress)

@@ -1,19 +1,22 @@
 //! The on-disk format: every structure, constant and position, and nothing else.
 //!
 //! Pages of 8192 bytes with PostgreSQL's page header (24 bytes) and a special area of 8. Block 0 is the metapage. Then come
-//! the heads of all lists, the codes of all centres, and after them the pages of the lists, in any order.
+//! the centre of the [coder](crate::Coder) where it has one ([`crate::centre`]), the heads of all lists, the codes of all
+//! centres of lists, and after them the pages of the lists, in any order.
 //!
 //! ```text
-//! 0      1 ..       1 + H ..       1 + H + C ..
-//! meta | head ... | centre ... | entries entries entries ...
+//! 0      1 ..             1 + M ..   1 + M + H ..   1 + M + H + C ..
+//! meta | coder centre ... | head ... | centre ... | entries entries entries ...
 //! ```
+//!
+//! Version 3 is the first that says what codes were made with. Codes of version 1 mean something else, so it is refused.
 //!
 //! A head says where its list begins and where there is room. A list is a chain of entry pages. On an entry page codes (see
 //! [`crate::space`]) grow up from the front and the rows they belong to grow down from the end, with pd_lower and pd_upper
 //! between them as on any page of PostgreSQL: those two say how many entries there are, and WAL leaves out what is free.
 //! Where not even one code fits, an entry page has one entry, and the rest of its code is on a page of its own.
 //!
-//! Centres are written once, by the build: so they are read without a lock. Block 0 is nobody's entry page, so a block number
+//! Both kinds of centres are written once, by the build: so they are read without a lock. Block 0 is nobody's entry page, so a block number
 //! of 0 is none, and a head of zeros is that of an empty list. An all-zero page among the entry pages is a free one: what
 //! a crash leaves after an extension needs no repair. Numbers are in the byte order of the machine, as everywhere in
 //! PostgreSQL's files.
@@ -24,12 +27,12 @@ use crate::page::{
     self, PAGE_HEADER, PAYLOAD, Part, SPECIAL_OFFSET, TID_BYTES, Tid, is_new, put_u16, put_u32, u16_at, u32_at, words,
 };
 use crate::space::{Form, Metric, Space};
-use crate::{Error, Method, Result};
+use crate::{Coder, Error, Method, Result, centre};
 
 /// Of the metapage: "LGIV".
 pub const MAGIC: u32 = 0x4C47_4956;
 /// Of this format. A reader of another version refuses.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 3;
 /// In the special area of every page, where pageinspect and pg_filedump look.
 pub const PAGE_ID: u16 = 0xFFA2;
 
@@ -48,12 +51,14 @@ pub enum PageKind {
     Meta = 1,
     /// Where lists begin.
     Heads = 2,
-    /// Codes of centres.
+    /// Codes of centres of lists.
     Centres = 3,
     /// Codes and rows of a list.
     Entries = 4,
     /// The rest of a long code.
     Rest = 5,
+    /// What was subtracted from values before they became codes.
+    CoderCentre = 6,
 }
 
 /// Writes an empty page of this kind. `used` bytes after the header count as in use.
@@ -77,7 +82,9 @@ const META_DIMENSIONS: usize = PAGE_HEADER + 8;
 const META_METRIC: usize = PAGE_HEADER + 12; // u16
 const META_FORM: usize = PAGE_HEADER + 14; // u16
 const META_LISTS: usize = PAGE_HEADER + 16;
-const META_END: usize = PAGE_HEADER + 64; // 44 bytes to spare
+const META_CENTRED: usize = PAGE_HEADER + 20; // u16, then 2 bytes to spare
+const META_MISFITS: usize = PAGE_HEADER + 24;
+const META_END: usize = PAGE_HEADER + 64; // 36 bytes to spare
 
 const HEAD_FIRST: usize = 0;
 const HEAD_INSERT: usize = 4;
@@ -101,16 +108,25 @@ const _: () = assert!(PAYLOAD == 8160 && HEADS == 1020 && LONGEST == 8112 && MET
 
 // ------------------------------------------------------------------------------------------------------------ metapage
 
-/// What block 0 says. It never changes.
+/// What block 0 says. Only `misfits` ever changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Meta {
     /// The values and their distance.
     pub space: Space,
     /// Lists, 1..=[`MAX_LISTS`].
     pub lists: u32,
+    /// Whether the coder has a centre.
+    pub is_centred: bool,
+    /// Rows inserted whose codes are too coarse for where they lie; [`u32::MAX`] and more are as many.
+    pub misfits: u32,
 }
 
 impl Meta {
+    /// Of an index that is written now.
+    pub fn new(coder: &Coder, lists: u32) -> Self {
+        Self { space: coder.space, lists, is_centred: coder.centre().is_some(), misfits: 0 }
+    }
+
     /// Reads block 0.
     pub fn read(page: &[u8]) -> Result<Self> {
         if is_new(page) || check_page(page, 0, PageKind::Meta).is_err() || u32_at(page, META_MAGIC) != MAGIC {
@@ -126,7 +142,12 @@ impl Meta {
         else {
             return Err(Error::NotAnIndex(Method::Ivfflat));
         };
-        let meta = Self { space: Space { form, metric, dimensions }, lists: u32_at(page, META_LISTS) };
+        let meta = Self {
+            space: Space { form, metric, dimensions },
+            lists: u32_at(page, META_LISTS),
+            is_centred: u16_at(page, META_CENTRED) != 0,
+            misfits: u32_at(page, META_MISFITS),
+        };
         if meta.is_possible() { Ok(meta) } else { Err(Error::NotAnIndex(Method::Ivfflat)) }
     }
 
@@ -147,19 +168,31 @@ impl Meta {
         put_u16(page, META_METRIC, self.space.metric.code());
         put_u16(page, META_FORM, self.space.form.code());
         put_u32(page, META_LISTS, self.lists);
+        put_u16(page, META_CENTRED, self.is_centred.into());
+        put_u32(page, META_MISFITS, self.misfits);
+    }
+
+    /// Counts a row on block 0 whose code is too coarse.
+    pub fn count_misfit(page: &mut [u8]) -> Result<()> {
+        let misfits = Self::read(page)?.misfits.saturating_add(1);
+        put_u32(page, META_MISFITS, misfits);
+        Ok(())
     }
 
     /// Where things lie.
     pub fn geometry(&self) -> Geometry {
-        Geometry::new(self.lists, self.space.max_code_bytes())
+        let coder_pages = if self.is_centred { centre::pages(self.space.dimensions) } else { 0 };
+        Geometry::new(coder_pages, self.lists, self.space.max_code_bytes())
     }
 }
 
 // ------------------------------------------------------------------------------------------------------------ geometry
 
-/// Where things lie; follows from the number of lists and the length of codes.
+/// Where things lie; follows from the centre of the coder, the number of lists and the length of codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Geometry {
+    /// Pages of the centre of the coder.
+    pub coder_pages: u32,
     /// Lists.
     pub lists: u32,
     /// Bytes of every code.
@@ -168,17 +201,17 @@ pub struct Geometry {
     pub head_bytes: usize,
     /// Entries on a page.
     pub entries: usize,
-    /// Centres on a page; 0: each has two pages.
+    /// Centres of lists on a page; 0: each has two pages.
     pub centres: usize,
 }
 
 impl Geometry {
     /// `code_bytes` is a multiple of 4, at most [`MAX_CODE_BYTES`].
-    pub fn new(lists: u32, code_bytes: usize) -> Self {
+    pub fn new(coder_pages: u32, lists: u32, code_bytes: usize) -> Self {
         let code_bytes = code_bytes.max(4);
         let head_bytes = code_bytes.min(LONGEST);
         let entries = (SPECIAL_OFFSET - ENTRIES) / (head_bytes + TID_BYTES);
-        Self { lists, code_bytes, head_bytes, entries, centres: PAYLOAD / code_bytes }
+        Self { coder_pages, lists, code_bytes, head_bytes, entries, centres: PAYLOAD / code_bytes }
     }
 
     /// Words of a code.
@@ -196,12 +229,18 @@ impl Geometry {
         1 + u32::from(self.is_long())
     }
 
-    /// Blocks of heads.
-    pub fn head_blocks(&self) -> std::ops::Range<u32> {
-        1..1 + self.lists.div_ceil(HEADS as u32)
+    /// Blocks of the centre of the coder.
+    pub fn coder_blocks(&self) -> std::ops::Range<u32> {
+        1..1 + self.coder_pages
     }
 
-    /// Blocks of centres.
+    /// Blocks of heads.
+    pub fn head_blocks(&self) -> std::ops::Range<u32> {
+        let first = self.coder_blocks().end;
+        first..first + self.lists.div_ceil(HEADS as u32)
+    }
+
+    /// Blocks of centres of lists.
     pub fn centre_blocks(&self) -> std::ops::Range<u32> {
         let first = self.head_blocks().end;
         let pages = if self.centres == 0 { 2 * self.lists } else { self.lists.div_ceil(self.centres as u32) };
@@ -215,10 +254,10 @@ impl Geometry {
 
     /// The block of the head of a list, and where it is there.
     pub fn head(&self, list: u32) -> (u32, usize) {
-        (1 + list / HEADS as u32, PAGE_HEADER + list as usize % HEADS * HEAD_BYTES)
+        (self.head_blocks().start + list / HEADS as u32, PAGE_HEADER + list as usize % HEADS * HEAD_BYTES)
     }
 
-    /// Where centres lie: page by page, as many as are on it; or, where each has two pages, its two parts.
+    /// Where centres of lists lie: page by page, as many as are on it; or, where each has two pages, its two parts.
     pub fn centre_parts(&self) -> Vec<Part> {
         let blocks = self.centre_blocks();
         if self.centres == 0 {
@@ -426,7 +465,7 @@ pub fn rest_of_code<'a>(page: &'a [u8], geometry: &Geometry, block: u32) -> Resu
     Ok(words(page, Part { block, offset: PAGE_HEADER, len: geometry.code_bytes - geometry.head_bytes }))
 }
 
-/// Writes a page with the words of centres.
+/// Writes a page with the words of centres of lists.
 pub fn write_centres(page: &mut [u8], part: Part, codes: &[u32]) {
     init_page(page, PageKind::Centres, part.len);
     page[part.offset..part.offset + part.len].copy_from_slice(&codes.as_bytes()[..part.len]);

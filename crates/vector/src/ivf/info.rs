@@ -27,7 +27,7 @@ pub struct Info {
     pub free_slots: u64,
     /// Bytes of pages of heads.
     pub head_bytes: u64,
-    /// Bytes of pages of centres.
+    /// Bytes of pages of centres, that of the coder among them.
     pub centre_bytes: u64,
     /// Bytes of pages of lists, whole codes included.
     pub entry_bytes: u64,
@@ -86,7 +86,7 @@ pub fn info<S: PageStore>(store: &S) -> Result<Info> {
         max_pages: max_pages * u64::from(lists.geometry.step()),
         free_slots: pages * lists.geometry.entries as u64 - total,
         head_bytes: bytes(lists.geometry.head_blocks()),
-        centre_bytes: bytes(lists.geometry.centre_blocks()),
+        centre_bytes: bytes(lists.geometry.coder_blocks()) + bytes(lists.geometry.centre_blocks()),
         entry_bytes: pages * u64::from(lists.geometry.step()) * PAGE_SIZE as u64,
         unused_bytes: unused * PAGE_SIZE as u64,
     })

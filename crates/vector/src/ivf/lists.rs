@@ -2,19 +2,21 @@
 
 use crate::Result;
 use crate::distance::prefetch;
-use crate::ivf::format::{Entries, Geometry, HEADS, Head, Meta, NONE, PageKind, check_page};
+use crate::ivf::format::{Entries, Geometry, HEADS, Head, Meta, NONE, PAGE_ID, PageKind, check_page};
 use crate::ivf::kmeans::assigning;
 use crate::page::{Part, words};
 use crate::space::Measure;
 use crate::store::PageStore;
-use crate::{Coder, Error, ivf::format};
+use crate::{Coder, Error, centre, ivf::format};
 
 /// Pages of centres that are read between two looks at whether to go on.
 const AT_ONCE: usize = 16;
 
-/// What makes the codes of an index.
+/// What makes the codes of an index: what its build has learnt.
 pub fn coder<S: PageStore>(store: &S) -> Result<Coder> {
-    Ok(Coder::plain(Meta::read(&store.read(0)?)?.space))
+    let meta = Meta::read(&store.read(0)?)?;
+    let read = || centre::read(meta.space.dimensions, PAGE_ID, PageKind::CoderCentre as u16, store);
+    Ok(Coder::new(meta.space, meta.is_centred.then(read).transpose()?))
 }
 
 /// An open index.

@@ -2,7 +2,7 @@
 
 use crate::ivf::format::{self, Meta, NONE, PageKind};
 use crate::ivf::kmeans::Codes;
-use crate::ivf::lists::Lists;
+use crate::ivf::lists::{Lists, coder};
 use crate::memory::{filled, room};
 use crate::pace::Pace;
 use crate::page::is_new;
@@ -29,7 +29,10 @@ pub fn verify<S: PageStore>(store: &S) -> Result<Report> {
             return Ok(report);
         }
     };
-    let Meta { space, lists: count } = lists.meta;
+    let Meta { space, lists: count, .. } = lists.meta;
+    if let Err(error) = coder(store) {
+        faults.push(|| error.to_string());
+    }
     let seen =
         format!("format {}, {} dimensions, {count} lists, {}", format::VERSION, space.dimensions, space.metric.name());
     report.add("metapage", seen, &faults);
@@ -71,7 +74,9 @@ fn pages<S: PageStore>(lists: &Lists<'_, S>, report: &mut Report) -> Result<Uncl
         lists.store.poll()?;
         let page = lists.store.read(block)?;
         let is = |kind| format::check_page(&page, block, kind);
-        let found = if geometry.head_blocks().contains(&block) {
+        let found = if geometry.coder_blocks().contains(&block) {
+            is(PageKind::CoderCentre)
+        } else if geometry.head_blocks().contains(&block) {
             is(PageKind::Heads)
         } else if geometry.centre_blocks().contains(&block) {
             is(PageKind::Centres)

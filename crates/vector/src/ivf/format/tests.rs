@@ -4,7 +4,11 @@ use crate::space::Element;
 use crate::store::PAGE_SIZE;
 
 fn meta(dimensions: usize, lists: u32, metric: Metric) -> Meta {
-    Meta { space: Space::new(Element::Dense, metric, dimensions), lists }
+    of(Space::new(Element::Dense, metric, dimensions), lists)
+}
+
+fn of(space: Space, lists: u32) -> Meta {
+    Meta::new(&Coder::plain(space), lists)
 }
 
 #[test]
@@ -14,9 +18,14 @@ fn the_layout_is_what_it_was() {
     assert_eq!((g.head_blocks(), g.centre_blocks(), g.first_entry_block()), (1..2, 2..52, 52));
     assert_eq!((g.head(0), g.head(999)), ((1, 24), (1, 24 + 999 * 8)));
     assert_eq!(meta(384, 1021, Metric::L2).geometry().head(1020), (2, 24));
+    let g = Meta { is_centred: true, ..meta(2041, 1000, Metric::L2) }.geometry();
+    assert_eq!(
+        (g.coder_blocks(), g.head_blocks(), g.centre_blocks().start, g.head(999)),
+        (1..3, 3..4, 4, (3, 24 + 999 * 8))
+    );
     assert_eq!([3, 768, 1536, 2000, 4000].map(|n| meta(n, 1, Metric::L2).geometry().entries), [451, 10, 5, 4, 2]);
     let bits = Space::new(Element::Bits, Metric::Hamming, 64_000);
-    assert_eq!(Meta { space: bits, lists: 1 }.geometry().entries, 1);
+    assert_eq!(of(bits, 1).geometry().entries, 1);
     let g = meta(16_000, 10, Metric::L2).geometry();
     assert_eq!((g.code_bytes, g.head_bytes, g.entries, g.centres, g.step()), (16_020, 8112, 1, 0, 2));
     assert_eq!(g.centre_blocks(), 2..22);
@@ -29,7 +38,7 @@ fn every_geometry_fits_its_pages() {
     let bits = [1, 64, 1000, 64_000].map(|dimensions| Space::new(Element::Bits, Metric::Hamming, dimensions));
     for space in dense.iter().chain(&bits) {
         for lists in [1, 100, 1020, 1021, MAX_LISTS as u32] {
-            let g = Meta { space: *space, lists }.geometry();
+            let g = of(*space, lists).geometry();
             let (block, at) = g.head(lists - 1);
             assert!(g.head_blocks().contains(&block) && at + HEAD_BYTES <= SPECIAL_OFFSET);
             assert!(ENTRIES + g.entries * (g.head_bytes + TID_BYTES) <= SPECIAL_OFFSET && g.entries > 0);
@@ -43,21 +52,26 @@ fn every_geometry_fits_its_pages() {
     }
 }
 
-/// The bytes of version 1, on a little-endian machine.
+/// The bytes of version 3, on a little-endian machine.
 #[test]
 #[cfg(target_endian = "little")]
 fn golden_metapage() {
     let mut page = vec![0; PAGE_SIZE];
-    let meta = meta(384, 1000, Metric::Cosine);
+    let meta = Meta { is_centred: true, misfits: 0x0102, ..meta(384, 1000, Metric::Cosine) };
     meta.write(&mut page);
     assert_eq!(page[8..24], [0, 0, 0, 0, 88, 0, 0xF8, 0x1F, 0xF8, 0x1F, 4, 0x20, 0, 0, 0, 0]);
     #[rustfmt::skip]
-    assert_eq!(page[24..48], [
-        0x56, 0x49, 0x47, 0x4C, 1, 0, 0, 0, 0x80, 1, 0, 0, 3, 0, 2, 0, 0xE8, 3, 0, 0, 0, 0, 0, 0,
+    assert_eq!(page[24..56], [
+        0x56, 0x49, 0x47, 0x4C, 3, 0, 0, 0, 0x80, 1, 0, 0, 3, 0, 2, 0, 0xE8, 3, 0, 0, 1, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0,
     ]);
     assert_eq!(page[8184..], [1, 0, 0xA2, 0xFF, 0, 0, 0, 0]);
     assert_eq!(Meta::read(&page).unwrap(), meta);
     assert!(hole_is_zero(&page));
+    Meta::count_misfit(&mut page).unwrap();
+    assert_eq!(page[48..52], [3, 1, 0, 0]);
+    Meta { misfits: u32::MAX, ..meta }.write(&mut page);
+    Meta::count_misfit(&mut page).unwrap();
+    assert_eq!(Meta::read(&page).unwrap().misfits, u32::MAX);
 }
 
 #[test]
@@ -140,10 +154,14 @@ fn other_pages_are_refused() {
         put_u32(&mut page, at, value);
         assert_eq!(Meta::read(&page), Err(Error::NotAnIndex(Method::Ivfflat)));
     }
-    assert!(!Meta { space: Space::new(Element::Sparse, Metric::L2, 100), lists: 1 }.is_possible());
+    assert!(!of(Space::new(Element::Sparse, Metric::L2, 100), 1).is_possible());
     assert!(!self::meta(16_300, 1, Metric::L2).is_possible());
-    put_u32(&mut page, META_VERSION, 99);
-    assert_eq!(Meta::read(&page), Err(Error::Version { method: Method::Ivfflat, found: 99, expected: VERSION }));
+    for found in [1, 2, 99] {
+        put_u32(&mut page, META_VERSION, found);
+        let error = Meta::read(&page).unwrap_err();
+        assert_eq!(error, Error::Version { method: Method::Ivfflat, found, expected: VERSION });
+        assert_eq!(error.hint().as_deref(), Some("REINDEX the index."));
+    }
     let g = meta.geometry();
     assert!(matches!(Entries::new(&page, &g, 5).map(|_| ()), Err(Error::Corrupt { block: 5, .. })));
     EntriesMut::init(&mut page, &g, 0, NONE).push(&[1, 2, 3], 1);

@@ -9,7 +9,7 @@ fn few_distinct_rows_each_have_a_centre() {
     for space in [Space::new(Element::Dense, Metric::L2, 3), Space::new(Element::Bits, Metric::Hamming, 3)] {
         let vectors: Vec<Vec<f32>> =
             (0..200).map(|i| (0..3).map(|bit| f32::from((i % 8) >> bit & 1u8) * 2.0 - 1.0).collect()).collect();
-        let store = build(Meta { space, lists: 100 }, &vectors, 0);
+        let store = build(of(space, 100), &vectors, 0);
         verified(&store);
         let mut centres = Vec::new();
         Lists::open(&store).unwrap().centres(|_, centre| centres.push(centre.to_vec())).unwrap();
@@ -27,7 +27,7 @@ fn the_only_row_is_found() {
     for lists in [1, 2, 50] {
         for space in spaces() {
             let vector = vec![0.5; space.dimensions];
-            let store = build(Meta { space, lists }, std::slice::from_ref(&vector), 0);
+            let store = build(of(space, lists), std::slice::from_ref(&vector), 0);
             verified(&store);
             assert_eq!(nearest(&store, &vector, 1), [1]);
         }
@@ -51,7 +51,7 @@ fn an_index_does_not_depend_on_the_number_of_threads() {
 fn a_build_beyond_its_memory_goes_on_in_a_file() {
     let vectors = clustered(3000, 40, 3);
     for space in [Space::new(Element::Dense, Metric::L2, 40), Space::new(Element::Bits, Metric::Hamming, 40)] {
-        let mut builder = Builder::new(Meta { space, lists: 20 }, memory(10_000), 1000, 42).unwrap();
+        let mut builder = Builder::new(Coder::plain(space), 20, memory(10_000), 1000, 42).unwrap();
         for vector in &vectors {
             if let Some(place) = builder.draw() {
                 builder.sample(place, &code(&space, vector)).unwrap();
@@ -75,7 +75,7 @@ fn a_build_beyond_its_memory_goes_on_in_a_file() {
 #[test]
 fn the_sample_is_fair() {
     let space = Space::new(Element::Dense, Metric::L2, 1);
-    let mut builder = Builder::new(Meta { space, lists: 1 }, memory(0), 1000, 5).unwrap();
+    let mut builder = Builder::new(Coder::plain(space), 1, memory(0), 1000, 5).unwrap();
     for _ in 0..100_000 {
         if let Some(place) = builder.draw() {
             assert!(place < 1000);
@@ -91,7 +91,7 @@ fn the_sample_is_fair() {
 fn a_cancelled_build_ends() {
     let vectors = clustered(5000, 40, 3);
     let space = meta(40, 100, Metric::L2).space;
-    let mut builder = Builder::new(meta(40, 100, Metric::L2), memory(1 << 30), 5000, 42).unwrap();
+    let mut builder = Builder::new(Coder::plain(space), 100, memory(1 << 30), 5000, 42).unwrap();
     let job = builder.job();
     std::thread::scope(|scope| {
         let workers = [(); 2].map(|()| scope.spawn(|| job.work()));
@@ -121,7 +121,7 @@ fn memory_is_said_beforehand() {
 #[test]
 fn centres_are_random_where_there_are_no_rows() {
     for space in spaces() {
-        let store = empty(&Meta { space, lists: 20 });
+        let store = empty(&of(space, 20));
         let (mut seen, mut numbers) = (Vec::new(), vec![0.0; space.numbers()]);
         let lists = Lists::open(&store).unwrap();
         lists

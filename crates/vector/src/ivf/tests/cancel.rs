@@ -27,7 +27,7 @@ fn stores() -> Vec<(MemPages, Vec<u32>)> {
     let store = |dimensions, lists, rows| {
         let vectors = clustered(rows, dimensions, 5);
         let store = build(meta(dimensions, lists, Metric::L2), &vectors, 1);
-        let query = code(&space(&store), &vectors[0]);
+        let query = encoded(&coder(&store).unwrap(), &vectors[0]);
         (store, query)
     };
     vec![store(3, 2000, 3000), store(1000, 100, 500), store(9000, 20, 60)]
@@ -73,7 +73,7 @@ fn a_build_looks_in_the_middle_of_a_step() {
             looks.set(looks.get() + 1);
             if looks.get() == end { Err(Error::Cancelled) } else { Ok(()) }
         };
-        let mut builder = Builder::new(meta, memory(1 << 30), 500, 42).unwrap();
+        let mut builder = Builder::new(Coder::plain(meta.space), meta.lists, memory(1 << 30), 500, 42).unwrap();
         for code in &codes {
             if let Some(place) = builder.draw() {
                 builder.sample(place, code)?;
@@ -112,7 +112,7 @@ fn a_build_looks_in_the_middle_of_a_step() {
 fn a_list_that_leads_back_into_itself_is_damage() {
     let vectors = clustered(400, 1000, 5);
     let store = build(meta(1000, 2, Metric::L2), &vectors, 1);
-    let query = code(&space(&store), &vectors[0]);
+    let query = encoded(&coder(&store).unwrap(), &vectors[0]);
     let first = self::meta(1000, 2, Metric::L2).geometry().first_entry_block();
     // The next page of the first page of the first list is itself.
     store.damage(first, |page| page[24..28].copy_from_slice(&first.to_ne_bytes()));

@@ -41,7 +41,7 @@ fn an_insert_cut_anywhere_leaves_a_sound_index() {
     let mut points = 0;
     for space in spaces() {
         let vectors = clustered(count(space, 600, 20), space.dimensions, 51);
-        let store = empty(&Meta { space, lists: 3 });
+        let store = empty(&of(space, 3));
         let mut kept = Vec::new();
         for (tid, vector) in (1..).zip(&vectors) {
             points += crash_everywhere(&store, &kept, vector, |store| add(store, vector, tid));
@@ -60,7 +60,7 @@ fn a_vacuum_cut_anywhere_is_finished_by_the_next() {
         let vectors = clustered(count, space.dimensions, 52);
         for share in [2, 3, 7] {
             let is_dead = |tid: Tid| !tid.is_multiple_of(share);
-            let store = build(Meta { space, lists: 5 }, &vectors, 0);
+            let store = build(of(space, 5), &vectors, 0);
             let kept: Vec<Tid> = (1..=count as Tid).filter(|tid| !is_dead(*tid)).collect();
             points += crash_everywhere(&store, &kept, &vectors[0], |store| vacuum(store, is_dead).map(drop));
             // Then the space is used again.
@@ -83,7 +83,7 @@ fn a_vacuum_cut_anywhere_is_finished_by_the_next() {
 #[test]
 fn pages_that_were_never_written_are_used() {
     for space in spaces() {
-        let store = empty(&Meta { space, lists: 1 });
+        let store = empty(&of(space, 1));
         let first = store.blocks().unwrap();
         store.extend_to(first + 6).unwrap();
         verified(&store);

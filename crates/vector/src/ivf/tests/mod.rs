@@ -12,7 +12,8 @@ mod scan;
 
 use std::collections::BTreeMap;
 
-use crate::ivf::build::{Builder, Memory, samples, write_empty};
+use crate::ivf::build::{Builder, samples, write_empty};
+use crate::ivf::coder;
 use crate::ivf::format::Meta;
 use crate::ivf::insert::insert;
 use crate::ivf::scan::{Hit, Limits, Scan};
@@ -22,12 +23,17 @@ use crate::mem::MemPages;
 use crate::page::Tid;
 use crate::space::Element;
 use crate::store::PageStore;
-pub use crate::tests::{Random, Watched, clustered, code, memory, tids};
-use crate::{Error, Method, Metric, Result, Space};
+pub use crate::tests::{Random, Watched, clustered, code, encoded, memory, tids};
+use crate::{Coder, Error, Method, Metric, Result, Space};
 
 /// Dense vectors of any number of dimensions.
 pub fn meta(dimensions: usize, lists: u32, metric: Metric) -> Meta {
-    Meta { space: Space::new(Element::Dense, metric, dimensions), lists }
+    of(Space::new(Element::Dense, metric, dimensions), lists)
+}
+
+/// Of an index that has learnt nothing.
+pub fn of(space: Space, lists: u32) -> Meta {
+    Meta::new(&Coder::plain(space), lists)
 }
 
 /// All forms of codes; the last ones have two pages each.
@@ -44,18 +50,22 @@ pub fn spaces() -> [Space; 6] {
 
 pub fn empty(meta: &Meta) -> MemPages {
     let store = MemPages::new();
-    write_empty(meta, &store, 1).unwrap();
+    write_empty(&Coder::plain(meta.space), meta.lists, &store, 1).unwrap();
     store
 }
 
 /// Builds in memory with as many threads; rows are numbered from 1.
 pub fn build(meta: Meta, vectors: &[Vec<f32>], threads: usize) -> MemPages {
-    let codes: Vec<Vec<u32>> = vectors.iter().map(|vector| code(&meta.space, vector)).collect();
-    build_codes(memory(1 << 32), meta, &codes, threads)
+    build_with(Coder::plain(meta.space), meta.lists, vectors, threads)
 }
 
-pub fn build_codes(memory: Memory, meta: Meta, codes: &[Vec<u32>], threads: usize) -> MemPages {
-    let mut builder = Builder::new(meta, memory, samples(meta.lists), 42).unwrap();
+pub fn build_with(coder: Coder, lists: u32, vectors: &[Vec<f32>], threads: usize) -> MemPages {
+    let codes: Vec<Vec<u32>> = vectors.iter().map(|vector| encoded(&coder, vector)).collect();
+    build_codes(coder, lists, &codes, threads)
+}
+
+pub fn build_codes(coder: Coder, lists: u32, codes: &[Vec<u32>], threads: usize) -> MemPages {
+    let mut builder = Builder::new(coder, lists, memory(1 << 32), samples(lists), 42).unwrap();
     let job = builder.job();
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -86,11 +96,11 @@ pub fn build_codes(memory: Memory, meta: Meta, codes: &[Vec<u32>], threads: usiz
 }
 
 pub fn space(store: &MemPages) -> Space {
-    Meta::read(&store.read(0).unwrap()).unwrap().space
+    coder(store).unwrap().space
 }
 
 pub fn add(store: &MemPages, vector: &[f32], tid: Tid) -> Result<()> {
-    insert(store, &code(&space(store), vector), tid)
+    insert(store, &encoded(&coder(store).unwrap(), vector), tid)
 }
 
 pub fn limits(probes: usize) -> Limits {
@@ -99,7 +109,7 @@ pub fn limits(probes: usize) -> Limits {
 
 /// The rows of a scan, one by one.
 pub fn hits(store: &MemPages, query: &[f32], limits: Limits) -> impl Iterator<Item = Hit> {
-    let mut scan = Scan::new(code(&space(store), query), limits);
+    let mut scan = Scan::new(encoded(&coder(store).unwrap(), query), limits);
     std::iter::from_fn(move || scan.next(store).unwrap())
 }
 
@@ -133,7 +143,7 @@ pub fn verified(store: &MemPages) -> Report {
 #[test]
 fn an_empty_index_answers_and_verifies() {
     for space in spaces() {
-        let meta = Meta { space, lists: 7 };
+        let meta = of(space, 7);
         let vector = vec![1.0; space.dimensions];
         for store in [empty(&meta), build(meta, &[], 0), build(meta, &[], 1)] {
             assert!(nearest(&store, &vector, 7).is_empty());
@@ -146,10 +156,36 @@ fn an_empty_index_answers_and_verifies() {
 }
 
 #[test]
+fn an_index_keeps_what_its_codes_are_made_with() {
+    for dimensions in [40, 5000] {
+        let space = Space::new(Element::Dense, Metric::L2, dimensions);
+        let centre: Vec<f32> = (0..dimensions).map(|i| i as f32).collect();
+        let learnt = Coder::new(space, Some(centre.into()));
+        let vectors = clustered(50, dimensions, 3);
+        let store = build_with(learnt.clone(), 3, &vectors, 0);
+        assert_eq!(coder(&store).unwrap(), learnt);
+        verified(&store);
+        assert_eq!(nearest(&store, &vectors[7], 3)[0], 8);
+        let none = MemPages::new();
+        write_empty(&learnt, 3, &none, 1).unwrap();
+        assert_eq!(coder(&none).unwrap(), learnt);
+        store.damage(1, |page| page[24..28].fill(0xFF)); // an infinity or no number
+        assert!(matches!(coder(&store), Err(Error::Corrupt { block: 1, .. })));
+        assert!(!verify(&store).unwrap().passed());
+    }
+}
+
+#[test]
 fn sparse_vectors_have_no_lists() {
-    let meta = Meta { space: Space::new(Element::Sparse, Metric::L2, 10), lists: 1 };
-    assert_eq!(write_empty(&meta, &MemPages::new(), 1), Err(Error::UnsupportedType(Method::Ivfflat)));
-    assert_eq!(Builder::new(meta, memory(0), 1, 1).err(), Some(Error::UnsupportedType(Method::Ivfflat)));
+    let meta = of(Space::new(Element::Sparse, Metric::L2, 10), 1);
+    assert_eq!(
+        write_empty(&Coder::plain(meta.space), 1, &MemPages::new(), 1),
+        Err(Error::UnsupportedType(Method::Ivfflat))
+    );
+    assert_eq!(
+        Builder::new(Coder::plain(meta.space), 1, memory(0), 1, 1).err(),
+        Some(Error::UnsupportedType(Method::Ivfflat))
+    );
 }
 
 #[test]

@@ -42,7 +42,7 @@ proptest! {
         let mut dead = BTreeSet::new();
         let first: Vec<Vec<f32>> =
             (0..built / scale).map(|i| point(i as u8 % 6, space.dimensions, &mut random)).collect();
-        let store = build(Meta { space, lists }, &first, 0);
+        let store = build(of(space, lists), &first, 0);
         rows.extend((1..).zip(first).map(|(tid, vector)| (tid, ((tid - 1) as u8 % 6, vector))));
         let mut next = rows.len() as Tid + 1;
         for step in steps {
@@ -81,7 +81,7 @@ proptest! {
 #[test]
 fn deleting_everything_and_starting_again_reuses_all_space() {
     for space in spaces() {
-        let store = empty(&Meta { space, lists: 4 });
+        let store = empty(&of(space, 4));
         let vectors = clustered(if space.dimensions > 4000 { 30 } else { 1000 }, space.dimensions, 9);
         let mut blocks = 0;
         for round in 0..4u64 {

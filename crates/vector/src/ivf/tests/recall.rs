@@ -59,7 +59,7 @@ fn recall_is_what_pgvector_asks_of_itself() {
         (Space::new(Element::Bits, Metric::Hamming, 52), 0.08, 0.50),
     ] {
         let data = Data::random(space, 100_000);
-        let store = build_codes(memory(1 << 32), Meta { space, lists: 100 }, &data.rows, 2);
+        let store = build_codes(crate::Coder::plain(space), 100, &data.rows, 2);
         assert_eq!(verified(&store).rows.len(), 100_000);
         let [first, tenth, all] = [1, 10, 100].map(|probes| data.recall(&store, probes));
         println!("{space:?}: {first:.3} {tenth:.3}");
@@ -91,7 +91,7 @@ fn few_lists_are_enough_where_there_are_clusters() {
         let space = Space::new(Element::Dense, metric, 48);
         let encode = |vectors: Vec<Vec<f32>>| vectors.iter().map(|vector| code(&space, vector)).collect::<Vec<_>>();
         let data = Data { space, rows: encode(clustered(20_000, 48, 5)), queries: encode(clustered(30, 48, 6)) };
-        let store = build_codes(memory(1 << 32), Meta { space, lists: 140 }, &data.rows, 2);
+        let store = build_codes(crate::Coder::plain(space), 140, &data.rows, 2);
         let recall = data.recall(&store, 10);
         assert!(recall >= 0.95, "{metric:?}: {recall}");
     }
@@ -108,7 +108,7 @@ fn ivf_figures() {
         Data { space, rows: encode(clustered(rows, dimensions, 5)), queries: encode(clustered(30, dimensions, 6)) };
     for threads in [1, 2] {
         let start = std::time::Instant::now();
-        let store = build_codes(memory(1 << 32), Meta { space, lists }, &data.rows, threads);
+        let store = build_codes(crate::Coder::plain(space), lists, &data.rows, threads);
         println!("{threads} threads: {:.2} s", start.elapsed().as_secs_f64());
         let info = crate::ivf::info::info(&store).unwrap();
         println!("{info:?}, {} bytes", info.total_bytes());

@@ -3,7 +3,7 @@
 use super::*;
 
 fn all(store: &MemPages, query: &[f32], limits: Limits) -> (Vec<Hit>, u32) {
-    let mut scan = Scan::new(code(&space(store), query), limits);
+    let mut scan = Scan::new(encoded(&coder(store).unwrap(), query), limits);
     let mut hits = Vec::new();
     while let Some(hit) = scan.next(store).unwrap() {
         hits.push(hit);
@@ -42,8 +42,10 @@ fn a_scan_in_passes_neither_loses_nor_repeats_a_row_that_it_sees() {
         let vectors = clustered(count, dimensions, 73);
         let store = build(meta(dimensions, 4, Metric::L2), &vectors, 1);
         let is_dead = |tid: Tid| tid.is_multiple_of(3) || tid > count as Tid;
-        let mut scan =
-            Scan::new(code(&space(&store), &vectors[0]), Limits { max_memory: 0, iterative: true, ..limits(2) });
+        let mut scan = Scan::new(
+            encoded(&coder(&store).unwrap(), &vectors[0]),
+            Limits { max_memory: 0, iterative: true, ..limits(2) },
+        );
         let (mut seen, mut next) = (Vec::new(), count as Tid + 1);
         while let Some(hit) = scan.next(&store).unwrap() {
             seen.push(hit.tid);
@@ -96,7 +98,7 @@ fn an_iterative_scan_goes_on_list_by_list() {
 fn without_a_query_all_rows_come() {
     for space in spaces() {
         let vectors = clustered(40, space.dimensions, 6);
-        let store = build(Meta { space, lists: 3 }, &vectors, 0);
+        let store = build(of(space, 3), &vectors, 0);
         let mut scan = Scan::new(crate::Coder::plain(space).origin(), limits(3));
         let mut count = 0;
         while scan.next(&store).unwrap().is_some() {
