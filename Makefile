@@ -78,6 +78,8 @@ bench: deps install guests ## Print a ratio against a peer for each wing
 bench-vector: export BENCH_SENTENCES ?= 100000
 bench-vector: export BENCH_CLUSTERS ?= 1000000
 bench-vector: export BENCH_CURVES ?= docs/vector.svg
+bench-vector: export BENCH_KINDS_TABLE ?= docs/kinds.md
+bench-vector: export BENCH_PARTS ?= widths,spilled,queries,scarce,writes,lists,kinds
 bench-vector: deps install ## Compare the hnsw index with pgvector and hnswlib at length and draw the curves of README
 	@benches/run vector
 

@@ -67,6 +67,17 @@ def medians(repeats, *runs, before=lambda: None):
     return [statistics.median(column) for column in zip(*times)]
 
 
+def at_recall(points, recall):
+    """Queries per second at the recall wanted, from the two points (recall, rate) around it, or from the first if that is
+    past it. None if it is never reached."""
+    if points[0][0] >= recall:
+        return points[0][1]
+    for (low, fast), (high, slow) in zip(points, points[1:]):
+        if high >= recall:
+            return fast * (slow / fast) ** ((recall - low) / (high - low))
+    return None
+
+
 def say(text):
     print("bench: " + text, file=sys.stderr, flush=True)
 

@@ -22,8 +22,10 @@ CLUSTERS, SPREAD, CLUSTER_DIMENSIONS = 1000, 0.8, 128
 
 
 class Dataset:
-    """float32 arrays: `queries`, `inserts` and `rows`. `limit[q]` is the distance of the last of the K nearest rows of query q:
+    """Of type vector, float32 arrays: `queries`, `inserts` and `rows`. `limit[q]` is the distance of the last of the K nearest rows of query q:
     whatever is as near is a hit."""
+
+    type = "vector"
 
     def __init__(self, name, operator, queries, inserts, rows):
         self.name, self.operator = name, operator
@@ -55,9 +57,14 @@ class Dataset:
 
 def sentences(count):
     """The `count` rows are fewer where Debian's descriptions have fewer sentences."""
+    return Dataset("sentences", "<=>", *parts(embeddings(QUERIES + INSERTS + count)))
+
+
+def embeddings(count):
+    """Of so many sentences, or of all that there are."""
     texts = descriptions()
     name = f"sentences-{hashlib.sha256(chr(0).join(texts).encode()).hexdigest()[:12]}"
-    count = min(QUERIES + INSERTS + count, len(texts))
+    count = min(count, len(texts))
 
     def embed():
         from embed import Encoder
@@ -69,7 +76,7 @@ def sentences(count):
     # The order is always the same, so a longer file of an earlier run has the shorter one in it.
     sizes = [int(file.stem.rpartition("-")[2]) for file in common.path("BENCH_FILES").glob(f"{name}-*[0-9].npy")]
     size = min((size for size in sizes if size >= count), default=count)
-    return Dataset("sentences", "<=>", *parts(kept(f"{name}-{size}.npy", embed)[:count]))
+    return kept(f"{name}-{size}.npy", embed)[:count]
 
 
 def clusters(count):

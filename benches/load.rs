@@ -10,7 +10,8 @@
 //!
 //! `once` executes each entry once on one connection, in transactions of BATCH (0: each in its own), and prints the seconds
 //! and then a line for each execution: the first column, an int4, of each row that came back. `for` executes them round and
-//! round on CONNECTIONS connections and prints executions per second.
+//! round on CONNECTIONS connections and prints executions per second and, on a second line, executions per second of the
+//! processor time that their backends took.
 
 use std::error::Error;
 use std::io::{BufReader, Read, Write};
@@ -24,6 +25,7 @@ struct Connection {
     reader: BufReader<UnixStream>,
     out: Vec<u8>,
     body: Vec<u8>,
+    backend: u32,
 }
 
 impl Connection {
@@ -31,7 +33,7 @@ impl Connection {
     fn open(socket: &str, settings: &str, statement: &str) -> Result<Self> {
         let stream = UnixStream::connect(socket)?;
         let mut connection =
-            Self { reader: BufReader::with_capacity(1 << 16, stream), out: Vec::new(), body: Vec::new() };
+            Self { reader: BufReader::with_capacity(1 << 16, stream), out: Vec::new(), body: Vec::new(), backend: 0 };
         let startup = b"\0\x03\0\0user\0postgres\0database\0postgres\0\0";
         connection.out.extend((startup.len() as u32 + 4).to_be_bytes());
         connection.out.extend(startup);
@@ -81,10 +83,19 @@ impl Connection {
                 (b'E', body) => failure = Some(String::from_utf8_lossy(body).replace('\0', " ").into()),
                 // A u16 count of columns, then the length and the value of each.
                 (b'D', [_, _, 0, 0, 0, 4, a, b, c, d, ..]) => rows.push(i32::from_be_bytes([*a, *b, *c, *d])),
+                // Of the startup: whom to cancel.
+                (b'K', [a, b, c, d, ..]) => self.backend = u32::from_be_bytes([*a, *b, *c, *d]),
                 (b'D', _) => return Err("the first column is no int4".into()),
                 _ => {}
             }
         }
+    }
+
+    /// Processor time that the backend has taken, in seconds.
+    fn processor_time(&self) -> Result<f64> {
+        let times = std::fs::read_to_string(format!("/proc/{}/schedstat", self.backend))?;
+        let nanoseconds: u64 = times.split(' ').next().unwrap_or_default().parse()?;
+        Ok(nanoseconds as f64 * 1e-9)
     }
 }
 
@@ -121,8 +132,8 @@ fn once(mut connection: Connection, entries: &[Vec<u8>], batch: usize) -> Result
     Ok(())
 }
 
-/// Executions per second of all connections together.
-fn rate(mut connections: Vec<Connection>, entries: &[Vec<u8>], time: Duration) -> Result<f64> {
+/// Executions per second of all connections together, and per second of processor time.
+fn rates(mut connections: Vec<Connection>, entries: &[Vec<u8>], time: Duration) -> Result<(f64, f64)> {
     let barrier = Barrier::new(connections.len());
     let apart = entries.len() / connections.len().max(1);
     std::thread::scope(|scope| {
@@ -130,12 +141,13 @@ fn rate(mut connections: Vec<Connection>, entries: &[Vec<u8>], time: Duration) -
             .zip(&mut connections)
             .map(|(number, connection)| {
                 let barrier = &barrier;
-                scope.spawn(move || -> Result<f64> {
+                scope.spawn(move || -> Result<(u32, f64, f64)> {
                     let mut next = entries.iter().cycle().skip(number * apart);
                     // The first one plans, opens the index and loads libraries.
                     let warm = next.next().map(|entry| connection.execute(entry));
                     barrier.wait();
                     warm.transpose()?;
+                    let before = connection.processor_time()?;
                     let (start, mut done) = (Instant::now(), 0_u32);
                     for entry in next {
                         connection.execute(entry)?;
@@ -144,11 +156,19 @@ fn rate(mut connections: Vec<Connection>, entries: &[Vec<u8>], time: Duration) -
                             break;
                         }
                     }
-                    Ok(f64::from(done) / start.elapsed().as_secs_f64())
+                    let seconds = start.elapsed().as_secs_f64();
+                    Ok((done, seconds, connection.processor_time()? - before))
                 })
             })
             .collect();
-        threads.into_iter().map(|thread| thread.join().map_err(|_| "a thread panicked")?).sum()
+        let (mut rate, mut executions, mut processor) = (0.0, 0.0, 0.0);
+        for thread in threads {
+            let (done, seconds, taken) = thread.join().map_err(|_| "a thread panicked")??;
+            rate += f64::from(done) / seconds;
+            executions += f64::from(done);
+            processor += taken;
+        }
+        Ok((rate, executions / processor))
     })
 }
 
@@ -164,7 +184,8 @@ fn main() -> Result<()> {
         ["once", batch] => once(open()?, &entries, batch.parse()?),
         ["for", seconds, count] => {
             let connections = (0..count.parse()?).map(|_| open()).collect::<Result<Vec<_>>>()?;
-            println!("{}", rate(connections, &entries, Duration::from_secs_f64(seconds.parse()?))?);
+            let (rate, per_processor) = rates(connections, &entries, Duration::from_secs_f64(seconds.parse()?))?;
+            println!("{rate}\n{per_processor}");
             Ok(())
         }
         _ => Err("usage: see benches/load.rs".into()),

@@ -2,198 +2,26 @@
 
 Data: see datasets.py. m 16, ef_construction 64; as many lists as the square root of the rows. BENCH_SENTENCES and BENCH_CLUSTERS are the rows of the two sets, 0 leaves
 one out; BENCH_SECONDS is how long queries run at each point of a curve, three times. BENCH_CURVES is the SVG to write. BENCH_PARTS are the parts to
-measure, all when it is not set: widths,spilled,queries,scarce,writes,lists; hnsw is built in any case.
+measure: widths,spilled,queries,scarce,writes,lists, which are all when it is not set, and kinds (see compare_kinds.py); hnsw is built for any but kinds.
 """
 
 import os
-import re
-import subprocess
 import tempfile
 
-import numpy
-
 import common
+import compare_kinds
 import curves
 import datasets
 from datasets import K
+from servers import EF_CONSTRUCTION, M, WIDE_ROWS, Server
 
-M, EF_CONSTRUCTION = 16, 64
 EF_SEARCH = [10, 15, 20, 30, 40, 60, 80, 120, 160, 240, 320, 480, 640, 1000]
 PROBES = [1, 2, 3, 5, 8, 12, 18, 27, 40, 60, 90, 135]
 ENOUGH = 0.997  # the recall after which a curve ends
 RECALLS = [0.95, 0.99]
 CONNECTIONS = [1, 8]
-SECONDS = float(os.environ.get("BENCH_SECONDS", "2"))
 REPEATS = 3
 PARTS = os.environ.get("BENCH_PARTS", "widths,spilled,queries,scarce,writes,lists").split(",")
-BATCH = 100  # rows in a transaction of inserts
-WIDE_ROWS = 4000
-
-
-class Server:
-    """Lagoon or pgvector: the same SQL."""
-
-    method = "hnsw"
-
-    def __init__(self, cluster, extension):
-        self.cluster = cluster
-        self.connect()
-        self.execute(f"CREATE EXTENSION IF NOT EXISTS {extension} CASCADE")
-        self.name = cluster if cluster == extension else f"{cluster} {self.version(extension)}"
-
-    def connect(self):
-        self.connection = common.connect(self.cluster)
-        self.execute = self.connection.execute
-        self.execute("SET client_min_messages = notice")
-
-    def version(self, extension):
-        (version,) = self.execute("SELECT extversion FROM pg_extension WHERE extname = %s", [extension]).fetchone()
-        return version
-
-    def restart(self, *settings):
-        self.connection.close()
-        common.restart(self.cluster, *settings)
-        self.connect()
-
-    def load(self, dataset):
-        self.dataset = dataset
-        self.execute("DROP TABLE IF EXISTS items")
-        self.execute(f"CREATE TABLE items (id int4 NOT NULL, v vector({dataset.dimensions}) NOT NULL)")
-        # What the planner grants depends on the size of the table; here both get the same.
-        self.execute(f"ALTER TABLE items SET (parallel_workers = {common.THREADS - 1})")
-        self.copy("items", dataset.rows)
-        self.execute("VACUUM ANALYZE items")
-        # Files of queries and of inserts for the load generator; both servers read the same binary form.
-        self.queries = parameters([vectors(dataset.queries)])
-        new = numpy.arange(len(dataset.rows), len(dataset.rows) + len(dataset.inserts))
-        self.inserts = parameters([integers(new), vectors(dataset.inserts)])
-
-    def copy(self, table, rows):
-        with self.connection.cursor().copy(f"COPY {table} FROM STDIN (FORMAT binary)") as copy:
-            copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
-            for start in range(0, len(rows), 1000):
-                some = rows[start : start + 1000]
-                copy.write(records([integers(numpy.arange(start, start + len(some))), vectors(some)], ">i2").tobytes())
-            copy.write(b"\xff\xff")
-
-    def reset(self):
-        self.execute("DROP INDEX IF EXISTS items_v")
-        self.execute("CHECKPOINT")
-
-    def build(self):
-        self.execute(
-            f"CREATE INDEX items_v ON items USING {self.method} (v {self.dataset.opclass}) WITH ({self.options()})"
-        )
-
-    def options(self):
-        if self.method == "ivfflat":
-            return f"lists = {round(len(self.dataset.rows) ** 0.5)}"
-        return f"m = {M}, ef_construction = {EF_CONSTRUCTION}"
-
-    def build_in(self, megabytes, stop=False):
-        """Builds with so much memory; seconds, and the rows after which it was full. `stop`: ends the build there."""
-        from psycopg.errors import QueryCanceled
-
-        full = []
-
-        def listen(notice):
-            found = re.search(r"no longer fits into maintenance_work_mem after (\d+) tuples", notice.message_primary)
-            if found:
-                full.append(int(found[1]))
-                if stop:
-                    self.connection.cancel()
-
-        self.connection.add_notice_handler(listen)
-        self.reset()
-        self.execute(f"SET maintenance_work_mem = '{megabytes}MB'")
-        try:
-            seconds = common.seconds(self.build)
-        except QueryCanceled:
-            seconds = None
-        self.execute("RESET maintenance_work_mem")
-        self.connection.remove_notice_handler(listen)
-        return seconds, full[0] if full else None
-
-    def build_spilled(self):
-        """Seconds of a build whose graph is three times larger than its memory: how much that is, a first try tells. None if
-        so few rows fit into any memory."""
-        rows = self.dataset.rows
-        megabytes = max(8, rows.nbytes >> 22)
-        _, fitting = self.build_in(megabytes, stop=True)
-        if not fitting:
-            common.say(f"vector: {self.name} fits {len(rows):,} rows into {megabytes} MB")
-            return None
-        seconds, fitting = self.build_in(max(1, round(megabytes * len(rows) / fitting / 3)))
-        times = len(rows) / fitting if fitting else 1
-        common.say(f"vector: {self.name}, graph {times:.2f} times maintenance_work_mem: build {seconds:.1f} s")
-        return seconds
-
-    def size(self, index="items_v"):
-        (size,) = self.execute("SELECT pg_relation_size(%s::regclass)", [index]).fetchone()
-        return size
-
-    def settings(self, effort):
-        setting = "ivfflat.probes" if self.method == "ivfflat" else "hnsw.ef_search"
-        return (
-            "SET client_min_messages = warning; SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan;"
-            # Loads the library, which knows the setting.
-            f" DO $$ BEGIN PERFORM '[1]'::vector; END $$; SET {setting} = {effort}"
-        )
-
-    def query(self):
-        return f"SELECT id FROM items ORDER BY v {self.dataset.operator} $1 LIMIT {K}"
-
-    def check_plan(self):
-        self.execute("SET enable_seqscan = off")
-        probe = "'[" + ",".join(["1"] * self.dataset.dimensions) + "]'"
-        plan = self.execute(f"EXPLAIN {self.query().replace('$1', probe)}").fetchall()
-        if not any("items_v" in line for (line,) in plan):
-            raise SystemExit(f"the index is not used: {plan}")
-
-    def search(self, ef):
-        """What each query returns."""
-        _, *lines = self.generate(self.settings(ef), self.query(), self.queries, "once", 0)
-        return [line.split() for line in lines]
-
-    def rate(self, ef, connections):
-        """Queries per second."""
-        (rate,) = self.generate(self.settings(ef), self.query(), self.queries, "for", SECONDS, connections)
-        return float(rate)
-
-    def floor(self):
-        """Queries per second without an index: what client, protocol and parameter cost."""
-        statement = "SELECT vector_dims($1::vector)"
-        (rate,) = self.generate(self.settings(K), statement, self.queries, "for", SECONDS, 1)
-        return float(rate)
-
-    def insert(self):
-        """Rows per second."""
-        seconds, *lines = self.generate("", "INSERT INTO items VALUES ($1, $2)", self.inserts, "once", BATCH)
-        return len(lines) / float(seconds)
-
-    def generate(self, settings, statement, file, *mode):
-        socket = common.path("BENCH_SHARE", self.cluster, ".s.PGSQL.5432")
-        command = [os.environ["BENCH_LOAD"], socket, settings, statement, file.name, *mode]
-        return subprocess.run(map(str, command), stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()
-
-    def vacuum(self):
-        """Seconds that it takes after a fifth of the rows was deleted."""
-        self.execute("DELETE FROM items WHERE id % 5 = 0")
-        self.execute("CHECKPOINT")
-        return common.seconds(lambda: self.execute("VACUUM items"))
-
-    def wide(self, kind, dimensions):
-        """Bytes of an index over random vectors, None without such a type."""
-        if not self.execute("SELECT 1 FROM pg_opclass WHERE opcname = %s", [f"{kind}_l2_ops"]).fetchone():
-            return None
-        rows = numpy.random.default_rng(1).random((WIDE_ROWS, dimensions), dtype=numpy.float32)
-        self.execute("DROP TABLE IF EXISTS wide")
-        self.execute(f"CREATE TABLE wide (id int4, v vector({dimensions}))")
-        self.copy("wide", rows)
-        if kind != "vector":
-            self.execute(f"ALTER TABLE wide ALTER v TYPE {kind}({dimensions})")
-        self.execute(f"CREATE INDEX wide_v ON wide USING hnsw (v {kind}_l2_ops)")
-        return self.size("wide_v")
 
 
 class Hnswlib:
@@ -233,40 +61,6 @@ class Hnswlib:
         return len(self.dataset.queries) / seconds
 
 
-def integers(values):
-    return numpy.ascontiguousarray(values, ">i4")
-
-
-def vectors(values):
-    """The binary form of type vector: dimensions, zero, float4s."""
-    data = numpy.empty(len(values), [("dimensions", ">i2"), ("unused", ">i2"), ("v", ">f4", values.shape[1])])
-    data["dimensions"], data["unused"], data["v"] = values.shape[1], 0, values
-    return data
-
-
-def records(columns, count, *, length=False):
-    """Rows in binary form: [their length,] a count of columns, then for each column its length and the value."""
-    fields = [("length", ">u4")] if length else []
-    fields.append(("count", count))
-    for number, column in enumerate(columns):
-        fields += [(f"length{number}", ">i4"), (f"value{number}", column.dtype)]
-    rows = numpy.empty(len(columns[0]), fields)
-    if length:
-        rows["length"] = rows.dtype.itemsize - 4
-    rows["count"] = len(columns)
-    for number, column in enumerate(columns):
-        rows[f"length{number}"], rows[f"value{number}"] = column.dtype.itemsize, column
-    return rows
-
-
-def parameters(columns):
-    """A file of parameters for the load generator."""
-    file = tempfile.NamedTemporaryFile()
-    file.write(records(columns, ">u2", length=True).tobytes())
-    file.flush()
-    return file
-
-
 def sweep(contenders, connections=CONNECTIONS, efforts=EF_SEARCH):
     """For each number of connections and each contender a list of (recall, queries per second), a point for each effort.
 
@@ -296,22 +90,10 @@ def sweep(contenders, connections=CONNECTIONS, efforts=EF_SEARCH):
     return points
 
 
-def at_recall(points, recall):
-    """Queries per second at the recall wanted, from the two points around it, or from the first if that is past it. None
-    if it is never reached."""
-    if points[0][0] >= recall:
-        common.say(f"vector: recall is past {recall} at the smallest ef already")
-        return points[0][1]
-    for (low, fast), (high, slow) in zip(points, points[1:]):
-        if high >= recall:
-            return float(numpy.exp(numpy.interp(recall, [low, high], numpy.log([fast, slow]))))
-    return None
-
-
 def report_rates(points, what, lagoon, peers):
     for peer in peers:
         for recall in RECALLS:
-            rates = {name: at_recall(points[name], recall) for name in (lagoon.name, peer.name)}
+            rates = {name: common.at_recall(points[name], recall) for name in (lagoon.name, peer.name)}
             late = [name for name, rate in rates.items() if not rate]
             if late:
                 common.say(f"vector: {what}: {' and '.join(late)} never reached recall {recall}")
@@ -348,7 +130,7 @@ def compare(dataset, contenders):
         common.row(f"{label}: index size", "MB", lagoon.size() / 1e6, peer.name, peer.size() / 1e6)
 
     for server in servers:
-        common.say(f"vector: {server.name} answers {server.floor():,.0f} queries/s that need no index")
+        common.say(f"vector: {server.name} answers {server.floor()[0]:,.0f} queries/s that need no index")
         server.check_plan()
         server.execute("VACUUM items")
         server.execute("CHECKPOINT")
@@ -428,6 +210,10 @@ def compare_widths(lagoon, pgvector):
 
 def main():
     contenders = [Server("lagoon", "lagoon"), Server("pgvector", "vector")]
+    if "kinds" in PARTS:
+        compare_kinds.compare(*contenders)
+    if PARTS == ["kinds"]:
+        return
     if "widths" in PARTS:
         compare_widths(*contenders)
     try:
