@@ -7,9 +7,8 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use hnsw_rs::prelude::{DistL2, Distance, Hnsw};
 use lagoon_vector::distance;
 use lagoon_vector::hnsw::build::{Builder, Memory};
-use lagoon_vector::hnsw::format::Meta;
 use lagoon_vector::space::{Element, Value};
-use lagoon_vector::{Metric, Space};
+use lagoon_vector::{Coder, Metric, Space};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -63,12 +62,13 @@ fn build(c: &mut Criterion) {
 fn lagoon_build(vectors: &[Vec<f32>], threads: usize) -> u32 {
     let space = Space::new(Element::Dense, Metric::L2, DIMENSIONS);
     let memory = Memory::new(1 << 30, std::env::temp_dir().join("lagoon-bench"));
-    let mut builder = Builder::new(Meta::new(space, M, EF_CONSTRUCTION), memory, 1);
+    let coder = Coder::plain(space);
+    let mut builder = Builder::new(&coder, M, EF_CONSTRUCTION, memory, 1);
     let job = builder.job();
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| job.work())).collect();
         for (vector, row) in vectors.iter().zip(1..) {
-            builder.push(&space.encode(Value::Dense(vector)).unwrap().unwrap(), row).unwrap();
+            builder.push(&coder.encode(Value::Dense(vector)).unwrap().unwrap(), row).unwrap();
         }
         builder.close().unwrap();
         workers.into_iter().for_each(|worker| worker.join().unwrap().unwrap());

@@ -7,15 +7,14 @@ use pgrx::pg_guard;
 use pgrx::pg_sys::{self, IndexBuildResult, IndexInfo, Relation};
 
 use lagoon_vector::hnsw::build::{Builder, Job, write_empty};
-use lagoon_vector::hnsw::format::Meta;
 use lagoon_vector::page::Tid;
 use lagoon_vector::{Coder, Error, Method};
 
-use super::options;
+use super::options::{self, Options};
 use crate::index::build::{log_all, memory, poll, progress, result};
 use crate::index::rows::{self, Rows};
 use crate::index::workers::{self, Workers};
-use crate::index::{Column, PgPages, Purpose, seed};
+use crate::index::{Column, PgPages, Purpose, seed, space};
 use crate::pg::error::OrRaise;
 use crate::pg::log;
 
@@ -58,9 +57,9 @@ pub unsafe extern "C-unwind" fn ambuildphasename(phase: i64) -> *mut c_char {
 unsafe fn build(heap: Relation, index: Relation, info: *mut IndexInfo) -> Result<*mut IndexBuildResult, Error> {
     // SAFETY: the caller's.
     unsafe {
-        let meta = options::meta(index)?;
-        let column = Column::new(index, Method::Hnsw, Coder::plain(meta.space))?;
-        let mut load = Load::new(meta);
+        let coder = Coder::plain(space(index, Method::Hnsw)?);
+        let mut load = Load::new(&coder, options::of(index)?);
+        let column = Column::new(index, Method::Hnsw, coder)?;
         progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_LOAD);
         let heap_rows = rows::each(heap, index, info, Rows::All, &column, &mut |code, tid| load.row(code, tid));
         let pages = PgPages::new(index, Purpose::Build);
@@ -93,9 +92,9 @@ impl workers::Job for Job {
 }
 
 impl Load {
-    fn new(meta: Meta) -> Self {
+    fn new(coder: &Coder, options: Options) -> Self {
         let threads = workers::count();
-        let builder = Builder::new(meta, memory(threads), seed());
+        let builder = Builder::new(coder, options.m, options.ef_construction, memory(threads), seed());
         let job = builder.job();
         let workers = Workers::start(job.clone(), threads);
         Self { builder, job, workers, is_full: false }

@@ -7,12 +7,12 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crate::hnsw::arena::{Arena, CHUNK, MAX_ELEMENTS, Pending, Walker, lock};
 use crate::hnsw::flush;
-use crate::hnsw::format::Meta;
+use crate::hnsw::format::{Meta, PAGE_ID, PageKind};
 use crate::hnsw::level::Levels;
 use crate::pace::Pace;
 use crate::page::Tid;
 use crate::store::{PAGE_SIZE, PageStore};
-use crate::{Error, Result};
+use crate::{Coder, Error, Result, centre};
 
 pub use crate::memory::Memory;
 
@@ -110,14 +110,16 @@ pub struct Builder {
     stride: usize,
     /// For a build without workers.
     walker: Walker,
+    centre: Option<Box<[f32]>>,
 }
 
 /// What else is allocated for an element: bits of the walkers, and what puts elements in order in the end.
 const OTHER_BYTES: usize = 9;
 
 impl Builder {
-    /// An empty graph.
-    pub fn new(meta: Meta, mut memory: Memory, seed: u64) -> Self {
+    /// An empty graph of the codes of `coder`.
+    pub fn new(coder: &Coder, m: usize, ef_construction: usize, mut memory: Memory, seed: u64) -> Self {
+        let meta = Meta::of(coder, m, ef_construction);
         let arena = Arena::new(meta, &mut memory);
         let stride = arena.stride();
         let queue = Mutex::default();
@@ -131,6 +133,7 @@ impl Builder {
             fitting: None,
             stride,
             walker: Walker::default(),
+            centre: coder.centre().map(Into::into),
         }
     }
 
@@ -204,13 +207,19 @@ impl Builder {
         if !self.job.is_done() {
             return Err(Error::Cancelled);
         }
-        flush::write(&self.job.arena, lock(&self.job.queue).published, store)
+        flush::write(&self.job.arena, self.centre.as_deref(), lock(&self.job.queue).published, store)
     }
 }
 
-/// Writes an index without elements into an empty store.
+/// Writes an index without elements, which has learnt nothing, into an empty store.
 pub fn write_empty<S: PageStore>(meta: &Meta, store: &S) -> Result<()> {
+    write_head(meta, None, store)
+}
+
+/// Writes what comes before the first group.
+pub(crate) fn write_head<S: PageStore>(meta: &Meta, centre: Option<&[f32]>, store: &S) -> Result<()> {
     let mut page = [0; PAGE_SIZE];
     meta.write(&mut page);
-    store.append(&page)
+    store.append(&page)?;
+    centre.map_or(Ok(()), |centre| centre::append(centre, PAGE_ID, PageKind::Centre as u16, store))
 }

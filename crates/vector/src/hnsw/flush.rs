@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::hnsw::arena::{Arena, order};
-use crate::hnsw::build::write_empty;
+use crate::hnsw::build::write_head;
 use crate::hnsw::format::{self, NodesMut};
 use crate::hnsw::select::Link;
 use crate::memory::push;
@@ -38,7 +38,7 @@ fn number(arena: &Arena, order: &[u32], poll: impl Fn() -> Result<()>) -> Result
 }
 
 /// Writes all that is linked into an empty store.
-pub(crate) fn write<S: PageStore>(arena: &Arena, count: u32, store: &S) -> Result<()> {
+pub(crate) fn write<S: PageStore>(arena: &Arena, centre: Option<&[f32]>, count: u32, store: &S) -> Result<()> {
     let order = order(arena, count, || store.poll())?;
     let ends = number(arena, &order, || store.poll())?;
     let geometry = arena.meta.geometry;
@@ -48,7 +48,7 @@ pub(crate) fn write<S: PageStore>(arena: &Arena, count: u32, store: &S) -> Resul
         meta.entry_level = level;
     }
     meta.insert_hint = (ends.len() as u32).saturating_sub(1);
-    write_empty(&meta, store)?;
+    write_head(&meta, centre, store)?;
     let (mut tids, mut links, mut targets) = (Vec::new(), Vec::new(), Vec::new());
     let mut pages = vec![vec![0; PAGE_SIZE]; geometry.group_blocks() as usize];
     let mut rest = &order[..];

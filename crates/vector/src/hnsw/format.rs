@@ -1,12 +1,13 @@
 //! The on-disk format: every structure, constant and position, and nothing else.
 //!
-//! Pages of 8192 bytes with PostgreSQL's page header (24 bytes) and a special area of 8. Block 0 is the metapage. After it
+//! Pages of 8192 bytes with PostgreSQL's page header (24 bytes) and a special area of 8. Block 0 is the metapage. Where the
+//! index has learnt a [centre](crate::Coder::centre), its elements follow as `f32`, on as many pages as they fill. After that
 //! come *groups* of the same shape: some node pages, then the code pages of their elements.
 //!
 //! ```text
-//! 0      1 ..                       1 + G
-//! meta | node ... | code code ... | node ... | code code ... | ...
-//!        \_______ group 0 _______/  \_______ group 1 _______/
+//! 0      1 ..         first                       first + G
+//! meta | centre ... | node ... | code code ... | node ... | code code ... | ...
+//!                     \_______ group 0 _______/  \_______ group 1 _______/
 //! ```
 //!
 //! An element is a number: `id = node page * nodes per page + slot`. Where its node and its code (see [`crate::space`]) lie
@@ -29,13 +30,13 @@ use zerocopy::{FromBytes, IntoBytes};
 use crate::page::{
     self, PAGE_HEADER, PAYLOAD, Part, SPECIAL_OFFSET, TID_BYTES, Tid, is_new, put_u16, put_u32, u16_at, u32_at,
 };
-use crate::space::{Form, Metric, Space};
-use crate::{Error, Method, Result};
+use crate::space::{Coder, Form, Metric, Space};
+use crate::{Error, Method, Result, centre};
 
 /// Of the metapage: "LGHN".
 pub const MAGIC: u32 = 0x4C47_484E;
 /// Of this format. A reader of another version refuses.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// In the special area of every page, where pageinspect and pg_filedump look.
 pub const PAGE_ID: u16 = 0xFFA1;
 
@@ -78,6 +79,8 @@ pub enum PageKind {
     Node = 2,
     /// Codes.
     Code = 3,
+    /// The centre of the codes.
+    Centre = 4,
 }
 
 // ---------------------------------------------------------------------------------------------------------- positions
@@ -114,7 +117,9 @@ const META_ENTRY: usize = PAGE_HEADER + 32;
 const META_ENTRY_LEVEL: usize = PAGE_HEADER + 36; // u16
 const META_HINT: usize = PAGE_HEADER + 40;
 const META_GENERATION: usize = PAGE_HEADER + 44;
-const META_END: usize = PAGE_HEADER + 64; // 16 bytes to spare
+const META_CENTRE_PAGES: usize = PAGE_HEADER + 48; // u16
+const META_MISFITS: usize = PAGE_HEADER + 52;
+const META_END: usize = PAGE_HEADER + 64; // 8 bytes to spare
 
 /// States of a node slot.
 const FREE: u8 = 0;
@@ -126,9 +131,11 @@ const _: () = assert!(PAYLOAD == 8160 && PAYLOAD.is_multiple_of(4) && META_END <
 
 // ------------------------------------------------------------------------------------------------------------ geometry
 
-/// Where things lie; follows from `m` and the codes.
+/// Where things lie; follows from `m`, the codes and the pages of the centre.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Geometry {
+    /// The block where the first group begins: after the metapage and the centre.
+    pub first: u32,
     /// Links per layer above 0; layer 0 has twice as many.
     pub m: usize,
     /// Bytes of a code slot.
@@ -162,7 +169,7 @@ const MAX_NODE_PAGES: usize = 8;
 const SPARSE_SLOT: usize = 256;
 
 impl Geometry {
-    /// The densest layout. `m` is 2..=100.
+    /// The densest layout, without a centre. `m` is 2..=100.
     pub fn new(m: usize, space: &Space) -> Self {
         let bytes = space.max_code_bytes();
         if space.form != Form::Sparse {
@@ -201,7 +208,7 @@ impl Geometry {
             whole if whole * slot_bytes * 10 >= PAYLOAD * 9 => (Layout::Whole(whole), slots.div_ceil(whole)),
             _ => (Layout::RunOn, (slots * slot_bytes).div_ceil(PAYLOAD)),
         };
-        Self { m, slot_bytes, nodes, uppers, node_pages, code_pages, layout }
+        Self { first: 1, m, slot_bytes, nodes, uppers, node_pages, code_pages, layout }
     }
 
     fn fits(&self) -> bool {
@@ -277,23 +284,28 @@ impl Geometry {
     #[inline]
     pub fn node_block(&self, node_page: u32) -> u32 {
         let per_group = self.node_pages as u32;
-        1 + node_page / per_group * self.group_blocks() + node_page % per_group
+        self.first + node_page / per_group * self.group_blocks() + node_page % per_group
     }
 
     /// Node pages among the first `blocks` blocks.
     pub fn node_pages_of(&self, blocks: u32) -> u32 {
-        let (per_group, blocks) = (self.node_pages as u32, blocks.saturating_sub(1));
+        let (per_group, blocks) = (self.node_pages as u32, blocks.saturating_sub(self.first));
         blocks / self.group_blocks() * per_group + (blocks % self.group_blocks()).min(per_group)
     }
 
-    /// Whether a block after the metapage is a node page.
-    pub fn is_node_block(&self, block: u32) -> bool {
-        (block - 1) % self.group_blocks() < self.node_pages as u32
+    /// What the page of a block is.
+    pub fn kind(&self, block: u32) -> PageKind {
+        match block.checked_sub(self.first) {
+            None if block == 0 => PageKind::Meta,
+            None => PageKind::Centre,
+            Some(block) if block % self.group_blocks() < self.node_pages as u32 => PageKind::Node,
+            Some(_) => PageKind::Code,
+        }
     }
 
     /// Blocks of an index with so many node pages: whole groups.
     pub fn blocks(&self, node_pages: u32) -> u32 {
-        1 + node_pages.div_ceil(self.node_pages as u32) * self.group_blocks()
+        self.first + node_pages.div_ceil(self.node_pages as u32) * self.group_blocks()
     }
 
     /// Where the code of an element lies, of so many bytes: one part, or two where it runs on over a page's end.
@@ -301,7 +313,7 @@ impl Geometry {
     pub fn code_parts(&self, id: u32, bytes: usize) -> (Part, Option<Part>) {
         let (node_page, slot) = self.locate(id);
         let (group, page_of_group) = (node_page / self.node_pages as u32, node_page % self.node_pages as u32);
-        let first = 1 + group * self.group_blocks() + self.node_pages as u32;
+        let first = self.first + group * self.group_blocks() + self.node_pages as u32;
         let slot = page_of_group as usize * self.nodes + slot;
         let (page, offset) = match self.layout {
             Layout::Whole(per_page) => (slot / per_page, slot % per_page * self.slot_bytes),
@@ -362,15 +374,30 @@ pub struct Meta {
     pub insert_hint: u32,
     /// Changes before vacuum frees slots: whoever holds elements without an interlock looks at this first.
     pub generation: u32,
+    /// Elements that were inserted and for which the codes are too coarse, about.
+    pub misfits: u32,
     /// Follows from the rest; kept on the page as a check.
     pub geometry: Geometry,
 }
 
 impl Meta {
-    /// An empty index.
+    /// An empty index that has learnt nothing of its values.
     pub fn new(space: Space, m: usize, ef_construction: usize) -> Self {
         let geometry = Geometry::new(m, &space);
-        Self { space, m, ef_construction, entry: NONE, entry_level: 0, insert_hint: 0, generation: 0, geometry }
+        let (entry, entry_level, insert_hint) = (NONE, 0, 0);
+        Self { space, m, ef_construction, entry, entry_level, insert_hint, generation: 0, misfits: 0, geometry }
+    }
+
+    /// An empty index whose codes `coder` makes.
+    pub fn of(coder: &Coder, m: usize, ef_construction: usize) -> Self {
+        let mut meta = Self::new(coder.space, m, ef_construction);
+        meta.geometry.first += coder.centre().map_or(0, |centre| centre::pages(centre.len()));
+        meta
+    }
+
+    /// Whether the index has learnt a centre.
+    pub fn is_centred(&self) -> bool {
+        self.geometry.first > 1
     }
 
     /// Reads block 0.
@@ -403,7 +430,11 @@ impl Meta {
         if nodes == 0 || node_pages == 0 || slot_bytes == 0 {
             return Err(Error::Corrupt { block: 0, what: "layout does not follow from the options" });
         }
-        let geometry = Geometry::shape(m, slot_bytes, nodes, node_pages);
+        let first = 1 + u32::from(u16_at(page, META_CENTRE_PAGES));
+        if first > 1 && first != 1 + centre::pages(dimensions) {
+            return Err(Error::Corrupt { block: 0, what: "centre is not as long as values" });
+        }
+        let geometry = Geometry { first, ..Geometry::shape(m, slot_bytes, nodes, node_pages) };
         if !geometry.fits()
             || (geometry.uppers, geometry.code_pages) != (uppers, usize::from(u16_at(page, META_CODE_PAGES)))
             || geometry.slots(space.max_code_bytes()) > nodes
@@ -418,6 +449,7 @@ impl Meta {
             entry_level: u16_at(page, META_ENTRY_LEVEL) as u8,
             insert_hint: u32_at(page, META_HINT),
             generation: u32_at(page, META_GENERATION),
+            misfits: u32_at(page, META_MISFITS),
             geometry,
         })
     }
@@ -440,6 +472,8 @@ impl Meta {
         set_entry(page, self.entry, self.entry_level);
         set_hint(page, self.insert_hint);
         put_u32(page, META_GENERATION, self.generation);
+        put_u16(page, META_CENTRE_PAGES, (self.geometry.first - 1) as u16);
+        put_u32(page, META_MISFITS, self.misfits);
     }
 }
 
@@ -458,6 +492,12 @@ pub fn set_entry(page: &mut [u8], entry: u32, level: u8) {
 /// Moves the insert hint. `page` is block 0.
 pub fn set_hint(page: &mut [u8], node_page: u32) {
     put_u32(page, META_HINT, node_page);
+}
+
+/// Counts an element for which the codes are too coarse; stops at the largest number. `page` is block 0.
+pub fn add_misfit(page: &mut [u8]) {
+    let misfits = u32_at(page, META_MISFITS);
+    put_u32(page, META_MISFITS, misfits.saturating_add(1));
 }
 
 /// The insert hint. `page` is block 0.

@@ -35,9 +35,9 @@ impl Info {
         self.layers.first().copied().unwrap_or_default()
     }
 
-    /// Bytes of the metapage.
+    /// Bytes of the metapage and the pages of the centre.
     pub fn meta_bytes(&self) -> u64 {
-        PAGE_SIZE as u64
+        u64::from(self.meta.geometry.first) * PAGE_SIZE as u64
     }
 
     /// Bytes of all pages.
@@ -75,7 +75,7 @@ pub fn info<S: PageStore>(store: &S) -> Result<Info> {
         unreachable: 0,
         free_slots: 0,
         node_bytes: u64::from(node_pages) * PAGE_SIZE as u64,
-        code_bytes: u64::from(blocks - 1 - node_pages) * PAGE_SIZE as u64,
+        code_bytes: u64::from(blocks - geometry.first - node_pages) * PAGE_SIZE as u64,
     };
     for node_page in 0..node_pages {
         store.poll()?;

@@ -1,7 +1,7 @@
 //! Whether an index is what it should be. Reads everything, changes nothing.
 
-use crate::hnsw::format::{self, Geometry, Meta, NONE, Nodes, PageKind, target};
-use crate::hnsw::graph::PagedGraph;
+use crate::hnsw::format::{self, Geometry, Meta, NONE, Nodes, target};
+use crate::hnsw::graph::{PagedGraph, centre};
 use crate::memory::{filled, push, reserved};
 use crate::page::is_new;
 use crate::store::{Interlock, Mode, PageStore};
@@ -110,9 +110,13 @@ pub fn verify<S: PageStore>(store: &S) -> Result<Report> {
 fn pages<S: PageStore>(store: &S, meta: &Meta, report: &mut Report) -> Result<()> {
     let mut faults = Faults::default();
     let blocks = store.blocks()?;
-    for block in 1..blocks {
+    match centre(meta, store) {
+        Err(error @ Error::Corrupt { .. }) => faults.push(|| error.to_string()),
+        centre => drop(centre?),
+    }
+    for block in meta.geometry.first..blocks {
         store.poll()?;
-        let kind = if meta.geometry.is_node_block(block) { PageKind::Node } else { PageKind::Code };
+        let kind = meta.geometry.kind(block);
         let page = store.read(block)?;
         if !is_new(&page)
             && let Err(error) = format::check_page(&page, block, kind)

@@ -1,7 +1,9 @@
 use super::*;
+use crate::hnsw::build::write_head;
+use crate::mem::MemPages;
 use crate::page::hole_is_zero;
 use crate::space::Element;
-use crate::store::PAGE_SIZE;
+use crate::store::{PAGE_SIZE, PageStore};
 
 fn meta(dimensions: usize, m: usize, ef_construction: usize, metric: Metric) -> Meta {
     Meta::new(Space::new(Element::Dense, metric, dimensions), m, ef_construction)
@@ -29,9 +31,10 @@ fn every_geometry_fits_its_pages() {
     let sparse = Space::new(Element::Sparse, Metric::L2, MAX_DIMENSIONS);
     for m in 2..=100 {
         for space in dense.iter().chain(&bits).chain([&sparse]) {
-            let g = Geometry::new(m, space);
+            let g = Geometry { first: m as u32 % 4 + 1, ..Geometry::new(m, space) };
             assert!(g.node_page_used() <= PAYLOAD, "{g:?}");
             assert!(g.uppers < u16::MAX as usize && g.max_level() > 0 && g.nodes >= g.slots(space.max_code_bytes()));
+            assert_eq!(g.node_block(0), g.first);
             let mut last = (0, 0);
             for id in 0..(2 * g.node_pages * g.nodes) as u32 {
                 let (part, rest) = g.code_parts(id, g.slot_bytes);
@@ -43,10 +46,14 @@ fn every_geometry_fits_its_pages() {
                 assert_eq!(g.id(node_page, slot), id);
                 let (node, first) =
                     (g.node_block(node_page), g.node_block(node_page - node_page % g.node_pages as u32));
-                assert!(g.is_node_block(node) && !g.is_node_block(part.block) && !g.is_node_block(end.block));
+                assert_eq!(
+                    [node, part.block, end.block].map(|block| g.kind(block)),
+                    [PageKind::Node, PageKind::Code, PageKind::Code]
+                );
                 assert!(part.block > node && end.block < first + g.group_blocks());
                 assert!(end.block < g.blocks(node_page + 1));
                 assert_eq!(g.node_pages_of(node + 1), node_page + 1);
+                assert_eq!(g.node_pages_of(first), node_page - node_page % g.node_pages as u32);
                 assert_eq!(part.len + rest.map_or(0, |rest| rest.len), g.slot_bytes);
             }
             // The longest code of all lies on two pages, in the slots of one node page.
@@ -85,23 +92,49 @@ fn no_dimension_wastes_pages() {
     }
 }
 
-/// The bytes of version 2, on a little-endian machine.
+/// The bytes of version 3, on a little-endian machine.
 #[test]
 #[cfg(target_endian = "little")]
 fn golden_metapage() {
     let mut page = vec![0; PAGE_SIZE];
     let mut meta = self::meta(384, 16, 64, Metric::Cosine);
     (meta.entry, meta.entry_level, meta.insert_hint, meta.generation) = (0x01020304, 5, 6, 7);
+    (meta.geometry.first, meta.misfits) = (2, 0x0A0B);
     meta.write(&mut page);
     assert_eq!(page[8..24], [0, 0, 0, 0, 88, 0, 0xF8, 0x1F, 0xF8, 0x1F, 4, 0x20, 0, 0, 0, 0]);
     #[rustfmt::skip]
-    assert_eq!(page[24..72], [
-        0x4E, 0x48, 0x47, 0x4C, 2, 0, 0, 0, 0x80, 1, 0, 0, 16, 0, 64, 0, 3, 0, 2, 0,
+    assert_eq!(page[24..80], [
+        0x4E, 0x48, 0x47, 0x4C, 3, 0, 0, 0, 0x80, 1, 0, 0, 16, 0, 64, 0, 3, 0, 2, 0,
         36, 0, 7, 0, 5, 0, 9, 0, 0x94, 1, 0, 0, 4, 3, 2, 1, 5, 0, 0, 0, 6, 0, 0, 0, 7, 0, 0, 0,
+        1, 0, 0, 0, 0x0B, 0x0A, 0, 0,
     ]);
     assert_eq!(page[8184..], [1, 0, 0xA1, 0xFF, 0, 0, 0, 0]);
     assert_eq!(Meta::read(&page).unwrap(), meta);
     assert!(hole_is_zero(&page));
+}
+
+#[test]
+fn a_centre_comes_back_as_it_was_from_as_many_pages_as_it_fills() {
+    for (dimensions, pages) in [(32, 1), (2040, 1), (2041, 2), (4080, 2), (16_000, 8)] {
+        let store = MemPages::new();
+        let space = Space { form: Form::Quantised, metric: Metric::L2, dimensions };
+        let coder = Coder::new(space, Some((0..dimensions).map(|i| 1.0 / (i as f32 - 0.5)).collect()));
+        let meta = Meta::of(&coder, 16, 64);
+        write_head(&meta, coder.centre(), &store).unwrap();
+        assert_eq!((store.blocks().unwrap(), meta.geometry.first), (1 + pages, 1 + pages));
+        assert_eq!(Meta::read(&store.read(0).unwrap()).unwrap(), meta);
+        assert_eq!(crate::hnsw::coder(&store).unwrap(), coder);
+    }
+}
+
+#[test]
+fn misfits_are_counted_up_to_the_largest_number() {
+    let mut page = vec![0; PAGE_SIZE];
+    Meta { misfits: u32::MAX - 1, ..meta(3, 16, 64, Metric::L2) }.write(&mut page);
+    for _ in 0..2 {
+        add_misfit(&mut page);
+        assert_eq!(Meta::read(&page).unwrap().misfits, u32::MAX);
+    }
 }
 
 #[test]
@@ -138,6 +171,9 @@ fn other_pages_are_refused() {
     put_u32(&mut page, META_VERSION, 99);
     assert_eq!(Meta::read(&page), Err(Error::Version { method: Method::Hnsw, found: 99, expected: VERSION }));
     put_u32(&mut page, META_VERSION, VERSION);
+    put_u16(&mut page, META_CENTRE_PAGES, 2);
+    assert!(matches!(Meta::read(&page), Err(Error::Corrupt { block: 0, .. })));
+    put_u16(&mut page, META_CENTRE_PAGES, 0);
     put_u16(&mut page, META_NODES, 1);
     assert!(matches!(Meta::read(&page), Err(Error::Corrupt { block: 0, .. })));
     let g = dense(16, 3);

@@ -81,7 +81,7 @@ fn a_build_looks_in_the_middle_of_an_element() {
     let meta = meta(16_000, 100, 400, Metric::L2);
     let vectors = clustered(120, 16_000, 5);
     let build = |end: u64| {
-        let mut builder = Builder::new(meta, memory(1 << 30), 42);
+        let mut builder = Builder::new(&Coder::plain(meta.space), meta.m, meta.ef_construction, memory(1 << 30), 42);
         for (tid, vector) in (1..).zip(&vectors) {
             builder.push(&code(&meta.space, vector), tid).unwrap();
         }

@@ -28,25 +28,30 @@ fn crash_everywhere(store: &MemPages, kept: &[Tid], query: &[f32], change: impl 
     0
 }
 
-/// All forms of codes; the last ones run on over pages, or take two pages each.
-fn spaces() -> [Space; 6] {
-    [
+/// All forms of codes; some run on over pages, or take two pages each, and the last ones have a centre, of one page or two.
+fn coders() -> Vec<Coder> {
+    let plain = [
         Space::new(Element::Dense, Metric::L2, 4),
         Space::new(Element::Dense, Metric::Cosine, 40),
         Space::new(Element::Sparse, Metric::InnerProduct, 90),
         Space::new(Element::Bits, Metric::Hamming, 100),
         Space::new(Element::Dense, Metric::L2, 5000),
         Space::new(Element::Dense, Metric::L1, 9000),
-    ]
+    ];
+    let centre = |dimensions| Some((0..dimensions).map(|i| (i % 7) as f32 / 8.0).collect());
+    let centred = [40, 2500].map(|dimensions| Space::new(Element::Dense, Metric::L2, dimensions));
+    let plain = plain.map(Coder::plain).into_iter();
+    plain.chain(centred.map(|space| Coder::new(space, centre(space.dimensions)))).collect()
 }
 
 #[test]
 fn an_insert_cut_anywhere_leaves_a_sound_index() {
     let mut points = 0;
-    for space in spaces() {
-        let count = if space.dimensions > 1000 { 12 } else { 420 };
-        let vectors = clustered(count, space.dimensions, 51);
-        let store = empty(&Meta::new(space, 3, 12));
+    for coder in coders() {
+        let dimensions = coder.space.dimensions;
+        let count = if dimensions > 1000 { 12 } else { 420 };
+        let vectors = clustered(count, dimensions, 51);
+        let store = build_coded(memory(1 << 30), &coder, 3, 12, &[], 1);
         let mut kept = Vec::new();
         for (tid, vector) in (1..).zip(&vectors) {
             points += crash_everywhere(&store, &kept, vector, |store| add(store, vector, tid));
@@ -60,12 +65,13 @@ fn an_insert_cut_anywhere_leaves_a_sound_index() {
 #[test]
 fn a_vacuum_cut_anywhere_is_finished_by_the_next() {
     let mut points = 0;
-    for space in spaces() {
-        let count = if space.dimensions > 1000 { 12 } else { 200 };
-        let vectors = clustered(count, space.dimensions, 52);
+    for coder in coders() {
+        let dimensions = coder.space.dimensions;
+        let count = if dimensions > 1000 { 12 } else { 200 };
+        let vectors = clustered(count, dimensions, 52);
         for share in [2, 3, 7] {
             let is_dead = |tid: Tid| !tid.is_multiple_of(share);
-            let store = build(Meta::new(space, 3, 12), &vectors, 1);
+            let store = build_coded(memory(1 << 30), &coder, 3, 12, &vectors, 1);
             let kept: Vec<Tid> = (1..=count as Tid).filter(|tid| !is_dead(*tid)).collect();
             points += crash_everywhere(&store, &kept, &vectors[0], |store| vacuum(store, is_dead).map(drop));
             // Then the freed slots are used again.

@@ -29,6 +29,10 @@ fn numbers_add_up() {
     assert_eq!(info.layers.len(), usize::from(info.meta.entry_level) + 1);
     assert_eq!((info.degrees.len(), info.degrees[0]), (9, 0));
 
+    let coder = Coder::new(Space::new(Element::Dense, Metric::L2, 40), Some(vec![0.5; 40].into()));
+    let info = counted(&build_coded(memory(1 << 30), &coder, 4, 32, &clustered(400, 40, 5), 1));
+    assert_eq!((info.elements(), info.meta_bytes()), (400, 2 * PAGE_SIZE as u64));
+
     let none = counted(&empty(&meta(8, 4, 32, Metric::L2)));
     assert_eq!((none.rows, none.elements(), none.layers.len(), none.total_bytes()), (0, 0, 0, PAGE_SIZE as u64));
 }

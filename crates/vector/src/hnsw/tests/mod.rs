@@ -12,6 +12,7 @@ mod scan;
 use std::collections::BTreeMap;
 
 use crate::hnsw::build::{Builder, Memory, write_empty};
+use crate::hnsw::coder;
 use crate::hnsw::format::Meta;
 use crate::hnsw::insert::insert;
 use crate::hnsw::scan::{Iterative, Limits, Scan};
@@ -20,8 +21,8 @@ use crate::mem::MemPages;
 use crate::page::Tid;
 use crate::space::{Element, Form, Value};
 use crate::store::PageStore;
-pub use crate::tests::{Random, Watched, clustered, clustered_within, code, memory};
-use crate::{Metric, Result, Space, distance};
+pub use crate::tests::{Random, Watched, clustered, clustered_within, code, encoded, memory};
+use crate::{Coder, Metric, Result, Space, distance};
 
 /// Dense vectors of any number of dimensions.
 pub fn meta(dimensions: usize, m: usize, ef_construction: usize, metric: Metric) -> Meta {
@@ -40,15 +41,27 @@ pub fn build(meta: Meta, vectors: &[Vec<f32>], threads: usize) -> MemPages {
 }
 
 pub fn build_within(memory: Memory, meta: Meta, vectors: &[Vec<f32>], threads: usize) -> MemPages {
+    build_coded(memory, &Coder::plain(meta.space), meta.m, meta.ef_construction, vectors, threads)
+}
+
+/// With codes that have learnt.
+pub fn build_coded(
+    memory: Memory,
+    coder: &Coder,
+    m: usize,
+    ef_construction: usize,
+    vectors: &[Vec<f32>],
+    threads: usize,
+) -> MemPages {
     let store = MemPages::new();
-    let mut builder = Builder::new(meta, memory, 42);
+    let mut builder = Builder::new(coder, m, ef_construction, memory, 42);
     let job = builder.job();
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| job.work().unwrap());
         }
         for (i, vector) in vectors.iter().enumerate() {
-            builder.push(&code(&meta.space, vector), i as Tid + 1).unwrap();
+            builder.push(&encoded(coder, vector), i as Tid + 1).unwrap();
         }
         builder.close().unwrap();
     });
@@ -57,11 +70,11 @@ pub fn build_within(memory: Memory, meta: Meta, vectors: &[Vec<f32>], threads: u
 }
 
 fn space(store: &MemPages) -> Space {
-    Meta::read(&store.read(0).unwrap()).unwrap().space
+    coder(store).unwrap().space
 }
 
 pub fn add(store: &MemPages, vector: &[f32], tid: Tid) -> Result<()> {
-    insert(store, &code(&space(store), vector), tid, tid.wrapping_mul(0xD134_2543_DE82_EF95))
+    insert(store, &encoded(&coder(store)?, vector), tid, tid.wrapping_mul(0xD134_2543_DE82_EF95))
 }
 
 pub fn nearest(store: &MemPages, query: &[f32], ef: usize) -> Vec<Tid> {
@@ -71,7 +84,7 @@ pub fn nearest(store: &MemPages, query: &[f32], ef: usize) -> Vec<Tid> {
 
 /// The rows of a scan, one by one.
 pub fn rows(store: &MemPages, query: &[f32], limits: Limits) -> impl Iterator<Item = Tid> {
-    let mut scan = Scan::new(code(&space(store), query), limits);
+    let mut scan = Scan::new(encoded(&coder(store).unwrap(), query), limits);
     std::iter::from_fn(move || scan.next(store).unwrap().map(|hit| hit.tid))
 }
 
@@ -141,7 +154,7 @@ fn a_build_beyond_its_memory_goes_on_in_a_file() {
     ] {
         let meta = Meta::new(Space::new(element, metric, 40), 16, 64);
         let store = MemPages::new();
-        let mut builder = Builder::new(meta, memory(400_000), 42);
+        let mut builder = Builder::new(&Coder::plain(meta.space), meta.m, meta.ef_construction, memory(400_000), 42);
         for (i, vector) in vectors.iter().enumerate() {
             builder.push(&code(&meta.space, vector), i as Tid).unwrap();
         }
@@ -185,6 +198,19 @@ fn damage_is_noticed() {
         failing(&|store| store.damage(1, |page| page[link + 4..link + 8].copy_from_slice(&3u32.to_ne_bytes())))
             .contains(&"links")
     );
+    let coder = Coder::new(Space::new(Element::Dense, Metric::L2, 40), Some(vec![0.5; 40].into()));
+    for damage in
+        [|page: &mut [u8]| page[8186] ^= 1, |page: &mut [u8]| page.fill(0), |page: &mut [u8]| page[26..28].fill(0xFF)]
+    {
+        let store = build_coded(memory(1 << 30), &coder, 4, 16, &clustered(50, 40, 3), 1);
+        verified(&store);
+        store.damage(1, damage);
+        let report = verify(&store).unwrap();
+        assert_eq!(
+            report.checks.iter().filter(|check| !check.passed).map(|check| check.name).collect::<Vec<_>>(),
+            ["pages"]
+        );
+    }
     let row = |slot: usize| geometry.node_offset(slot) + 8;
     assert_eq!(failing(&|store| store.damage(1, |page| page.copy_within(row(2)..row(2) + 6, row(3)))), ["rows"]);
 }
