@@ -1,22 +1,32 @@
 //! Writing a built graph out in one pass.
 
-use crate::Result;
 use crate::hnsw::arena::{Arena, order};
 use crate::hnsw::build::write_head;
-use crate::hnsw::format::{self, NodesMut};
+use crate::hnsw::format::{self, MAX_ELEMENTS, MAX_TIDS, NONE, NodesMut};
 use crate::hnsw::select::Link;
 use crate::memory::push;
+use crate::page::Tid;
 use crate::store::{PAGE_SIZE, PageStore};
+use crate::{Error, Result};
 
 /// Elements that are numbered between two looks at whether to go on.
 const POLL: usize = 1 << 14;
 
-/// Numbers the elements as they will lie on pages, as many on a node page as its upper slots allow. Returns where in `order`
-/// each page ends.
-fn number(arena: &Arena, order: &[u32], poll: impl Fn() -> Result<()>) -> Result<Vec<usize>> {
+/// Where things will lie.
+struct Numbers {
+    /// Where in the order of elements each node page ends.
+    ends: Vec<usize>,
+    /// The first overflow slot: they come behind all elements, for no walk reads them.
+    overflow: u32,
+    /// Node pages.
+    pages: u32,
+}
+
+/// Numbers the elements as they will lie on pages, as many on a node page as its upper slots allow.
+fn number(arena: &Arena, order: &[u32], poll: impl Fn() -> Result<()>) -> Result<Numbers> {
     let geometry = &arena.meta.geometry;
     let mut ends = Vec::new();
-    let (mut used, mut uppers) = (0, 0);
+    let (mut used, mut uppers, mut chains) = (0, 0, 0);
     for (at, id) in order.iter().enumerate() {
         if at.is_multiple_of(POLL) {
             poll()?;
@@ -30,37 +40,58 @@ fn number(arena: &Arena, order: &[u32], poll: impl Fn() -> Result<()>) -> Result
         arena.set_number(*id, geometry.id(ends.len() as u32, used));
         used += slots;
         uppers += level;
+        chains += geometry.overflow_slots(arena.tid_count(*id)) as u64;
     }
+    let overflow = geometry.id(ends.len() as u32, used);
     if !order.is_empty() {
         push(&mut ends, order.len())?;
     }
-    Ok(ends)
+    let end = u64::from(overflow) + chains;
+    if end > u64::from(MAX_ELEMENTS) {
+        return Err(Error::TooManyElements { max: MAX_ELEMENTS });
+    }
+    Ok(Numbers { ends, overflow, pages: (end as u32).div_ceil(geometry.nodes as u32) })
+}
+
+/// The overflow slots of an element in the order of its chain: the depth and the rows of each.
+fn chain(arena: &Arena, id: u32) -> impl Iterator<Item = (u32, Vec<Tid>)> {
+    let (count, capacity) = (arena.tid_count(id), arena.meta.geometry.overflow_capacity());
+    let slots = arena.meta.geometry.overflow_slots(count);
+    let mut rows = arena.tids(id).skip(MAX_TIDS);
+    // All but the first are full.
+    let first = count.saturating_sub(MAX_TIDS + slots.saturating_sub(1) * capacity);
+    (0..slots).rev().map(move |depth| {
+        let count = if depth + 1 == slots { first } else { capacity };
+        (depth as u32, rows.by_ref().take(count).collect())
+    })
 }
 
 /// Writes all that is linked into an empty store.
 pub(crate) fn write<S: PageStore>(arena: &Arena, centre: Option<&[f32]>, count: u32, store: &S) -> Result<()> {
     let order = order(arena, count, || store.poll())?;
-    let ends = number(arena, &order, || store.poll())?;
+    let Numbers { ends, overflow, pages: node_pages } = number(arena, &order, || store.poll())?;
     let geometry = arena.meta.geometry;
     let mut meta = arena.meta;
     if let Some((entry, level)) = arena.entry() {
         meta.entry = arena.number(entry);
         meta.entry_level = level;
     }
-    meta.insert_hint = (ends.len() as u32).saturating_sub(1);
+    meta.insert_hint = node_pages.saturating_sub(1);
     write_head(&meta, centre, store)?;
     let (mut tids, mut links, mut targets) = (Vec::new(), Vec::new(), Vec::new());
     let mut pages = vec![vec![0; PAGE_SIZE]; geometry.group_blocks() as usize];
-    let mut rest = &order[..];
-    for (group, ends) in ends.chunks(geometry.node_pages).enumerate() {
+    let (mut rest, mut newest) = (&order[..], overflow);
+    let chains = order.iter().flat_map(|id| chain(arena, *id).map(|slot| (arena.number(*id), slot)));
+    let mut chains = (overflow..).zip(chains).peekable();
+    for first in (0..node_pages).step_by(geometry.node_pages) {
         store.poll()?;
-        let first = (group * geometry.node_pages) as u32;
         let start = geometry.node_block(first);
         for page in &mut pages {
             page.fill(0);
         }
-        for (node_page, end) in (first..).zip(ends) {
+        for node_page in first..node_pages.min(first + geometry.node_pages as u32) {
             let done = order.len() - rest.len();
+            let end = ends.get(node_page as usize).copied().unwrap_or(order.len());
             let (members, others) = rest.split_at(end - done);
             rest = others;
             let block = geometry.node_block(node_page);
@@ -69,8 +100,13 @@ pub(crate) fn write<S: PageStore>(arena: &Arena, centre: Option<&[f32]>, count: 
             for id in members {
                 let (_, slot) = geometry.locate(arena.number(*id));
                 tids.clear();
-                arena.tids(*id, &mut tids);
+                tids.extend(arena.tids(*id).take(MAX_TIDS));
                 nodes.occupy(slot, geometry.slots(4 * arena.code(*id).len()), arena.level(*id), &tids);
+                let slots = geometry.overflow_slots(arena.tid_count(*id)) as u32;
+                if slots > 0 {
+                    nodes.set_overflow(slot, newest);
+                    newest += slots;
+                }
                 for layer in 0..=arena.level(*id) {
                     links.clear();
                     arena.links(*id, layer, &mut links);
@@ -78,6 +114,14 @@ pub(crate) fn write<S: PageStore>(arena: &Arena, centre: Option<&[f32]>, count: 
                     targets.clear();
                     targets.extend(links.iter().map(link));
                     nodes.set_links(slot, layer, &targets);
+                }
+            }
+            while let Some((id, (owner, (depth, tids)))) = chains.next_if(|(id, _)| geometry.locate(*id).0 == node_page)
+            {
+                let slot = geometry.locate(id).1;
+                nodes.occupy_overflow(slot, owner, if depth > 0 { id + 1 } else { NONE }, depth);
+                for tid in tids {
+                    nodes.push_tid(slot, tid);
                 }
             }
             for id in members {

@@ -17,6 +17,12 @@
 //! where whole ones would waste more than a tenth of a page they run on over the pages of their group instead. A code that is
 //! longer than a code slot (sparse vectors) takes the slots after it, too, whose node slots are then *continuations*.
 //!
+//! An element holds all rows with its value: the first [`MAX_TIDS`] in its node slot, further ones in a chain of *overflow
+//! slots*, node slots that hold rows instead of an element and whose code slots stay unused. The element leads to the newest,
+//! each to the one before it. New rows go to the newest; a full one gets a newer one. Each is one [deeper](Nodes::depth) than
+//! the next, and a row never moves. An overflow slot that vacuum has unlinked has no owner and leads where it led, for
+//! scans that stand on it, until it is freed.
+//!
 //! A code is written before anything links to its element and not changed before nothing does any more and every walk that
 //! began before that has ended: so walks read codes without a lock, from pages that they have pinned.
 //!
@@ -42,8 +48,8 @@ pub const PAGE_ID: u16 = 0xFFA1;
 
 /// Dimensions that any index may have: those of a sparse vector.
 pub const MAX_DIMENSIONS: usize = 1_000_000_000;
-/// Heap rows that share one element.
-pub const MAX_TIDS: usize = 10;
+/// Heap rows in the node slot of an element; further ones are in overflow slots.
+pub const MAX_TIDS: usize = 4;
 /// Layers above 0, at most.
 pub const MAX_LEVEL: u8 = 30;
 /// Identifiers end here: the top bit of a link is [`PROTECTED`].
@@ -85,14 +91,20 @@ pub enum PageKind {
 
 // ---------------------------------------------------------------------------------------------------------- positions
 
-const NODE_STATE: usize = 0; // then a byte to spare
-const NODE_LEVEL: usize = 2;
-const NODE_TID_COUNT: usize = 3;
+const NODE_STATE: usize = 0;
+const NODE_TID_COUNT: usize = 1;
+const NODE_LEVEL: usize = 2; // then a byte to spare
 const NODE_UPPER: usize = 4; // u16: first upper slot + 1, from the highest layer down; 0: none
 const NODE_LINK_COUNT: usize = 6; // u16
-const NODE_TIDS: usize = 8;
+const NODE_OVERFLOW: usize = 8; // u32
+const NODE_TIDS: usize = 12;
 const NODE_LINKS: usize = NODE_TIDS + MAX_TIDS * TID_BYTES;
-const _: () = assert!(NODE_LINKS == 68 && NODE_LINKS.is_multiple_of(4));
+const _: () = assert!(NODE_LINKS == 36 && NODE_LINKS.is_multiple_of(4));
+
+// Of an overflow slot: state, count and NODE_OVERFLOW as above, which is the next slot of the chain.
+const OVERFLOW_OWNER: usize = 4; // u32
+const OVERFLOW_DEPTH: usize = 12; // u32
+const OVERFLOW_TIDS: usize = 16;
 
 const UPPER_OWNER: usize = 0; // u16: slot of the node + 1; 0: free
 const UPPER_NEXT: usize = 2; // u16: slot of the layer below + 1; 0: none
@@ -126,6 +138,8 @@ const FREE: u8 = 0;
 const ELEMENT: u8 = 1;
 /// Its code slot belongs to the element before it.
 const CONTINUATION: u8 = 2;
+/// Rows of an element for which its own slot has no room.
+const OVERFLOW: u8 = 3;
 
 const _: () = assert!(PAYLOAD == 8160 && PAYLOAD.is_multiple_of(4) && META_END < SPECIAL_OFFSET);
 
@@ -219,6 +233,17 @@ impl Geometry {
     #[inline]
     pub fn node_bytes(&self) -> usize {
         NODE_LINKS + 8 * self.m
+    }
+
+    /// Rows that an overflow slot can hold: 6 to 136.
+    #[inline]
+    pub fn overflow_capacity(&self) -> usize {
+        (self.node_bytes() - OVERFLOW_TIDS) / TID_BYTES
+    }
+
+    /// Overflow slots of an element with so many rows.
+    pub fn overflow_slots(&self, rows: usize) -> usize {
+        rows.saturating_sub(MAX_TIDS).div_ceil(self.overflow_capacity())
     }
 
     /// Bytes of an upper slot.
@@ -553,26 +578,64 @@ impl<'a> Nodes<'a> {
         self.page[self.at(slot) + NODE_LEVEL]
     }
 
-    /// Rows of the element. None: its rows are gone and vacuum will free it.
+    /// Whether the slot holds further rows of an element.
+    #[inline]
+    pub fn is_overflow(&self, slot: usize) -> bool {
+        self.page[self.at(slot) + NODE_STATE] == OVERFLOW
+    }
+
+    /// Where the rows of an element's slot or of an overflow slot begin, and how many it can hold.
+    #[inline]
+    fn place_of_tids(&self, slot: usize) -> (usize, usize) {
+        if self.is_overflow(slot) {
+            (self.at(slot) + OVERFLOW_TIDS, self.geometry.overflow_capacity())
+        } else {
+            (self.at(slot) + NODE_TIDS, MAX_TIDS)
+        }
+    }
+
+    /// Rows in the slot, which is an element's or an overflow slot.
     #[inline]
     pub fn tid_count(&self, slot: usize) -> usize {
-        usize::from(self.page[self.at(slot) + NODE_TID_COUNT]).min(MAX_TIDS)
+        usize::from(self.page[self.at(slot) + NODE_TID_COUNT]).min(self.place_of_tids(slot).1)
     }
 
-    /// Whether the element exists and has rows.
+    /// Whether the slot, which is an element's or an overflow slot, can take one more row.
+    #[inline]
+    pub fn has_room(&self, slot: usize) -> bool {
+        self.tid_count(slot) < self.place_of_tids(slot).1
+    }
+
+    /// Whether the element exists and has rows. One without is freed by vacuum.
     #[inline]
     pub fn is_live(&self, slot: usize) -> bool {
-        self.is_used(slot) && self.tid_count(slot) > 0
+        self.is_used(slot) && (self.tid_count(slot) > 0 || self.overflow(slot) != NONE)
     }
 
-    /// The rows.
+    /// The rows in the slot, which is an element's or an overflow slot.
     pub fn tids(&self, slot: usize) -> impl Iterator<Item = Tid> + use<'a> {
-        let start = self.at(slot) + NODE_TIDS;
+        let (start, _) = self.place_of_tids(slot);
         let page = self.page;
         (0..self.tid_count(slot)).map(move |i| {
             let at = start + i * TID_BYTES;
             u64::from(u32_at(page, at)) << 16 | u64::from(u16_at(page, at + 4))
         })
+    }
+
+    /// The overflow slot that comes after the slot, which is an element's or an overflow slot itself, or [`NONE`].
+    #[inline]
+    pub fn overflow(&self, slot: usize) -> u32 {
+        u32_at(self.page, self.at(slot) + NODE_OVERFLOW)
+    }
+
+    /// The element to whose chain an overflow slot belongs, or [`NONE`] when it was unlinked.
+    pub fn owner(&self, slot: usize) -> u32 {
+        u32_at(self.page, self.at(slot) + OVERFLOW_OWNER)
+    }
+
+    /// One more than that of the overflow slot that was next when this one was linked; 0 where there was none.
+    pub fn depth(&self, slot: usize) -> u32 {
+        u32_at(self.page, self.at(slot) + OVERFLOW_DEPTH)
     }
 
     /// The links on a layer, [`PROTECTED`] bits included; none where the element does not reach that high.
@@ -671,6 +734,7 @@ impl<'a> NodesMut<'a> {
         self.page[at + NODE_STATE] = ELEMENT;
         self.page[at + NODE_LEVEL] = free.len() as u8;
         self.page[at + NODE_TID_COUNT] = 0;
+        put_u32(self.page, at + NODE_OVERFLOW, NONE);
         put_u16(self.page, at + NODE_UPPER, next);
         put_u16(self.page, at + NODE_LINK_COUNT, 0);
         for tid in tids {
@@ -679,7 +743,28 @@ impl<'a> NodesMut<'a> {
         free.len() as u8
     }
 
-    /// Frees an element's slots and upper slots.
+    /// Makes a free slot an overflow slot without rows, `next` being the one after it in the chain of its owner.
+    pub fn occupy_overflow(&mut self, slot: usize, owner: u32, next: u32, depth: u32) {
+        let at = self.geometry.node_offset(slot);
+        self.page[at + NODE_STATE] = OVERFLOW;
+        put_u32(self.page, at + OVERFLOW_OWNER, owner);
+        put_u32(self.page, at + NODE_OVERFLOW, next);
+        put_u32(self.page, at + OVERFLOW_DEPTH, depth);
+    }
+
+    /// Sets what comes after the slot, which is an element's or an overflow slot.
+    pub fn set_overflow(&mut self, slot: usize, next: u32) {
+        let at = self.geometry.node_offset(slot);
+        put_u32(self.page, at + NODE_OVERFLOW, next);
+    }
+
+    /// Takes an overflow slot from its owner. Where it leads stays.
+    pub fn disown(&mut self, slot: usize) {
+        let at = self.geometry.node_offset(slot);
+        put_u32(self.page, at + OVERFLOW_OWNER, NONE);
+    }
+
+    /// Frees an element's slots and upper slots, or an overflow slot.
     pub fn free(&mut self, slot: usize) {
         for continuation in slot + 1..=slot + self.view().continuations(slot) {
             let at = self.geometry.node_offset(continuation);
@@ -697,25 +782,24 @@ impl<'a> NodesMut<'a> {
         self.page[at..at + len].fill(0);
     }
 
-    /// Adds a row; false when [`MAX_TIDS`] are there.
+    /// Adds a row to the slot, which is an element's or an overflow slot; false when it is full.
     pub fn push_tid(&mut self, slot: usize, tid: Tid) -> bool {
-        let count = self.view().tid_count(slot);
-        if count == MAX_TIDS {
+        let (count, (start, capacity)) = (self.view().tid_count(slot), self.view().place_of_tids(slot));
+        if count == capacity {
             return false;
         }
-        let at = self.geometry.node_offset(slot);
-        put_u32(self.page, at + NODE_TIDS + count * TID_BYTES, (tid >> 16) as u32);
-        put_u16(self.page, at + NODE_TIDS + count * TID_BYTES + 4, tid as u16);
-        self.page[at + NODE_TID_COUNT] = count as u8 + 1;
+        put_u32(self.page, start + count * TID_BYTES, (tid >> 16) as u32);
+        put_u16(self.page, start + count * TID_BYTES + 4, tid as u16);
+        self.page[self.geometry.node_offset(slot) + NODE_TID_COUNT] = count as u8 + 1;
         true
     }
 
-    /// Keeps the rows that `keep` says.
+    /// Keeps the rows that `keep` says of those in the slot, which is an element's or an overflow slot.
     pub fn retain_tids(&mut self, slot: usize, keep: impl Fn(Tid) -> bool) {
         let kept: Vec<Tid> = self.view().tids(slot).filter(|tid| keep(*tid)).collect();
-        let at = self.geometry.node_offset(slot);
-        self.page[at + NODE_TIDS..at + NODE_LINKS].fill(0);
-        self.page[at + NODE_TID_COUNT] = 0;
+        let (start, capacity) = self.view().place_of_tids(slot);
+        self.page[start..start + capacity * TID_BYTES].fill(0);
+        self.page[self.geometry.node_offset(slot) + NODE_TID_COUNT] = 0;
         for tid in kept {
             self.push_tid(slot, tid);
         }

@@ -21,6 +21,8 @@ pub struct Info {
     pub dead: u64,
     /// Elements with rows that no walk on layer 0 from the entry point finds. None, in a sound index.
     pub unreachable: u64,
+    /// Slots that hold rows for which the slots of their elements have no room.
+    pub overflow_slots: u64,
     /// Places for elements on the pages that are there.
     pub free_slots: u64,
     /// Bytes of pages of nodes: rows and links.
@@ -73,6 +75,7 @@ pub fn info<S: PageStore>(store: &S) -> Result<Info> {
         degrees: vec![0; geometry.capacity(0) + 1],
         dead: 0,
         unreachable: 0,
+        overflow_slots: 0,
         free_slots: 0,
         node_bytes: u64::from(node_pages) * PAGE_SIZE as u64,
         code_bytes: u64::from(blocks - geometry.first - node_pages) * PAGE_SIZE as u64,
@@ -85,6 +88,9 @@ pub fn info<S: PageStore>(store: &S) -> Result<Info> {
         for slot in 0..geometry.nodes {
             if nodes.is_used(slot) {
                 slots[geometry.id(node_page, slot) as usize] = info.count(&nodes, slot);
+            } else if nodes.is_overflow(slot) {
+                info.overflow_slots += 1;
+                info.rows += nodes.tid_count(slot) as u64;
             }
             info.free_slots += u64::from(nodes.is_free(slot, 1));
         }

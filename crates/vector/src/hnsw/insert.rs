@@ -10,6 +10,7 @@ use crate::hnsw::format::{self, MAX_ELEMENTS, NodesMut, PROTECTED};
 use crate::hnsw::graph::PagedGraph;
 use crate::hnsw::level::Levels;
 use crate::hnsw::link::{Change, Offer, WANDER, apply, offer, plan, tree_neighbour};
+use crate::hnsw::rows;
 use crate::hnsw::search::{Candidate, Reach, Scratch, descend, search_layer};
 use crate::hnsw::select::{Link, select};
 use crate::memory::reserved;
@@ -36,7 +37,7 @@ pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid, seed: u64) -> Res
             mode = Mode::Exclusive; // perhaps all that there was is going to be freed: then this element starts the graph anew
             continue;
         }
-        if fold(&graph, code, tid, &found.near)? {
+        if merge_duplicate(&graph, code, tid, &found.near)? {
             return Ok(());
         }
         let Some((id, level)) = place(&graph, code, tid, level, &found)? else { continue };
@@ -90,22 +91,17 @@ pub(crate) fn neighbours<S: PageStore>(
     Ok(Neighbours { near, links })
 }
 
-/// Adds the row to an element with the same code, if there is one with room.
-fn fold<S: PageStore>(graph: &PagedGraph<'_, S>, code: &[u32], tid: Tid, near: &[Candidate]) -> Result<bool> {
-    let geometry = &graph.meta.geometry;
+/// Adds the row to an element with the same code, if there is one.
+fn merge_duplicate<S: PageStore>(
+    graph: &PagedGraph<'_, S>,
+    code: &[u32],
+    tid: Tid,
+    near: &[Candidate],
+) -> Result<bool> {
     let own = graph.distance(code, code);
     for twin in near.iter().filter(|candidate| candidate.live && candidate.distance == own) {
         graph.store.poll()?;
-        if *graph.code(twin.id)? != *code {
-            continue;
-        }
-        let (node_page, slot) = geometry.locate(twin.id);
-        let block = geometry.node_block(node_page);
-        let mut record = graph.store.record()?;
-        let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
-        // One without rows is being freed: a row added to it would be lost.
-        if nodes.view().is_live(slot) && nodes.push_tid(slot, tid) {
-            record.commit()?;
+        if *graph.code(twin.id)? == *code && rows::add(graph, twin.id, tid)? {
             return Ok(true);
         }
     }
@@ -235,7 +231,7 @@ fn write<S: PageStore>(
 }
 
 /// So many free slots in a row, from the insert hint on, else in a new group.
-fn free_slot<S: PageStore>(graph: &PagedGraph<'_, S>, slots: usize) -> Result<(u32, usize)> {
+pub(crate) fn free_slot<S: PageStore>(graph: &PagedGraph<'_, S>, slots: usize) -> Result<(u32, usize)> {
     let geometry = &graph.meta.geometry;
     let blocks = graph.store.blocks()?;
     let node_pages = geometry.node_pages_of(blocks);
@@ -260,7 +256,7 @@ fn free_slot<S: PageStore>(graph: &PagedGraph<'_, S>, slots: usize) -> Result<(u
 }
 
 /// Moves the insert hint, unless somebody has moved it meanwhile: vacuum moves it back.
-fn remember<S: PageStore>(graph: &PagedGraph<'_, S>, node_page: u32) -> Result<()> {
+pub(crate) fn remember<S: PageStore>(graph: &PagedGraph<'_, S>, node_page: u32) -> Result<()> {
     if node_page == graph.meta.insert_hint {
         return Ok(());
     }

@@ -16,6 +16,7 @@ pub mod insert;
 pub mod level;
 mod link;
 mod repair;
+pub mod rows;
 pub mod scan;
 pub mod search;
 mod select;

@@ -5,7 +5,6 @@ use std::collections::BinaryHeap;
 use std::vec;
 
 use crate::Result;
-use crate::hnsw::format::MAX_TIDS;
 use crate::hnsw::graph::PagedGraph;
 use crate::hnsw::search::{Candidate, Reach, Scratch, descend, walk};
 use crate::memory::{reserved, room};
@@ -35,6 +34,13 @@ pub struct Limits {
     pub max_elements: usize,
     /// Bytes to take before it goes on no further.
     pub max_memory: usize,
+}
+
+impl Limits {
+    /// How many rows of an element are returned, at most: as many as pgvector returns in all.
+    fn rows(&self) -> usize {
+        if self.iterative == Iterative::Off { self.ef.saturating_mul(10) } else { usize::MAX }
+    }
 }
 
 /// A scan under way. It may stand still for as long as it likes: no lock is held between calls.
@@ -131,11 +137,14 @@ impl Scan {
             ids.extend(found.iter().map(|candidate| candidate.id));
             graph.codes(&ids, |_, code| bounds.push(space.bound(&self.query, code, 0.0)))?;
         }
-        let mut hits = Vec::new();
+        let (mut hits, mut tids) = (Vec::new(), Vec::new());
         for (candidate, distance) in found.iter().zip(bounds) {
             graph.store.poll()?;
-            reserved(hits.try_reserve(MAX_TIDS))?;
-            graph.node(candidate.id, |nodes, slot| hits.extend(nodes.tids(slot).map(|tid| Hit { distance, tid })))?;
+            tids.clear();
+            graph.rows(candidate.id, self.limits.rows(), &mut tids)?;
+            tids.truncate(self.limits.rows());
+            reserved(hits.try_reserve(tids.len()))?;
+            hits.extend(tids.iter().map(|tid| Hit { distance, tid: *tid }));
         }
         if !space.is_exact() {
             hits.sort_by(|a, b| a.distance.total_cmp(&b.distance));

@@ -1,14 +1,15 @@
 //! Removing dead rows: mark, repair, confirm, free.
 //!
-//! 1. Rows that are gone are taken out of their elements. Elements without rows are *doomed*: walks still pass through
-//!    them, nothing new links to them.
+//! 1. Rows that are gone are taken out of their elements, and overflow slots without rows out of their chains. Elements without
+//!    rows are *doomed*: walks still pass through them, nothing new links to them.
 //! 2. Everybody who might have chosen a doomed element before has ended ([`Interlock::Update`]); the entry point is moved
 //!    off them, and the spanning tree is tied together without them.
 //! 3. Every link to a doomed element is removed and replaced.
 //! 4. It is confirmed that no element links to a doomed one. Only then, when all who might still stand on one have ended
-//!    (both interlocks), their slots are freed.
+//!    (both interlocks), their slots are freed, and the overflow slots that were taken out.
 //!
-//! Stopped at any point, the next vacuum does the rest: a doomed element is known by having no rows.
+//! Stopped at any point, the next vacuum does the rest: a doomed element is known by having no rows, an overflow slot to free
+//! by having no owner.
 
 use std::collections::HashSet;
 
@@ -17,6 +18,7 @@ use crate::hnsw::graph::PagedGraph;
 use crate::hnsw::insert::{Neighbours, neighbours};
 use crate::hnsw::link::tie;
 use crate::hnsw::repair::{hurt, repair};
+use crate::hnsw::rows::unlink_empty;
 use crate::memory::{filled, push, reserved};
 use crate::page::Tid;
 use crate::store::{Interlock, Mode, PageStore, Record, barrier};
@@ -45,17 +47,19 @@ pub struct Outcome {
 
 /// Takes out the rows that `is_dead` says, which is called with no page locked. Only one vacuum of a store at a time.
 pub fn vacuum<S: PageStore>(store: &S, is_dead: impl FnMut(Tid) -> bool) -> Result<Outcome> {
-    let mut vacuum = Vacuum { store, doomed: Bits::default(), outcome: Outcome::default() };
+    let mut vacuum = Vacuum { store, doomed: Bits::default(), unlinked: Vec::new(), outcome: Outcome::default() };
     let mut live = vacuum.remove_rows(is_dead)?;
-    if vacuum.doomed.count == 0 {
+    if vacuum.doomed.count == 0 && vacuum.unlinked.is_empty() {
         return Ok(vacuum.outcome);
     }
-    barrier(store, Interlock::Update)?;
-    vacuum.move_entry(&mut live)?;
-    vacuum.mend_tree()?;
-    vacuum.repair()?;
-    if !vacuum.is_repaired()? {
-        return Err(Error::NotRepaired);
+    if vacuum.doomed.count > 0 {
+        barrier(store, Interlock::Update)?;
+        vacuum.move_entry(&mut live)?;
+        vacuum.mend_tree()?;
+        vacuum.repair()?;
+        if !vacuum.is_repaired()? {
+            return Err(Error::NotRepaired);
+        }
     }
     vacuum.next_generation()?;
     barrier(store, Interlock::Update)?;
@@ -67,6 +71,8 @@ pub fn vacuum<S: PageStore>(store: &S, is_dead: impl FnMut(Tid) -> bool) -> Resu
 struct Vacuum<'a, S> {
     store: &'a S,
     doomed: Bits,
+    /// Overflow slots that belong to no element any more.
+    unlinked: Vec<u32>,
     outcome: Outcome,
 }
 
@@ -81,14 +87,14 @@ impl<S: PageStore> Vacuum<'_, S> {
     fn remove_rows(&mut self, mut is_dead: impl FnMut(Tid) -> bool) -> Result<Highest> {
         let graph = PagedGraph::open(self.store)?;
         let geometry = graph.meta.geometry;
-        let mut highest: Highest = None;
+        let (mut highest, mut owners): (Highest, Vec<u32>) = (None, Vec::new());
         let node_pages = self.node_pages(&graph)?;
         self.doomed = Bits::new(node_pages.len() * geometry.nodes, || self.store.poll())?;
         for node_page in node_pages {
             self.store.poll()?;
             let rows: Vec<(usize, Vec<Tid>)> = read_node_page(&graph, node_page, |nodes| {
-                let used = (0..geometry.nodes).filter(|slot| nodes.is_used(*slot));
-                used.map(|slot| (slot, nodes.tids(slot).collect())).collect()
+                let all = (0..geometry.nodes).filter(|slot| nodes.is_used(*slot) || nodes.is_overflow(*slot));
+                all.map(|slot| (slot, nodes.tids(slot).collect())).collect()
             })?;
             let dead: Vec<(usize, Vec<Tid>)> = rows
                 .into_iter()
@@ -106,13 +112,55 @@ impl<S: PageStore> Vacuum<'_, S> {
                 record.commit()?;
             }
             read_node_page(&graph, node_page, |nodes| {
-                for slot in (0..geometry.nodes).filter(|slot| nodes.is_used(*slot)) {
+                for slot in 0..geometry.nodes {
                     let id = geometry.id(node_page, slot);
-                    self.outcome.rows += nodes.tid_count(slot) as u64;
-                    if !nodes.is_live(slot) {
+                    if nodes.is_overflow(slot) {
+                        self.outcome.rows += nodes.tid_count(slot) as u64;
+                        match nodes.owner(slot) {
+                            NONE => push(&mut self.unlinked, id)?,
+                            owner if nodes.tid_count(slot) == 0 => push(&mut owners, owner)?,
+                            _ => {}
+                        }
+                    } else if nodes.is_live(slot) {
+                        self.outcome.rows += nodes.tid_count(slot) as u64;
+                        if highest.is_none_or(|(_, level)| nodes.level(slot) > level) {
+                            highest = Some((id, nodes.level(slot)));
+                        }
+                    } else if nodes.is_used(slot) {
                         self.doomed.insert(id);
-                    } else if highest.is_none_or(|(_, level)| nodes.level(slot) > level) {
-                        highest = Some((id, nodes.level(slot)));
+                    }
+                }
+                Ok(())
+            })??;
+        }
+        self.unlink_empty(&graph, owners)?;
+        if highest.is_some_and(|(id, _)| self.doomed.contains(id)) {
+            highest = self.highest(&graph)?;
+        }
+        Ok(highest)
+    }
+
+    /// Takes empty overflow slots out of the chains of these elements.
+    fn unlink_empty(&mut self, graph: &PagedGraph<'_, S>, mut owners: Vec<u32>) -> Result<()> {
+        owners.sort_unstable();
+        owners.dedup();
+        for owner in owners {
+            if !unlink_empty(graph, owner, |id| push(&mut self.unlinked, id))? {
+                self.doomed.insert(owner);
+            }
+        }
+        Ok(())
+    }
+
+    /// The highest of the live elements.
+    fn highest(&self, graph: &PagedGraph<'_, S>) -> Result<Highest> {
+        let mut highest: Highest = None;
+        for node_page in self.node_pages(graph)? {
+            self.store.poll_awake()?;
+            read_node_page(graph, node_page, |nodes| {
+                for slot in (0..graph.meta.geometry.nodes).filter(|slot| nodes.is_live(*slot)) {
+                    if highest.is_none_or(|(_, level)| nodes.level(slot) > level) {
+                        highest = Some((graph.meta.geometry.id(node_page, slot), nodes.level(slot)));
                     }
                 }
             })?;
@@ -128,16 +176,7 @@ impl<S: PageStore> Vacuum<'_, S> {
         }
         if highest.is_none() {
             // None was alive in the first pass; an insert may have added some before the barrier.
-            for node_page in self.node_pages(&graph)? {
-                self.store.poll_awake()?;
-                read_node_page(&graph, node_page, |nodes| {
-                    for slot in (0..graph.meta.geometry.nodes).filter(|slot| nodes.is_live(*slot)) {
-                        if highest.is_none_or(|(_, level)| nodes.level(slot) > level) {
-                            *highest = Some((graph.meta.geometry.id(node_page, slot), nodes.level(slot)));
-                        }
-                    }
-                })?;
-            }
+            *highest = self.highest(&graph)?;
         }
         let (entry, level) = highest.unwrap_or((NONE, 0));
         let mut record = self.store.record()?;
@@ -324,6 +363,10 @@ impl<S: PageStore> Vacuum<'_, S> {
 
     fn free(&mut self) -> Result<()> {
         let graph = PagedGraph::open(self.store)?;
+        self.outcome.freed = self.doomed.count;
+        for id in std::mem::take(&mut self.unlinked) {
+            self.doomed.insert(id);
+        }
         let geometry = &graph.meta.geometry;
         let mut first = None;
         for node_page in self.node_pages(&graph)? {
@@ -343,7 +386,6 @@ impl<S: PageStore> Vacuum<'_, S> {
                 nodes.free(*slot);
             }
             record.commit()?;
-            self.outcome.freed += doomed.len() as u64;
             first.get_or_insert(node_page);
         }
         if let Some(first) = first {
@@ -494,7 +536,13 @@ mod tests {
         let seed = (0..).find(|seed| Levels::new(2, geometry.max_level(), *seed).draw() == 0).unwrap();
         for tid in 0..9 {
             let value = [tid as f32, (tid * tid % 7) as f32];
-            insert(&store, &crate::Coder::plain(meta.space).encode(Value::Dense(&value)).unwrap().unwrap(), tid + 1, seed).unwrap();
+            insert(
+                &store,
+                &crate::Coder::plain(meta.space).encode(Value::Dense(&value)).unwrap().unwrap(),
+                tid + 1,
+                seed,
+            )
+            .unwrap();
         }
         let block = geometry.node_block(0);
         let mut record = store.record().unwrap();

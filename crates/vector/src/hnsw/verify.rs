@@ -17,6 +17,20 @@ struct Elements {
     links: Vec<u32>,
     count: usize,
     live: usize,
+    /// Each element with overflow slots, and the newest of them.
+    chains: Vec<(u32, u32)>,
+    /// In ascending order.
+    overflow: Vec<Overflow>,
+}
+
+/// An overflow slot.
+struct Overflow {
+    id: u32,
+    owner: u32,
+    next: u32,
+    depth: u32,
+    rows: usize,
+    was_met: bool,
 }
 
 /// What is known of a place for an element.
@@ -135,7 +149,8 @@ fn elements<S: PageStore>(store: &S, meta: &Meta, report: &mut Report) -> Result
     let node_pages = geometry.node_pages_of(store.blocks()?);
     let free = Slot { state: State::Free, level: 0, links: 0 };
     let slots = filled(free, node_pages as usize * geometry.nodes, || store.poll())?;
-    let mut elements = Elements { slots, links: Vec::new(), count: 0, live: 0 };
+    let mut elements =
+        Elements { slots, links: Vec::new(), count: 0, live: 0, chains: Vec::new(), overflow: Vec::new() };
     for node_page in 0..node_pages {
         store.poll()?;
         let block = geometry.node_block(node_page);
@@ -143,8 +158,17 @@ fn elements<S: PageStore>(store: &S, meta: &Meta, report: &mut Report) -> Result
             let page = store.read(block)?;
             let Ok(nodes) = Nodes::new(&page, geometry, block) else { continue }; // reported as a page
             let mut owners = 0;
-            for slot in (0..geometry.nodes).filter(|slot| nodes.is_used(*slot)) {
+            for slot in 0..geometry.nodes {
                 let id = geometry.id(node_page, slot);
+                if nodes.is_overflow(slot) {
+                    nodes.tids(slot).try_for_each(|tid| report.rows.push(tid))?;
+                    let (owner, next, depth) = (nodes.owner(slot), nodes.overflow(slot), nodes.depth(slot));
+                    let rows = nodes.tid_count(slot);
+                    push(&mut elements.overflow, Overflow { id, owner, next, depth, rows, was_met: false })?;
+                }
+                if !nodes.is_used(slot) {
+                    continue;
+                }
                 let level = nodes.level(slot);
                 for layer in 1..=level.min(geometry.max_level()) {
                     if nodes.upper(slot, layer).and_then(|upper| nodes.upper_owner(upper)) != Some(slot) {
@@ -172,6 +196,7 @@ fn elements<S: PageStore>(store: &S, meta: &Meta, report: &mut Report) -> Result
             }
         }
     }
+    elements.check_chains(store, &mut faults)?;
     let (count, live) = (elements.count, elements.live);
     report.add("elements", format!("{count} elements, {live} with rows"), &faults);
     report.add("vectors", format!("{count} vectors"), &vectors);
@@ -187,11 +212,47 @@ impl Elements {
             self.links.push(list.len() as u32);
             self.links.extend_from_slice(list);
         }
+        if nodes.overflow(slot) != NONE {
+            push(&mut self.chains, (id, nodes.overflow(slot)))?;
+        }
         let is_live = nodes.is_live(slot);
         self.count += 1;
         self.live += usize::from(is_live);
         if let Some(place) = self.slots.get_mut(id as usize) {
             *place = Slot { state: if is_live { State::Live } else { State::Dead }, level, links };
+        }
+        Ok(())
+    }
+
+    /// Each overflow slot is in the chain of its owner, once. One that vacuum has unlinked has no rows.
+    fn check_chains<S: PageStore>(&mut self, store: &S, faults: &mut Faults) -> Result<()> {
+        let mut steps = 0u32;
+        let mut poll = || {
+            steps = steps.wrapping_add(1);
+            if steps.is_multiple_of(POLL) { store.poll() } else { Ok(()) }
+        };
+        for (owner, mut next) in self.chains.iter().copied() {
+            let mut above = u32::MAX;
+            while next != NONE {
+                poll()?;
+                let found = self.overflow.binary_search_by_key(&next, |slot| slot.id).ok();
+                let Some(slot) = found.and_then(|at| self.overflow.get_mut(at)) else {
+                    faults.push(|| format!("rows of element {owner} go on in slot {next}, which has none"));
+                    break;
+                };
+                if slot.owner != owner || slot.depth >= above {
+                    faults.push(|| format!("rows of element {owner} go on in slot {next} of {}", slot.owner));
+                    break;
+                }
+                slot.was_met = true;
+                (above, next) = (slot.depth, slot.next);
+            }
+        }
+        for slot in &self.overflow {
+            poll()?;
+            if !slot.was_met && (slot.owner != NONE || slot.rows > 0) {
+                faults.push(|| format!("slot {} has {} rows of no element", slot.id, slot.rows));
+            }
         }
         Ok(())
     }

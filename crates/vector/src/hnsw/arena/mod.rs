@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use crate::Result;
 use crate::distance::prefetch;
-use crate::hnsw::format::{MAX_TIDS, Meta};
+use crate::hnsw::format::Meta;
 use crate::hnsw::link::{WANDER, tree_neighbour};
 use crate::hnsw::search::Candidate;
 use crate::hnsw::select::{Link, select_into, victim, weigh};
@@ -126,14 +126,22 @@ impl Arena {
         chunk.folded(at).load(Ordering::Relaxed) == FOLDED
     }
 
-    /// Appends the rows of an element; for when all is linked.
-    pub(crate) fn tids(&self, id: u32, out: &mut Vec<Tid>) {
-        let mut next = id + 1;
-        while next != 0 {
-            let (chunk, at) = self.chunk(next - 1);
-            out.push(chunk.tid(at));
-            next = chunk.next(at).load(Ordering::Relaxed);
-        }
+    /// How many rows an element has; for when all is linked.
+    pub(crate) fn tid_count(&self, id: u32) -> usize {
+        let (chunk, at) = self.chunk(id);
+        chunk.folded(at).load(Ordering::Relaxed) as usize + 1
+    }
+
+    /// The rows of an element; for when all is linked.
+    pub(crate) fn tids(&self, id: u32) -> impl Iterator<Item = Tid> {
+        let next = |id: u32| {
+            let (chunk, at) = self.chunk(id);
+            chunk.next(at).load(Ordering::Relaxed).checked_sub(1)
+        };
+        std::iter::successors(Some(id), move |id| next(*id)).map(|id| {
+            let (chunk, at) = self.chunk(id);
+            chunk.tid(at)
+        })
     }
 
     /// Remembers where an element will lie on disk.
@@ -194,7 +202,7 @@ impl Arena {
         let mut chosen: Vec<(u8, Link)> = Vec::new();
         for layer in (0..=level.min(entry.1)).rev() {
             walker.search(self, code, layer, self.meta.ef_construction, pace)?;
-            if layer == 0 && self.fold(id, code, &walker.found) {
+            if layer == 0 && self.merge_duplicate(id, code, &walker.found) {
                 return Ok(false);
             }
             let list = self.list(id, layer);
@@ -218,8 +226,8 @@ impl Arena {
         Ok(true)
     }
 
-    /// Adds the row to an element with the same code, if there is one with room.
-    fn fold(&self, id: u32, code: &[u32], found: &[Candidate]) -> bool {
+    /// Adds the row to an element with the same code, if there is one.
+    fn merge_duplicate(&self, id: u32, code: &[u32], found: &[Candidate]) -> bool {
         let own = self.measure.distance(code, code);
         for candidate in found.iter().filter(|candidate| candidate.distance == own) {
             if self.code(candidate.id) != code {
@@ -228,7 +236,7 @@ impl Arena {
             let _lock = self.lock(candidate.id);
             let ((twin, twin_at), (chunk, at)) = (self.chunk(candidate.id), self.chunk(id));
             let rows = twin.folded(twin_at).load(Ordering::Relaxed);
-            if rows == FOLDED || rows as usize + 1 >= MAX_TIDS {
+            if rows == FOLDED {
                 continue;
             }
             twin.folded(twin_at).store(rows + 1, Ordering::Relaxed);

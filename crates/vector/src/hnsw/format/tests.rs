@@ -15,10 +15,11 @@ fn dense(m: usize, dimensions: usize) -> Geometry {
 
 #[test]
 fn the_layout_is_what_it_was() {
-    // Of m = 16: 68 bytes and 32 links; 8 bytes and 16 links.
+    // Of m = 16: 36 bytes and 32 links; 8 bytes and 16 links.
     let g = dense(16, 384);
-    assert_eq!((g.node_bytes(), g.upper_bytes(), g.slot_bytes), (196, 72, 404));
-    assert_eq!((g.nodes, g.uppers, g.node_pages, g.code_pages, g.layout), (36, 7, 5, 9, Layout::Whole(20)));
+    assert_eq!((g.node_bytes(), g.upper_bytes(), g.slot_bytes), (164, 72, 404));
+    assert_eq!(g.overflow_capacity(), 24);
+    assert_eq!((g.nodes, g.uppers, g.node_pages, g.code_pages, g.layout), (45, 8, 4, 9, Layout::Whole(20)));
     assert_eq!(dense(16, 5000).layout, Layout::RunOn, "one to a page would waste a third of it");
     assert_eq!(dense(16, 16_000).layout, Layout::Pair);
 }
@@ -105,7 +106,7 @@ fn golden_metapage() {
     #[rustfmt::skip]
     assert_eq!(page[24..80], [
         0x4E, 0x48, 0x47, 0x4C, 3, 0, 0, 0, 0x80, 1, 0, 0, 16, 0, 64, 0, 3, 0, 2, 0,
-        36, 0, 7, 0, 5, 0, 9, 0, 0x94, 1, 0, 0, 4, 3, 2, 1, 5, 0, 0, 0, 6, 0, 0, 0, 7, 0, 0, 0,
+        45, 0, 8, 0, 4, 0, 9, 0, 0x94, 1, 0, 0, 4, 3, 2, 1, 5, 0, 0, 0, 6, 0, 0, 0, 7, 0, 0, 0,
         1, 0, 0, 0, 0x0B, 0x0A, 0, 0,
     ]);
     assert_eq!(page[8184..], [1, 0, 0xA1, 0xFF, 0, 0, 0, 0]);
@@ -147,9 +148,9 @@ fn golden_node_page() {
     nodes.set_links(1, 0, &[7, 9 | PROTECTED]);
     nodes.set_links(1, 2, &[8]);
     let at = g.node_offset(1);
-    assert_eq!(page[at..at + 8], [1, 0, 2, 1, 2, 0, 2, 0]);
-    assert_eq!(page[at + 8..at + 14], [2, 0, 1, 0, 3, 0]);
-    assert_eq!(page[at + 68..at + 84], [7, 0, 0, 0, 9, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(page[at..at + 12], [1, 1, 2, 0, 2, 0, 2, 0, 0xFF, 0xFF, 0xFF, 0x7F]);
+    assert_eq!(page[at + 12..at + 18], [2, 0, 1, 0, 3, 0]);
+    assert_eq!(page[at + 36..at + 52], [7, 0, 0, 0, 9, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0]);
     let at = g.upper_offset(1);
     assert_eq!(page[at..at + 16], [2, 0, 1, 0, 2, 0, 1, 0, 8, 0, 0, 0, 0, 0, 0, 0]);
     assert!(hole_is_zero(&page));
@@ -161,6 +162,56 @@ fn golden_node_page() {
     nodes.free(1);
     assert!(!nodes.view().is_used(1));
     assert_eq!(nodes.view().free_uppers(), g.uppers);
+}
+
+#[test]
+#[cfg(target_endian = "little")]
+fn golden_overflow_slot() {
+    let g = dense(2, 3);
+    let mut page = vec![0; PAGE_SIZE];
+    let mut nodes = NodesMut::new(&mut page, &g, 1).unwrap();
+    nodes.occupy(1, 1, 0, &[7]);
+    nodes.set_overflow(1, 2);
+    nodes.occupy_overflow(2, 1, 0x0403_0201, 8);
+    assert!(nodes.push_tid(2, 0x0001_0002_0003));
+    let at = g.node_offset(2);
+    assert_eq!(page[at..at + 16], [3, 1, 0, 0, 1, 0, 0, 0, 1, 2, 3, 4, 8, 0, 0, 0]);
+    assert_eq!(page[at + 16..at + 24], [2, 0, 1, 0, 3, 0, 0, 0]);
+    let mut nodes = NodesMut::new(&mut page, &g, 1).unwrap();
+    nodes.disown(2);
+    let view = nodes.view();
+    assert_eq!((view.overflow(1), view.owner(2), view.overflow(2), view.depth(2)), (2, NONE, 0x0403_0201, 8));
+    assert!(view.is_overflow(2) && !view.is_used(2) && !view.is_free(2, 1) && !view.is_live(2));
+    nodes.retain_tids(1, |_| false);
+    assert!(nodes.view().is_live(1), "it has a chain");
+    nodes.set_overflow(1, NONE);
+    assert!(!nodes.view().is_live(1));
+    nodes.free(2);
+    assert!(nodes.view().is_free(2, 1) && page[at..at + g.node_bytes()].iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn slots_hold_as_many_rows_as_they_say() {
+    for m in [2, 16, 100] {
+        let g = dense(m, 3);
+        let mut page = vec![0; PAGE_SIZE];
+        let mut nodes = NodesMut::new(&mut page, &g, 1).unwrap();
+        nodes.occupy(2, 1, 1, &[]);
+        nodes.occupy_overflow(3, 2, NONE, 0);
+        nodes.occupy(4, 1, 1, &[1]);
+        for (slot, capacity) in [(2, MAX_TIDS), (3, g.overflow_capacity())] {
+            let rows: Vec<Tid> = (0..capacity as Tid).map(|row| row << 40 | 5).collect();
+            for row in &rows {
+                assert!(nodes.view().has_room(slot) && nodes.push_tid(slot, *row));
+            }
+            assert!(!nodes.view().has_room(slot) && !nodes.push_tid(slot, 1));
+            assert_eq!(nodes.view().tids(slot).collect::<Vec<_>>(), rows);
+            nodes.retain_tids(slot, |row| row == rows[1]);
+            assert_eq!(nodes.view().tids(slot).collect::<Vec<_>>(), [rows[1]]);
+        }
+        assert_eq!((nodes.view().tid_count(4), nodes.view().owner(3), g.overflow_slots(4)), (1, 2, 0));
+        assert_eq!((g.overflow_slots(5), g.overflow_slots(5 + g.overflow_capacity())), (1, 2));
+    }
 }
 
 #[test]

@@ -32,7 +32,7 @@ const OPERATIONS: [Operation; 7] = [
     }),
 ];
 
-/// Shapes of indexes: codes of a few bytes, of many on a page, and of two pages each.
+/// Shapes of indexes: codes of a few bytes, of many on a page, and of two pages each, and many rows with equal values.
 fn stores() -> Vec<(MemPages, Vec<u32>)> {
     let store = |dimensions, m, ef, rows| {
         let vectors = clustered(rows, dimensions, 5);
@@ -40,7 +40,13 @@ fn stores() -> Vec<(MemPages, Vec<u32>)> {
         let query = code(&space(&store), &vectors[0].iter().map(|x| x + 0.01).collect::<Vec<f32>>());
         (store, query)
     };
-    vec![store(3, 4, 16, 1500), store(48, 48, 96, 600), store(9000, 4, 16, 60)]
+    let equal = |values, m| {
+        let vectors: Vec<Vec<f32>> = clustered(values, 3, 5).into_iter().cycle().take(1500).collect();
+        let store = build(meta(3, m, 16, Metric::L2), &vectors, 1);
+        let query = code(&space(&store), &vectors[0]);
+        (store, query)
+    };
+    vec![store(3, 4, 16, 1500), store(48, 48, 96, 600), store(9000, 4, 16, 60), equal(1, 2), equal(5, 4)]
 }
 
 #[test]

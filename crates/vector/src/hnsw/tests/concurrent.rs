@@ -9,11 +9,19 @@ use crate::tests::Eventful;
 
 #[test]
 fn inserts_scans_and_vacuums_at_once_lose_nothing() {
+    at_once(&clustered(3001, 6, 61));
+}
+
+#[test]
+fn inserts_scans_and_vacuums_of_equal_values_at_once_lose_nothing() {
+    at_once(&clustered(30, 6, 61).into_iter().cycle().take(3001).collect::<Vec<_>>());
+}
+
+fn at_once(vectors: &[Vec<f32>]) {
     let meta = super::meta(6, 4, 24, Metric::L2);
     let store = empty(&meta);
     let next = AtomicU64::new(1);
     let stop = AtomicBool::new(false);
-    let vectors = clustered(6000, 6, 61);
     std::thread::scope(|scope| {
         let inserters: Vec<_> = (0..3)
             .map(|_| {

@@ -1,0 +1,205 @@
+//! The rows of an element: those in its own slot, then those in its chain of overflow slots.
+//!
+//! Inserts put a slot in front of the chain, where there is none or the first is full. Vacuum takes slots out that are empty.
+//! Each is one record, in which what was seen before is looked at again, for a slot belongs to a chain exactly while it has an
+//! owner.
+
+use crate::hnsw::format::{MAX_TIDS, NONE, Nodes, NodesMut};
+use crate::hnsw::graph::PagedGraph;
+use crate::hnsw::insert::{free_slot, remember};
+use crate::memory::reserved;
+use crate::page::Tid;
+use crate::store::{PageStore, Record};
+use crate::{Error, Result};
+
+/// Rows of an element that a scan has not read.
+#[derive(Debug, Clone, Copy)]
+pub struct Rest {
+    id: u32,
+    /// The overflow slot to read next.
+    next: u32,
+    /// What was read is this deep or deeper.
+    depth: u32,
+    /// Of the metapage, when it was read.
+    generation: u32,
+}
+
+impl Rest {
+    /// The element.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Whether slots were freed since the last rows were read: then the element may be another one, with another value, and
+    /// whoever held no interlock meanwhile has to look at that before reading on.
+    pub fn is_stale<S: PageStore>(&self, graph: &PagedGraph<'_, S>) -> bool {
+        self.generation != graph.meta.generation
+    }
+}
+
+impl<S: PageStore> PagedGraph<'_, S> {
+    /// Appends rows of an element to `out`: those in its own slot, and of its overflow slots as many as it takes to have `least`
+    /// of them. What is left, if something is.
+    pub fn rows(&self, id: u32, least: usize, out: &mut Vec<Tid>) -> Result<Option<Rest>> {
+        let from = out.len();
+        reserved(out.try_reserve(MAX_TIDS))?;
+        let next = self.node(id, |nodes, slot| {
+            out.extend(nodes.tids(slot));
+            nodes.overflow(slot)
+        })?;
+        let rest = Rest { id, next, depth: u32::MAX, generation: self.meta.generation };
+        match out.len() - from {
+            _ if next == NONE => Ok(None),
+            some if some < least => self.more_rows(rest, least - some, out),
+            _ => Ok(Some(rest)),
+        }
+    }
+
+    /// Appends as many further rows as it takes to have `least` more. What is left then.
+    pub fn more_rows(&self, rest: Rest, least: usize, out: &mut Vec<Tid>) -> Result<Option<Rest>> {
+        let (mut rest, mut above) = (rest, rest.depth);
+        if rest.is_stale(self) {
+            // The slot may be gone. Its chain is read from the start, where there may be newer slots now, to the same depth.
+            rest.next =
+                self.node(rest.id, |nodes, slot| if nodes.is_used(slot) { nodes.overflow(slot) } else { NONE })?;
+            rest.generation = self.meta.generation;
+            above = u32::MAX;
+        }
+        let from = out.len();
+        while rest.next != NONE && out.len() - from < least {
+            self.store.poll()?;
+            reserved(out.try_reserve(self.meta.geometry.overflow_capacity()))?;
+            (above, rest.next) = self.overflow(rest.next, above, |nodes, slot, depth| {
+                if depth < rest.depth {
+                    out.extend(nodes.tids(slot));
+                    rest.depth = depth;
+                }
+                (depth, nodes.overflow(slot))
+            })?;
+        }
+        Ok((rest.next != NONE).then_some(rest))
+    }
+
+    /// Gives `f` the node page of an overflow slot, the slot there and its depth, which must be less than `above`: so no chain
+    /// runs in circles.
+    pub(crate) fn overflow<R>(&self, id: u32, above: u32, f: impl FnOnce(Nodes<'_>, usize, u32) -> R) -> Result<R> {
+        let found = self.node(id, |nodes, slot| {
+            let depth = nodes.depth(slot);
+            (nodes.is_overflow(slot) && depth < above).then(|| f(nodes, slot, depth))
+        })?;
+        let geometry = &self.meta.geometry;
+        found.ok_or(Error::Corrupt {
+            block: geometry.node_block(geometry.locate(id).0),
+            what: "chain of rows leads astray",
+        })
+    }
+}
+
+/// Adds a row to an element; false when it has none any more: it is being freed, and the row would be lost.
+pub(crate) fn add<S: PageStore>(graph: &PagedGraph<'_, S>, id: u32, tid: Tid) -> Result<bool> {
+    let geometry = &graph.meta.geometry;
+    let (node_page, slot) = geometry.locate(id);
+    let block = geometry.node_block(node_page);
+    loop {
+        graph.store.poll()?;
+        let (is_live, has_room, newest) =
+            graph.node(id, |nodes, slot| (nodes.is_live(slot), nodes.has_room(slot), nodes.overflow(slot)))?;
+        if !is_live {
+            return Ok(false);
+        }
+        if has_room {
+            let mut record = graph.store.record()?;
+            let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
+            if nodes.view().is_live(slot) && nodes.push_tid(slot, tid) {
+                record.commit()?;
+                return Ok(true);
+            }
+            continue;
+        }
+        let mut depth = 0;
+        if newest != NONE {
+            if push(graph, newest, id, tid)? {
+                return Ok(true);
+            }
+            depth = graph.node(newest, |nodes, slot| nodes.depth(slot))?.saturating_add(1);
+        }
+        let (new_page, new_slot) = free_slot(graph, 1)?;
+        let new_block = geometry.node_block(new_page);
+        let mut record = graph.store.record()?;
+        record.page(block.min(new_block))?;
+        record.page(block.max(new_block))?;
+        let mut nodes = NodesMut::new(record.page(new_block)?, geometry, new_block)?;
+        if !nodes.view().is_free(new_slot, 1) {
+            continue; // somebody else was faster
+        }
+        nodes.occupy_overflow(new_slot, id, newest, depth);
+        nodes.push_tid(new_slot, tid);
+        let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
+        if nodes.view().is_live(slot) && nodes.view().overflow(slot) == newest {
+            nodes.set_overflow(slot, geometry.id(new_page, new_slot));
+            record.commit()?;
+            remember(graph, new_page)?;
+            return Ok(true);
+        }
+    }
+}
+
+/// Adds a row to an overflow slot; false when it is full or not one of this element any more.
+fn push<S: PageStore>(graph: &PagedGraph<'_, S>, overflow: u32, owner: u32, tid: Tid) -> Result<bool> {
+    let geometry = &graph.meta.geometry;
+    let (node_page, slot) = geometry.locate(overflow);
+    let block = geometry.node_block(node_page);
+    let mut record = graph.store.record()?;
+    let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
+    let is_there = nodes.view().is_overflow(slot) && nodes.view().owner(slot) == owner;
+    if is_there && nodes.push_tid(slot, tid) {
+        record.commit()?;
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+/// Takes the empty slots out of an element's chain and gives each to `unlinked`. Whether the element has rows then. Only one
+/// vacuum at a time does this.
+pub(crate) fn unlink_empty<S: PageStore>(
+    graph: &PagedGraph<'_, S>,
+    owner: u32,
+    mut unlinked: impl FnMut(u32) -> Result<()>,
+) -> Result<bool> {
+    // What leads to the slot that is looked at.
+    let mut before = owner;
+    let mut above = u32::MAX;
+    let mut id = graph.node(owner, |nodes, slot| nodes.overflow(slot))?;
+    while id != NONE {
+        graph.store.poll()?;
+        let (is_empty, depth, next) = graph
+            .overflow(id, above, |nodes, slot, depth| (nodes.tid_count(slot) == 0, depth, nodes.overflow(slot)))?;
+        if is_empty && unlink(graph, before, id, next)? {
+            unlinked(id)?;
+        } else {
+            before = id;
+        }
+        (above, id) = (depth, next);
+    }
+    graph.node(owner, |nodes, slot| nodes.is_live(slot))
+}
+
+/// False when a row has come meanwhile. Before one that is empty no insert puts another.
+fn unlink<S: PageStore>(graph: &PagedGraph<'_, S>, before: u32, id: u32, next: u32) -> Result<bool> {
+    let geometry = &graph.meta.geometry;
+    let [(before_page, before_slot), (node_page, slot)] = [before, id].map(|id| geometry.locate(id));
+    let [before_block, block] = [before_page, node_page].map(|node_page| geometry.node_block(node_page));
+    let mut record = graph.store.record()?;
+    record.page(before_block.min(block))?;
+    record.page(before_block.max(block))?;
+    let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
+    let is_empty = nodes.view().tid_count(slot) == 0;
+    nodes.disown(slot);
+    let mut nodes = NodesMut::new(record.page(before_block)?, geometry, before_block)?;
+    if !is_empty || nodes.view().overflow(before_slot) != id {
+        return Ok(false);
+    }
+    nodes.set_overflow(before_slot, next);
+    record.commit()?;
+    Ok(true)
+}
