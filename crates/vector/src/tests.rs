@@ -55,6 +55,12 @@ pub fn clustered_within(spread: f32, count: usize, dimensions: usize, seed: u64)
         .collect()
 }
 
+/// Dense vectors in codes as most data have them: of bytes, if they are quantised.
+pub fn dense(metric: crate::Metric, dimensions: usize) -> Space {
+    let space = Space::new(crate::space::Element::Dense, metric, dimensions);
+    if space.is_quantised() { space.with_form(Form::Quantised) } else { space }
+}
+
 /// The code of a vector; a sparse one has what is above zero, bits are the signs.
 pub fn code(space: &Space, vector: &[f32]) -> Vec<u32> {
     encoded(&crate::Coder::plain(*space), vector)
@@ -63,7 +69,7 @@ pub fn code(space: &Space, vector: &[f32]) -> Vec<u32> {
 /// As [`code`], of an index that has learnt something.
 pub fn encoded(coder: &crate::Coder, vector: &[f32]) -> Vec<u32> {
     let code = match coder.space.form {
-        Form::Floats | Form::Quantised => coder.encode(Value::Dense(vector)),
+        Form::Floats | Form::Quantised | Form::Fine => coder.encode(Value::Dense(vector)),
         Form::Sparse => {
             let (places, values): (Vec<i32>, Vec<f32>) =
                 (0..).zip(vector).filter(|(_, x)| **x > 0.0).map(|(i, x)| (i, *x)).unzip();

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::vec;
 
 use crate::Result;
-use crate::hnsw::graph::PagedGraph;
+use crate::hnsw::graph::{PagedGraph, coder};
 use crate::hnsw::search::{Candidate, Reach, Scratch, descend, walk};
 use crate::memory::{reserved, room};
 use crate::store::{Interlock, Mode, PageStore};
@@ -130,12 +130,14 @@ impl Scan {
         found.retain(|candidate| candidate.live);
         let mut bounds: Vec<f64> = room(found.len())?;
         if space.is_exact() {
-            bounds.extend(found.iter().map(|candidate| space.bound(&[], &[], candidate.distance)));
+            bounds.extend(found.iter().map(|candidate| space.exact(candidate.distance)));
         } else {
             found.sort_unstable_by_key(|candidate| candidate.id);
             let mut ids = room(found.len())?;
             ids.extend(found.iter().map(|candidate| candidate.id));
-            graph.codes(&ids, |_, code| bounds.push(space.bound(&self.query, code, 0.0)))?;
+            let coder = coder(graph.store)?;
+            let query = coder.bounds(&self.query);
+            graph.codes(&ids, |_, code| bounds.push(query.to(code)))?;
         }
         let (mut hits, mut tids) = (Vec::new(), Vec::new());
         for (candidate, distance) in found.iter().zip(bounds) {

@@ -104,6 +104,7 @@ const LONGEST: usize = (SPECIAL_OFFSET - ENTRIES - TID_BYTES) / 4 * 4;
 /// Bytes of the longest code.
 pub const MAX_CODE_BYTES: usize = LONGEST + PAYLOAD;
 
+const _: () = assert!(MAX_CODE_BYTES == crate::space::MAX_DENSE_BYTES);
 const _: () = assert!(PAYLOAD == 8160 && HEADS == 1020 && LONGEST == 8112 && META_END < SPECIAL_OFFSET);
 
 // ------------------------------------------------------------------------------------------------------------ metapage

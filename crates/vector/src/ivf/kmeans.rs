@@ -25,7 +25,7 @@ use crate::Result;
 use crate::memory::{filled, room};
 use crate::pace::Pace;
 use crate::random::Random;
-use crate::space::{Form, Measure, Metric, Space};
+use crate::space::{Coder, Form, Measure, Space, Value};
 
 /// Rounds, at most.
 const ROUNDS: u32 = 20;
@@ -60,9 +60,7 @@ pub fn required_memory(space: &Space, lists: u32, samples: usize) -> usize {
 
 /// How the centre of a row is found: Euclidean, or by bits that differ.
 pub(crate) fn assigning(space: &Space) -> Measure {
-    // Distances of codes do not depend on the metric that they were made for.
-    let metric = if space.form == Form::Bits { Metric::Hamming } else { Metric::L2 };
-    Space { metric, ..*space }.measure()
+    space.euclidean()
 }
 
 /// Codes of the same length, one after the other.
@@ -473,8 +471,18 @@ pub(crate) fn random_centre(space: &Space, random: &mut Random) -> Vec<u32> {
         Form::Bits if i >= whole => 0.0,
         _ => random.fraction(),
     };
-    let numbers: Vec<f64> = (0..space.numbers()).map(|i| number(i, random)).collect();
-    space.centre(&numbers).unwrap_or_else(|| crate::Coder::plain(*space).origin())
+    let coder = Coder::plain(*space);
+    let code = match space.form {
+        Form::Bits | Form::Sparse => {
+            let numbers: Vec<f64> = (0..space.numbers()).map(|i| number(i, random)).collect();
+            space.centre(&numbers)
+        }
+        Form::Floats | Form::Quantised | Form::Fine => {
+            let vector: Vec<f32> = (0..space.dimensions).map(|i| number(i, random) as f32).collect();
+            coder.encode(Value::Dense(&vector)).ok().flatten()
+        }
+    };
+    code.unwrap_or_else(|| coder.origin())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use crate::Result;
 use crate::ivf::format::NONE;
-use crate::ivf::lists::Lists;
+use crate::ivf::lists::{Lists, coder};
 use crate::memory::reserved;
 use crate::store::PageStore;
 
@@ -93,7 +93,8 @@ impl Scan {
             return Ok(false);
         }
         self.passes += 1;
-        let bounds = index.meta.space.bounds(&self.query);
+        let coder = coder(store)?;
+        let bounds = coder.bounds(&self.query);
         for first in &lists[self.round..self.read] {
             let mut block = *first;
             let mut chain = index.chain()?;

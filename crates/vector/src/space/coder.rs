@@ -1,6 +1,7 @@
 //! How values become codes.
 
-use super::{Form, Metric, Space, Value, bits, quantised, sparse};
+use super::quantised::{self, Bytes, Pairs, Query, Residual};
+use super::{Form, Measure, Metric, Space, Value, bits, rotation, sparse};
 use crate::distance::norm;
 use crate::{Error, Result};
 
@@ -13,13 +14,19 @@ pub struct Coder {
     centre: Option<Box<[f32]>>,
 }
 
+/// Lengths whose squares `f32` can sum. Of other vectors an operator that sums squares says anything.
+const SANE: std::ops::Range<f64> = 1e-18..1e18;
+/// Largest elements of a residual with which nothing is too large or too small for `f32`, whatever the rotation adds up.
+const PLAIN: std::ops::Range<f32> = 1e-18..1e18;
+
 impl Coder {
     /// Of an index that knows nothing of its values yet.
     pub fn plain(space: Space) -> Self {
-        Self { space, centre: None }
+        Self::new(space, None)
     }
 
-    /// Of an index that has learnt a centre.
+    /// Of an index that has learnt a centre, of as many elements as values have. Only [quantised](Space::is_quantised) codes
+    /// have use for it.
     pub fn new(space: Space, centre: Option<Box<[f32]>>) -> Self {
         Self { space, centre }
     }
@@ -37,22 +44,11 @@ impl Coder {
                 if vector.len() != space.dimensions {
                     return Err(Error::DimensionMismatch { expected: space.dimensions, actual: vector.len() });
                 }
+                if space.metric != Metric::Cosine {
+                    return Ok(Some(self.dense(vector, true)));
+                }
                 let length = norm(vector);
-                let normalised;
-                let vector = match space.metric {
-                    Metric::Cosine => match normalise(vector, length) {
-                        Some(unit) => {
-                            normalised = unit;
-                            &normalised
-                        }
-                        None => return Ok(None),
-                    },
-                    _ => vector,
-                };
-                Ok(Some(match space.form {
-                    Form::Quantised => quantised::encode(vector, space.metric, length),
-                    _ => vector.iter().map(|x| x.to_bits()).collect(),
-                }))
+                Ok(normalise(vector, length).map(|unit| self.dense(&unit, SANE.contains(&length))))
             }
             Value::Sparse(sparse) => {
                 let (places, values) = (sparse.indices(), sparse.values());
@@ -71,11 +67,114 @@ impl Coder {
     /// The code of a value of zeros, whatever the metric: to ask for the rows when there is nothing to compare with.
     pub fn origin(&self) -> Vec<u32> {
         match self.space.form {
-            Form::Floats | Form::Bits => vec![0; self.space.max_code_bytes() / 4],
-            Form::Quantised => quantised::encode(&vec![0.0; self.space.dimensions], self.space.metric, 0.0),
+            Form::Floats | Form::Quantised | Form::Fine => self.dense(&vec![0.0; self.space.dimensions], true),
+            Form::Bits => vec![0; self.space.max_code_bytes() / 4],
             Form::Sparse => sparse::encode(&[], &[]),
         }
     }
+
+    /// Bounds of the distances of values to that of a code.
+    pub fn bounds<'a>(&self, query: &'a [u32]) -> Bounds<'a> {
+        let Space { form, metric, dimensions } = self.space;
+        let centre = || self.centre().map_or(0.0, norm);
+        match form {
+            Form::Quantised => Bounds(From::Bytes(Query::new(metric, dimensions, query, centre()))),
+            Form::Fine => Bounds(From::Pairs(Query::new(metric, dimensions, query, centre()))),
+            _ => Bounds(From::Exact(self.space, self.space.measure(), query)),
+        }
+    }
+
+    /// `is_sane`: whether the operator can say anything of the value.
+    fn dense(&self, vector: &[f32], is_sane: bool) -> Vec<u32> {
+        match self.space.form {
+            Form::Quantised => self.residual(vector, is_sane, quantised::encode::<Bytes>),
+            Form::Fine => self.residual(vector, is_sane, quantised::encode::<Pairs>),
+            _ => vector.iter().map(|x| x.to_bits()).collect(),
+        }
+    }
+
+    fn residual(&self, vector: &[f32], is_sane: bool, encode: fn(&Residual<'_>, Metric) -> Vec<u32>) -> Vec<u32> {
+        let metric = self.space.metric;
+        let mut elements = match &self.centre {
+            Some(centre) => vector.iter().zip(centre).map(|(x, c)| x - c).collect(),
+            None => vector.to_vec(),
+        };
+        let mut unit = 1.0;
+        let largest = largest(&elements);
+        if largest != 0.0 && !PLAIN.contains(&largest) {
+            let exact =
+                |i: usize| f64::from(vector[i]) - self.centre.as_ref().map_or(0.0, |centre| f64::from(centre[i]));
+            let largest = (0..vector.len()).fold(0.0, |largest, i| exact(i).abs().max(largest));
+            unit = largest.log2().floor().exp2();
+            elements.iter_mut().enumerate().for_each(|(i, x)| *x = (exact(i) / unit) as f32);
+        }
+        let is_rounded = self.centre.is_some() || unit != 1.0;
+        let mut error = if is_rounded { f64::from(f32::EPSILON) } else { 0.0 };
+        if metric == Metric::L1 {
+            error *= elements.iter().map(|x| f64::from(x.abs())).sum::<f64>();
+        } else {
+            error = (error + rotation::rounding(elements.len())) * norm(&elements);
+            rotation::rotate(&mut elements);
+        }
+        if !is_sane {
+            error = 4.0 / unit; // more than any distance of vectors of length 1, so the bound says nothing
+        }
+        let with_centre = match &self.centre {
+            Some(centre) if metric == Metric::InnerProduct => {
+                let products = vector.iter().zip(centre).map(|(x, c)| f64::from(*c) * (f64::from(*x) - f64::from(*c)));
+                products.sum::<f64>().clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
+            }
+            _ => 0.0,
+        };
+        encode(&Residual { elements: &elements, unit, error, hash: hash(vector), with_centre }, metric)
+    }
+}
+
+/// Bounds of the distances to one value.
+pub struct Bounds<'a>(From<'a>);
+
+enum From<'a> {
+    Bytes(Query<'a, Bytes>),
+    Pairs(Query<'a, Pairs>),
+    Exact(Space, Measure, &'a [u32]),
+}
+
+impl Bounds<'_> {
+    /// At most what the operator says of the query and the value of a code; exactly that, but for rounding, where codes are
+    /// [exact](Space::is_exact).
+    #[inline]
+    pub fn to(&self, code: &[u32]) -> f64 {
+        match &self.0 {
+            From::Bytes(query) => query.bound(code),
+            From::Pairs(query) => query.bound(code),
+            From::Exact(space, measure, query) => space.exact(measure.distance(query, code)),
+        }
+    }
+}
+
+fn largest(elements: &[f32]) -> f32 {
+    let (blocks, rest) = elements.as_chunks::<16>();
+    let mut most = [0.0f32; 16];
+    let larger = |most: f32, x: f32| if x.abs() > most { x.abs() } else { most };
+    for block in blocks {
+        most.iter_mut().zip(block).for_each(|(most, x)| *most = larger(*most, *x));
+    }
+    most.iter().chain(rest).fold(0.0, |most, x| larger(most, *x))
+}
+
+/// Of the elements; both zeros are the same.
+fn hash(vector: &[f32]) -> u32 {
+    const LANES: usize = 4;
+    const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mix = |hash: u64, word: u64| ((hash ^ word).wrapping_mul(FACTOR)).rotate_left(29);
+    let mut hashes = [1, 2, 3, 4];
+    for block in vector.chunks(2 * LANES) {
+        for (hash, pair) in hashes.iter_mut().zip(block.chunks(2)) {
+            let word = pair.iter().fold(0, |word, x| word << 32 | u64::from((x + 0.0).to_bits()));
+            *hash = mix(*hash, word);
+        }
+    }
+    (hashes.into_iter().fold(0, mix) >> 32) as u32
 }
 
 fn normalise(values: &[f32], norm: f64) -> Option<Vec<f32>> {

@@ -2,23 +2,27 @@
 
 use zerocopy::IntoBytes;
 
-use super::{Form, Metric, Space, bits, floats, quantised};
+use super::quantised::{self, Bytes, Pairs, Residual};
+use super::{Form, Metric, Space, bits, floats};
 
 impl Space {
     /// How many numbers [`Self::decode`] gives: the elements, or the bits up to a whole word. None for sparse vectors.
     pub fn numbers(&self) -> usize {
-        match self.form {
-            Form::Floats | Form::Quantised => self.dimensions,
-            Form::Bits => self.max_code_bytes() * 8,
-            Form::Sparse => 0,
+        match (self.form, self.metric) {
+            (Form::Quantised | Form::Fine, Metric::InnerProduct) => self.dimensions + 1,
+            (Form::Floats | Form::Quantised | Form::Fine, _) => self.dimensions,
+            (Form::Bits, _) => self.max_code_bytes() * 8,
+            (Form::Sparse, _) => 0,
         }
     }
 
-    /// The elements of a code, as near as the code knows them; 0 and 1 for bits. `out` has [`Self::numbers`] places.
+    /// The elements of a code, as near as the code knows them; 0 and 1 for bits. Of [quantised](Self::is_quantised) codes they
+    /// are those of the residual, and for inner product one number more. `out` has [`Self::numbers`] places.
     pub fn decode(&self, code: &[u32], out: &mut [f32]) {
         match self.form {
             Form::Floats => out.copy_from_slice(floats(code)),
-            Form::Quantised => quantised::decode(code, out),
+            Form::Quantised => quantised::decode::<Bytes>(self.metric, code, out),
+            Form::Fine => quantised::decode::<Pairs>(self.metric, code, out),
             Form::Bits => {
                 for (chunk, byte) in out.chunks_mut(8).zip(code.as_bytes()) {
                     for (i, x) in chunk.iter_mut().enumerate() {
@@ -30,8 +34,8 @@ impl Space {
         }
     }
 
-    /// The code of a centre with these [numbers](Self::numbers): of length one for cosine, bits by
-    /// majority. None: there is no direction, or such values have no centre.
+    /// The code of a centre with these [numbers](Self::numbers): bits by majority, floats for cosine of length one, residuals
+    /// as they are. None: there is no direction, or such values have no centre.
     pub fn centre(&self, mean: &[f64]) -> Option<Vec<u32>> {
         let floats = |by: f64| mean.iter().map(|x| (x * by) as f32).collect::<Vec<f32>>();
         let unit = || {
@@ -44,12 +48,19 @@ impl Space {
                 let byte = |chunk: &[f64]| (0..).zip(chunk).map(|(i, x)| u8::from(*x > 0.5) << i).sum();
                 return Some(bits::encode(&mean.chunks(8).map(byte).collect::<Vec<u8>>()));
             }
-            (_, Metric::Cosine) => unit()?,
-            _ => floats(1.0),
+            (Form::Quantised | Form::Fine, _) => {
+                let elements = floats(1.0);
+                let (elements, rest) = elements.split_at(self.dimensions);
+                let with_centre = rest.first().copied().unwrap_or(0.0);
+                let residual = Residual { elements, unit: 1.0, error: 0.0, hash: 0, with_centre };
+                return Some(match self.form {
+                    Form::Quantised => quantised::encode::<Bytes>(&residual, self.metric),
+                    _ => quantised::encode::<Pairs>(&residual, self.metric),
+                });
+            }
+            (Form::Floats, Metric::Cosine) => unit()?,
+            (Form::Floats, _) => floats(1.0),
         };
-        Some(match self.form {
-            Form::Quantised => quantised::encode(&vector, self.metric, 1.0),
-            _ => vector.iter().map(|x| x.to_bits()).collect(),
-        })
+        Some(vector.iter().map(|x| x.to_bits()).collect())
     }
 }

@@ -2,25 +2,35 @@
 //!
 //! A value becomes a *code*, and everything in the graph is a code: rows, queries, and what links are chosen by. A code is a
 //! row of 32-bit words whose meaning is the [`Form`]. Small dense vectors, sparse vectors and bits are kept as they are;
-//! dense vectors of [`QUANTISED_FROM`] dimensions and more are [`quantised`], a byte for each element, with a bound of the
-//! error, so that the distance of the values is known to lie above [`Space::bound`].
+//! dense vectors of [`QUANTISED_FROM`] dimensions and more are [`quantised`], a byte or two for each element, with a bound of
+//! the error, so that the distance of the values is known to lie above a [bound](Coder::bounds). How many bytes, and around
+//! which centre, an index [learns](learn()) from a sample of its values.
 
 mod bits;
 mod coder;
+mod fit;
+mod learn;
 mod mean;
 mod metric;
 mod quantised;
+mod rotation;
 mod sparse;
 
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::distance::{self, kernels};
 
-pub use coder::Coder;
+use quantised::{Bytes, Pairs};
+
+pub use coder::{Bounds, Coder};
+pub use learn::learn;
 pub use metric::Metric;
 
 /// From this many dimensions on a dense vector is quantised: below, links take more room than vectors.
 pub const QUANTISED_FROM: usize = 32;
+
+/// Bytes of the longest code of a dense vector: what an index of either kind puts on two pages.
+pub const MAX_DENSE_BYTES: usize = 16_272;
 
 /// A value as PostgreSQL has it.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +61,8 @@ pub enum Form {
     Floats,
     /// A header and a byte for each element.
     Quantised,
+    /// A header and two bytes for each element.
+    Fine,
     /// The number of elements that are not zero, their places, and the elements.
     Sparse,
     /// The bits.
@@ -58,7 +70,7 @@ pub enum Form {
 }
 
 impl Form {
-    const ALL: [Self; 4] = [Self::Floats, Self::Quantised, Self::Sparse, Self::Bits];
+    const ALL: [Self; 5] = [Self::Floats, Self::Quantised, Self::Sparse, Self::Bits, Self::Fine];
 
     /// Its number on disk.
     pub fn code(self) -> u16 {
@@ -67,6 +79,7 @@ impl Form {
             Self::Quantised => 2,
             Self::Sparse => 3,
             Self::Bits => 4,
+            Self::Fine => 5,
         }
     }
 
@@ -79,7 +92,8 @@ impl Form {
     pub fn name(self) -> &'static str {
         match self {
             Self::Floats => "floats",
-            Self::Quantised => "quantised",
+            Self::Quantised => "8 bits",
+            Self::Fine => "16 bits",
             Self::Sparse => "sparse",
             Self::Bits => "bits",
         }
@@ -98,27 +112,46 @@ pub struct Space {
 }
 
 impl Space {
-    /// For values of a kind. `metric` must be one for that kind.
+    /// For values of a kind of which nothing else is known. `metric` must be one for that kind.
     pub fn new(element: Element, metric: Metric, dimensions: usize) -> Self {
         let form = match element {
             Element::Dense if dimensions < QUANTISED_FROM => Form::Floats,
-            Element::Dense => Form::Quantised,
+            Element::Dense => Form::Fine,
             Element::Sparse => Form::Sparse,
             Element::Bits => Form::Bits,
         };
-        Self { form, metric, dimensions }
+        let space = Self { form, metric, dimensions };
+        if space.is_quantised() && !space.is_possible() { space.with_form(Form::Quantised) } else { space }
+    }
+
+    /// Whether an index can hold such codes of dense vectors.
+    pub(crate) fn is_possible(&self) -> bool {
+        self.max_code_bytes() <= MAX_DENSE_BYTES
+    }
+
+    /// The same values in codes of another form.
+    pub fn with_form(self, form: Form) -> Self {
+        Self { form, ..self }
+    }
+
+    /// Whether codes are of residuals in few bits: [`Form::Quantised`] and [`Form::Fine`].
+    #[inline]
+    pub fn is_quantised(&self) -> bool {
+        matches!(self.form, Form::Quantised | Form::Fine)
     }
 
     /// Whether a distance of codes is that of the values.
+    #[inline]
     pub fn is_exact(&self) -> bool {
-        self.form != Form::Quantised
+        !self.is_quantised()
     }
 
     /// Bytes of the longest code.
     pub fn max_code_bytes(&self) -> usize {
         4 * match self.form {
             Form::Floats => self.dimensions,
-            Form::Quantised => quantised::words(self.dimensions),
+            Form::Quantised => quantised::words::<Bytes>(self.metric, self.dimensions),
+            Form::Fine => quantised::words::<Pairs>(self.metric, self.dimensions),
             Form::Sparse => sparse::words(sparse::MAX_NON_ZERO),
             Form::Bits => self.dimensions.div_ceil(32),
         }
@@ -134,15 +167,23 @@ impl Space {
     }
 
     /// How codes are measured. Take it once per operation.
+    ///
+    /// - [`Metric::L2`]: the square of the distance.
+    /// - [`Metric::Cosine`]: the square of the Euclidean distance of the normalised values, whose order is the same; of sparse
+    ///   values their negative inner product.
+    /// - [`Metric::InnerProduct`]: negative; of quantised codes without the square of the centre's length.
+    /// - The others as they are.
     pub fn measure(&self) -> Measure {
         use Metric::{Cosine, Hamming, InnerProduct, Jaccard, L1, L2};
         let distance: Distance = match (self.form, self.metric) {
-            (Form::Quantised, L2) => quantised::l2_squared,
-            (Form::Quantised, L1) => quantised::l1,
-            (Form::Quantised, _) => quantised::negative_inner_product,
-            (Form::Floats, L2) => |_, a, b| (kernels().l2_squared)(floats(a), floats(b)).min(f32::MAX),
+            (Form::Quantised, L1) => quantised::l1::<Bytes>,
+            (Form::Quantised, InnerProduct) => quantised::negative_inner_product::<Bytes>,
+            (Form::Fine, L1) => quantised::l1::<Pairs>,
+            (Form::Fine, InnerProduct) => quantised::negative_inner_product::<Pairs>,
+            (Form::Quantised | Form::Fine, _) => return self.euclidean(),
             (Form::Floats, L1) => |_, a, b| (kernels().l1)(floats(a), floats(b)).min(f32::MAX),
-            (Form::Floats, _) => |_, a, b| finite(-(kernels().inner_product)(floats(a), floats(b))),
+            (Form::Floats, InnerProduct) => |_, a, b| finite(-(kernels().inner_product)(floats(a), floats(b))),
+            (Form::Floats, _) => return self.euclidean(),
             (Form::Sparse, L2) => sparse::l2_squared,
             (Form::Sparse, L1) => sparse::l1,
             (Form::Sparse, InnerProduct | Cosine | Hamming | Jaccard) => sparse::negative_inner_product,
@@ -152,34 +193,41 @@ impl Space {
         Measure { distance, dimensions: self.dimensions }
     }
 
-    /// What the operator says of the values of two codes at this distance: a lower bound where codes are quantised, itself
-    /// where they are [exact](Self::is_exact), but for rounding.
-    pub fn bound(&self, a: &[u32], b: &[u32], distance: f32) -> f64 {
-        if self.form == Form::Quantised {
-            return quantised::bound(self.metric, self.dimensions, a, b);
-        }
+    /// The square of the Euclidean distance of codes, whatever they were made for; of bits how many differ. There is none of
+    /// quantised codes for L1, and they are measured by that.
+    pub fn euclidean(&self) -> Measure {
+        use Metric::{InnerProduct, L1, L2};
+        let distance: Distance = match (self.form, self.metric) {
+            (Form::Quantised, L1) => quantised::l1::<Bytes>,
+            (Form::Quantised, InnerProduct) => |n, a, b| quantised::l2_squared::<Bytes>(InnerProduct, n, a, b),
+            (Form::Quantised, _) => |n, a, b| quantised::l2_squared::<Bytes>(L2, n, a, b),
+            (Form::Fine, L1) => quantised::l1::<Pairs>,
+            (Form::Fine, InnerProduct) => |n, a, b| quantised::l2_squared::<Pairs>(InnerProduct, n, a, b),
+            (Form::Fine, _) => |n, a, b| quantised::l2_squared::<Pairs>(L2, n, a, b),
+            (Form::Floats, _) => |_, a, b| (kernels().l2_squared)(floats(a), floats(b)).min(f32::MAX),
+            (Form::Sparse, _) => sparse::l2_squared,
+            (Form::Bits, _) => bits::hamming,
+        };
+        Measure { distance, dimensions: self.dimensions }
+    }
+
+    /// What the operator says of values whose codes are [exact](Self::is_exact) and at this distance, but for rounding.
+    pub fn exact(&self, distance: f32) -> f64 {
         let distance = f64::from(distance);
         match self.metric {
             Metric::L2 => distance.sqrt(),
-            Metric::Cosine => 1.0 + distance.clamp(-1.0, 1.0),
+            Metric::Cosine if self.form == Form::Sparse => 1.0 + distance.clamp(-1.0, 1.0),
+            Metric::Cosine => (distance / 2.0).min(2.0),
             Metric::InnerProduct | Metric::L1 | Metric::Hamming | Metric::Jaccard => distance,
         }
-    }
-
-    /// [`Self::bound`] of one code and many others.
-    pub fn bounds<'a>(&self, query: &'a [u32]) -> Bounds<'a> {
-        let quantised = match self.form {
-            Form::Quantised => Some(quantised::Query::new(self.metric, self.dimensions, query)),
-            _ => None,
-        };
-        Bounds { space: *self, measure: self.measure(), query, quantised }
     }
 
     /// Whether words can be a code; for [`crate::hnsw::verify`].
     pub fn is_sound(&self, code: &[u32]) -> bool {
         match self.form {
             Form::Floats => floats(code).iter().all(|x| x.is_finite()),
-            Form::Quantised => quantised::is_sound(code, self.dimensions),
+            Form::Quantised => quantised::is_sound::<Bytes>(self.metric, code, self.dimensions),
+            Form::Fine => quantised::is_sound::<Pairs>(self.metric, code, self.dimensions),
             Form::Sparse => sparse::is_sound(code, self.dimensions),
             Form::Bits => true,
         }
@@ -201,25 +249,6 @@ impl Measure {
     #[inline]
     pub fn distance(&self, a: &[u32], b: &[u32]) -> f32 {
         (self.distance)(self.dimensions, a, b)
-    }
-}
-
-/// Bounds of the distances to one code.
-pub struct Bounds<'a> {
-    space: Space,
-    measure: Measure,
-    query: &'a [u32],
-    quantised: Option<quantised::Query<'a>>,
-}
-
-impl Bounds<'_> {
-    /// [`Space::bound`] of another code.
-    #[inline]
-    pub fn to(&self, code: &[u32]) -> f64 {
-        match &self.quantised {
-            Some(query) => query.bound(code),
-            None => self.space.bound(self.query, code, self.measure.distance(self.query, code)),
-        }
     }
 }
 

@@ -1,134 +1,303 @@
-//! Dense vectors, a byte for each element (the locally-adaptive quantisation of Aguerrebere et al., "Similarity search in the
-//! blink of an eye with compressed indices", VLDB 2023, without its global mean: so it needs no training, and a vector that
-//! is inserted into an empty index is as good as any).
+//! Dense vectors, a byte or two for each element: the locally-adaptive quantisation of Aguerrebere et al., "Similarity search in
+//! the blink of an eye with compressed indices", VLDB 2023, of vectors that a [`Coder`](super::Coder) has centred and rotated.
 //!
-//! Element `i` of the vector is nearly `low + step * byte[i]`, with `low` and `step` of its own smallest and largest element.
-//! Distances are of these approximate vectors and exact: sums of integers, put together in `f64`. So nothing is lost where
-//! large numbers cancel out.
+//! What is quantised is the *residual*: the value less the centre, rotated. Its element `i` is nearly
+//! `middle + step * number[i]`; `step` is such that the largest element is nearly the largest number, and `middle` is 0 but for
+//! L1, whose residuals are not rotated and may lie on one side of 0. Distances are of these approximations and exact: sums of
+//! integers, put together in `f64`. So nothing is lost where large numbers cancel out.
 //!
 //! ```text
-//! word 0: low (f32)   1: step (f32)   2: error (f32)   3: sum of bytes   4: sum of their squares   5..: bytes, then zeros
+//! word 0: step (f32)
+//!      1: error (f32), at least the length (for L1 the taxicab length) of the residual less its approximation; never 0
+//!      2: hash of the value, so that codes are equal only where values are
+//!      3: sum of the squares of the numbers: one word for bytes, two for elements of two bytes, low word first;
+//!         for L1 a word with middle (f32) instead
+//!  then: for inner product: the inner product of the centre and the exact residual (f32)
+//!  then: the numbers, then zeros up to a whole word. One byte each (i8), or two (i16): all high bytes, then all low ones
 //! ```
-//!
-//! `error` is at least the length (for L1 the taxicab length) of the vector minus its approximation.
+
+use std::marker::PhantomData;
 
 use zerocopy::IntoBytes;
 
 use super::Metric;
-use crate::distance::bytes;
+use crate::distance::bytes::{self, ByteKernels};
 
-const HEADER: usize = 5;
+/// The numbers of one [form](super::Form).
+pub(super) trait Numbers {
+    /// Bytes of each.
+    const BYTES: usize;
+    /// The largest; the smallest is its negative.
+    const LARGEST: i32;
 
-/// Words of a code.
-pub(super) fn words(dimensions: usize) -> usize {
-    HEADER + dimensions.div_ceil(4)
+    /// Writes number `i` of so many.
+    fn put(bytes: &mut [u8], i: usize, count: usize, number: i32);
+    /// Reads it.
+    fn get(bytes: &[u8], i: usize, count: usize) -> i32;
+    fn dot(kernels: &ByteKernels, a: &[u8], b: &[u8]) -> i64;
+    fn l1(kernels: &ByteKernels, a: &[u8], b: &[u8], step_a: f32, step_b: f32, offset: f32) -> f32;
 }
 
-/// Lengths whose squares `f32` can sum. Of other vectors an operator that sums squares says anything.
-const SANE: std::ops::Range<f64> = 1e-18..1e18;
+/// Of [`Form::Quantised`](super::Form::Quantised).
+pub(super) struct Bytes;
 
-/// `norm` is that of the vector before it was normalised.
-pub(super) fn encode(vector: &[f32], metric: Metric, norm: f64) -> Vec<u32> {
-    let (low, high) = vector.iter().fold((f32::MAX, f32::MIN), |(low, high), x| (low.min(*x), high.max(*x)));
-    let step = ((f64::from(high) - f64::from(low)) / 255.0) as f32;
-    let (base, width) = (f64::from(low), f64::from(step));
-    let scale = if step > 0.0 { 1.0 / width } else { 0.0 };
-    let mut code = vec![0u32; words(vector.len())];
-    let (mut sum, mut squares, mut error) = (0u32, 0u32, 0.0);
-    for (byte, x) in code[HEADER..].as_mut_bytes().iter_mut().zip(vector) {
-        let x = f64::from(*x);
-        *byte = ((x - base) * scale + 0.5) as u8; // saturates
-        sum += u32::from(*byte);
-        squares += u32::from(*byte) * u32::from(*byte);
-        let rest = (x - (base + width * f64::from(*byte))).abs();
-        error += if metric == Metric::L1 { rest } else { rest * rest };
+impl Numbers for Bytes {
+    const BYTES: usize = 1;
+    const LARGEST: i32 = 127;
+
+    #[inline(always)]
+    fn put(bytes: &mut [u8], i: usize, _: usize, number: i32) {
+        bytes[i] = number as u8;
     }
+
+    #[inline(always)]
+    fn get(bytes: &[u8], i: usize, _: usize) -> i32 {
+        i32::from(bytes[i].cast_signed())
+    }
+
+    #[inline(always)]
+    fn dot(kernels: &ByteKernels, a: &[u8], b: &[u8]) -> i64 {
+        i64::from((kernels.dot)(a, b))
+    }
+
+    #[inline(always)]
+    fn l1(kernels: &ByteKernels, a: &[u8], b: &[u8], step_a: f32, step_b: f32, offset: f32) -> f32 {
+        (kernels.l1)(a, b, step_a, step_b, offset)
+    }
+}
+
+/// Of [`Form::Fine`](super::Form::Fine).
+pub(super) struct Pairs;
+
+impl Numbers for Pairs {
+    const BYTES: usize = 2;
+    const LARGEST: i32 = 32_767;
+
+    #[inline(always)]
+    fn put(bytes: &mut [u8], i: usize, count: usize, number: i32) {
+        bytes[i] = (number >> 8) as u8;
+        bytes[count + i] = number as u8;
+    }
+
+    #[inline(always)]
+    fn get(bytes: &[u8], i: usize, count: usize) -> i32 {
+        i32::from(bytes[i].cast_signed()) * 256 + i32::from(bytes[count + i])
+    }
+
+    #[inline(always)]
+    fn dot(kernels: &ByteKernels, a: &[u8], b: &[u8]) -> i64 {
+        (kernels.dot_fine)(a, b)
+    }
+
+    #[inline(always)]
+    fn l1(kernels: &ByteKernels, a: &[u8], b: &[u8], step_a: f32, step_b: f32, offset: f32) -> f32 {
+        (kernels.l1_fine)(a, b, step_a, step_b, offset)
+    }
+}
+
+const STEP: usize = 0;
+const ERROR: usize = 1;
+const HASH: usize = 2;
+const SQUARES: usize = 3;
+const MIDDLE: usize = 3;
+
+/// Words before the numbers.
+#[inline(always)]
+const fn header<N: Numbers>(metric: Metric) -> usize {
+    match metric {
+        Metric::L1 => MIDDLE + 1,
+        Metric::InnerProduct => SQUARES + N::BYTES + 1,
+        _ => SQUARES + N::BYTES,
+    }
+}
+
+/// Words of a code.
+pub(super) fn words<N: Numbers>(metric: Metric, dimensions: usize) -> usize {
+    header::<N>(metric) + (N::BYTES * dimensions).div_ceil(4)
+}
+
+/// What a code is made of.
+pub(super) struct Residual<'a> {
+    /// The elements, by `unit` smaller than they are; none is infinite, nor is ten thousand times any.
+    pub elements: &'a [f32],
+    /// What the elements are multiplied with. A power of two.
+    pub unit: f64,
+    /// At least the length (for L1 the taxicab length) of what the elements are wrong by, in their unit.
+    pub error: f64,
+    /// Of the value.
+    pub hash: u32,
+    /// The inner product with the centre.
+    pub with_centre: f32,
+}
+
+/// The code of a residual.
+pub(super) fn encode<N: Numbers>(residual: &Residual<'_>, metric: Metric) -> Vec<u32> {
+    let Residual { elements, unit, .. } = *residual;
+    let count = elements.len();
+    let lanes = |start: f32, choose: fn(f32, f32) -> f32| {
+        let (blocks, rest) = elements.as_chunks::<16>();
+        let mut most = [start; 16];
+        for block in blocks {
+            most.iter_mut().zip(block).for_each(|(most, x)| *most = choose(*most, *x));
+        }
+        most.iter().chain(rest).fold(start, |most, x| choose(most, *x))
+    };
+    let (low, high) =
+        (lanes(f32::MAX, |a, b| if b < a { b } else { a }), lanes(f32::MIN, |a, b| if b > a { b } else { a }));
+    let largest = f64::from(N::LARGEST);
+    let (step, middle) = match metric {
+        Metric::L1 => {
+            // A multiple of the step, so that zero is a number.
+            let step = (f64::from(high) - f64::from(low)) / (2.0 * largest - 1.0);
+            let middle = (f64::from(high) + f64::from(low)) / 2.0;
+            if step > 0.0 { (step, step * (middle / step).round()) } else { (0.0, middle) }
+        }
+        _ => (f64::from(high.max(-low)) / largest, 0.0),
+    };
+    let (stored_step, stored_middle) = ((step * unit) as f32, (middle * unit) as f32);
+    // Numbers are chosen with what is stored, unless that is too small to be told from zero.
+    let (step, middle) = (f64::from(stored_step) / unit, f64::from(stored_middle) / unit);
+    let scale = if step > 0.0 { (1.0 / step) as f32 } else { 0.0 };
+    let scale = if scale.is_finite() { scale } else { 0.0 };
+    let header = header::<N>(metric);
+    let mut code = vec![0u32; words::<N>(metric, count)];
+    let numbers = &mut code[header..].as_mut_bytes()[..N::BYTES * count];
+    let (limit, shift) = (N::LARGEST as f32, middle as f32);
+    let mut rests = [0.0; 8];
+    for (i, x) in elements.iter().enumerate() {
+        let number = nearest(((*x - shift) * scale).clamp(-limit, limit));
+        N::put(numbers, i, count, number);
+        let rest = (f64::from(*x) - (middle + step * f64::from(number))).abs();
+        rests[i % 8] += if metric == Metric::L1 { rest } else { rest * rest };
+    }
+    let squares = N::dot(bytes::kernels(), numbers, numbers).cast_unsigned();
+    let mut error: f64 = rests.iter().sum();
     if metric != Metric::L1 {
-        error = f64::sqrt(error);
+        error = error.sqrt();
     }
-    if metric == Metric::Cosine && !SANE.contains(&norm) {
-        error = 4.0; // more than any cosine distance, so the bound says nothing
+    let error = ((error + residual.error) * unit * (1.0 + 1e-6)) as f32 + f32::MIN_POSITIVE;
+    code[STEP] = stored_step.to_bits();
+    code[ERROR] = error.to_bits();
+    code[HASH] = residual.hash;
+    match metric {
+        Metric::L1 => code[MIDDLE] = stored_middle.to_bits(),
+        _ => {
+            code[SQUARES] = squares as u32;
+            if N::BYTES == 2 {
+                code[SQUARES + 1] = (squares >> 32) as u32;
+            }
+        }
     }
-    let rounded_up = (error * (1.0 + 1e-6)) as f32 + f32::MIN_POSITIVE;
-    code[..HEADER].copy_from_slice(&[low.to_bits(), step.to_bits(), rounded_up.to_bits(), sum, squares]);
+    if metric == Metric::InnerProduct {
+        code[header - 1] = residual.with_centre.to_bits();
+    }
     code
 }
 
-/// The approximate vector.
-pub(super) fn decode(code: &[u32], out: &mut [f32]) {
-    let (low, step) = (f64::from(f32::from_bits(code[0])), f64::from(f32::from_bits(code[1])));
-    for (x, byte) in out.iter_mut().zip(code[HEADER..].as_bytes()) {
-        *x = finite(low + step * f64::from(*byte)); // the last may lie a little beyond f32
+/// The nearest integer of a number up to 2^22: the sum has no places left after the point. Not more than a few instructions,
+/// of which the compiler does several elements at once.
+#[inline(always)]
+fn nearest(x: f32) -> i32 {
+    const ANCHOR: f32 = 12_582_912.0; // 1.5 * 2^23
+    (x + ANCHOR).to_bits().wrapping_sub(ANCHOR.to_bits()).cast_signed()
+}
+
+/// The approximate residual, and for inner product one number more: that with the centre.
+pub(super) fn decode<N: Numbers>(metric: Metric, code: &[u32], out: &mut [f32]) {
+    let count = out.len() - usize::from(metric == Metric::InnerProduct);
+    let parts = parts::<N>(metric, code, count);
+    for (i, x) in out[..count].iter_mut().enumerate() {
+        *x = finite(parts.middle + parts.step * f64::from(N::get(parts.bytes, i, count))); // may lie a little beyond f32
+    }
+    if metric == Metric::InnerProduct {
+        out[count] = parts.with_centre as f32;
     }
 }
 
-struct Parts<'a> {
-    low: f64,
+struct Parts<'a, N> {
     step: f64,
     error: f64,
-    sum: u32,
-    squares: u32,
+    /// Sum of the squares of the numbers; 0 for L1.
+    squares: f64,
+    /// 0 but for L1.
+    middle: f64,
+    /// 0 but for inner product.
+    with_centre: f64,
     bytes: &'a [u8],
+    numbers: PhantomData<N>,
 }
 
 #[inline(always)]
-fn parts(code: &[u32], dimensions: usize) -> Parts<'_> {
+fn parts<N: Numbers>(metric: Metric, code: &[u32], dimensions: usize) -> Parts<'_, N> {
+    let header = header::<N>(metric);
+    let float = |word: u32| f64::from(f32::from_bits(word));
+    let (squares, middle) = match metric {
+        Metric::L1 => (0.0, float(code[MIDDLE])),
+        _ if N::BYTES == 2 => ((u64::from(code[SQUARES + 1]) << 32 | u64::from(code[SQUARES])) as f64, 0.0),
+        _ => (f64::from(code[SQUARES]), 0.0),
+    };
     Parts {
-        low: f64::from(f32::from_bits(code[0])),
-        step: f64::from(f32::from_bits(code[1])),
-        error: f64::from(f32::from_bits(code[2])),
-        sum: code[3],
-        squares: code[4],
-        bytes: &code[HEADER..].as_bytes()[..dimensions],
+        step: float(code[STEP]),
+        error: float(code[ERROR]),
+        squares,
+        middle,
+        with_centre: if metric == Metric::InnerProduct { float(code[header - 1]) } else { 0.0 },
+        bytes: &code[header..].as_bytes()[..N::BYTES * dimensions],
+        numbers: PhantomData,
     }
 }
 
-impl Parts<'_> {
-    /// The square of the length.
+impl<N: Numbers> Parts<'_, N> {
+    /// The square of the length of the residual.
     #[inline(always)]
     fn norm_squared(&self) -> f64 {
-        let n = self.bytes.len() as f64;
-        n * self.low * self.low
-            + self.step * (2.0 * self.low * f64::from(self.sum) + self.step * f64::from(self.squares))
+        self.step * self.step * self.squares
     }
 
-    /// Half of what the terms of [`Self::norm_squared`] are in sum, at most, whatever cancels out; and together with that of
-    /// another vector, of [`Self::inner_product`].
-    #[inline(always)]
-    fn size(&self) -> f64 {
-        self.bytes.len() as f64 * self.low * self.low + self.step * self.step * f64::from(self.squares)
-    }
-
+    /// Of the residuals.
     #[inline(always)]
     fn inner_product(&self, other: &Self) -> f64 {
-        let n = self.bytes.len() as f64;
-        let dot = bytes::dot(self.bytes, other.bytes, self.sum);
-        n * self.low * other.low
-            + self.low * other.step * f64::from(other.sum)
-            + other.low * self.step * f64::from(self.sum)
-            + self.step * other.step * f64::from(dot)
+        self.step * other.step * N::dot(bytes::kernels(), self.bytes, other.bytes) as f64
+    }
+
+    /// Not below zero. Exactly that of the approximations but for a few roundings of `f64`: equal terms cancel out.
+    #[inline(always)]
+    fn l2_squared(&self, other: &Self) -> f64 {
+        (self.norm_squared() + other.norm_squared() - 2.0 * self.inner_product(other)).max(0.0)
+    }
+
+    #[inline(always)]
+    fn l1(&self, other: &Self) -> f64 {
+        // Smaller numbers where the f32 terms of the sum would overflow or vanish.
+        let largest = f64::from(N::LARGEST) * (self.step + other.step) + (self.middle - other.middle).abs();
+        let unit = if (1e-30..1e30).contains(&largest) || largest == 0.0 { 1.0 } else { largest };
+        let offset = ((self.middle - other.middle) / unit) as f32;
+        let (a, b) = ((self.step / unit) as f32, (other.step / unit) as f32);
+        f64::from(N::l1(bytes::kernels(), self.bytes, other.bytes, a, b, offset)) * unit
+    }
+
+    /// The largest element, at least.
+    fn largest(&self) -> f64 {
+        self.middle.abs() + f64::from(N::LARGEST) * self.step
     }
 }
 
+/// Of codes for any metric but L1.
 #[inline]
-pub(super) fn l2_squared(dimensions: usize, a: &[u32], b: &[u32]) -> f32 {
-    let (a, b) = (parts(a, dimensions), parts(b, dimensions));
-    finite((a.norm_squared() + b.norm_squared() - 2.0 * a.inner_product(&b)).max(0.0))
+pub(super) fn l2_squared<N: Numbers>(metric: Metric, dimensions: usize, a: &[u32], b: &[u32]) -> f32 {
+    finite(parts::<N>(metric, a, dimensions).l2_squared(&parts(metric, b, dimensions)))
 }
 
+/// Of the values, but for the square of the centre's length, which is the same for all.
 #[inline]
-pub(super) fn negative_inner_product(dimensions: usize, a: &[u32], b: &[u32]) -> f32 {
-    finite(-parts(a, dimensions).inner_product(&parts(b, dimensions)))
+pub(super) fn negative_inner_product<N: Numbers>(dimensions: usize, a: &[u32], b: &[u32]) -> f32 {
+    let metric = Metric::InnerProduct;
+    let (a, b) = (parts::<N>(metric, a, dimensions), parts(metric, b, dimensions));
+    finite(-(a.with_centre + b.with_centre + a.inner_product(&b)))
 }
 
-pub(super) fn l1(dimensions: usize, a: &[u32], b: &[u32]) -> f32 {
-    let (a, b) = (parts(a, dimensions), parts(b, dimensions));
-    // Smaller numbers where the f32 terms of the sum would overflow.
-    let largest = 255.0 * (a.step + b.step) + (a.low - b.low).abs();
-    let unit = if largest > 1e30 { largest } else { 1.0 };
-    let offset = (a.low - b.low) / unit;
-    let sum = bytes::l1(a.bytes, b.bytes, (a.step / unit) as f32, (b.step / unit) as f32, offset as f32);
-    finite(f64::from(sum) * unit)
+pub(super) fn l1<N: Numbers>(dimensions: usize, a: &[u32], b: &[u32]) -> f32 {
+    finite(parts::<N>(Metric::L1, a, dimensions).l1(&parts(Metric::L1, b, dimensions)))
 }
 
 /// Of what is larger than `f32` only that it is large matters; and nothing here makes a NaN.
@@ -137,20 +306,14 @@ fn finite(x: f64) -> f32 {
     x.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
 }
 
-/// At most what the operator says of the two vectors.
-pub(super) fn bound(metric: Metric, dimensions: usize, a: &[u32], b: &[u32]) -> f64 {
-    Query::new(metric, dimensions, a).bound(b)
-}
-
-/// One of two vectors, and what of a bound follows from it alone.
-pub(super) struct Query<'a> {
+/// One of two codes, and what of a bound follows from it alone.
+pub(super) struct Query<'a, N> {
     metric: Metric,
     dimensions: usize,
-    code: &'a [u32],
-    parts: Parts<'a>,
-    norm_squared: f64,
-    size: f64,
-    /// At least the length of the vector.
+    parts: Parts<'a, N>,
+    /// The length of the centre.
+    centre: f64,
+    /// At least the length of the residual.
     norm: f64,
     /// An f32 sum of n terms in eight or more accumulators, and the rounding of each term.
     rounding: f64,
@@ -158,19 +321,17 @@ pub(super) struct Query<'a> {
     underflow: f64,
 }
 
-impl<'a> Query<'a> {
-    pub fn new(metric: Metric, dimensions: usize, code: &'a [u32]) -> Self {
-        let parts = parts(code, dimensions);
-        let norm_squared = parts.norm_squared();
+impl<'a, N: Numbers> Query<'a, N> {
+    /// `centre` is the length of what was subtracted from values.
+    pub fn new(metric: Metric, dimensions: usize, code: &'a [u32], centre: f64) -> Self {
+        let parts = parts(metric, code, dimensions);
         let n = dimensions as f64;
         Self {
             metric,
             dimensions,
-            code,
-            norm: norm_squared.max(0.0).sqrt() + parts.error,
-            norm_squared,
-            size: parts.size(),
+            norm: norm(&parts),
             parts,
+            centre,
             rounding: (n / 8.0 + 16.0) * f64::from(f32::EPSILON),
             underflow: if metric == Metric::L2 { n.sqrt() * 2e-19 } else { n * 2e-38 },
         }
@@ -179,49 +340,91 @@ impl<'a> Query<'a> {
     /// The distance of the two approximations less both errors, less what the `f32` sums of the operator may be wrong by.
     #[inline]
     pub fn bound(&self, code: &[u32]) -> f64 {
-        let (x, y) = (&self.parts, parts(code, self.dimensions));
-        let (x_norm, rounding) = (self.norm, self.rounding);
-        let y_norm = |y: &Parts<'_>| y.norm_squared().max(0.0).sqrt() + y.error;
+        let (x, y) = (&self.parts, parts::<N>(self.metric, code, self.dimensions));
+        let rounding = self.rounding;
+        // The terms cancel out in f64: the sum is wrong by 1e-15 of their size at most.
+        let euclidean = || {
+            let size = x.norm_squared() + y.norm_squared();
+            (x.l2_squared(&y) - 1e-14 * size).max(0.0).sqrt() - x.error - y.error
+        };
         match self.metric {
-            Metric::L2 => {
-                let y_squared = y.norm_squared();
-                let squared = self.norm_squared + y_squared - 2.0 * x.inner_product(&y);
-                // The terms cancel out in f64: the sum is wrong by 3e-15 of their size at most, which may be thousands of times
-                // the length (of a vector of zeros but for a single element, `low` is that element).
-                let distance = (squared - 1e-14 * (self.size + y.size())).max(0.0).sqrt();
-                ((distance - x.error - y.error) * (1.0 - rounding) - self.underflow).max(0.0)
-            }
+            Metric::L2 => (euclidean() * (1.0 - rounding) - self.underflow).max(0.0),
             Metric::L1 => {
-                let distance = f64::from(l1(self.dimensions, self.code, code));
-                let slack = 4.0 * f64::from(f32::EPSILON) * self.dimensions as f64 * (largest(x) + largest(&y));
-                ((distance - x.error - y.error) * (1.0 - 2.0 * rounding) - slack).max(0.0)
+                let slack = 4.0 * f64::from(f32::EPSILON) * self.dimensions as f64 * (x.largest() + y.largest());
+                ((x.l1(&y) - x.error - y.error) * (1.0 - 2.0 * rounding) - slack).max(0.0)
             }
             Metric::Cosine => {
-                // Lengths are 1 but for f32 rounding; the operator divides by them.
-                1.0 - (x.inner_product(&y) + x_norm * y.error + y_norm(&y) * x.error + 2.0 * rounding)
+                // Lengths are 1 but for f32 rounding; the operator divides by them. Of vectors of length 1 the distance is
+                // half of the Euclidean one's square.
+                let distance = (euclidean() - 2.0 * f64::from(f32::EPSILON)).max(0.0);
+                (distance * distance / 2.0 - 2.0 * rounding).max(0.0)
             }
             Metric::InnerProduct | Metric::Hamming | Metric::Jaccard => {
-                let y_norm = y_norm(&y);
-                if x_norm * y_norm > f64::from(f32::MAX) / 4.0 {
+                let y_norm = norm(&y);
+                let size = (self.norm + self.centre) * (y_norm + self.centre);
+                if size > f64::from(f32::MAX) / 4.0 {
                     return f64::NEG_INFINITY; // as the sum of the operator may be
                 }
-                let errors = x_norm * y.error + y_norm * x.error + rounding * x_norm * y_norm;
-                -(x.inner_product(&y) + errors + self.underflow)
+                let errors = self.norm * y.error + y_norm * x.error;
+                // The products with the centre are exact but for their own rounding.
+                let of_centre = f64::from(f32::EPSILON) * (x.with_centre.abs() + y.with_centre.abs());
+                let product = self.centre * self.centre + x.with_centre + y.with_centre + x.inner_product(&y);
+                -(product + errors + of_centre + rounding * size + self.underflow)
             }
         }
     }
 }
 
-fn largest(parts: &Parts<'_>) -> f64 {
-    parts.low.abs().max((parts.low + 255.0 * parts.step).abs())
+fn norm<N: Numbers>(parts: &Parts<'_, N>) -> f64 {
+    parts.norm_squared().sqrt() + parts.error
 }
 
-pub(super) fn is_sound(code: &[u32], dimensions: usize) -> bool {
-    let parts = parts(code, dimensions);
-    let sum = parts.bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>();
-    let squares = parts.bytes.iter().map(|byte| u32::from(*byte) * u32::from(*byte)).sum::<u32>();
-    [parts.low, parts.step].iter().all(|x| x.is_finite())
+/// The standard deviation of the graph distance of two codes that comes of their errors, which point anywhere.
+pub(super) fn noise<N: Numbers>(metric: Metric, dimensions: usize, a: &[u32], b: &[u32], distance: f32) -> f64 {
+    let (a, b) = (parts::<N>(metric, a, dimensions), parts::<N>(metric, b, dimensions));
+    spread(metric, dimensions, (a.error, a.norm_squared().sqrt()), (b.error, b.norm_squared().sqrt()), distance)
+}
+
+/// [`noise`] of a code against one whose error is the same part of its length.
+pub(super) fn own_noise<N: Numbers>(metric: Metric, dimensions: usize, code: &[u32], distance: f32) -> f64 {
+    let own = parts::<N>(metric, code, dimensions);
+    let length = own.norm_squared().sqrt();
+    // Near to it may be what is much longer: at least as long as it takes.
+    let other = match metric {
+        Metric::InnerProduct if length > 0.0 => {
+            let product = f64::from(-distance) - 2.0 * own.with_centre;
+            length.max(product.abs() / length)
+        }
+        _ => length,
+    };
+    let ratio = if length > 0.0 { other / length } else { 1.0 };
+    spread(metric, dimensions, (own.error, length), (own.error * ratio, other), distance)
+}
+
+fn spread(metric: Metric, dimensions: usize, a: (f64, f64), b: (f64, f64), distance: f32) -> f64 {
+    let root = (dimensions as f64).sqrt();
+    let sigma = a.0.hypot(b.0) / root;
+    match metric {
+        // Of the distance, not squared, it is sigma; and what the square of the errors adds differs, too.
+        Metric::L2 | Metric::Cosine => 2.0 * f64::from(distance.max(0.0)).sqrt() * sigma + root * sigma * sigma,
+        // Errors that are spread evenly have a root mean square of 2 / sqrt(3) of their mean.
+        Metric::L1 => 2.0 / 3f64.sqrt() * sigma,
+        _ => (a.0 * b.1).hypot(b.0 * a.1) / root,
+    }
+}
+
+pub(super) fn is_sound<N: Numbers>(metric: Metric, code: &[u32], dimensions: usize) -> bool {
+    let parts = parts::<N>(metric, code, dimensions);
+    let squares = match metric {
+        Metric::L1 => 0,
+        _ => N::dot(bytes::kernels(), parts.bytes, parts.bytes),
+    };
+    [parts.step, parts.middle, parts.with_centre].iter().all(|x| x.is_finite())
         && parts.step >= 0.0
         && parts.error > 0.0 // may be infinite, and is for long vectors of huge elements
-        && (sum, squares) == (parts.sum, parts.squares)
+        && parts.squares == squares as f64
+}
+
+pub(super) fn error(code: &[u32]) -> f32 {
+    f32::from_bits(code[ERROR])
 }

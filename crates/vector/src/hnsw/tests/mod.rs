@@ -27,7 +27,7 @@ use crate::{Coder, Metric, Result, Space, distance};
 
 /// Dense vectors of any number of dimensions.
 pub fn meta(dimensions: usize, m: usize, ef_construction: usize, metric: Metric) -> Meta {
-    Meta::new(Space::new(Element::Dense, metric, dimensions), m, ef_construction)
+    Meta::new(crate::tests::dense(metric, dimensions), m, ef_construction)
 }
 
 pub fn empty(meta: &Meta) -> MemPages {

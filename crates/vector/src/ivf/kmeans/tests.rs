@@ -1,4 +1,5 @@
 use super::*;
+use crate::Metric;
 use crate::space::Element;
 use crate::tests::{Random, clustered, code};
 
@@ -40,7 +41,7 @@ fn centres_are_about_as_good_as_they_can_be() {
         let space = Space::new(Element::Dense, Metric::L2, dimensions);
         let codes: Vec<_> = clustered(10_000, dimensions, 1).iter().map(|vector| code(&space, vector)).collect();
         let cost = cost(space, &train(space, 200, &codes), &codes) / (dimensions as f64 * 0.12);
-        assert!(cost < 1.15, "{dimensions} dimensions: {cost}");
+        assert!(cost < 1.25, "{dimensions} dimensions: {cost}");
     }
 }
 

@@ -23,12 +23,12 @@ use crate::mem::MemPages;
 use crate::page::Tid;
 use crate::space::Element;
 use crate::store::PageStore;
-pub use crate::tests::{Random, Watched, clustered, code, encoded, memory, tids};
+pub use crate::tests::{Random, Watched, clustered, code, dense, encoded, memory, tids};
 use crate::{Coder, Error, Method, Metric, Result, Space};
 
 /// Dense vectors of any number of dimensions.
 pub fn meta(dimensions: usize, lists: u32, metric: Metric) -> Meta {
-    of(Space::new(Element::Dense, metric, dimensions), lists)
+    of(dense(metric, dimensions), lists)
 }
 
 /// Of an index that has learnt nothing.
@@ -39,12 +39,12 @@ pub fn of(space: Space, lists: u32) -> Meta {
 /// All forms of codes; the last ones have two pages each.
 pub fn spaces() -> [Space; 6] {
     [
-        Space::new(Element::Dense, Metric::L2, 4),
-        Space::new(Element::Dense, Metric::Cosine, 40),
-        Space::new(Element::Dense, Metric::InnerProduct, 1000),
+        dense(Metric::L2, 4),
+        dense(Metric::Cosine, 40),
+        dense(Metric::InnerProduct, 1000),
         Space::new(Element::Bits, Metric::Hamming, 100),
-        Space::new(Element::Dense, Metric::L2, 5000),
-        Space::new(Element::Dense, Metric::L2, 9000),
+        dense(Metric::L2, 5000),
+        dense(Metric::L2, 9000),
     ]
 }
 
@@ -119,11 +119,9 @@ pub fn nearest(store: &MemPages, query: &[f32], probes: usize) -> Vec<Tid> {
 
 /// By looking at every row.
 pub fn exact(rows: &BTreeMap<Tid, Vec<f32>>, space: &Space, query: &[f32]) -> Vec<Tid> {
-    let (query, measure) = (code(space, query), space.measure());
-    let distance = |vector: &[f32]| {
-        let code = code(space, vector);
-        space.bound(&query, &code, measure.distance(&query, &code))
-    };
+    let (query, coder) = (code(space, query), crate::Coder::plain(*space));
+    let bounds = coder.bounds(&query);
+    let distance = |vector: &[f32]| bounds.to(&code(space, vector));
     let mut all: Vec<(f64, Tid)> = rows.iter().map(|(tid, vector)| (distance(vector), *tid)).collect();
     all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     all.into_iter().map(|(_, tid)| tid).collect()
@@ -158,8 +156,8 @@ fn an_empty_index_answers_and_verifies() {
 #[test]
 fn an_index_keeps_what_its_codes_are_made_with() {
     for dimensions in [40, 5000] {
-        let space = Space::new(Element::Dense, Metric::L2, dimensions);
-        let centre: Vec<f32> = (0..dimensions).map(|i| i as f32).collect();
+        let space = dense(Metric::L2, dimensions);
+        let centre: Vec<f32> = (0..dimensions).map(|i| i as f32 / dimensions as f32).collect();
         let learnt = Coder::new(space, Some(centre.into()));
         let vectors = clustered(50, dimensions, 3);
         let store = build_with(learnt.clone(), 3, &vectors, 0);

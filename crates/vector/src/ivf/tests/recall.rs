@@ -141,7 +141,8 @@ fn distance_figures() {
         let pace = crate::pace::Pace::new(&|| Ok(()));
         let nearest = time(&mut |row| sum += f64::from(codes.nearest(&measure, row, &pace).unwrap().1));
         let bounds = time(&mut |row| {
-            let bounds = space.bounds(row);
+            let coder = crate::Coder::plain(space);
+            let bounds = coder.bounds(row);
             data.rows.iter().for_each(|code| sum += bounds.to(code));
         });
         println!("{dimensions} dimensions: nearest {nearest:.1} ns, bound {bounds:.1} ns for each distance ({sum})");
