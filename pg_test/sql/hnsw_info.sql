@@ -29,7 +29,7 @@ CREATE INDEX v ON t USING hnsw (v vector_cosine_ops);
 CREATE INDEX h ON t USING hnsw (h halfvec_ip_ops);
 CREATE INDEX s ON t USING hnsw (s sparsevec_l1_ops);
 CREATE INDEX b ON t USING hnsw (b bit_jaccard_ops);
-SELECT n, metric, codes, dimensions, rows, layer_elements, bytes_per_row, total_bytes
+SELECT n, metric, codes, centred, dimensions, rows, layer_elements, misfits, bytes_per_row, total_bytes
 FROM unnest(ARRAY['v', 'h', 's', 'b']) n, lagoon.index_info(n::regclass);
 DROP TABLE t;
 

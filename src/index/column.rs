@@ -181,6 +181,22 @@ impl Column {
         }
     }
 
+    /// Gives `f` the elements of a dense value; nothing of others.
+    ///
+    /// # Safety
+    /// `value` is of the column's type.
+    pub unsafe fn elements(&self, value: Datum, f: impl FnOnce(&[f32]) -> Result<(), Error>) -> Result<(), Error> {
+        let checked = |elements: &[f32]| self.same_dimensions(elements.len()).and_then(|()| f(elements));
+        // SAFETY: the caller's.
+        unsafe {
+            match self.kind {
+                Kind::Vector => checked(&VectorRef::from_datum(value)),
+                Kind::Halfvec => checked(&floats(&DenseRef::<f16>::from_datum(value))),
+                Kind::Sparsevec | Kind::Bit => Ok(()),
+            }
+        }
+    }
+
     fn same_dimensions(&self, actual: usize) -> Result<(), Error> {
         let expected = self.coder.space.dimensions;
         if actual == expected { Ok(()) } else { Err(Error::DimensionMismatch { expected, actual }) }

@@ -15,6 +15,7 @@ mod pages;
 mod planner;
 mod recall;
 mod rows;
+mod sample;
 mod scan;
 mod vacuum;
 mod validate;

@@ -126,6 +126,11 @@ impl Opened {
         unsafe { (*self.index).rd_id }
     }
 
+    /// The name of the index.
+    pub fn name(&self) -> String {
+        name_of(self.oid())
+    }
+
     /// The OID of the table.
     pub fn table(&self) -> Oid {
         // SAFETY: open.

@@ -7,6 +7,7 @@ use pgrx::pg_sys::{self, Datum, IndexInfo, ItemPointer, Relation, TableScanDesc}
 
 use lagoon_vector::Error;
 use lagoon_vector::page::Tid;
+use lagoon_vector::sample::Sample;
 
 use super::column::{self, Column};
 use crate::pg::error::OrRaise;
@@ -36,7 +37,46 @@ pub unsafe fn each(
     column: &Column,
     f: &mut Take<'_>,
 ) -> f64 {
-    let mut state = State { column, f };
+    // SAFETY: the caller's.
+    unsafe {
+        values(heap, index, info, rows, &mut |value, is_null, tid| match column.code(value, is_null)? {
+            Some(code) => f(&code, tid),
+            None => Ok(()),
+        })
+    }
+}
+
+/// Lets a sample draw from the elements of dense values.
+///
+/// # Safety
+/// As for [`each`].
+pub unsafe fn sample(
+    heap: Relation,
+    index: Relation,
+    info: *mut IndexInfo,
+    rows: Rows,
+    column: &Column,
+    sample: &mut Sample<f32>,
+) {
+    // SAFETY: the caller's.
+    unsafe {
+        values(heap, index, info, rows, &mut |value, is_null, _| {
+            if is_null {
+                return Ok(());
+            }
+            match sample.draw() {
+                Some(place) => column.elements(value, |elements| sample.put(place, elements)),
+                None => Ok(()), // and it is not even detoasted
+            }
+        });
+    }
+}
+
+/// What takes a value, whether it is NULL, and its row.
+type Give<'a> = dyn FnMut(Datum, bool, Tid) -> Result<(), Error> + 'a;
+
+unsafe fn values(heap: Relation, index: Relation, info: *mut IndexInfo, rows: Rows, f: &mut Give<'_>) -> f64 {
+    let mut state = State(f);
     let state = (&raw mut state).cast::<c_void>();
     let null = std::ptr::null_mut();
     // SAFETY: the caller's. The state outlives the scan, which calls back only while it runs, and ends itself.
@@ -61,10 +101,7 @@ pub unsafe fn each(
     }
 }
 
-struct State<'a> {
-    column: &'a Column,
-    f: &'a mut Take<'a>,
-}
+struct State<'a>(&'a mut Give<'a>);
 
 #[pg_guard]
 unsafe extern "C-unwind" fn give(
@@ -77,10 +114,7 @@ unsafe extern "C-unwind" fn give(
 ) {
     // SAFETY: called by the scan above, with its state and one column.
     unsafe {
-        let state = &mut *state.cast::<State<'_>>();
-        let tid = column::tid(tid);
-        if let Some(code) = state.column.code(*values, *isnull).or_raise() {
-            (state.f)(&code, tid).or_raise();
-        }
+        let State(f) = &mut *state.cast::<State<'_>>();
+        f(*values, *isnull, column::tid(tid)).or_raise();
     }
 }

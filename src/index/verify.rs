@@ -3,11 +3,12 @@
 use pgrx::pg_sys::Oid;
 
 use lagoon_vector::Error;
-use lagoon_vector::hnsw::verify::Report;
+use lagoon_vector::report::{Misfits, Report};
 use lagoon_vector::store::PageStore;
 use lagoon_vector::{Method, hnsw, ivf};
 
 use crate::index::Opened;
+use crate::pg::log;
 
 #[pgrx::pg_schema]
 mod lagoon {
@@ -37,5 +38,13 @@ fn report(oid: Oid) -> Result<Report, Error> {
         Method::Ivfflat => ivf::verify::verify(&pages)?,
     };
     report.compare_heap(rows, &|| pages.poll())?;
+    if report.misfits.are_many() {
+        let Misfits { count, of } = report.misfits;
+        log::warning_with(
+            format!("codes of index \"{}\" are too coarse for {count} of {of} values", opened.name()),
+            "These were inserted after the index was built, and are unlike those from which it learnt its codes: recall suffers.",
+            "REINDEX the index.",
+        );
+    }
     Ok(report)
 }

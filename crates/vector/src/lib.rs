@@ -17,6 +17,7 @@ mod pace;
 pub mod page;
 mod random;
 pub mod report;
+pub mod sample;
 pub mod space;
 pub mod store;
 

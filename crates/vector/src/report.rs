@@ -1,8 +1,8 @@
 //! What a verification says.
 
-use crate::Result;
 use crate::memory::{filled, push};
 use crate::page::Tid;
+use crate::{Result, Space};
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,22 @@ pub struct Check {
     pub detail: String,
 }
 
+/// Values inserted since an index was built for which its codes are too coarse: its neighbours are told apart by chance.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Misfits {
+    /// How many.
+    pub count: u32,
+    /// Values in the index.
+    pub of: u64,
+}
+
+impl Misfits {
+    /// Whether recall suffers: more than ten of them, and more than one value in a hundred.
+    pub fn are_many(&self) -> bool {
+        self.count > 10 && 100 * u64::from(self.count) > self.of
+    }
+}
+
 /// What an index holds, when it could be read.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -22,6 +38,8 @@ pub struct Report {
     pub checks: Vec<Check>,
     /// Every row in the index, sorted when the verification has ended.
     pub rows: Tids,
+    /// How well codes fit what was inserted.
+    pub misfits: Misfits,
 }
 
 impl Report {
@@ -39,6 +57,17 @@ impl Report {
             (false, n) => format!("{} (and {} more)", faults.first, n - 1),
         };
         self.checks.push(Check { name, passed, detail });
+    }
+
+    /// Says how well codes fit. Nothing is wrong with an index whose codes do not, but its recall is poor: that is for whoever
+    /// reads [`Self::misfits`] to say.
+    pub(crate) fn add_codes(&mut self, space: &Space, is_centred: bool, misfits: Misfits) {
+        let around = if is_centred { " around a centre" } else { "" };
+        let advice = if misfits.are_many() { ": REINDEX" } else { "" };
+        let Misfits { count, of } = misfits;
+        let seen = format!("{}{around}, too coarse for {count} of {of} values{advice}", space.form.name());
+        self.add("codes", seen, &Faults::default());
+        self.misfits = misfits;
     }
 
     /// Puts the rows in order and looks for those that come twice.
@@ -187,6 +216,12 @@ mod tests {
             expected.sort_unstable();
             assert_eq!(sorted(tids), expected, "{len}");
         }
+    }
+
+    #[test]
+    fn misfits_are_many_when_they_are_more_than_ten_and_more_than_one_in_a_hundred() {
+        let are_many = |count, of| Misfits { count, of }.are_many();
+        assert!(are_many(11, 1099) && !are_many(11, 1100) && !are_many(10, 20) && are_many(u32::MAX, 0));
     }
 
     #[test]

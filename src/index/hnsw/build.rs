@@ -1,10 +1,12 @@
-//! `ambuild`: the main thread scans the table and feeds, engine threads link, and the graph is written out and logged once.
+//! `ambuild`: a sample of the table says what codes its values need; then the main thread scans the table and feeds, engine
+//! threads link, and the graph is written out and logged once. Where the finished graph shows that its codes are too coarse
+//! after all, it is built again with finer ones.
 
 use std::ffi::c_char;
 use std::sync::Arc;
 
-use pgrx::pg_guard;
 use pgrx::pg_sys::{self, IndexBuildResult, IndexInfo, Relation};
+use pgrx::{PgLogLevel, pg_guard};
 
 use lagoon_vector::hnsw::build::{Builder, Job, write_empty};
 use lagoon_vector::page::Tid;
@@ -14,12 +16,13 @@ use super::options::{self, Options};
 use crate::index::build::{log_all, memory, poll, progress, result};
 use crate::index::rows::{self, Rows};
 use crate::index::workers::{self, Workers};
-use crate::index::{Column, PgPages, Purpose, seed, space};
+use crate::index::{Column, PgPages, Purpose, sample, seed};
 use crate::pg::error::OrRaise;
 use crate::pg::log;
 
 /// PROGRESS_CREATEIDX_SUBPHASE of pg_stat_progress_create_index; 1 is PostgreSQL's own "initializing".
-const PHASE_LOAD: i64 = 2;
+const PHASE_SAMPLE: i64 = 2;
+const PHASE_LOAD: i64 = 3;
 
 /// Builds an index over a table.
 #[pg_guard]
@@ -48,6 +51,7 @@ pub unsafe extern "C-unwind" fn ambuildempty(index: Relation) {
 pub unsafe extern "C-unwind" fn ambuildphasename(phase: i64) -> *mut c_char {
     let name = match phase {
         1 => c"initializing",
+        PHASE_SAMPLE => c"sampling table",
         PHASE_LOAD => c"loading tuples",
         _ => return std::ptr::null_mut(),
     };
@@ -57,15 +61,28 @@ pub unsafe extern "C-unwind" fn ambuildphasename(phase: i64) -> *mut c_char {
 unsafe fn build(heap: Relation, index: Relation, info: *mut IndexInfo) -> Result<*mut IndexBuildResult, Error> {
     // SAFETY: the caller's.
     unsafe {
-        let coder = Coder::plain(space(index, Method::Hnsw)?);
-        let mut load = Load::new(&coder, options::of(index)?);
-        let column = Column::new(index, Method::Hnsw, coder)?;
+        let options = options::of(index)?;
+        progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_SAMPLE);
+        let mut coder = sample::coder(heap, index, info, Method::Hnsw)?;
         progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_LOAD);
-        let heap_rows = rows::each(heap, index, info, Rows::All, &column, &mut |code, tid| load.row(code, tid));
-        let pages = PgPages::new(index, Purpose::Build);
-        load.finish(&pages)?;
-        log_all(index, &pages)?;
-        Ok(result(heap_rows, load.builder.fed()))
+        loop {
+            let mut load = Load::new(&coder, options);
+            let column = Column::new(index, Method::Hnsw, coder.clone())?;
+            let heap_rows = rows::each(heap, index, info, Rows::All, &column, &mut |code, tid| load.row(code, tid));
+            load.link()?;
+            if !load.builder.fits(&poll)?
+                && let Some(finer) = coder.finer()
+            {
+                let (coarse, fine) = (coder.space.form.name(), finer.space.form.name());
+                log::at(PgLogLevel::DEBUG1, format!("codes of {coarse} are too coarse, building again with {fine}"));
+                coder = finer;
+                continue;
+            }
+            let pages = PgPages::new(index, Purpose::Build);
+            load.builder.flush(&pages)?;
+            log_all(index, &pages)?;
+            return Ok(result(heap_rows, load.builder.fed()));
+        }
     }
 }
 
@@ -126,15 +143,14 @@ impl Load {
         Ok(())
     }
 
-    /// Waits for the workers and writes the graph.
-    fn finish(&mut self, pages: &PgPages) -> Result<(), Error> {
+    /// Waits for the workers.
+    fn link(&mut self) -> Result<(), Error> {
         self.builder.close()?;
         progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_TOTAL, self.builder.fed() as i64);
         self.help()?;
         self.workers.wait_until(|| {
             self.report();
             self.job.is_done()
-        })?;
-        self.builder.flush(pages)
+        })
     }
 }

@@ -9,6 +9,7 @@ use crate::hnsw::arena::{Arena, CHUNK, MAX_ELEMENTS, Pending, Walker, lock};
 use crate::hnsw::flush;
 use crate::hnsw::format::{Meta, PAGE_ID, PageKind};
 use crate::hnsw::level::Levels;
+use crate::memory::room;
 use crate::pace::Pace;
 use crate::page::Tid;
 use crate::store::{PAGE_SIZE, PageStore};
@@ -113,6 +114,12 @@ pub struct Builder {
     centre: Option<Box<[f32]>>,
 }
 
+/// Elements of a finished build that are asked whether their codes fit, about.
+const ASKED: u32 = 300;
+/// One of so many may be a misfit, and so may one less than a few.
+const MISFITS: u32 = 100;
+const FEW: u32 = 3;
+
 /// What else is allocated for an element: bits of the walkers, and what puts elements in order in the end.
 const OTHER_BYTES: usize = 9;
 
@@ -200,6 +207,33 @@ impl Builder {
         lock(&self.job.queue).closed = true;
         self.job.changed.notify_all();
         Ok(())
+    }
+
+    /// Whether the codes of a finished build are fine enough for it: whether nearly all elements that are asked [can tell their
+    /// neighbours apart](crate::Space::fits). If not, recall is poor: build again with codes that are
+    /// [finer](Coder::finer). `poll` is asked every few milliseconds whether to go on.
+    pub fn fits(&mut self, poll: &dyn Fn() -> Result<()>) -> Result<bool> {
+        let arena = &self.job.arena;
+        let space = arena.meta.space;
+        if !space.is_quantised() {
+            return Ok(true);
+        }
+        let pace = Pace::new(poll);
+        let count = lock(&self.job.queue).published;
+        let (stretch, mut asked, mut misfits) = (count.div_ceil(ASKED).max(1), 0, 0);
+        let mut distances = room(arena.meta.ef_construction)?;
+        for from in (0..count).step_by(stretch as usize) {
+            // Rows that were merged are no elements.
+            let mut elements = (from..count.min(from.saturating_add(stretch))).filter(|id| !arena.is_folded(*id));
+            let Some(id) = elements.next() else { continue };
+            pace.spend(size_of::<u32>() * (id - from) as usize)?;
+            arena.near(id, &mut self.walker, &pace)?;
+            distances.clear();
+            distances.extend(self.walker.found.iter().map(|candidate| candidate.distance));
+            asked += 1;
+            misfits += u32::from(!space.fits(arena.code(id), &distances));
+        }
+        Ok(misfits < FEW || MISFITS * misfits <= asked)
     }
 
     /// Writes a closed and finished build into an empty store. Nothing else may use the store meanwhile.

@@ -13,7 +13,7 @@ use crate::hnsw::link::{Change, Offer, WANDER, apply, offer, plan, tree_neighbou
 use crate::hnsw::rows;
 use crate::hnsw::search::{Candidate, Reach, Scratch, descend, search_layer};
 use crate::hnsw::select::{Link, select};
-use crate::memory::reserved;
+use crate::memory::{reserved, room};
 use crate::page::Tid;
 use crate::store::{Interlock, Mode, PageStore, Record};
 use crate::{Error, Result};
@@ -41,6 +41,7 @@ pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid, seed: u64) -> Res
             return Ok(());
         }
         let Some((id, level)) = place(&graph, code, tid, level, &found)? else { continue };
+        count_misfit(&graph, code, &found.near)?;
         for (layer, links) in found.links.iter().enumerate().take(usize::from(level) + 1) {
             for Link { id: owner, distance, .. } in links.iter().copied() {
                 offer(&graph, Offer { owner, layer: layer as u8, code, distance, protected: false }, id)?;
@@ -228,6 +229,18 @@ fn write<S: PageStore>(
         remember(graph, node_page)?;
         return Ok(Some((id, level)));
     }
+}
+
+/// Counts an element that was inserted if codes are too coarse to tell its neighbours apart.
+fn count_misfit<S: PageStore>(graph: &PagedGraph<'_, S>, code: &[u32], near: &[Candidate]) -> Result<()> {
+    let mut distances = room(near.len())?;
+    distances.extend(near.iter().filter(|candidate| candidate.live).map(|candidate| candidate.distance));
+    if graph.meta.space.fits(code, &distances) {
+        return Ok(());
+    }
+    let mut record = graph.store.record()?;
+    format::add_misfit(record.page(0)?);
+    record.commit()
 }
 
 /// So many free slots in a row, from the insert hint on, else in a new group.

@@ -7,7 +7,7 @@ use crate::page::is_new;
 use crate::store::{Interlock, Mode, PageStore};
 use crate::{Error, Method, Result};
 
-pub use crate::report::{Check, Faults, Report};
+pub use crate::report::{Check, Faults, Misfits, Report};
 
 /// The part of all elements that the checks need.
 struct Elements {
@@ -112,6 +112,8 @@ pub fn verify<S: PageStore>(store: &S) -> Result<Report> {
     );
     pages(store, &meta, &mut report)?;
     let elements = elements(store, &meta, &mut report)?;
+    let misfits = Misfits { count: meta.misfits, of: elements.count as u64 };
+    report.add_codes(&meta.space, meta.is_centred(), misfits);
     drop(lock); // the rest is in memory
     report.check_rows(&|| store.poll())?;
     entry(store, &meta, &elements, &mut report)?;

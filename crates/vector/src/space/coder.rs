@@ -36,6 +36,16 @@ impl Coder {
         self.centre.as_deref()
     }
 
+    /// What makes the next finer codes of the same values. None: these are exact.
+    pub fn finer(&self) -> Option<Self> {
+        let space = |form| Space { form, ..self.space };
+        match self.space.form {
+            Form::Quantised => Some(Self::new(space(Form::Fine), self.centre.clone())),
+            Form::Fine => Some(Self::plain(space(Form::Floats))),
+            Form::Floats | Form::Sparse | Form::Bits => None,
+        }
+    }
+
     /// The code of a value. None: a zero vector has no direction, hence no cosine.
     pub fn encode(&self, value: Value<'_>) -> Result<Option<Vec<u32>>> {
         let space = &self.space;

@@ -194,6 +194,18 @@ impl Arena {
         Ok(())
     }
 
+    /// Finds the elements nearest to one that is linked, as when it was inserted, without itself.
+    pub(crate) fn near(&self, id: u32, walker: &mut Walker, pace: &Pace<'_>) -> Result<()> {
+        walker.found.clear();
+        if let Some(entry) = self.entry() {
+            let code = self.code(id);
+            walker.descend(self, code, entry, 0, pace)?;
+            walker.search(self, code, 0, self.meta.ef_construction, pace)?;
+            walker.found.retain(|candidate| candidate.id != id);
+        }
+        Ok(())
+    }
+
     /// False when the element was folded.
     fn link(&self, id: u32, level: u8, entry: (u32, u8), walker: &mut Walker, pace: &Pace<'_>) -> Result<bool> {
         let code = self.code(id);

@@ -219,8 +219,10 @@ fn other_pages_are_refused() {
     let mut page = vec![0; PAGE_SIZE];
     assert_eq!(Meta::read(&page), Err(Error::NotAnIndex(Method::Hnsw)));
     meta(3, 16, 64, Metric::L2).write(&mut page);
-    put_u32(&mut page, META_VERSION, 99);
-    assert_eq!(Meta::read(&page), Err(Error::Version { method: Method::Hnsw, found: 99, expected: VERSION }));
+    put_u32(&mut page, META_VERSION, 2);
+    let error = Meta::read(&page).unwrap_err();
+    assert_eq!(error.to_string(), "hnsw index has format version 2, this library reads version 3");
+    assert_eq!((error.sqlstate(), error.hint().as_deref()), ("55000", Some("REINDEX the index.")));
     put_u32(&mut page, META_VERSION, VERSION);
     put_u16(&mut page, META_CENTRE_PAGES, 2);
     assert!(matches!(Meta::read(&page), Err(Error::Corrupt { block: 0, .. })));

@@ -1,6 +1,7 @@
 //! What the graph promises, over pages in memory.
 
 mod cancel;
+mod codes;
 mod concurrent;
 mod crash;
 mod duplicates;

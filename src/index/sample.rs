@@ -1,0 +1,72 @@
+//! What a build learns of the values of a table before it begins.
+
+use pgrx::pg_sys::{self, BlockSamplerData, ForkNumber, IndexInfo, Relation};
+
+use lagoon_vector::sample::Sample;
+use lagoon_vector::space::{Element, learn};
+use lagoon_vector::{Coder, Error, Method};
+
+use super::build::poll;
+use super::column::{Column, space};
+use super::rows::{self, Rows};
+use super::seed;
+
+/// Values to learn from: so many say as much as all.
+const VALUES: usize = 5000;
+/// Of fewer values nothing is learnt.
+const FEW: u64 = 1000;
+/// Random blocks that are read of a larger table: with a few values on each there are enough.
+const BLOCKS: u32 = 2000;
+/// Bytes of values that are kept, whatever `maintenance_work_mem` says.
+const LEAST_BYTES: usize = 4 << 20;
+
+/// What makes the codes of an index over a table, from a sample of the values that the index is going to hold; only of those
+/// whose codes can be more or less fine.
+///
+/// # Safety
+/// As for [`rows::each`].
+pub unsafe fn coder(heap: Relation, index: Relation, info: *mut IndexInfo, method: Method) -> Result<Coder, Error> {
+    // SAFETY: the caller's.
+    unsafe {
+        let plain = Coder::plain(space(index, method)?);
+        let space = plain.space;
+        if !space.is_quantised() {
+            return Ok(plain);
+        }
+        let column = Column::new(index, method, plain)?;
+        let all = pg_sys::RelationGetNumberOfBlocksInFork(heap, ForkNumber::MAIN_FORKNUM);
+        let mut sample = Sample::new(space.dimensions, most(space.dimensions), seed());
+        let take = |first, count, sample: &mut Sample<f32>| {
+            rows::sample(heap, index, info, Rows::Blocks(first, count), &column, sample);
+        };
+        if all > BLOCKS {
+            random_blocks(all, BLOCKS, |block| take(block, 1, &mut sample));
+        }
+        if sample.seen() < FEW {
+            // The table is small, or few rows have a value, or the predicate of a partial index holds for few.
+            sample = Sample::new(space.dimensions, most(space.dimensions), seed());
+            take(0, all, &mut sample);
+        }
+        learn(Element::Dense, space.metric, space.dimensions, sample.elements(), &poll)
+    }
+}
+
+/// Values that are kept: they are gone when the build begins, which may take all of `maintenance_work_mem`.
+fn most(dimensions: usize) -> usize {
+    // SAFETY: a setting of this process.
+    let limit = unsafe { pg_sys::maintenance_work_mem } as usize * 1024;
+    let bytes = (limit / 2).max(LEAST_BYTES);
+    (bytes / (size_of::<f32>() * dimensions)).clamp(1, VALUES)
+}
+
+/// Gives `f` as many random ones of all blocks of a table, in ascending order, as ANALYZE takes its own.
+pub fn random_blocks(all: u32, wanted: u32, mut f: impl FnMut(u32)) {
+    let mut sampler = BlockSamplerData::default();
+    // SAFETY: the sampler is initialised before it is used.
+    unsafe {
+        pg_sys::BlockSampler_Init(&mut sampler, all, wanted as i32, seed() as u32 as _); // a long in PostgreSQL 14
+        while pg_sys::BlockSampler_HasMore(&mut sampler) {
+            f(pg_sys::BlockSampler_Next(&mut sampler));
+        }
+    }
+}
