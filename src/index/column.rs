@@ -216,3 +216,10 @@ pub unsafe fn tid(tid: ItemPointer) -> Tid {
     let (block, offset) = pgrx::itemptr::item_pointer_get_both(unsafe { *tid });
     u64::from(block) << 16 | u64::from(offset)
 }
+
+/// The same, as PostgreSQL has it.
+pub fn item_pointer(tid: Tid) -> pg_sys::ItemPointerData {
+    let mut pointer = pg_sys::ItemPointerData::default();
+    pgrx::itemptr::item_pointer_set_all(&mut pointer, (tid >> 16) as u32, tid as u16);
+    pointer
+}

@@ -19,6 +19,7 @@ mod sample;
 mod scan;
 mod vacuum;
 mod validate;
+mod values;
 mod verify;
 mod workers;
 

@@ -5,18 +5,18 @@ use std::ffi::c_int;
 use pgrx::PgMemoryContexts;
 use pgrx::pg_sys::{self, Datum, IndexScanDesc, Relation, ScanKey};
 
-use lagoon_vector::page::Tid;
-use lagoon_vector::{Coder, Error, Method, Space};
+use lagoon_vector::page::Hit;
+use lagoon_vector::{Coder, Error, Method};
 
-use super::column::Column;
+use super::column::{Column, item_pointer};
+use super::values::ScanValues;
 use crate::pg::statistics;
 
 /// What a scan keeps between calls. Freed with the memory context of the scan: after an ERROR nobody calls amendscan.
 struct State<S> {
     /// None until the first row is asked for.
     scan: Option<S>,
-    /// Whether the distances that it gives are those of the operator.
-    is_exact: bool,
+    values: ScanValues,
 }
 
 /// Begins a scan; the query comes with [`rescan`].
@@ -27,7 +27,7 @@ pub unsafe fn begin<S>(index: Relation, keys: c_int, order_bys: c_int) -> IndexS
     // SAFETY: the caller's. Both arrays live as long as the scan.
     unsafe {
         let scan = pg_sys::RelationGetIndexScan(index, keys, order_bys);
-        let state = State::<S> { scan: None, is_exact: true };
+        let state = State::<S> { scan: None, values: ScanValues::new(scan) };
         (*scan).opaque = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(state).cast();
         (*scan).xs_orderbyvals = pg_sys::palloc0(size_of::<Datum>() * order_bys.max(1) as usize).cast();
         (*scan).xs_orderbynulls = pg_sys::palloc0(order_bys.max(1) as usize).cast();
@@ -45,36 +45,44 @@ pub unsafe fn rescan<S>(scan: IndexScanDesc, order_bys: ScanKey) {
         if !order_bys.is_null() && (*scan).numberOfOrderBys > 0 {
             std::ptr::copy(order_bys, (*scan).orderByData, (*scan).numberOfOrderBys as usize);
         }
-        (*(*scan).opaque.cast::<State<S>>()).scan = None;
+        let state = &mut *(*scan).opaque.cast::<State<S>>();
+        state.scan = None;
+        state.values.rescan();
     }
 }
 
-/// Gives the next row, if there is one: `start` makes the scan of a query when there is none yet, `next` the row and its
-/// distance.
+/// Ends a scan. Its memory goes with its context.
 ///
-/// Where codes are quantised that is a lower bound. PostgreSQL then computes the distance itself and puts the rows into order
-/// (IndexNextWithReorder() of nodeIndexscan.c).
+/// # Safety
+/// A scan of `S`.
+pub unsafe fn end<S>(scan: IndexScanDesc) {
+    // SAFETY: the caller's.
+    let state = unsafe { &mut *(*scan).opaque.cast::<State<S>>() };
+    state.scan = None;
+    state.values.close();
+}
+
+/// Gives the next row, if there is one: `start` makes the scan of a query when there is none yet, `next` the row. It is the
+/// next by the operator, too: PostgreSQL need not put rows into order once more.
 ///
 /// # Safety
 /// A scan of `S`.
 pub unsafe fn give<S>(
     scan: IndexScanDesc,
-    start: impl FnOnce() -> Result<(S, Space), Error>,
-    next: impl FnOnce(&mut S) -> Result<Option<(Tid, f64)>, Error>,
+    start: impl FnOnce() -> Result<S, Error>,
+    next: impl FnOnce(&mut S, &mut ScanValues) -> Result<Option<Hit>, Error>,
 ) -> Result<bool, Error> {
     // SAFETY: the caller's; nobody else has a reference to the state. With a row there is at least one order-by key.
     unsafe {
-        let state = &mut *(*scan).opaque.cast::<State<S>>();
-        if state.scan.is_none() {
-            let (started, space) = start()?;
-            state.is_exact = space.is_exact();
-            state.scan = Some(started);
-        }
-        let Some(started) = &mut state.scan else { return Ok(false) };
-        let Some((tid, distance)) = next(started)? else { return Ok(false) };
-        pgrx::itemptr::item_pointer_set_all(&mut (*scan).xs_heaptid, (tid >> 16) as u32, tid as u16);
+        let State { scan: started, values } = &mut *(*scan).opaque.cast::<State<S>>();
+        let started = match started {
+            Some(started) => started,
+            None => started.insert(start()?),
+        };
+        let Some(Hit { tid, distance }) = next(started, values)? else { return Ok(false) };
+        (*scan).xs_heaptid = item_pointer(tid);
         (*scan).xs_recheck = false;
-        (*scan).xs_recheckorderby = !state.is_exact;
+        (*scan).xs_recheckorderby = false;
         *(*scan).xs_orderbyvals = pg_sys::Float8GetDatum(distance);
         *(*scan).xs_orderbynulls = false;
         Ok(true)

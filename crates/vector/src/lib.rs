@@ -15,6 +15,7 @@ pub mod memory;
 mod method;
 mod pace;
 pub mod page;
+mod queue;
 mod random;
 pub mod report;
 pub mod sample;

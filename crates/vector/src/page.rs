@@ -23,7 +23,7 @@ pub const TID_BYTES: usize = 6;
 /// A row that a scan returns.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hit {
-    /// What the operator says of the row and the query: a lower bound, unless the [space](crate::Space) is exact.
+    /// What the operator says of the row and the query.
     pub distance: f64,
     /// The heap row, which the caller checks for visibility.
     pub tid: Tid,

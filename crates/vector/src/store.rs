@@ -1,4 +1,4 @@
-//! What the graph asks of whoever keeps its pages.
+//! What indexes ask of whoever keeps their pages, and the table.
 //!
 //! Two stores exist: [`crate::mem::MemPages`] for tests, which can lose power after any write, and the one over PostgreSQL's
 //! buffer manager in the glue.
@@ -6,7 +6,7 @@
 use std::ops::Deref;
 
 use crate::Result;
-use crate::page::Part;
+use crate::page::{Part, Tid};
 
 /// Bytes of a page. PostgreSQL must have been built with this block size.
 pub const PAGE_SIZE: usize = 8192;
@@ -104,4 +104,11 @@ pub trait Record {
 pub fn barrier<S: PageStore>(store: &S, which: Interlock) -> Result<()> {
     drop(store.lock(which, Mode::Exclusive)?);
     Ok(())
+}
+
+/// The values of the table that an index is of, for a scan whose codes are not exact.
+pub trait Values {
+    /// What the operator says of the value of a row and the query: NaN, and infinities, where it does. None: the scan does not
+    /// see the row. Called with no page and no interlock held.
+    fn distance(&mut self, tid: Tid) -> Result<Option<f64>>;
 }

@@ -1,6 +1,7 @@
 //! Data for tests, and a store where things happen at a bad moment.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::distance::sparse::Sparse;
@@ -9,8 +10,8 @@ use crate::memory::Memory;
 use crate::page::{Part, Tid};
 use crate::report::Tids;
 use crate::space::{Form, Value};
-use crate::store::{Interlock, Mode, PageStore};
-use crate::{Error, Result, Space};
+use crate::store::{Interlock, Mode, PageStore, Values};
+use crate::{Error, Metric, Result, Space, distance};
 
 /// Numbers from a seed: levels of base 2 are random bits enough, but a plain generator is clearer.
 pub struct Random(u64);
@@ -82,6 +83,52 @@ pub fn encoded(coder: &crate::Coder, vector: &[f32]) -> Vec<u32> {
         }
     };
     code.unwrap().unwrap()
+}
+
+/// What the operator says of two dense vectors.
+pub fn operator(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
+    match metric {
+        Metric::L2 => f64::from(distance::l2_squared(a, b)).sqrt(),
+        Metric::InnerProduct => -f64::from(distance::inner_product(a, b)),
+        Metric::L1 => f64::from(distance::l1(a, b)),
+        _ => distance::cosine(a, b).distance(),
+    }
+}
+
+/// A table of dense vectors, of which a scan sees all, and the query of the scan.
+pub struct Table<'a> {
+    pub rows: &'a BTreeMap<Tid, Vec<f32>>,
+    pub metric: Metric,
+    pub query: &'a [f32],
+    /// The rows that were asked for.
+    pub asked: Vec<Tid>,
+}
+
+impl<'a> Table<'a> {
+    pub fn new(rows: &'a BTreeMap<Tid, Vec<f32>>, metric: Metric, query: &'a [f32]) -> Self {
+        Self { rows, metric, query, asked: Vec::new() }
+    }
+}
+
+impl Values for Table<'_> {
+    fn distance(&mut self, tid: Tid) -> Result<Option<f64>> {
+        self.asked.push(tid);
+        Ok(self.rows.get(&tid).map(|vector| operator(self.metric, vector, self.query)))
+    }
+}
+
+/// A table that nobody has: rows come in the order of their bounds.
+pub struct NoTable;
+
+impl Values for NoTable {
+    fn distance(&mut self, _: Tid) -> Result<Option<f64>> {
+        Ok(Some(f64::NEG_INFINITY))
+    }
+}
+
+/// Rows by their numbers, from 1.
+pub fn numbered(vectors: &[Vec<f32>]) -> BTreeMap<Tid, Vec<f32>> {
+    (1..).zip(vectors.iter().cloned()).collect()
 }
 
 /// Rows as a verification takes them.

@@ -40,9 +40,12 @@ pub unsafe extern "C-unwind" fn amgettuple(scan: IndexScanDesc, _direction: Scan
     unsafe { next(scan) }.or_raise()
 }
 
-/// Nothing: the memory context frees the scan.
+/// Ends a scan.
 #[pg_guard]
-pub unsafe extern "C-unwind" fn amendscan(_scan: IndexScanDesc) {}
+pub unsafe extern "C-unwind" fn amendscan(scan: IndexScanDesc) {
+    // SAFETY: a scan that began above.
+    unsafe { index_scan::end::<Scan>(scan) }
+}
 
 unsafe fn next(scan: IndexScanDesc) -> Result<bool, Error> {
     // SAFETY: the caller's.
@@ -50,10 +53,10 @@ unsafe fn next(scan: IndexScanDesc) -> Result<bool, Error> {
         let pages = PgPages::new((*scan).indexRelation, Purpose::Use);
         let start = || {
             let coder = coder(&pages)?;
-            let space = coder.space;
-            Ok((Scan::new(index_scan::query(scan, Method::Ivfflat, coder)?, limits()), space))
+            let query = index_scan::query(scan, Method::Ivfflat, coder.clone())?;
+            Ok(Scan::new(coder, query, limits()))
         };
-        index_scan::give(scan, start, |scan: &mut Scan| Ok(scan.next(&pages)?.map(|hit| (hit.tid, hit.distance))))
+        index_scan::give(scan, start, |scan: &mut Scan, values| scan.next(&pages, values))
     }
 }
 

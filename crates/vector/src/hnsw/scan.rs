@@ -1,14 +1,24 @@
-//! Scans of an index: the rows nearest to a query, as many as are asked for.
+//! Scans of an index: the rows nearest to a query, nearest first, as many as are asked for.
+//!
+//! A walk finds elements by their codes. Where these are not exact, the distance of the values is asked of the table, of one
+//! element after the other in the order of lower bounds, and an element's rows are returned once no bound that is left lies
+//! below its distance: in the order of distances, and with as few rows of the table read as that takes (Seidl and Kriegel,
+//! "Optimal multi-step k-nearest neighbor search", SIGMOD 1998). Some of the elements that the walk has passed over may be
+//! nearer than some that it has found. Those that are within the [noise](crate::Space::noise) of the codes stand in line with the others, but no
+//! more elements are returned than were found.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::vec;
+use std::ops::Range;
 
-use crate::Result;
-use crate::hnsw::graph::{PagedGraph, coder};
-use crate::hnsw::search::{Candidate, Reach, Scratch, descend, walk};
+use crate::hnsw::graph::PagedGraph;
+use crate::hnsw::rows::Rest;
+use crate::hnsw::search::{Candidate, IdSet, Reach, Scratch, descend, walk};
 use crate::memory::{reserved, room};
-use crate::store::{Interlock, Mode, PageStore};
+use crate::page::Tid;
+use crate::queue::Queue;
+use crate::store::{Interlock, Mode, PageStore, Values};
+use crate::{Coder, Result};
 
 pub use crate::page::Hit;
 
@@ -37,6 +47,11 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// How many elements that a walk has passed over stand in line with those that it has found, at most.
+    fn spare(&self) -> usize {
+        self.ef / 2 + 8
+    }
+
     /// How many rows of an element are returned, at most: as many as pgvector returns in all.
     fn rows(&self) -> usize {
         if self.iterative == Iterative::Off { self.ef.saturating_mul(10) } else { usize::MAX }
@@ -45,13 +60,32 @@ impl Limits {
 
 /// A scan under way. It may stand still for as long as it likes: no lock is held between calls.
 pub struct Scan {
+    coder: Coder,
     /// The code of the query.
     query: Vec<u32>,
     limits: Limits,
-    batch: vec::IntoIter<Hit>,
-    /// Of the last row, where the order is strict.
-    last: f64,
+    /// Rows of the elements in line, and from `in_line` on those of the one that is being returned or looked at.
+    tids: Vec<Tid>,
+    in_line: usize,
+    /// Elements with lower bounds of their distances.
+    bounded: Queue<Element>,
+    /// Elements with their distances.
+    measured: Queue<Element>,
+    /// How many of them are returned before the walk goes on.
+    due: usize,
+    /// The element whose rows are being returned, how many more of them at most, and their distance.
+    element: Element,
+    left: usize,
+    distance: f64,
     walk: Option<Walk>,
+}
+
+/// An element in line.
+struct Element {
+    /// Where rows of it are.
+    rows: Range<usize>,
+    /// Those that were not read.
+    rest: Option<Rest>,
 }
 
 /// Where a walk over layer 0 stopped.
@@ -59,43 +93,110 @@ struct Walk {
     scratch: Scratch,
     /// Measured, but not among the nearest so far.
     discarded: BinaryHeap<Reverse<Candidate>>,
+    /// Of these, what has stood in line already.
+    early: IdSet,
     /// Of the metapage: elements were freed since if it is another one now.
     generation: u32,
 }
 
 impl Scan {
-    /// For the [code](crate::Space::encode) of a query.
-    pub fn new(query: Vec<u32>, limits: Limits) -> Self {
-        Self { query, limits, batch: Vec::new().into_iter(), last: f64::NEG_INFINITY, walk: None }
+    /// For the [code](Coder::encode) of a query. `coder` is that of the index.
+    pub fn new(coder: Coder, query: Vec<u32>, limits: Limits) -> Self {
+        Self {
+            coder,
+            query,
+            limits,
+            tids: Vec::new(),
+            in_line: 0,
+            bounded: Queue::new(),
+            measured: Queue::new(),
+            due: 0,
+            element: Element { rows: 0..0, rest: None },
+            left: 0,
+            distance: f64::NEG_INFINITY,
+            walk: None,
+        }
     }
 
-    /// The next row.
-    pub fn next<S: PageStore>(&mut self, store: &S) -> Result<Option<Hit>> {
+    /// The next row. `values` are not asked for where codes are exact.
+    pub fn next<S: PageStore>(&mut self, store: &S, values: &mut impl Values) -> Result<Option<Hit>> {
         loop {
-            for hit in self.batch.by_ref() {
-                if self.limits.iterative != Iterative::Strict || hit.distance >= self.last {
-                    self.last = hit.distance;
-                    return Ok(Some(hit));
+            if self.left > 0 {
+                if let Some(row) = self.element.rows.next() {
+                    self.left -= 1;
+                    return Ok(Some(Hit { distance: self.distance, tid: self.tids[row] }));
+                }
+                if let Some(rest) = self.element.rest {
+                    self.element = self.more_rows(store, rest)?;
+                    continue;
                 }
             }
-            match self.more(store)? {
-                Some(batch) => self.batch = batch.into_iter(),
-                None => return Ok(None),
+            let nearest = if self.due > 0 { self.nearest(store, values)? } else { None };
+            if let Some((distance, element)) = nearest {
+                self.due -= 1;
+                if self.limits.iterative != Iterative::Strict || distance.total_cmp(&self.distance).is_ge() {
+                    (self.distance, self.element, self.left) = (distance, element, self.limits.rows());
+                }
+            } else if !self.more(store)? {
+                // Whoever wants no more than what was found does not want what was passed over.
+                let is_left = !(self.bounded.is_empty() && self.measured.is_empty());
+                if self.limits.iterative == Iterative::Off || !is_left {
+                    return Ok(None);
+                }
+                self.due = usize::MAX;
             }
         }
     }
 
-    fn more<S: PageStore>(&mut self, store: &S) -> Result<Option<Vec<Hit>>> {
+    /// Takes the nearest element in line, with its distance.
+    fn nearest<S: PageStore>(&mut self, store: &S, values: &mut impl Values) -> Result<Option<(f64, Element)>> {
+        loop {
+            if let Some(nearest) = self.measured.pop_within(self.bounded.distance()) {
+                return Ok(Some(nearest));
+            }
+            let Some((_, mut element)) = self.bounded.pop() else { return Ok(None) };
+            // An element's rows have one value: the first that is seen tells the distance of those after it.
+            loop {
+                store.poll()?;
+                let rows = &mut element.rows;
+                if rows.start == rows.end {
+                    let Some(rest) = element.rest else { break };
+                    element = self.more_rows(store, rest)?;
+                } else if let Some(distance) = values.distance(self.tids[rows.start])? {
+                    self.in_line = self.in_line.max(rows.end);
+                    self.measured.push(distance, element)?;
+                    break;
+                } else {
+                    rows.start += 1;
+                }
+            }
+        }
+    }
+
+    /// Reads further rows of an element that is not in line any more.
+    fn more_rows<S: PageStore>(&mut self, store: &S, rest: Rest) -> Result<Element> {
+        let _lock = store.lock(Interlock::Scan, Mode::Shared)?;
+        let graph = PagedGraph::open(store)?;
+        self.tids.truncate(self.in_line);
+        // The element may be another one now: then this scan sees none of its rows.
+        let rest = graph.more_rows(rest, ROWS, &mut self.tids)?;
+        Ok(Element { rows: self.in_line..self.tids.len(), rest })
+    }
+
+    /// Walks on, and puts what is found into line; false when nothing more is found.
+    fn more<S: PageStore>(&mut self, store: &S) -> Result<bool> {
         if self.walk.is_some() && self.limits.iterative == Iterative::Off {
-            return Ok(None);
+            return Ok(false);
         }
         let _lock = store.lock(Interlock::Scan, Mode::Shared)?;
         let graph = PagedGraph::open(store)?;
         let Limits { ef, iterative, max_elements, max_memory } = self.limits;
-        let found = match &mut self.walk {
+        let spare = if graph.meta.space.is_exact() { 0 } else { self.limits.spare() };
+        let in_line = self.tids.len() * size_of::<Tid>();
+        let (found, passed) = match &mut self.walk {
             None => {
                 let mut scratch = Scratch::new(ef * graph.meta.m)?;
-                let mut discarded = BinaryHeap::new();
+                let (mut discarded, mut passed) = (BinaryHeap::new(), BinaryHeap::new());
                 let mut found = Vec::new();
                 // What goes on must know of each element that it measured whether it is one.
                 let is_simple = iterative == Iterative::Off && !graph.meta.space.is_exact();
@@ -103,31 +204,71 @@ impl Scan {
                 if let Some(entry) = graph.entry() {
                     let nearest = descend(&graph, &self.query, entry, 0, ef, reach, &mut scratch)?;
                     scratch.clear();
-                    found = walk(&graph, &self.query, &nearest, ef, 0, reach, &mut scratch, |candidate| {
-                        if iterative != Iterative::Off { keep(&mut discarded, candidate) } else { Ok(()) }
-                    })?;
+                    found =
+                        walk(&graph, &self.query, &nearest, ef, 0, reach, &mut scratch, |candidate| match iterative {
+                            Iterative::Off => keep_nearest(&mut passed, candidate, spare),
+                            Iterative::Relaxed | Iterative::Strict => keep(&mut discarded, candidate),
+                        })?;
                 }
-                self.walk = Some(Walk { scratch, discarded, generation: graph.meta.generation });
-                found
+                let (early, generation) = (IdSet::new(0)?, graph.meta.generation);
+                let walk = self.walk.insert(Walk { scratch, discarded, early, generation });
+                (found, if iterative == Iterative::Off { passed.into_sorted_vec() } else { walk.peek(spare)? })
             }
             Some(walk) => {
                 walk.check(&graph, &self.query)?;
-                let is_over = walk.scratch.visited().len() >= max_elements || walk.memory() > max_memory;
+                let is_over =
+                    walk.scratch.visited().len() >= max_elements || walk.memory().saturating_add(in_line) > max_memory;
                 // Over the limit, what was measured already is still returned.
                 let entries = walk.take(ef);
                 if entries.is_empty() {
-                    return Ok(None);
+                    return Ok(false);
                 }
-                if is_over { entries } else { walk.resume(&graph, &self.query, &entries, ef)? }
+                if is_over {
+                    (entries, Vec::new())
+                } else {
+                    let found = walk.resume(&graph, &self.query, &entries, ef)?;
+                    (found, walk.peek(spare)?)
+                }
             }
         };
-        self.hits(&graph, found).map(Some)
+        self.line_up(&graph, found, passed)?;
+        Ok(true)
     }
 
-    /// The rows of some elements, nearest first.
-    fn hits<S: PageStore>(&self, graph: &PagedGraph<'_, S>, mut found: Vec<Candidate>) -> Result<Vec<Hit>> {
-        let space = &graph.meta.space;
+    /// Puts elements into line, and of those that the walk has passed over, nearest first, those that may be nearer than the
+    /// farthest.
+    fn line_up<S: PageStore>(
+        &mut self,
+        graph: &PagedGraph<'_, S>,
+        mut found: Vec<Candidate>,
+        mut passed: Vec<Candidate>,
+    ) -> Result<()> {
+        let (space, Some(walk)) = (&graph.meta.space, &mut self.walk) else { return Ok(()) };
+        if let Some(farthest) = found.last().copied().filter(|_| !passed.is_empty()) {
+            let mut margin = 0.0;
+            graph.codes(&[farthest.id], |_, code| {
+                margin = MARGIN * space.noise(&self.query, code, farthest.distance);
+            })?;
+            passed.retain(|candidate| candidate.distance <= farthest.distance + margin);
+            // Of what lies on a page some may be no element.
+            let mut live = room(passed.len())?;
+            for candidate in passed {
+                graph.store.poll()?;
+                if graph.node(candidate.id, |nodes, slot| nodes.is_live(slot))? {
+                    live.push(candidate);
+                }
+            }
+            passed = live;
+        }
         found.retain(|candidate| candidate.live);
+        self.due = found.len();
+        found.retain(|candidate| !walk.early.contains(candidate.id));
+        walk.early.reserve(passed.len(), || graph.store.poll())?;
+        passed.retain(|candidate| walk.early.insert(candidate.id));
+        reserved(found.try_reserve(passed.len()))?;
+        found.append(&mut passed);
+
+        self.tids.truncate(if self.bounded.is_empty() && self.measured.is_empty() { 0 } else { self.in_line });
         let mut bounds: Vec<f64> = room(found.len())?;
         if space.is_exact() {
             bounds.extend(found.iter().map(|candidate| space.exact(candidate.distance)));
@@ -135,25 +276,27 @@ impl Scan {
             found.sort_unstable_by_key(|candidate| candidate.id);
             let mut ids = room(found.len())?;
             ids.extend(found.iter().map(|candidate| candidate.id));
-            let coder = coder(graph.store)?;
-            let query = coder.bounds(&self.query);
-            graph.codes(&ids, |_, code| bounds.push(query.to(code)))?;
+            let to = self.coder.bounds(&self.query);
+            graph.codes(&ids, |_, code| bounds.push(to.to(code)))?;
         }
-        let (mut hits, mut tids) = (Vec::new(), Vec::new());
-        for (candidate, distance) in found.iter().zip(bounds) {
+        for (candidate, bound) in found.iter().zip(bounds) {
             graph.store.poll()?;
-            tids.clear();
-            graph.rows(candidate.id, self.limits.rows(), &mut tids)?;
-            tids.truncate(self.limits.rows());
-            reserved(hits.try_reserve(tids.len()))?;
-            hits.extend(tids.iter().map(|tid| Hit { distance, tid: *tid }));
+            let from = self.tids.len();
+            let rest = graph.rows(candidate.id, 1, &mut self.tids)?;
+            let line = if space.is_exact() { &mut self.measured } else { &mut self.bounded };
+            line.push(bound, Element { rows: from..self.tids.len(), rest })?;
         }
-        if !space.is_exact() {
-            hits.sort_by(|a, b| a.distance.total_cmp(&b.distance));
-        }
-        Ok(hits)
+        self.in_line = self.tids.len();
+        Ok(())
     }
 }
+
+/// Further rows of an element that are read at a time, about.
+const ROWS: usize = 256;
+
+/// How many times the noise of a distance an element may be farther than the farthest that was found, to be looked at all the
+/// same.
+const MARGIN: f32 = 3.0;
 
 /// Elements that are measured again at a time.
 const RECHECKED: usize = 1024;
@@ -161,6 +304,19 @@ const RECHECKED: usize = 1024;
 fn keep(discarded: &mut BinaryHeap<Reverse<Candidate>>, candidate: Candidate) -> Result<()> {
     reserved(discarded.try_reserve(1))?;
     discarded.push(Reverse(candidate));
+    Ok(())
+}
+
+/// Keeps the `most` nearest.
+fn keep_nearest(nearest: &mut BinaryHeap<Candidate>, candidate: Candidate, most: usize) -> Result<()> {
+    if nearest.len() < most {
+        reserved(nearest.try_reserve(1))?;
+        nearest.push(candidate);
+    } else if let Some(mut farthest) = nearest.peek_mut()
+        && candidate < *farthest
+    {
+        *farthest = candidate;
+    }
     Ok(())
 }
 
@@ -199,6 +355,13 @@ impl Walk {
             taken.push(candidate);
         }
         taken
+    }
+
+    /// The nearest that were discarded, which stay so: the walk goes on from them.
+    fn peek(&mut self, count: usize) -> Result<Vec<Candidate>> {
+        let nearest = self.take(count);
+        nearest.iter().try_for_each(|candidate| keep(&mut self.discarded, *candidate))?;
+        Ok(nearest)
     }
 
     fn resume<S: PageStore>(

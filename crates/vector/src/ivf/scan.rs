@@ -1,14 +1,19 @@
 //! Scans of an index: the rows of the lists nearest to a query, nearest first.
 //!
 //! A scan reads its lists and keeps the nearest rows that fit into its memory. When these are used up and there were more, it
-//! reads the lists again and keeps the nearest beyond the last one that it has returned: rows stay on their pages in the same
+//! reads the lists again and keeps the nearest beyond the last one that it has taken: rows stay on their pages in the same
 //! order of distance and number, so that none is lost and none comes twice, whatever else happens to the index.
+//!
+//! Where codes are not exact, that order is one of lower bounds. The distances of the values are then asked of the table, row
+//! by row, and a row is returned once no bound that is left lies below its distance.
 
-use crate::Result;
 use crate::ivf::format::NONE;
-use crate::ivf::lists::{Lists, coder};
+use crate::ivf::lists::Lists;
 use crate::memory::reserved;
-use crate::store::PageStore;
+use crate::page::Tid;
+use crate::queue::Queue;
+use crate::store::{PageStore, Values};
+use crate::{Coder, Result};
 
 pub use crate::page::Hit;
 
@@ -35,6 +40,7 @@ pub struct Limits {
 
 /// A scan under way. It may stand still for as long as it likes: no lock is held between calls.
 pub struct Scan {
+    coder: Coder,
     /// The code of the query.
     query: Vec<u32>,
     limits: Limits,
@@ -45,25 +51,39 @@ pub struct Scan {
     /// Of these, where the round began.
     round: usize,
     rows: Nearest,
+    /// Rows that were taken, with their distances.
+    measured: Queue<Tid>,
     passes: u32,
 }
 
 impl Scan {
-    /// For the [code](crate::Space::encode) of a query; [`crate::Space::origin`] where there is nothing to compare with.
-    pub fn new(query: Vec<u32>, limits: Limits) -> Self {
+    /// For the [code](Coder::encode) of a query; [`Coder::origin`] where there is nothing to compare with. `coder` is that of the
+    /// index.
+    pub fn new(coder: Coder, query: Vec<u32>, limits: Limits) -> Self {
         // Twice: while they are put in order some are in two places.
         let rows = Nearest::new((limits.max_memory / (2 * size_of::<Hit>())).clamp(LEAST, MOST));
-        Self { query, limits, lists: None, read: 0, round: 0, rows, passes: 0 }
+        Self { coder, query, limits, lists: None, read: 0, round: 0, rows, measured: Queue::new(), passes: 0 }
     }
 
-    /// The next row.
-    pub fn next<S: PageStore>(&mut self, store: &S) -> Result<Option<Hit>> {
+    /// The next row. `values` are not asked for where codes are exact.
+    pub fn next<S: PageStore>(&mut self, store: &S, values: &mut impl Values) -> Result<Option<Hit>> {
         loop {
-            if let Some(hit) = self.rows.pop()? {
-                return Ok(Some(hit));
+            if let Some((distance, tid)) = self.measured.pop_within(self.rows.bound()?) {
+                return Ok(Some(Hit { distance, tid }));
             }
-            if !self.more(store)? {
-                return Ok(None);
+            match self.rows.pop()? {
+                Some(hit) if self.coder.space.is_exact() => return Ok(Some(hit)),
+                Some(Hit { tid, .. }) => {
+                    store.poll()?;
+                    if let Some(distance) = values.distance(tid)? {
+                        self.measured.push(distance, tid)?;
+                    }
+                }
+                None => {
+                    if !self.more(store)? {
+                        return Ok(None);
+                    }
+                }
             }
         }
     }
@@ -93,8 +113,7 @@ impl Scan {
             return Ok(false);
         }
         self.passes += 1;
-        let coder = coder(store)?;
-        let bounds = coder.bounds(&self.query);
+        let bounds = self.coder.bounds(&self.query);
         for first in &lists[self.round..self.read] {
             let mut block = *first;
             let mut chain = index.chain()?;
@@ -178,7 +197,22 @@ impl Nearest {
         Ok(())
     }
 
+    /// What the distances of rows that were not taken yet are at least; None: there are none.
+    fn bound(&mut self) -> Result<Option<f64>> {
+        self.prepare()?;
+        let next = self.ready.last().or(self.last.as_ref().filter(|_| self.is_cut()));
+        Ok(next.map(|hit| hit.distance))
+    }
+
     fn pop(&mut self) -> Result<Option<Hit>> {
+        self.prepare()?;
+        let hit = self.ready.pop();
+        self.last = hit.or(self.last);
+        Ok(hit)
+    }
+
+    /// Makes some rows ready, if none is.
+    fn prepare(&mut self) -> Result<()> {
         if self.ready.is_empty() && !self.kept.is_empty() {
             let count = self.kept.len();
             let rest = count.saturating_sub(self.step);
@@ -190,8 +224,6 @@ impl Nearest {
             self.ready.extend(self.kept.drain(rest..));
             self.ready.sort_unstable_by(|a, b| order(b, a));
         }
-        let hit = self.ready.pop();
-        self.last = hit.or(self.last);
-        Ok(hit)
+        Ok(())
     }
 }

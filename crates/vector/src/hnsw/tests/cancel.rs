@@ -14,8 +14,8 @@ type Operation = (&'static str, fn(&Watched<'_>, &[u32]) -> Result<()>);
 
 fn scan(store: &Watched<'_>, query: &[u32], iterative: Iterative, ef: usize) -> Result<()> {
     let limits = Limits { ef, iterative, max_elements: usize::MAX, max_memory: usize::MAX };
-    let mut scan = Scan::new(query.to_vec(), limits);
-    while scan.next(store)?.is_some() {}
+    let mut scan = Scan::new(coder(store)?, query.to_vec(), limits);
+    while scan.next(store, &mut NoTable)?.is_some() {}
     Ok(())
 }
 

@@ -252,8 +252,8 @@ fn damage_of_chains_is_noticed() {
         let failed = report.checks.iter().filter(|check| !check.passed).map(|check| check.name).collect::<Vec<_>>();
         // Nothing that reads it goes on for ever.
         let limits = Limits { ef: 10, iterative: Iterative::Relaxed, max_elements: usize::MAX, max_memory: usize::MAX };
-        let mut scan = Scan::new(code(&meta.space, &vectors[0]), limits);
-        while let Ok(Some(_)) = scan.next(&copy) {}
+        let mut scan = super::scan(&copy, &vectors[0], limits);
+        while let Ok(Some(_)) = scan.next(&copy, &mut NoTable) {}
         let _ = vacuum(&copy, |tid| tid % 2 == 0);
         failed
     };

@@ -10,6 +10,7 @@ mod order;
 mod property;
 mod recall;
 mod scan;
+mod values;
 
 use std::collections::BTreeMap;
 
@@ -23,7 +24,9 @@ use crate::mem::MemPages;
 use crate::page::Tid;
 use crate::space::{Element, Form, Value};
 use crate::store::PageStore;
-pub use crate::tests::{Random, Watched, clustered, clustered_within, code, encoded, memory};
+pub use crate::tests::{
+    NoTable, Random, Table, Watched, clustered, clustered_within, code, encoded, memory, numbered, operator,
+};
 use crate::{Coder, Metric, Result, Space, distance};
 
 /// Dense vectors of any number of dimensions.
@@ -79,15 +82,23 @@ pub fn add(store: &MemPages, vector: &[f32], tid: Tid) -> Result<()> {
     insert(store, &encoded(&coder(store)?, vector), tid, tid.wrapping_mul(0xD134_2543_DE82_EF95))
 }
 
+/// In the order of bounds.
 pub fn nearest(store: &MemPages, query: &[f32], ef: usize) -> Vec<Tid> {
     let limits = Limits { ef, iterative: Iterative::Off, max_elements: 0, max_memory: 0 };
     rows(store, query, limits).collect()
 }
 
-/// The rows of a scan, one by one.
+/// A scan of an index.
+pub fn scan(store: &MemPages, query: &[f32], limits: Limits) -> Scan {
+    let coder = coder(store).unwrap();
+    let query = encoded(&coder, query);
+    Scan::new(coder, query, limits)
+}
+
+/// The rows of a scan, one by one, in the order of bounds.
 pub fn rows(store: &MemPages, query: &[f32], limits: Limits) -> impl Iterator<Item = Tid> {
-    let mut scan = Scan::new(encoded(&coder(store).unwrap(), query), limits);
-    std::iter::from_fn(move || scan.next(store).unwrap().map(|hit| hit.tid))
+    let mut scan = scan(store, query, limits);
+    std::iter::from_fn(move || scan.next(store, &mut NoTable).unwrap().map(|hit| hit.tid))
 }
 
 /// By looking at every row.

@@ -14,10 +14,6 @@ fn recall(store: &MemPages, rows: &BTreeMap<Tid, Vec<f32>>, queries: &[Vec<f32>]
     found as f64 / (queries.len() * 10) as f64
 }
 
-fn numbered(vectors: &[Vec<f32>]) -> BTreeMap<Tid, Vec<f32>> {
-    vectors.iter().enumerate().map(|(i, v)| (i as Tid + 1, v.clone())).collect()
-}
-
 #[test]
 fn built_and_inserted_graphs_find_the_nearest_with_every_metric() {
     let vectors = clustered(4000, 24, 11);

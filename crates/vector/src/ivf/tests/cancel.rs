@@ -13,8 +13,8 @@ type Operation = (&'static str, fn(&Watched<'_>, &[u32]) -> Result<()>);
 const OPERATIONS: [Operation; 5] = [
     ("scan", |store, query| {
         let limits = Limits { probes: 5, max_probes: 1000, iterative: true, max_memory: 1 << 20 };
-        let mut scan = Scan::new(query.to_vec(), limits);
-        while scan.next(store)?.is_some() {}
+        let mut scan = Scan::new(coder(store)?, query.to_vec(), limits);
+        while scan.next(store, &mut NoTable)?.is_some() {}
         Ok(())
     }),
     ("insert", |store, query| insert(store, query, 1 << 30)),

@@ -9,6 +9,7 @@ mod interleave;
 mod property;
 mod recall;
 mod scan;
+mod values;
 
 use std::collections::BTreeMap;
 
@@ -23,7 +24,9 @@ use crate::mem::MemPages;
 use crate::page::Tid;
 use crate::space::Element;
 use crate::store::PageStore;
-pub use crate::tests::{Random, Watched, clustered, code, dense, encoded, memory, tids};
+pub use crate::tests::{
+    NoTable, Random, Table, Watched, clustered, code, dense, encoded, memory, numbered, operator, tids,
+};
 use crate::{Coder, Error, Method, Metric, Result, Space};
 
 /// Dense vectors of any number of dimensions.
@@ -107,10 +110,17 @@ pub fn limits(probes: usize) -> Limits {
     Limits { probes, max_probes: 0, iterative: false, max_memory: 1 << 30 }
 }
 
-/// The rows of a scan, one by one.
+/// A scan of an index.
+pub fn scan(store: &MemPages, query: &[f32], limits: Limits) -> Scan {
+    let coder = coder(store).unwrap();
+    let query = encoded(&coder, query);
+    Scan::new(coder, query, limits)
+}
+
+/// The rows of a scan, one by one, in the order of bounds.
 pub fn hits(store: &MemPages, query: &[f32], limits: Limits) -> impl Iterator<Item = Hit> {
-    let mut scan = Scan::new(encoded(&coder(store).unwrap(), query), limits);
-    std::iter::from_fn(move || scan.next(store).unwrap())
+    let mut scan = scan(store, query, limits);
+    std::iter::from_fn(move || scan.next(store, &mut NoTable).unwrap())
 }
 
 pub fn nearest(store: &MemPages, query: &[f32], probes: usize) -> Vec<Tid> {
@@ -125,10 +135,6 @@ pub fn exact(rows: &BTreeMap<Tid, Vec<f32>>, space: &Space, query: &[f32]) -> Ve
     let mut all: Vec<(f64, Tid)> = rows.iter().map(|(tid, vector)| (distance(vector), *tid)).collect();
     all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     all.into_iter().map(|(_, tid)| tid).collect()
-}
-
-pub fn numbered(vectors: &[Vec<f32>]) -> BTreeMap<Tid, Vec<f32>> {
-    (1..).zip(vectors.iter().cloned()).collect()
 }
 
 /// Verifies and panics with the first fault.

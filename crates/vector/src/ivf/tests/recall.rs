@@ -37,9 +37,9 @@ impl Data {
             let distance = |row: &Vec<u32>| measure.distance(query, row);
             let mut all: Vec<f32> = self.rows.iter().map(distance).collect();
             let (_, farthest, _) = all.select_nth_unstable_by(LIMIT - 1, f32::total_cmp);
-            let mut scan = Scan::new(query.clone(), limits(probes));
+            let mut scan = Scan::new(Coder::plain(self.space), query.clone(), limits(probes));
             for _ in 0..LIMIT {
-                let Some(hit) = scan.next(store).unwrap() else { break };
+                let Some(hit) = scan.next(store, &mut NoTable).unwrap() else { break };
                 found += usize::from(distance(&self.rows[hit.tid as usize - 1]) <= *farthest);
             }
         }
@@ -115,8 +115,8 @@ fn ivf_figures() {
         for probes in [1, 4, 10, 20, 40] {
             let start = std::time::Instant::now();
             for query in data.queries.iter().cycle().take(300) {
-                let mut scan = Scan::new(query.clone(), limits(probes));
-                assert_eq!((0..10).filter_map(|_| scan.next(&store).unwrap()).count(), 10);
+                let mut scan = Scan::new(Coder::plain(space), query.clone(), limits(probes));
+                assert_eq!((0..10).filter_map(|_| scan.next(&store, &mut NoTable).unwrap()).count(), 10);
             }
             let rate = 300.0 / start.elapsed().as_secs_f64();
             println!("probes {probes}: recall {:.3}, {rate:.0} queries/s", data.recall(&store, probes));
