@@ -4,8 +4,8 @@
 use std::ffi::c_char;
 use std::sync::Arc;
 
-use pgrx::pg_guard;
 use pgrx::pg_sys::{self, ForkNumber, IndexBuildResult, IndexInfo, Relation};
+use pgrx::{PgLogLevel, pg_guard};
 
 use lagoon_vector::ivf::build::{Builder, Job, write_empty};
 use lagoon_vector::ivf::kmeans::{required_memory, samples};
@@ -13,11 +13,11 @@ use lagoon_vector::page::Tid;
 use lagoon_vector::{Coder, Error, Method};
 
 use super::options;
-use super::sample::{most_rows, sample};
+use super::sample::{give, most_rows};
 use crate::index::build::{log_all, memory, poll, progress, result};
 use crate::index::rows::{self, Rows};
 use crate::index::workers::{self, Workers};
-use crate::index::{Column, PgPages, Purpose, seed};
+use crate::index::{Column, PgPages, Purpose, sample, seed};
 use crate::pg::error::OrRaise;
 use crate::pg::log;
 
@@ -66,21 +66,27 @@ pub unsafe extern "C-unwind" fn ambuildphasename(phase: i64) -> *mut c_char {
 unsafe fn build(heap: Relation, index: Relation, info: *mut IndexInfo) -> Result<*mut IndexBuildResult, Error> {
     // SAFETY: the caller's.
     unsafe {
-        let meta = options::meta(index)?;
-        let coder = Coder::plain(meta.space);
-        let column = Column::new(index, Method::Ivfflat, coder.clone())?;
+        let lists = options::meta(index)?.lists;
         let blocks = pg_sys::RelationGetNumberOfBlocksInFork(heap, ForkNumber::MAIN_FORKNUM);
-        let wanted = samples(meta.lists).min(most_rows(blocks));
-        check_memory(required_memory(&meta.space, meta.lists, wanted))?;
-        let mut load = Load::new(coder, meta.lists, wanted.max(1))?;
-
-        progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_TRAIN);
-        sample(heap, index, info, &column, wanted, &mut load.builder)?;
-        load.train(meta.lists)?;
-
-        progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_ASSIGN);
-        let heap_rows = rows::each(heap, index, info, Rows::All, &column, &mut |code, tid| load.row(code, tid));
-        load.assign()?;
+        let wanted = samples(lists).min(most_rows(blocks));
+        let required = |coder: &Coder| required_memory(&coder.space, lists, wanted);
+        let mut coder = sample::coder(heap, index, info, Method::Ivfflat)?;
+        check_memory(required(&coder))?;
+        let (load, heap_rows) = loop {
+            let (load, heap_rows) = assigned(heap, index, info, &coder, lists, wanted)?;
+            // A larger table has rows that lie nearer to each other than those of the sample do.
+            match coder.finer() {
+                Some(finer) if check_memory(required(&finer)).is_ok() && !load.builder.fits(&poll)? => {
+                    let (coarse, fine) = (coder.space.form.name(), finer.space.form.name());
+                    log::at(
+                        PgLogLevel::DEBUG1,
+                        format!("codes of {coarse} are too coarse, building again with {fine}"),
+                    );
+                    coder = finer;
+                }
+                _ => break (load, heap_rows),
+            }
+        };
 
         progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_LOAD);
         progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_TOTAL, load.builder.fed().into());
@@ -88,6 +94,31 @@ unsafe fn build(heap: Relation, index: Relation, info: *mut IndexInfo) -> Result
         load.builder.flush(&pages, |rows| progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, rows.into()))?;
         log_all(index, &pages)?;
         Ok(result(heap_rows, load.builder.fed().into()))
+    }
+}
+
+/// A build whose rows all have their list, and the number of rows of the table.
+unsafe fn assigned(
+    heap: Relation,
+    index: Relation,
+    info: *mut IndexInfo,
+    coder: &Coder,
+    lists: u32,
+    wanted: usize,
+) -> Result<(Load, f64), Error> {
+    // SAFETY: the caller's.
+    unsafe {
+        let column = Column::new(index, Method::Ivfflat, coder.clone())?;
+        let mut load = Load::new(coder.clone(), lists, wanted.max(1))?;
+
+        progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_TRAIN);
+        give(heap, index, info, &column, wanted, &mut load.builder)?;
+        load.train(lists)?;
+
+        progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_ASSIGN);
+        let heap_rows = rows::each(heap, index, info, Rows::All, &column, &mut |code, tid| load.row(code, tid));
+        load.assign()?;
+        Ok((load, heap_rows))
     }
 }
 

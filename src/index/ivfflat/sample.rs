@@ -1,12 +1,13 @@
 //! Rows of random blocks of a table, for the clustering.
 
-use pgrx::pg_sys::{self, BlockSamplerData, ForkNumber, IndexInfo, Relation};
+use pgrx::pg_sys::{self, ForkNumber, IndexInfo, Relation};
 
 use lagoon_vector::Error;
 use lagoon_vector::ivf::build::Builder;
 
 use crate::index::Column;
 use crate::index::rows::{self, Rows};
+use crate::index::sample::random_blocks;
 
 /// Rows that a table of so many blocks can hold.
 pub fn most_rows(blocks: u32) -> usize {
@@ -19,7 +20,7 @@ pub fn most_rows(blocks: u32) -> usize {
 ///
 /// # Safety
 /// As for [`rows::each`].
-pub unsafe fn sample(
+pub unsafe fn give(
     heap: Relation,
     index: Relation,
     info: *mut IndexInfo,
@@ -33,16 +34,12 @@ pub unsafe fn sample(
         }
         Ok(())
     };
-    // SAFETY: the caller's; the sampler is initialised before it is used.
+    // SAFETY: the caller's.
     unsafe {
         let blocks = pg_sys::RelationGetNumberOfBlocksInFork(heap, ForkNumber::MAIN_FORKNUM);
-        let mut sampler = BlockSamplerData::default();
-        let seed = crate::index::seed() as u32;
-        pg_sys::BlockSampler_Init(&mut sampler, blocks, wanted as i32, seed as _); // a long in PostgreSQL 14
-        while pg_sys::BlockSampler_HasMore(&mut sampler) {
-            let block = pg_sys::BlockSampler_Next(&mut sampler);
+        random_blocks(blocks, wanted as u32, |block| {
             rows::each(heap, index, info, Rows::Blocks(block, 1), column, &mut take);
-        }
+        });
     }
     Ok(())
 }

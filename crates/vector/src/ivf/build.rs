@@ -14,19 +14,26 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::ivf::flush;
 use crate::ivf::format::{MAX_ROWS, Meta};
-use crate::ivf::kmeans::{self, Codes, Step, Training};
+use crate::ivf::kmeans::{self, Assigning, Codes, Step, Training, in_order};
 use crate::ivf::rows::{Pending, Rows};
-use crate::memory::{filled, reserved};
+use crate::memory::{filled, reserved, room};
 use crate::pace::Pace;
 use crate::page::Tid;
 use crate::random::Random;
-use crate::space::Measure;
 use crate::store::PageStore;
 use crate::{Coder, Error, Method, Result};
 
 pub use crate::ivf::kmeans::{required_memory, samples};
 pub use crate::memory::Memory;
 
+/// Of fewer rows nobody asks whether codes are fine enough.
+const FEW: usize = 1000;
+/// Rows that are asked, and of how many one may be a misfit.
+const ASKED: usize = 300;
+const MISFITS: usize = 100;
+/// Rows of its list that each is compared with, at most, and how many of them are near.
+const MOST: usize = 10_000;
+const NEAR: usize = 64;
 /// Distances that a worker computes at a time, about: a millisecond or two.
 const BATCH: usize = 1 << 16;
 
@@ -62,7 +69,7 @@ enum Until {
 
 /// The part of a build that threads share.
 pub struct Job {
-    measure: Measure,
+    assigning: Assigning,
     rows: Rows,
     centres: OnceLock<Codes>,
     queue: Mutex<Queue>,
@@ -175,7 +182,7 @@ impl Job {
                 let count = rows.len() as u32;
                 self.rows.assign(rows, |code| {
                     self.look()?;
-                    centres.nearest(&self.measure, code, pace).map(|(list, _)| list)
+                    centres.nearest(|a, b| self.assigning.distance(a, b), code, pace).map(|(list, _)| list)
                 })?;
                 self.lock().done += count;
             }
@@ -232,7 +239,7 @@ impl Builder {
             closed: false,
         };
         let job = Job {
-            measure: kmeans::assigning(&meta.space),
+            assigning: Assigning::new(&coder),
             rows: Rows::new(meta.geometry().words()),
             centres: OnceLock::new(),
             queue: Mutex::new(queue),
@@ -304,7 +311,7 @@ impl Builder {
     pub fn train(&mut self, poll: &dyn Fn() -> Result<()>) -> Result<()> {
         self.memory.count(self.meta.lists as usize * self.meta.geometry().code_bytes); // the centres, which stay
         let (samples, seed) = (std::mem::take(&mut self.samples), self.random.next());
-        let training = Training::new(self.meta.space, self.meta.lists, samples, seed, &Pace::new(poll))?;
+        let training = Training::new(self.coder.clone(), self.meta.lists, samples, seed, &Pace::new(poll))?;
         let mut queue = self.job.lock();
         let (step, units) = training.first();
         (queue.step, queue.units) = (step, 0..units);
@@ -366,6 +373,44 @@ impl Builder {
         self.job.changed.notify_all();
     }
 
+    /// Whether codes are fine enough for rows that lie as near to each other as these do: some are asked, each about the rows of
+    /// its list. Of a closed and finished build; where it says no, build again with the next [finer](crate::Coder::finer) codes.
+    pub fn fits(&self, poll: &dyn Fn() -> Result<()>) -> Result<bool> {
+        let (lists, count) = (self.meta.lists as usize, self.fed as usize);
+        if self.meta.space.is_exact() || count < FEW {
+            return Ok(true);
+        }
+        let pace = Pace::new(poll);
+        let (order, starts) = in_order(lists, count, self.job.rows.lists(self.fed), poll)?;
+        let mut misfits = 0;
+        for asked in 0..ASKED {
+            let at = asked * count / ASKED;
+            let list = starts.partition_point(|start| *start as usize <= at) - 1;
+            let members = &order[starts[list] as usize..starts[list + 1] as usize];
+            misfits += usize::from(!self.fits_among(order[at], members, &pace)?);
+        }
+        Ok(misfits * MISFITS <= ASKED)
+    }
+
+    /// Whether the code of a row tells apart the nearest of others.
+    fn fits_among(&self, row: u32, members: &[u32], pace: &Pace<'_>) -> Result<bool> {
+        let (rows, space) = (&self.job.rows, &self.meta.space);
+        let Some(code) = rows.row(row, |code, _| code.to_vec()) else { return Ok(true) };
+        let (measure, step) = (space.measure(), members.len().div_ceil(MOST));
+        let mut near = room(members.len().div_ceil(step))?;
+        for member in members.iter().step_by(step) {
+            pace.spend(4 * code.len())?;
+            let distance = rows.row(*member, |other, _| (other != code).then(|| measure.distance(&code, other)));
+            near.extend(distance.flatten());
+        }
+        if near.len() > NEAR {
+            near.select_nth_unstable_by(NEAR, f32::total_cmp);
+            near.truncate(NEAR);
+        }
+        near.sort_unstable_by(f32::total_cmp);
+        Ok(space.fits(&code, &near))
+    }
+
     /// Writes a closed and finished build into an empty store. Nothing else may use the store meanwhile. `progress` is told
     /// how many rows are written.
     pub fn flush<S: PageStore>(&self, store: &S, progress: impl FnMut(u32)) -> Result<()> {
@@ -389,7 +434,7 @@ pub fn write_empty<S: PageStore>(coder: &Coder, lists: u32, store: &S, seed: u64
     let mut codes = filled(0, meta.lists as usize * words, || store.poll())?;
     for code in codes.chunks_exact_mut(words) {
         store.poll()?;
-        code.copy_from_slice(&kmeans::random_centre(&meta.space, &mut random));
+        code.copy_from_slice(&kmeans::random_centre(coder, &mut random)?);
     }
     flush::write(&meta, coder, &Codes { words, codes }, &Rows::new(words), 0, store, |_| ())
 }

@@ -3,14 +3,17 @@
 //! A row is one record, also where its list grows by a page: so there is no page that no list leads to but those that were
 //! never written, and of these the ones at the end are used first.
 
-use crate::Error;
-use crate::Result;
-use crate::ivf::format::{self, Entries, EntriesMut, Head, NONE};
+use crate::ivf::format::{self, Entries, EntriesMut, Head, Meta, NONE};
 use crate::ivf::lists::Lists;
 use crate::page::{Tid, is_new};
 use crate::store::{Interlock, Mode, PageStore, Record};
+use crate::{Error, Metric, Result, Space};
 
-/// Adds a row with its [code](crate::Space::encode).
+/// Rows from which on [`Space::fits`] says something.
+const ENOUGH: usize = 8;
+
+/// Adds a row with its [code](crate::Space::encode). Where that is too coarse for the rows on the page where it goes, block 0
+/// counts a misfit: most of the nearest rows are in the same list, and those that came last on the same page.
 pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid) -> Result<()> {
     let _lock = store.lock(Interlock::Update, Mode::Shared)?;
     let lists = Lists::open(store)?;
@@ -22,14 +25,44 @@ pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid) -> Result<()> {
     loop {
         store.poll()?;
         let head = lists.head(list)?;
-        let is_in = match find(&lists, head)? {
-            Place::Room { block, rest } => put(&lists, list, head, (block, rest), code, tid)?,
-            Place::After(last) => append(&lists, list, head, last, code, tid)?,
+        let (is_in, block) = match find(&lists, head)? {
+            Place::Room { block, rest } => (put(&lists, list, head, (block, rest), code, tid)?, block),
+            Place::After(last) => (append(&lists, list, head, last, code, tid)?, last),
         };
         if is_in {
-            return Ok(());
+            return count_misfit(&lists, block, code);
         }
     }
+}
+
+fn count_misfit<S: PageStore>(lists: &Lists<'_, S>, block: u32, code: &[u32]) -> Result<()> {
+    let space = &lists.meta.space;
+    if block == NONE || space.is_exact() {
+        return Ok(());
+    }
+    let mut near = Vec::with_capacity(lists.geometry.entries);
+    lists.each(block, |other, _| {
+        if other != code {
+            near.push(lists.measure.distance(code, other));
+        }
+    })?;
+    near.sort_unstable_by(f32::total_cmp);
+    if !fits(space, code, near) {
+        let mut record = lists.store.record()?;
+        Meta::count_misfit(record.page(0)?)?;
+        record.commit()?;
+    }
+    Ok(())
+}
+
+/// [`Space::fits`]; where there are too few for that, whether the code tells them from itself.
+fn fits(space: &Space, code: &[u32], mut near: Vec<f32>) -> bool {
+    if near.len() < ENOUGH && space.metric != Metric::InnerProduct {
+        let Some(usual) = near.get(near.len() / 2) else { return true };
+        near = vec![*usual; ENOUGH];
+        near[..ENOUGH / 4].fill(0.0);
+    }
+    space.fits(code, &near)
 }
 
 enum Place {

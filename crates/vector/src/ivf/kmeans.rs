@@ -6,11 +6,11 @@
 //! clustering", ECML 2017), and of those only at the ones that the triangle inequality does not rule out. So a round costs next
 //! to nothing, where pgvector's (Elkan's) needs a float for each pair of a sample and a centre.
 //!
-//! Distances are Euclidean here, whatever the metric of the index (Hamming distance is that of zeros and ones, squared). For
-//! cosine, where vectors and centres are of length one, the nearest centre is the one with the largest product anyway. For an
-//! inner product pgvector clusters directions, so that each list has long and short rows, though the long ones are nearer to
-//! most queries; here long rows have their own lists, which scans rank by their products: of 100,000 random vectors of 3
-//! dimensions in 100 lists, ten lists hold all of the 20 with the largest product, where by directions they held 1 %.
+//! Distances are Euclidean here, whatever the metric of the index (Hamming distance is that of zeros and ones, squared); for
+//! cosine they are those of vectors of length one. For an inner product directions are clustered, as in pgvector: lengths may
+//! differ by orders of magnitude, and all that is short would be one list. But a list is as long as nearly the longest of its
+//! rows, and scans rank lists by their products: of 100,000 random vectors of 3 dimensions in 100 lists ten lists hold nearly
+//! all of the 10 with the largest product, where those of the nearest directions (pgvector's) hold 13 %.
 //!
 //! The work is cut into [`Step`]s of many units, which threads may run side by side. What comes out does not depend on how
 //! many threads there are.
@@ -21,11 +21,11 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
-use crate::Result;
 use crate::memory::{filled, room};
 use crate::pace::Pace;
 use crate::random::Random;
-use crate::space::{Coder, Form, Measure, Space, Value};
+use crate::space::{Directions, Form, Measure, Metric, Space, Value};
+use crate::{Coder, Result};
 
 /// Rounds, at most.
 const ROUNDS: u32 = 20;
@@ -39,6 +39,8 @@ const SEEDS: usize = 10;
 const UNIT: usize = 1 << 16;
 /// Centres that a unit of work is about.
 const CENTRES: usize = 8;
+/// Where a list's length is among those of its rows, in ascending order.
+const LONG: (usize, usize) = (9, 10);
 /// Rows between two looks at whether to go on.
 const POLL: usize = 1 << 16;
 
@@ -53,14 +55,34 @@ pub fn required_memory(space: &Space, lists: u32, samples: usize) -> usize {
     if samples == 0 {
         return lists * code;
     }
-    let each_sample = code + size_of::<[u32; 3]>(); // nearest, distance, order
-    let each_centre = 3 * code + NEAR * size_of::<Near>() + size_of::<u32>();
+    let each_sample = code + size_of::<[u32; 4]>(); // nearest, distance, order, length
+    let centres = if space.metric == Metric::InnerProduct { 4 } else { 3 };
+    let each_centre = centres * code + NEAR * size_of::<Near>() + size_of::<u32>();
     samples * each_sample + lists * each_centre + samples.min(SEEDS * lists) * size_of::<f32>()
 }
 
-/// How the centre of a row is found: Euclidean, or by bits that differ.
-pub(crate) fn assigning(space: &Space) -> Measure {
-    space.euclidean()
+/// How the list of a row is found. Only for an inner product the centre of the coder matters.
+pub(crate) struct Assigning {
+    measure: Measure,
+    /// For an inner product.
+    directions: Option<Directions>,
+}
+
+impl Assigning {
+    pub fn new(coder: &Coder) -> Self {
+        match coder.space.metric {
+            Metric::InnerProduct => Self { measure: coder.space.measure(), directions: Some(Directions::new(coder)) },
+            _ => Self { measure: coder.space.euclidean(), directions: None },
+        }
+    }
+
+    /// Of a row and the centre of a list: Euclidean, or bits that differ; for an inner product less the farther the row goes in
+    /// the direction of the centre.
+    #[inline]
+    pub fn distance(&self, code: &[u32], centre: &[u32]) -> f32 {
+        let distance = self.measure.distance(code, centre);
+        self.directions.as_ref().map_or(distance, |directions| directions.along(distance, centre))
+    }
 }
 
 /// Codes of the same length, one after the other.
@@ -86,11 +108,16 @@ impl Codes {
 
     /// The nearest to a code, the first one of equals, and its distance.
     #[inline]
-    pub fn nearest(&self, measure: &Measure, code: &[u32], pace: &Pace<'_>) -> Result<(u32, f32)> {
+    pub fn nearest(
+        &self,
+        distance: impl Fn(&[u32], &[u32]) -> f32,
+        code: &[u32],
+        pace: &Pace<'_>,
+    ) -> Result<(u32, f32)> {
         let mut best = (0, f32::INFINITY);
         for (i, candidate) in (0..).zip(self.codes.chunks_exact(self.words)) {
             pace.spend(4 * self.words)?;
-            let distance = measure.distance(code, candidate);
+            let distance = distance(code, candidate);
             if distance < best.1 {
                 best = (i, distance);
             }
@@ -116,6 +143,8 @@ pub(crate) enum Step {
     Around,
     /// Finds the nearest of the centres around its own for some samples.
     Reassign,
+    /// Gives some directions the length of their samples.
+    Lengthen,
 }
 
 impl Step {
@@ -147,7 +176,13 @@ struct Seeding {
 
 /// Clustering under way.
 pub(crate) struct Training {
+    coder: Coder,
+    /// Of the samples and their centres.
     space: Space,
+    /// For an inner product, and the lengths of the samples, which are directions.
+    directions: Option<(Directions, Vec<f32>)>,
+    /// The centres for an inner product.
+    lengthened: Mutex<Codes>,
     measure: Measure,
     /// A centre this many times as far from one's own as oneself cannot be nearer.
     ratio: f32,
@@ -183,7 +218,12 @@ macro_rules! write {
 
 impl Training {
     /// Of the codes of samples.
-    pub fn new(space: Space, lists: u32, samples: Vec<u32>, seed: u64, pace: &Pace<'_>) -> Result<Self> {
+    pub fn new(coder: Coder, lists: u32, mut samples: Vec<u32>, seed: u64, pace: &Pace<'_>) -> Result<Self> {
+        let directions = match coder.space.metric {
+            Metric::InnerProduct => Some(directions(&coder, &mut samples, pace)?),
+            _ => None,
+        };
+        let space = directions.as_ref().map_or(coder.space, |(directions, _)| directions.space());
         let words = space.max_code_bytes() / 4;
         let (lists, samples) = (lists as usize, Codes { words, codes: samples });
         let count = samples.len();
@@ -194,8 +234,7 @@ impl Training {
         };
         let none = || filled(0, words * lists, || pace.look()).map(|codes| Codes { words, codes });
         Ok(Self {
-            space,
-            measure: assigning(&space),
+            measure: space.euclidean(),
             ratio: if space.form == Form::Bits { 2.0 } else { 4.0 }, // the Euclidean distance is given as its square
             lists,
             nearest: zeros(count)?,
@@ -210,6 +249,16 @@ impl Training {
             moved: Mutex::new(none()?),
             around: RwLock::new(filled((0.0, 0), lists * NEAR.min(lists - 1), || pace.look())?),
             model: RwLock::default(),
+            lengthened: Mutex::new(match &directions {
+                Some(_) => {
+                    let words = coder.space.max_code_bytes() / 4;
+                    Codes { words, codes: filled(0, words * lists, || pace.look())? }
+                }
+                None => Codes { words, codes: Vec::new() },
+            }),
+            coder,
+            space,
+            directions,
             samples,
         })
     }
@@ -224,15 +273,20 @@ impl Training {
         let samples = (self.samples.len()).div_ceil(self.batch()) as u32;
         let centres = self.lists.div_ceil(CENTRES) as u32;
         match step {
-            Step::Seed if self.samples.len() == 0 => None,
+            Step::Seed if self.samples.len() == 0 => self.last(centres),
             Step::Seed => Some((Step::Assign, samples)),
             Step::Assign | Step::Reassign => Some((Step::Sort, 1)),
             Step::Sort => Some((Step::Move, centres)),
             Step::Move => Some((Step::Settle, 1)),
-            Step::Settle if read!(self.model).is_settled => None,
+            Step::Settle if read!(self.model).is_settled => self.last(centres),
+            Step::Lengthen => None,
             Step::Settle => Some((Step::Around, centres)),
             Step::Around => Some((Step::Reassign, samples)),
         }
+    }
+
+    fn last(&self, centres: u32) -> Option<(Step, u32)> {
+        self.directions.is_some().then_some((Step::Lengthen, centres))
     }
 
     /// Samples of a unit.
@@ -251,13 +305,15 @@ impl Training {
             Step::Settle => self.settle(),
             Step::Around => self.around(of(CENTRES, self.lists), pace)?,
             Step::Reassign => self.reassign(of(self.batch(), self.samples.len()), pace)?,
+            Step::Lengthen => self.lengthen(of(CENTRES, self.lists), pace)?,
         }
         pace.look()
     }
 
     /// The centres, when all is done and nobody asks again.
     pub fn take_centres(&self) -> Codes {
-        let centres = &mut *write!(self.centres);
+        let (mut lengthened, mut directions) = (lock(&self.lengthened), write!(self.centres));
+        let centres = if self.directions.is_some() { &mut *lengthened } else { &mut *directions };
         Codes { words: centres.words, codes: std::mem::take(&mut centres.codes) }
     }
 
@@ -290,7 +346,10 @@ impl Training {
         let last = || seeding.weights.iter().rposition(|weight| *weight > 0.0);
         let code = match drawn.or_else(last) {
             Some(i) if !seeding.is_done => self.seed_sample(i, seeds).to_vec(),
-            _ => random_centre(&self.space, &mut seeding.random),
+            _ => {
+                let code = random_centre(&self.coder, &mut seeding.random)?;
+                self.directions.as_ref().map_or_else(|| code.clone(), |(directions, _)| directions.of(&code).0)
+            }
         };
         write!(self.centres).get_mut(number).copy_from_slice(&code);
         Ok(())
@@ -304,7 +363,7 @@ impl Training {
     fn assign(&self, samples: Range<usize>, pace: &Pace<'_>) -> Result<()> {
         let centres = read!(self.centres);
         for i in samples {
-            let (nearest, distance) = centres.nearest(&self.measure, self.samples.get(i), pace)?;
+            let (nearest, distance) = centres.nearest(|a, b| self.measure.distance(a, b), self.samples.get(i), pace)?;
             self.set(i, nearest, distance);
         }
         Ok(())
@@ -367,7 +426,8 @@ impl Training {
     }
 
     fn move_centres(&self, centres: Range<usize>, pace: &Pace<'_>) -> Result<()> {
-        let numbers = self.space.numbers();
+        let space = &self.space;
+        let numbers = space.numbers();
         let (mut sum, mut numbers) = (vec![0.0f64; numbers], vec![0.0f32; numbers]);
         let model = read!(self.model);
         for centre in centres {
@@ -375,14 +435,36 @@ impl Training {
             sum.fill(0.0);
             for sample in members {
                 pace.spend(8 * sum.len())?;
-                self.space.decode(self.samples.get(*sample as usize), &mut numbers);
+                space.decode(self.samples.get(*sample as usize), &mut numbers);
                 sum.iter_mut().zip(&numbers).for_each(|(sum, x)| *sum += f64::from(*x));
             }
             sum.iter_mut().for_each(|x| *x /= members.len().max(1) as f64);
             // One that is empty, or whose samples cancel each other out, stays where it is.
-            let moved = if members.is_empty() { None } else { self.space.centre(&sum) };
+            let moved = if members.is_empty() { None } else { space.centre(&sum) };
             let code = moved.unwrap_or_else(|| read!(self.centres).get(centre).to_vec());
             lock(&self.moved).get_mut(centre).copy_from_slice(&code);
+        }
+        Ok(())
+    }
+
+    fn lengthen(&self, centres: Range<usize>, pace: &Pace<'_>) -> Result<()> {
+        let Some((directions, lengths)) = &self.directions else { return Ok(()) };
+        let (model, directed) = (read!(self.model), read!(self.centres));
+        for centre in centres {
+            let members = match model.starts.get(centre..=centre + 1) {
+                Some([from, to]) => &model.order[*from as usize..*to as usize],
+                _ => &[],
+            };
+            let mut of_members = room(members.len())?;
+            of_members.extend(members.iter().map(|sample| lengths[*sample as usize]));
+            pace.spend(4 * (of_members.len() + 4 * directed.words))?;
+            let long = of_members.len() * LONG.0 / LONG.1;
+            let length = match of_members.is_empty() {
+                true => 1.0,
+                false => *of_members.select_nth_unstable_by(long, f32::total_cmp).1,
+            };
+            let code = directions.scaled(directed.get(centre), length);
+            lock(&self.lengthened).get_mut(centre).copy_from_slice(&code);
         }
         Ok(())
     }
@@ -438,6 +520,22 @@ impl Training {
     }
 }
 
+/// Makes codes of samples those of their directions, where they are, and gives their lengths.
+fn directions(coder: &Coder, samples: &mut Vec<u32>, pace: &Pace<'_>) -> Result<(Directions, Vec<f32>)> {
+    let directions = Directions::new(coder);
+    let (words, fewer) = (coder.space.max_code_bytes() / 4, directions.space().max_code_bytes() / 4);
+    let count = samples.len() / words;
+    let mut lengths = room(count)?;
+    for i in 0..count {
+        pace.spend(16 * words)?;
+        let (code, length) = directions.of(&samples[i * words..(i + 1) * words]);
+        samples[i * fewer..(i + 1) * fewer].copy_from_slice(&code);
+        lengths.push(length);
+    }
+    samples.truncate(count * fewer);
+    Ok((directions, lengths))
+}
+
 /// Numbers in order of their lists, and where in that order each list begins. `poll` is called now and then.
 pub(crate) fn in_order(
     lists: usize,
@@ -465,24 +563,27 @@ pub(crate) fn in_order(
 }
 
 /// A centre where there is nothing to go by: elements in 0..1 or random bits, as pgvector.
-pub(crate) fn random_centre(space: &Space, random: &mut Random) -> Vec<u32> {
-    let whole = space.dimensions / 8 * 8; // bits after the last must stay zero
-    let number = |i: usize, random: &mut Random| match space.form {
-        Form::Bits if i >= whole => 0.0,
-        _ => random.fraction(),
-    };
-    let coder = Coder::plain(*space);
-    let code = match space.form {
-        Form::Bits | Form::Sparse => {
-            let numbers: Vec<f64> = (0..space.numbers()).map(|i| number(i, random)).collect();
-            space.centre(&numbers)
+pub(crate) fn random_centre(coder: &Coder, random: &mut Random) -> Result<Vec<u32>> {
+    let dimensions = coder.space.dimensions;
+    let code = match coder.space.form {
+        Form::Bits => {
+            let whole = dimensions / 8; // bits after the last must stay zero
+            let byte = |i: usize, random: &mut Random| if i < whole { random.next() as u8 } else { 0 };
+            let bytes: Vec<u8> = (0..dimensions.div_ceil(8)).map(|i| byte(i, random)).collect();
+            coder.encode(Value::Bits(&bytes))?
         }
-        Form::Floats | Form::Quantised | Form::Fine => {
-            let vector: Vec<f32> = (0..space.dimensions).map(|i| number(i, random) as f32).collect();
-            coder.encode(Value::Dense(&vector)).ok().flatten()
+        _ => {
+            let elements: Vec<f32> = (0..dimensions).map(|_| random.fraction() as f32).collect();
+            coder.encode(Value::Dense(&elements))?
         }
     };
-    code.unwrap_or_else(|| coder.origin())
+    let code = code.unwrap_or_else(|| coder.origin());
+    if coder.space.metric != Metric::InnerProduct {
+        return Ok(code);
+    }
+    let directions = Directions::new(coder);
+    let (direction, length) = directions.of(&code);
+    Ok(directions.scaled(&direction, length))
 }
 
 #[cfg(test)]

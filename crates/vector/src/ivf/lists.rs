@@ -3,11 +3,11 @@
 use crate::Result;
 use crate::distance::prefetch;
 use crate::ivf::format::{Entries, Geometry, HEADS, Head, Meta, NONE, PAGE_ID, PageKind, check_page};
-use crate::ivf::kmeans::assigning;
+use crate::ivf::kmeans::Assigning;
 use crate::page::{Part, words};
 use crate::space::Measure;
 use crate::store::PageStore;
-use crate::{Coder, Error, centre, ivf::format};
+use crate::{Coder, Error, Metric, centre, ivf::format};
 
 /// Pages of centres that are read between two looks at whether to go on.
 const AT_ONCE: usize = 16;
@@ -26,21 +26,13 @@ pub(crate) struct Lists<'a, S> {
     pub geometry: Geometry,
     /// By the metric.
     pub measure: Measure,
-    /// How the list of a row is found.
-    pub assigning: Measure,
 }
 
 impl<'a, S: PageStore> Lists<'a, S> {
     /// Reads the metapage.
     pub fn open(store: &'a S) -> Result<Self> {
         let meta = Meta::read(&store.read(0)?)?;
-        Ok(Self {
-            store,
-            meta,
-            geometry: meta.geometry(),
-            measure: meta.space.measure(),
-            assigning: assigning(&meta.space),
-        })
+        Ok(Self { store, meta, geometry: meta.geometry(), measure: meta.space.measure() })
     }
 
     /// Gives `f` the centres, list by list.
@@ -80,11 +72,19 @@ impl<'a, S: PageStore> Lists<'a, S> {
         }
     }
 
+    /// How the list of a row is found.
+    pub fn assigning(&self) -> Result<Assigning> {
+        Ok(Assigning::new(&match self.meta.space.metric {
+            Metric::InnerProduct => coder(self.store)?,
+            _ => Coder::plain(self.meta.space), // the same
+        }))
+    }
+
     /// The list that a code belongs to: the first one of those whose centres are nearest.
     pub fn nearest(&self, code: &[u32]) -> Result<u32> {
-        let mut best = (0, f32::INFINITY);
+        let (mut best, assigning) = ((0, f32::INFINITY), self.assigning()?);
         self.centres(|list, centre| {
-            let distance = self.assigning.distance(code, centre);
+            let distance = assigning.distance(code, centre);
             if distance < best.1 {
                 best = (list, distance);
             }

@@ -1,7 +1,7 @@
 //! Whether an index is what it should be. Reads everything, changes nothing.
 
 use crate::ivf::format::{self, Meta, NONE, PageKind};
-use crate::ivf::kmeans::Codes;
+use crate::ivf::kmeans::{Assigning, Codes};
 use crate::ivf::lists::{Lists, coder};
 use crate::memory::{filled, room};
 use crate::pace::Pace;
@@ -10,7 +10,7 @@ use crate::report::show;
 use crate::store::{Interlock, Mode, PageStore};
 use crate::{Error, Method, Result};
 
-pub use crate::report::{Check, Faults, Report};
+pub use crate::report::{Check, Faults, Misfits, Report};
 
 /// Verifies an index. Inserts and vacuums wait meanwhile, scans do not.
 pub fn verify<S: PageStore>(store: &S) -> Result<Report> {
@@ -21,8 +21,9 @@ pub fn verify<S: PageStore>(store: &S) -> Result<Report> {
         0 => Err(Error::NotAnIndex(Method::Ivfflat)),
         _ => Meta::read(&store.read(0)?),
     };
-    let lists = match meta.and_then(|_| Lists::open(store)) {
-        Ok(lists) => lists,
+    let opened = meta.and_then(|_| Ok((Lists::open(store)?, Assigning::new(&coder(store)?))));
+    let (lists, assigning) = match opened {
+        Ok(opened) => opened,
         Err(error) => {
             faults.push(|| error.to_string());
             report.add("metapage", String::new(), &faults);
@@ -30,15 +31,14 @@ pub fn verify<S: PageStore>(store: &S) -> Result<Report> {
         }
     };
     let Meta { space, lists: count, .. } = lists.meta;
-    if let Err(error) = coder(store) {
-        faults.push(|| error.to_string());
-    }
     let seen =
         format!("format {}, {} dimensions, {count} lists, {}", format::VERSION, space.dimensions, space.metric.name());
     report.add("metapage", seen, &faults);
     let kinds = pages(&lists, &mut report)?;
     let Some(centres) = centres(&lists, &mut report)? else { return Ok(report) };
-    entries(&lists, &centres, kinds, &mut report)?;
+    entries(&lists, &assigning, &centres, kinds, &mut report)?;
+    let misfits = Misfits { count: lists.meta.misfits, of: report.rows.len() as u64 };
+    report.add_codes(&lists.meta.space, lists.meta.is_centred, misfits);
     drop(lock); // the rest is in memory
     report.check_rows(&|| store.poll())?;
     Ok(report)
@@ -123,6 +123,7 @@ fn centres<S: PageStore>(lists: &Lists<'_, S>, report: &mut Report) -> Result<Op
 /// Walks through all lists.
 fn entries<S: PageStore>(
     lists: &Lists<'_, S>,
+    assigning: &Assigning,
     centres: &Codes,
     mut unclaimed: Unclaimed,
     report: &mut Report,
@@ -187,8 +188,8 @@ fn entries<S: PageStore>(
             });
             outcome?;
             if !first.is_empty() {
-                let (nearest, distance) = centres.nearest(&lists.assigning, &first, &pace)?;
-                let own = lists.assigning.distance(&first, centres.get(list as usize));
+                let (nearest, distance) = centres.nearest(|a, b| assigning.distance(a, b), &first, &pace)?;
+                let own = assigning.distance(&first, centres.get(list as usize));
                 // Another processor may have rounded differently.
                 if own - distance > 1e-4 * own.abs().max(distance.abs()) {
                     places.push(|| format!("row {} is in list {list}, not in {nearest}", show(row)));

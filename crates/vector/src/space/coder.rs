@@ -36,14 +36,14 @@ impl Coder {
         self.centre.as_deref()
     }
 
-    /// What makes the next finer codes of the same values. None: these are exact.
+    /// What makes the next finer codes of the same values. None: these are exact, or an index cannot hold longer ones.
     pub fn finer(&self) -> Option<Self> {
-        let space = |form| Space { form, ..self.space };
-        match self.space.form {
-            Form::Quantised => Some(Self::new(space(Form::Fine), self.centre.clone())),
-            Form::Fine => Some(Self::plain(space(Form::Floats))),
-            Form::Floats | Form::Sparse | Form::Bits => None,
-        }
+        let finer = match self.space.form {
+            Form::Quantised => Self::new(self.space.with_form(Form::Fine), self.centre.clone()),
+            Form::Fine => Self::plain(self.space.with_form(Form::Floats)),
+            Form::Floats | Form::Sparse | Form::Bits => return None,
+        };
+        finer.space.is_possible().then_some(finer)
     }
 
     /// The code of a value. None: a zero vector has no direction, hence no cosine.

@@ -8,6 +8,7 @@
 
 mod bits;
 mod coder;
+mod direction;
 mod fit;
 mod learn;
 mod mean;
@@ -23,6 +24,7 @@ use crate::distance::{self, kernels};
 use quantised::{Bytes, Pairs};
 
 pub use coder::{Bounds, Coder};
+pub(crate) use direction::Directions;
 pub use learn::learn;
 pub use metric::Metric;
 

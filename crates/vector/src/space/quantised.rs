@@ -9,7 +9,7 @@
 //! ```text
 //! word 0: step (f32)
 //!      1: error (f32), at least the length (for L1 the taxicab length) of the residual less its approximation; never 0
-//!      2: hash of the value, so that codes are equal only where values are
+//!      2: hash of the value, so that codes are equal only where values are; of a centre for inner product its length (f32)
 //!      3: sum of the squares of the numbers: one word for bytes, two for elements of two bytes, low word first;
 //!         for L1 a word with middle (f32) instead
 //!  then: for inner product: the inner product of the centre and the exact residual (f32)
@@ -294,6 +294,17 @@ pub(super) fn negative_inner_product<N: Numbers>(dimensions: usize, a: &[u32], b
     let metric = Metric::InnerProduct;
     let (a, b) = (parts::<N>(metric, a, dimensions), parts(metric, b, dimensions));
     finite(-(a.with_centre + b.with_centre + a.inner_product(&b)))
+}
+
+/// Gives the code of a centre a length, where others have the hash.
+pub(super) fn set_length(code: &mut [u32], length: f32) {
+    code[HASH] = length.to_bits();
+}
+
+/// The length of such a centre.
+#[inline]
+pub(super) fn length(code: &[u32]) -> f64 {
+    f64::from(f32::from_bits(code[HASH]))
 }
 
 pub(super) fn l1<N: Numbers>(dimensions: usize, a: &[u32], b: &[u32]) -> f32 {

@@ -10,7 +10,7 @@ fn pace() -> Pace<'static> {
 
 /// Looks at the clustering after each step.
 fn train_and(space: Space, lists: u32, codes: &[Vec<u32>], mut look: impl FnMut(&Training, Step)) -> Codes {
-    let training = Training::new(space, lists, codes.concat(), 7, &pace()).unwrap();
+    let training = Training::new(Coder::plain(space), lists, codes.concat(), 7, &pace()).unwrap();
     let mut next = Some(training.first());
     while let Some((step, units)) = next {
         // Where the order does not matter, backwards.
@@ -30,7 +30,10 @@ fn train(space: Space, lists: u32, codes: &[Vec<u32>]) -> Codes {
 /// The mean distance of codes to their nearest centre.
 fn cost(space: Space, centres: &Codes, codes: &[Vec<u32>]) -> f64 {
     let measure = space.measure();
-    codes.iter().map(|code| f64::from(centres.nearest(&measure, code, &pace()).unwrap().1)).sum::<f64>()
+    codes
+        .iter()
+        .map(|code| f64::from(centres.nearest(|a, b| measure.distance(a, b), code, &pace()).unwrap().1))
+        .sum::<f64>()
         / codes.len() as f64
 }
 
@@ -58,7 +61,8 @@ fn looking_at_the_centres_around_is_enough() {
         let measure = space.measure();
         let mut sums = vec![(vec![0.0; 16], 0.0); 100];
         for code in &codes {
-            let (sum, count) = &mut sums[lloyd.nearest(&measure, code, &pace()).unwrap().0 as usize];
+            let (sum, count) =
+                &mut sums[lloyd.nearest(|a, b| measure.distance(a, b), code, &pace()).unwrap().0 as usize];
             sum.iter_mut().zip(code).for_each(|(sum, x)| *sum += f64::from(f32::from_bits(*x)));
             *count += 1.0;
         }
@@ -82,7 +86,8 @@ fn nothing_nearer_is_ruled_out() {
             }
             rounds += 1;
             for (i, code) in codes.iter().enumerate() {
-                let (_, distance) = read!(training.centres).nearest(&training.measure, code, &pace()).unwrap();
+                let (_, distance) =
+                    read!(training.centres).nearest(|a, b| training.measure.distance(a, b), code, &pace()).unwrap();
                 assert_eq!(training.distance(i), distance, "{space:?}, round {rounds}");
             }
         });

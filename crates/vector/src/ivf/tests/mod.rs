@@ -6,6 +6,8 @@ mod concurrent;
 mod crash;
 mod info;
 mod interleave;
+mod kinds;
+mod misfits;
 mod property;
 mod recall;
 mod scan;

@@ -1,0 +1,128 @@
+//! Directions and lengths of values for an inner product, from their codes: lists are made by directions.
+
+use super::{Coder, Metric, Space, floats, quantised, rotation};
+use crate::distance::{kernels, norm};
+
+/// Takes the codes of a coder for [`Metric::InnerProduct`] apart into directions and lengths.
+pub(crate) struct Directions {
+    space: Space,
+    /// The centre of the coder as codes have it; zeros where there is none.
+    centre: Vec<f32>,
+    /// Its direction, which is subtracted from all directions: nothing else is in their codes where all values are alike.
+    about: Vec<f32>,
+    /// The square of its length.
+    square: f64,
+}
+
+impl Directions {
+    pub fn new(coder: &Coder) -> Self {
+        let space = coder.space;
+        let mut centre = match coder.centre() {
+            Some(centre) if space.is_quantised() => centre.to_vec(),
+            _ => vec![0.0; space.dimensions],
+        };
+        if space.is_quantised() {
+            rotation::rotate(&mut centre);
+        }
+        let length = norm(&centre);
+        let by = if length > 0.0 { 1.0 / length } else { 0.0 };
+        let about = centre.iter().map(|x| (f64::from(*x) * by) as f32).collect();
+        Self { space, centre, about, square: length * length }
+    }
+
+    /// Of the codes of directions, whose [distance](Space::euclidean) is Euclidean.
+    pub fn space(&self) -> Space {
+        Space { metric: Metric::Cosine, ..self.space }
+    }
+
+    /// The code of a value's direction, and its length.
+    pub fn of(&self, code: &[u32]) -> (Vec<u32>, f32) {
+        let mut elements = vec![0.0; self.space.numbers()];
+        self.space.decode(code, &mut elements);
+        elements.truncate(self.space.dimensions);
+        elements.iter_mut().zip(&self.centre).for_each(|(x, centre)| *x += centre);
+        let length = norm(&elements);
+        let by = if length > 0.0 { 1.0 / length } else { 0.0 };
+        let direction: Vec<f64> =
+            elements.iter().zip(&self.about).map(|(x, about)| f64::from(*x) * by - f64::from(*about)).collect();
+        let code = self.space().centre(&direction).unwrap_or_else(|| Coder::plain(self.space()).origin());
+        (code, length.min(f64::from(f32::MAX)) as f32)
+    }
+
+    /// The code of a value of a direction and a length, for a list. Where it is quantised it says the length itself: what
+    /// is left of centre and residual may be smaller than the error of the residual.
+    pub fn scaled(&self, direction: &[u32], length: f32) -> Vec<u32> {
+        let mut elements = vec![0.0; self.space.dimensions];
+        self.space().decode(direction, &mut elements);
+        elements.iter_mut().zip(&self.about).for_each(|(x, about)| *x += about);
+        let by = f64::from(length) / norm(&elements).max(f64::MIN_POSITIVE);
+        let centre = self.centre.iter().map(|x| f64::from(*x));
+        let mut numbers: Vec<f64> =
+            elements.iter().zip(centre).map(|(x, centre)| f64::from(*x) * by - centre).collect();
+        if self.space.numbers() > numbers.len() {
+            numbers.push(numbers.iter().zip(&self.centre).map(|(x, centre)| x * f64::from(*centre)).sum());
+        }
+        let mut code = self.space.centre(&numbers).unwrap_or_else(|| Coder::plain(self.space).origin());
+        if self.space.is_quantised() {
+            quantised::set_length(&mut code, length);
+        }
+        code
+    }
+
+    /// How far a value goes in the direction of a centre, which is [scaled](Self::scaled), negative. `distance` is
+    /// [that](Space::measure) of their codes.
+    #[inline]
+    pub fn along(&self, distance: f32, centre: &[u32]) -> f32 {
+        let length = match self.space.is_quantised() {
+            true => quantised::length(centre),
+            false => f64::from((kernels().inner_product)(floats(centre), floats(centre))).sqrt(),
+        };
+        if length == 0.0 {
+            return 0.0;
+        }
+        ((f64::from(distance) - self.square) / length).clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::space::{Element, Form, Value};
+    use crate::tests::Random;
+
+    /// Whatever the centre and the form.
+    #[test]
+    fn a_value_is_its_direction_and_its_length() {
+        let mut random = Random::new(41);
+        for (dimensions, centre) in [(5, 0.0), (100, 0.0), (100, 30.0)] {
+            let plain = Space::new(Element::Dense, Metric::InnerProduct, dimensions);
+            for form in
+                [Form::Floats, Form::Quantised, Form::Fine].into_iter().take(if dimensions < 32 { 1 } else { 3 })
+            {
+                let about = (form != Form::Floats && centre > 0.0).then(|| vec![centre; dimensions].into());
+                let coder = Coder::new(plain.with_form(form), about);
+                let directions = Directions::new(&coder);
+                let mut vector =
+                    |by: f32| -> Vec<f32> { random.vector(dimensions).iter().map(|x| centre + by * x).collect() };
+                let (a, b) = (vector(1.0), vector(2.0));
+                let [x, y] = [&a, &b].map(|vector| coder.encode(Value::Dense(vector)).unwrap().unwrap());
+                let ((u, length), (v, _)) = (directions.of(&x), directions.of(&y));
+                assert!((f64::from(length) / norm(&a) - 1.0).abs() < 0.005, "{form:?}, {centre}: {length}");
+                let product: f64 = a.iter().zip(&b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+                let cosine = product / norm(&a) / norm(&b);
+                let apart = f64::from(directions.space().euclidean().distance(&u, &v));
+                assert!(
+                    (apart / 2.0 - (1.0 - cosine)).abs() < 0.01 * (1.0 - cosine),
+                    "{form:?}, {centre}: {apart}, {cosine}"
+                );
+                for length in [7.0, 0.9 * norm(&b) as f32] {
+                    let scaled = directions.scaled(&v, length);
+                    let along = directions.along(coder.space.measure().distance(&x, &scaled), &scaled);
+                    let exact = -product / norm(&b);
+                    assert!((f64::from(along) - exact).abs() < 0.01 * norm(&a), "{form:?}, {centre}: {along}, {exact}");
+                }
+            }
+        }
+    }
+}
