@@ -15,6 +15,7 @@ mod neon;
 #[allow(unsafe_code)]
 mod prefetch;
 mod scalar;
+pub mod shared;
 pub mod sparse;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]

@@ -2,7 +2,8 @@
 
 use crate::hnsw::arena::{Arena, order};
 use crate::hnsw::build::write_head;
-use crate::hnsw::format::{self, MAX_ELEMENTS, MAX_TIDS, NONE, NodesMut};
+use crate::hnsw::format::{self, Geometry, MAX_ELEMENTS, MAX_TIDS, Meta, NONE, NodesMut};
+use crate::hnsw::packed;
 use crate::hnsw::select::Link;
 use crate::memory::push;
 use crate::page::Tid;
@@ -11,6 +12,9 @@ use crate::{Error, Result};
 
 /// Elements that are numbered between two looks at whether to go on.
 const POLL: usize = 1 << 14;
+
+/// Elements by which a layout is chosen.
+const SAMPLE: usize = 1 << 14;
 
 /// Where things will lie.
 struct Numbers {
@@ -22,27 +26,47 @@ struct Numbers {
     pages: u32,
 }
 
-/// Numbers the elements as they will lie on pages, as many on a node page as its upper slots allow.
-fn number(arena: &Arena, order: &[u32], poll: impl Fn() -> Result<()>) -> Result<Numbers> {
-    let geometry = &arena.meta.geometry;
+/// Numbers the elements as they will lie on pages, as many on a node page as its upper slots and the pages of their codes
+/// allow.
+fn number(arena: &Arena, geometry: &Geometry, order: &[u32], poll: &impl Fn() -> Result<()>) -> Result<Numbers> {
+    let (nodes, group) = (geometry.nodes, geometry.nodes * geometry.node_pages);
     let mut ends = Vec::new();
-    let (mut used, mut uppers, mut chains) = (0, 0, 0);
+    let (mut next, mut uppers, mut chains) = (0, 0, 0);
+    let (mut code_page, mut code_bytes) = (0, 0);
     for (at, id) in order.iter().enumerate() {
         if at.is_multiple_of(POLL) {
             poll()?;
         }
-        let level = usize::from(arena.level(*id));
-        let slots = geometry.slots(4 * arena.code(*id).len());
-        if used + slots > geometry.nodes || uppers + level > geometry.uppers {
-            push(&mut ends, at)?;
-            (used, uppers) = (0, 0);
+        let (level, bytes) = (usize::from(arena.level(*id)), 4 * arena.code(*id).len());
+        loop {
+            while ends.len() < next / nodes {
+                push(&mut ends, at)?;
+                uppers = 0;
+            }
+            if uppers + level > geometry.uppers {
+                next = (next / nodes + 1) * nodes;
+                continue;
+            }
+            let Some(per_page) = geometry.packed() else { break };
+            let (start, page) = (next / group * group, next % group / per_page);
+            if code_page != start + page {
+                (code_page, code_bytes) = (start + page, 0);
+            }
+            if code_bytes + bytes <= packed::room(per_page) {
+                break;
+            }
+            next = start + group.min((page + 1) * per_page);
         }
-        arena.set_number(*id, geometry.id(ends.len() as u32, used));
-        used += slots;
+        if next > MAX_ELEMENTS as usize {
+            return Err(Error::TooManyElements { max: MAX_ELEMENTS });
+        }
+        arena.set_number(*id, next as u32);
+        next += 1;
         uppers += level;
         chains += geometry.overflow_slots(arena.tid_count(*id)) as u64;
+        code_bytes += bytes;
     }
-    let overflow = geometry.id(ends.len() as u32, used);
+    let overflow = next as u32;
     if !order.is_empty() {
         push(&mut ends, order.len())?;
     }
@@ -66,12 +90,33 @@ fn chain(arena: &Arena, id: u32) -> impl Iterator<Item = (u32, Vec<Tid>)> {
     })
 }
 
+/// The layout that takes the fewest pages: for codes that have lengths of their own, of those that some elements say.
+fn layout(arena: &Arena, order: &[u32], poll: &impl Fn() -> Result<()>) -> Result<Geometry> {
+    let meta = &arena.meta;
+    let order = &order[..order.len().min(SAMPLE)];
+    if meta.geometry.packed().is_none() || order.is_empty() {
+        return Ok(meta.geometry);
+    }
+    let mean = order.iter().map(|id| 4 * arena.code(*id).len()).sum::<usize>() / order.len();
+    let mut best = (f64::INFINITY, meta.geometry);
+    for eighths in 4..=10 {
+        let geometry = Geometry::for_lengths(meta.m, &meta.space, mean * eighths / 8);
+        let node_pages = number(arena, &geometry, order, poll)?.pages;
+        let pages = f64::from(node_pages) / geometry.node_pages as f64 * f64::from(geometry.group_blocks());
+        if pages < best.0 {
+            best = (pages, geometry);
+        }
+    }
+    Ok(best.1)
+}
+
 /// Writes all that is linked into an empty store.
 pub(crate) fn write<S: PageStore>(arena: &Arena, centre: Option<&[f32]>, count: u32, store: &S) -> Result<()> {
     let order = order(arena, count, || store.poll())?;
-    let Numbers { ends, overflow, pages: node_pages } = number(arena, &order, || store.poll())?;
-    let geometry = arena.meta.geometry;
-    let mut meta = arena.meta;
+    let poll = || store.poll();
+    let geometry = layout(arena, &order, &poll)?;
+    let Numbers { ends, overflow, pages: node_pages } = number(arena, &geometry, &order, &poll)?;
+    let mut meta = Meta { geometry, ..arena.meta };
     if let Some((entry, level)) = arena.entry() {
         meta.entry = arena.number(entry);
         meta.entry_level = level;
@@ -101,7 +146,7 @@ pub(crate) fn write<S: PageStore>(arena: &Arena, centre: Option<&[f32]>, count: 
                 let (_, slot) = geometry.locate(arena.number(*id));
                 tids.clear();
                 tids.extend(arena.tids(*id).take(MAX_TIDS));
-                nodes.occupy(slot, geometry.slots(4 * arena.code(*id).len()), arena.level(*id), &tids);
+                nodes.occupy(slot, arena.level(*id), &tids);
                 let slots = geometry.overflow_slots(arena.tid_count(*id)) as u32;
                 if slots > 0 {
                     nodes.set_overflow(slot, newest);
@@ -127,6 +172,12 @@ pub(crate) fn write<S: PageStore>(arena: &Arena, centre: Option<&[f32]>, count: 
             for id in members {
                 let code = arena.code(*id);
                 let (part, rest) = geometry.code_parts(arena.number(*id), 4 * code.len());
+                if let Some(per_page) = geometry.packed() {
+                    let page = &mut pages[(part.block - start) as usize];
+                    let gap = packed::gap(page, per_page, &meta.space, 4 * code.len());
+                    packed::put(page, part, gap.ok_or(Error::Store("no room for a code"))?, code)?;
+                    continue;
+                }
                 let (head, tail) = code.split_at(part.len / size_of::<u32>());
                 for (part, words) in std::iter::once((part, head)).chain(rest.map(|rest| (rest, tail))) {
                     format::put_words(&mut pages[(part.block - start) as usize], part, words)?;

@@ -14,8 +14,9 @@
 //! follows by arithmetic, so a link is 4 bytes, and what a walk follows (links) is apart from what is only measured (codes).
 //! A node page is an array of [node slots](Geometry::node_offset) followed by an array of
 //! [upper slots](Geometry::upper_offset), which hold the links of layers above 0. A code page is an array of code slots;
-//! where whole ones would waste more than a tenth of a page they run on over the pages of their group instead. A code that is
-//! longer than a code slot (sparse vectors) takes the slots after it, too, whose node slots are then *continuations*.
+//! where whole ones would waste more than a tenth of a page they run on over the pages of their group instead. Codes of
+//! sparse vectors have lengths of their own: their pages begin with a directory that says where each code lies, see
+//! [`packed`]. How many codes share a page is chosen when the graph is written, or by the first insert.
 //!
 //! An element holds all rows with its value: the first [`MAX_TIDS`] in its node slot, further ones in a chain of *overflow
 //! slots*, node slots that hold rows instead of an element and whose code slots stay unused. The element leads to the newest,
@@ -33,6 +34,7 @@ use std::ops::Range;
 
 use zerocopy::{FromBytes, IntoBytes};
 
+use crate::hnsw::packed;
 use crate::page::{
     self, PAGE_HEADER, PAYLOAD, Part, SPECIAL_OFFSET, TID_BYTES, Tid, is_new, put_u16, put_u32, u16_at, u32_at,
 };
@@ -136,10 +138,8 @@ const META_END: usize = PAGE_HEADER + 64; // 8 bytes to spare
 /// States of a node slot.
 const FREE: u8 = 0;
 const ELEMENT: u8 = 1;
-/// Its code slot belongs to the element before it.
-const CONTINUATION: u8 = 2;
 /// Rows of an element for which its own slot has no room.
-const OVERFLOW: u8 = 3;
+const OVERFLOW: u8 = 2;
 
 const _: () = assert!(PAYLOAD == 8160 && PAYLOAD.is_multiple_of(4) && META_END < SPECIAL_OFFSET);
 
@@ -152,7 +152,7 @@ pub struct Geometry {
     pub first: u32,
     /// Links per layer above 0; layer 0 has twice as many.
     pub m: usize,
-    /// Bytes of a code slot.
+    /// Bytes of a code slot; of codes that have lengths of their own, what each has of a page on average.
     pub slot_bytes: usize,
     /// Node slots per node page.
     pub nodes: usize,
@@ -175,31 +175,40 @@ pub enum Layout {
     RunOn,
     /// Each on two pages of its own.
     Pair,
+    /// So many on each page, each as long as it is.
+    Packed(usize),
 }
 
 /// Node pages of a group, at most: a group is added as a whole.
 const MAX_NODE_PAGES: usize = 8;
-/// Bytes of a code slot of sparse vectors, at least: about 30 elements that are not zero.
-const SPARSE_SLOT: usize = 256;
+/// Bytes of a page for each of its codes, at least, where codes have lengths of their own.
+const MIN_SHARE: usize = 32;
 
 impl Geometry {
-    /// The densest layout, without a centre. `m` is 2..=100.
+    /// The densest layout, without a centre. `m` is 2..=100. For sparse vectors a guess: [`Self::for_lengths`] knows better.
     pub fn new(m: usize, space: &Space) -> Self {
         let bytes = space.max_code_bytes();
-        if space.form != Form::Sparse {
-            return Self::densest(m, bytes, 1);
+        if space.form == Form::Sparse {
+            Self::for_lengths(m, space, bytes / 8)
+        } else {
+            Self::densest(m, bytes, 1, false)
         }
-        // The longest code has to fit the slots of one node page.
-        let most = (1..).take_while(|nodes| Self::shape(m, SPARSE_SLOT, *nodes, 1).fits()).last().unwrap_or(1);
-        let slot_bytes = bytes.div_ceil(most).next_multiple_of(4).max(SPARSE_SLOT);
-        Self::densest(m, slot_bytes, bytes.div_ceil(slot_bytes))
     }
 
-    fn densest(m: usize, slot_bytes: usize, min_nodes: usize) -> Self {
-        let mut best = Self::shape(m, slot_bytes, min_nodes, 1);
+    /// For codes that have lengths of their own, of so many bytes on average.
+    pub fn for_lengths(m: usize, space: &Space, bytes: usize) -> Self {
+        // The longest code has to fit a page.
+        let most = (PAYLOAD - space.max_code_bytes()) / packed::ENTRY;
+        let share = (bytes + packed::ENTRY).clamp(PAYLOAD.div_ceil(most).max(MIN_SHARE), PAYLOAD);
+        let most = (1..).take_while(|nodes| Self::shape(m, share, *nodes, 1, true).fits()).last().unwrap_or(1);
+        Self::densest(m, share, most, true)
+    }
+
+    fn densest(m: usize, slot_bytes: usize, min_nodes: usize, is_packed: bool) -> Self {
+        let mut best = Self::shape(m, slot_bytes, min_nodes, 1, is_packed);
         for node_pages in 1..=MAX_NODE_PAGES {
             for nodes in min_nodes.. {
-                let candidate = Self::shape(m, slot_bytes, nodes, node_pages);
+                let candidate = Self::shape(m, slot_bytes, nodes, node_pages, is_packed);
                 if !candidate.fits() {
                     break;
                 }
@@ -213,11 +222,12 @@ impl Geometry {
         best
     }
 
-    fn shape(m: usize, slot_bytes: usize, nodes: usize, node_pages: usize) -> Self {
+    fn shape(m: usize, slot_bytes: usize, nodes: usize, node_pages: usize, is_packed: bool) -> Self {
         // Twice the layers that random levels need, so that hardly any element has to go lower than it drew.
         let uppers = (2 * nodes).div_ceil(m - 1) + 2;
         let slots = nodes * node_pages;
         let (layout, code_pages) = match PAYLOAD / slot_bytes {
+            whole if is_packed => (Layout::Packed(whole.max(1)), slots.div_ceil(whole.max(1))),
             0 => (Layout::Pair, 2 * slots),
             whole if whole * slot_bytes * 10 >= PAYLOAD * 9 => (Layout::Whole(whole), slots.div_ceil(whole)),
             _ => (Layout::RunOn, (slots * slot_bytes).div_ceil(PAYLOAD)),
@@ -256,11 +266,6 @@ impl Geometry {
     #[inline]
     pub fn group_blocks(&self) -> u32 {
         (self.node_pages + self.code_pages) as u32
-    }
-
-    /// Code slots that a code of so many bytes takes.
-    pub fn slots(&self, code_bytes: usize) -> usize {
-        code_bytes.div_ceil(self.slot_bytes).max(1)
     }
 
     /// Links that a list on this layer can hold.
@@ -333,7 +338,17 @@ impl Geometry {
         self.first + node_pages.div_ceil(self.node_pages as u32) * self.group_blocks()
     }
 
-    /// Where the code of an element lies, of so many bytes: one part, or two where it runs on over a page's end.
+    /// How many codes share a page, where they have lengths of their own.
+    #[inline]
+    pub fn packed(&self) -> Option<usize> {
+        match self.layout {
+            Layout::Packed(per_page) => Some(per_page),
+            _ => None,
+        }
+    }
+
+    /// Where the code of an element lies, of so many bytes: one part, or two where it runs on over a page's end. Where codes
+    /// have lengths of their own, where the page's directory says where.
     #[inline]
     pub fn code_parts(&self, id: u32, bytes: usize) -> (Part, Option<Part>) {
         let (node_page, slot) = self.locate(id);
@@ -341,6 +356,10 @@ impl Geometry {
         let first = self.first + group * self.group_blocks() + self.node_pages as u32;
         let slot = page_of_group as usize * self.nodes + slot;
         let (page, offset) = match self.layout {
+            Layout::Packed(per_page) => {
+                let (block, at) = (first + (slot / per_page) as u32, PAGE_HEADER + slot % per_page * packed::ENTRY);
+                return (Part { block, offset: at, len: packed::ENTRY }, None);
+            }
             Layout::Whole(per_page) => (slot / per_page, slot % per_page * self.slot_bytes),
             Layout::RunOn => (slot * self.slot_bytes / PAYLOAD, slot * self.slot_bytes % PAYLOAD),
             Layout::Pair => (2 * slot, 0),
@@ -368,7 +387,7 @@ impl Geometry {
                 let page = slot * self.slot_bytes / PAYLOAD;
                 ((page * PAYLOAD).div_ceil(self.slot_bytes), (page + 1) * PAYLOAD / self.slot_bytes)
             }
-            Layout::Pair => (slot, slot), // none is whole
+            Layout::Pair | Layout::Packed(_) => (slot, slot), // none is whole, or as long as its slot
         };
         let first = id - slot as u32;
         first + start as u32..first + end.min(slots) as u32
@@ -459,10 +478,10 @@ impl Meta {
         if first > 1 && first != 1 + centre::pages(dimensions) {
             return Err(Error::Corrupt { block: 0, what: "centre is not as long as values" });
         }
-        let geometry = Geometry { first, ..Geometry::shape(m, slot_bytes, nodes, node_pages) };
+        let geometry = Geometry { first, ..Geometry::shape(m, slot_bytes, nodes, node_pages, form == Form::Sparse) };
         if !geometry.fits()
             || (geometry.uppers, geometry.code_pages) != (uppers, usize::from(u16_at(page, META_CODE_PAGES)))
-            || geometry.slots(space.max_code_bytes()) > nodes
+            || geometry.packed().is_some_and(|per_page| packed::room(per_page) < space.max_code_bytes())
         {
             return Err(Error::Corrupt { block: 0, what: "layout does not follow from the options" });
         }
@@ -559,17 +578,15 @@ impl<'a> Nodes<'a> {
         self.page[self.at(slot) + NODE_STATE] == ELEMENT
     }
 
-    /// Whether so many slots from this one on are there and free.
-    pub fn is_free(&self, slot: usize, slots: usize) -> bool {
-        slot + slots <= self.geometry.nodes
-            && (slot..slot + slots).all(|slot| self.page[self.at(slot) + NODE_STATE] == FREE)
+    /// Whether the slot is free.
+    #[inline]
+    pub fn is_free(&self, slot: usize) -> bool {
+        self.page[self.at(slot) + NODE_STATE] == FREE
     }
 
-    /// Slots after an element that belong to it.
-    pub fn continuations(&self, slot: usize) -> usize {
-        (slot + 1..self.geometry.nodes)
-            .take_while(|slot| self.page[self.at(*slot) + NODE_STATE] == CONTINUATION)
-            .count()
+    /// The slots that are free.
+    pub fn free_slots(&self) -> impl Iterator<Item = usize> + use<'_, 'a> {
+        (0..self.geometry.nodes).filter(|slot| self.is_free(*slot))
     }
 
     /// The highest layer of the element.
@@ -673,11 +690,6 @@ impl<'a> Nodes<'a> {
         usize::from(u16_at(self.page, self.geometry.upper_offset(upper) + UPPER_OWNER)).checked_sub(1)
     }
 
-    /// The first of so many free slots in a row.
-    pub fn free_slot(&self, slots: usize) -> Option<usize> {
-        (0..self.geometry.nodes).find(|slot| self.is_free(*slot, slots))
-    }
-
     /// How many upper slots are free.
     pub fn free_uppers(&self) -> usize {
         (0..self.geometry.uppers).filter(|upper| self.upper_owner(*upper).is_none()).count()
@@ -710,13 +722,9 @@ impl<'a> NodesMut<'a> {
         Nodes { page: self.page, geometry: self.geometry }
     }
 
-    /// Fills so many free slots with an element of no links, on as many layers above 0 as there are upper slots, up to
-    /// `level`. Returns its level.
-    pub fn occupy(&mut self, slot: usize, slots: usize, level: u8, tids: &[Tid]) -> u8 {
-        for continuation in slot + 1..slot + slots {
-            let at = self.geometry.node_offset(continuation);
-            self.page[at + NODE_STATE] = CONTINUATION;
-        }
+    /// Fills a free slot with an element of no links, on as many layers above 0 as there are upper slots, up to `level`.
+    /// Returns its level.
+    pub fn occupy(&mut self, slot: usize, level: u8, tids: &[Tid]) -> u8 {
         let at = self.geometry.node_offset(slot);
         let free: Vec<usize> = (0..self.geometry.uppers)
             .filter(|upper| self.view().upper_owner(*upper).is_none())
@@ -764,12 +772,8 @@ impl<'a> NodesMut<'a> {
         put_u32(self.page, at + OVERFLOW_OWNER, NONE);
     }
 
-    /// Frees an element's slots and upper slots, or an overflow slot.
+    /// Frees an element's slot and upper slots, or an overflow slot.
     pub fn free(&mut self, slot: usize) {
-        for continuation in slot + 1..=slot + self.view().continuations(slot) {
-            let at = self.geometry.node_offset(continuation);
-            self.page[at + NODE_STATE] = FREE;
-        }
         let at = self.geometry.node_offset(slot);
         for upper in 0..self.geometry.uppers {
             if self.view().upper_owner(upper) == Some(slot) {

@@ -4,10 +4,11 @@ use std::cell::RefCell;
 
 use crate::distance::prefetch;
 use crate::hnsw::format::{Meta, NONE, Nodes, PAGE_ID, PageKind, target};
+use crate::hnsw::packed;
 use crate::memory::{reserved, room};
 use crate::pace::Budget;
 use crate::page::{Part, words};
-use crate::space::{Form, Measure};
+use crate::space::Measure;
 use crate::store::PageStore;
 use crate::{Coder, Error, Method, Result, centre};
 
@@ -94,18 +95,9 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
 
     /// The code of an element.
     pub fn code(&self, id: u32) -> Result<Box<[u32]>> {
-        let space = &self.meta.space;
-        let mut bytes = space.max_code_bytes();
-        if space.form == Form::Sparse {
-            let (first, _) = self.meta.geometry.code_parts(id, 4);
-            self.store.peek(&[first], &mut |_, page| bytes = 4 * space.code_words(words(page, first)[0]))?;
-        }
-        let (part, rest) = self.meta.geometry.code_parts(id, bytes);
-        let mut code = Vec::with_capacity(bytes / 4);
-        for part in std::iter::once(part).chain(rest) {
-            self.store.peek(&[part], &mut |_, page| code.extend_from_slice(words(page, part)))?;
-        }
-        Ok(code.into())
+        let mut found = Box::default();
+        self.few_codes(&[id], |_, code| found = code.into())?;
+        Ok(found)
     }
 
     /// Gives `f` the codes of elements, each with its place among `ids`.
@@ -118,13 +110,8 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
     }
 
     fn few_codes(&self, ids: &[u32], mut f: impl FnMut(usize, &[u32])) -> Result<()> {
-        if self.meta.space.form == Form::Sparse {
-            for (i, id) in ids.iter().enumerate() {
-                f(i, &self.code(*id)?);
-            }
-            return Ok(());
-        }
-        let bytes = self.meta.space.max_code_bytes();
+        let space = &self.meta.space;
+        let bytes = space.max_code_bytes();
         let (mut parts, mut whole) = (self.parts.borrow_mut(), self.whole.borrow_mut());
         parts.clear();
         whole.clear();
@@ -132,6 +119,13 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
             let (part, rest) = self.meta.geometry.code_parts(*id, bytes);
             parts.push(part);
             parts.extend(rest);
+        }
+        if self.meta.geometry.packed().is_some() {
+            return self.store.peek(&parts, &mut |i, page| {
+                let code = packed::code(page, parts[i], space);
+                prefetch(code); // only its entry was announced
+                f(i, code);
+            });
         }
         let mut at = 0;
         self.store.peek(&parts, &mut |i, page| {
@@ -240,13 +234,18 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         let mut ids: Vec<u32> = ids.collect();
         ids.sort_unstable();
         ids.dedup();
-        let most = ids.len() * self.meta.space.max_code_bytes() / 4;
-        let mut codes = Codes { places: room(ids.len())?, words: room(most)?, measure: self.measure };
+        let mut codes = Codes { places: room(ids.len())?, words: Vec::new(), measure: self.measure };
+        let mut outcome = Ok(());
         self.codes(&ids, |at, code| {
-            codes.places.push((ids[at], codes.words.len(), code.len()));
-            codes.words.extend_from_slice(code);
+            // The first one says about how long the others are.
+            let more = if at == 0 { ids.len() * code.len() } else { code.len() };
+            outcome = std::mem::replace(&mut outcome, Ok(())).and_then(|()| reserved(codes.words.try_reserve(more)));
+            if outcome.is_ok() {
+                codes.places.push((ids[at], codes.words.len(), code.len()));
+                codes.words.extend_from_slice(code);
+            }
         })?;
-        Ok(codes)
+        outcome.map(|()| codes)
     }
 }
 

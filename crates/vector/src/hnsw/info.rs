@@ -92,7 +92,7 @@ pub fn info<S: PageStore>(store: &S) -> Result<Info> {
                 info.overflow_slots += 1;
                 info.rows += nodes.tid_count(slot) as u64;
             }
-            info.free_slots += u64::from(nodes.is_free(slot, 1));
+            info.free_slots += u64::from(nodes.is_free(slot));
         }
     }
     reach(&graph, &mut slots)?;

@@ -6,15 +6,17 @@
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
-use crate::hnsw::format::{self, MAX_ELEMENTS, NodesMut, PROTECTED};
+use crate::hnsw::format::{self, Geometry, MAX_ELEMENTS, Meta, NodesMut, PROTECTED};
 use crate::hnsw::graph::PagedGraph;
 use crate::hnsw::level::Levels;
 use crate::hnsw::link::{Change, Offer, WANDER, apply, offer, plan, tree_neighbour};
+use crate::hnsw::packed;
 use crate::hnsw::rows;
 use crate::hnsw::search::{Candidate, Reach, Scratch, descend, search_layer};
 use crate::hnsw::select::{Link, select};
 use crate::memory::{reserved, room};
 use crate::page::Tid;
+use crate::space::Form;
 use crate::store::{Interlock, Mode, PageStore, Record};
 use crate::{Error, Result};
 
@@ -22,6 +24,7 @@ use crate::{Error, Result};
 pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid, seed: u64) -> Result<()> {
     let mut drawn = None;
     let mut mode = Mode::Shared;
+    let mut is_layout_open = true;
     loop {
         let _lock = store.lock(Interlock::Update, mode)?;
         let graph = PagedGraph::open(store)?;
@@ -30,6 +33,11 @@ pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid, seed: u64) -> Res
         let top = graph.entry().map(|(_, top)| top);
         if mode == Mode::Shared && top.is_none_or(|top| level > top) {
             mode = Mode::Exclusive; // the entry point is going to move
+            continue;
+        }
+        if is_layout_open && store.blocks()? == 1 && meta.space.form == Form::Sparse {
+            choose_layout(&graph, code)?;
+            is_layout_open = false;
             continue;
         }
         let found = neighbours(&graph, code, 0..=level, None)?;
@@ -184,8 +192,7 @@ fn write<S: PageStore>(
                 }
             }
         }
-        let slots = geometry.slots(4 * code.len());
-        let (node_page, slot) = free_slot(graph, slots)?;
+        let (node_page, slot) = free_slot(graph, 4 * code.len())?;
         let (id, block) = (geometry.id(node_page, slot), geometry.node_block(node_page));
         let (part, rest) = geometry.code_parts(id, 4 * code.len());
         let mut blocks = vec![block, part.block];
@@ -202,10 +209,10 @@ fn write<S: PageStore>(
             record.page(block)?;
         }
         let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
-        if !nodes.view().is_free(slot, slots) {
+        if !nodes.view().is_free(slot) {
             continue; // somebody else was faster
         }
-        let level = nodes.occupy(slot, slots, level, &[tid]);
+        let level = nodes.occupy(slot, level, &[tid]);
         nodes.set_links(slot, 0, &ground);
         for (layer, links) in found.links.iter().enumerate().skip(1) {
             let links: Vec<u32> = links.iter().map(|link| link.id).collect();
@@ -220,10 +227,16 @@ fn write<S: PageStore>(
             }
             None => format::set_entry(record.page(0)?, id, level),
         }
-        let (head, tail) = code.split_at(part.len / size_of::<u32>());
-        format::put_words(record.page(part.block)?, part, head)?;
-        if let Some(rest) = rest {
-            format::put_words(record.page(rest.block)?, rest, tail)?;
+        if let Some(per_page) = geometry.packed() {
+            let page = record.page(part.block)?;
+            let Some(gap) = packed::gap(page, per_page, &graph.meta.space, 4 * code.len()) else { continue };
+            packed::put(page, part, gap, code)?;
+        } else {
+            let (head, tail) = code.split_at(part.len / size_of::<u32>());
+            format::put_words(record.page(part.block)?, part, head)?;
+            if let Some(rest) = rest {
+                format::put_words(record.page(rest.block)?, rest, tail)?;
+            }
         }
         record.commit()?;
         remember(graph, node_page)?;
@@ -243,8 +256,17 @@ fn count_misfit<S: PageStore>(graph: &PagedGraph<'_, S>, code: &[u32], near: &[C
     record.commit()
 }
 
-/// So many free slots in a row, from the insert hint on, else in a new group.
-pub(crate) fn free_slot<S: PageStore>(graph: &PagedGraph<'_, S>, slots: usize) -> Result<(u32, usize)> {
+/// Chooses the layout of an index that is empty, and was always, by the length of its first code. Nobody else has looked at
+/// anything but the metapage, which leads nowhere yet.
+fn choose_layout<S: PageStore>(graph: &PagedGraph<'_, S>, code: &[u32]) -> Result<()> {
+    let geometry = Geometry::for_lengths(graph.meta.m, &graph.meta.space, 4 * code.len());
+    let mut record = graph.store.record()?;
+    Meta { geometry, ..graph.meta }.write(record.page(0)?);
+    record.commit()
+}
+
+/// A free slot with room for a code of so many bytes, which may be none, from the insert hint on, else in a new group.
+pub(crate) fn free_slot<S: PageStore>(graph: &PagedGraph<'_, S>, code_bytes: usize) -> Result<(u32, usize)> {
     let geometry = &graph.meta.geometry;
     let blocks = graph.store.blocks()?;
     let node_pages = geometry.node_pages_of(blocks);
@@ -253,7 +275,15 @@ pub(crate) fn free_slot<S: PageStore>(graph: &PagedGraph<'_, S>, slots: usize) -
         graph.store.poll()?;
         let block = geometry.node_block(node_page);
         let page = graph.store.read(block)?;
-        if let Some(slot) = format::Nodes::new(&page, geometry, block)?.free_slot(slots) {
+        let nodes = format::Nodes::new(&page, geometry, block)?;
+        let slot = if geometry.packed().is_some() {
+            let free: Vec<usize> = nodes.free_slots().collect();
+            drop(page);
+            packed_slot(graph, node_page, blocks, &free, code_bytes)?
+        } else {
+            nodes.free_slots().next()
+        };
+        if let Some(slot) = slot {
             found = (node_page, slot);
             break;
         }
@@ -266,6 +296,29 @@ pub(crate) fn free_slot<S: PageStore>(graph: &PagedGraph<'_, S>, slots: usize) -
         graph.store.extend_to(needed)?;
     }
     Ok(found)
+}
+
+/// The first of some free slots of a node page where the page of its code has room, of so many blocks that exist: a crash can
+/// leave a part of a group.
+fn packed_slot<S: PageStore>(
+    graph: &PagedGraph<'_, S>,
+    node_page: u32,
+    blocks: u32,
+    free: &[usize],
+    code_bytes: usize,
+) -> Result<Option<usize>> {
+    let geometry = &graph.meta.geometry;
+    let block = |slot: &usize| graph.code_block(geometry.id(node_page, *slot));
+    for slots in free.chunk_by(|a, b| block(a) == block(b)) {
+        graph.store.poll()?;
+        let block = block(&slots[0]);
+        let has_room =
+            |page: &[u8]| packed::gap(page, geometry.packed().unwrap_or(1), &graph.meta.space, code_bytes).is_some();
+        if block >= blocks || has_room(&graph.store.read(block)?) {
+            return Ok(slots.first().copied());
+        }
+    }
+    Ok(None)
 }
 
 /// Moves the insert hint, unless somebody has moved it meanwhile: vacuum moves it back.

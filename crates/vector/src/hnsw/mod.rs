@@ -15,6 +15,7 @@ pub mod info;
 pub mod insert;
 pub mod level;
 mod link;
+mod packed;
 mod repair;
 pub mod rows;
 pub mod scan;

@@ -123,13 +123,13 @@ pub(crate) fn add<S: PageStore>(graph: &PagedGraph<'_, S>, id: u32, tid: Tid) ->
             }
             depth = graph.node(newest, |nodes, slot| nodes.depth(slot))?.saturating_add(1);
         }
-        let (new_page, new_slot) = free_slot(graph, 1)?;
+        let (new_page, new_slot) = free_slot(graph, 0)?;
         let new_block = geometry.node_block(new_page);
         let mut record = graph.store.record()?;
         record.page(block.min(new_block))?;
         record.page(block.max(new_block))?;
         let mut nodes = NodesMut::new(record.page(new_block)?, geometry, new_block)?;
-        if !nodes.view().is_free(new_slot, 1) {
+        if !nodes.view().is_free(new_slot) {
             continue; // somebody else was faster
         }
         nodes.occupy_overflow(new_slot, id, newest, depth);

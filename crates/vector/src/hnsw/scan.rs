@@ -327,7 +327,7 @@ impl Walk {
             return Ok(());
         }
         self.generation = graph.meta.generation;
-        // What has no rows may be freed once this call ends; what is freed may be a part of another element's code by now.
+        // What has no rows may be freed once this call ends; what is freed may be another element by now.
         let mut live = room(self.discarded.len())?;
         for Reverse(candidate) in std::mem::take(&mut self.discarded) {
             graph.store.poll()?;

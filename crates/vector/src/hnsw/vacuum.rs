@@ -17,11 +17,12 @@ use crate::hnsw::format::{self, NONE, Nodes, NodesMut, PROTECTED, target};
 use crate::hnsw::graph::PagedGraph;
 use crate::hnsw::insert::{Neighbours, neighbours};
 use crate::hnsw::link::tie;
+use crate::hnsw::packed;
 use crate::hnsw::repair::{hurt, repair};
 use crate::hnsw::rows::unlink_empty;
 use crate::memory::{filled, push, reserved};
 use crate::page::Tid;
-use crate::store::{Interlock, Mode, PageStore, Record, barrier};
+use crate::store::{Interlock, MAX_RECORD_PAGES, Mode, PageStore, Record, barrier};
 use crate::{Error, Result};
 
 /// Searches without success after which any partner will do.
@@ -85,6 +86,9 @@ impl<S: PageStore> Vacuum<'_, S> {
     }
 
     fn remove_rows(&mut self, mut is_dead: impl FnMut(Tid) -> bool) -> Result<Highest> {
+        if self.store.blocks()? == 1 {
+            return Ok(None); // the first insert, under way perhaps, may yet choose another layout
+        }
         let graph = PagedGraph::open(self.store)?;
         let geometry = graph.meta.geometry;
         let (mut highest, mut owners): (Highest, Vec<u32>) = (None, Vec::new());
@@ -378,14 +382,30 @@ impl<S: PageStore> Vacuum<'_, S> {
                 }
                 continue;
             }
-            self.store.poll()?;
             let block = geometry.node_block(node_page);
-            let mut record = self.store.record()?;
-            let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
-            for slot in &doomed {
-                nodes.free(*slot);
+            // Packed codes go with their elements, as many pages of them as a record can carry.
+            let entry = |slot: usize| geometry.code_parts(geometry.id(node_page, slot), packed::ENTRY).0;
+            let mut rest = &doomed[..];
+            while let Some(first) = rest.first() {
+                self.store.poll()?;
+                let last = entry(*first).block + MAX_RECORD_PAGES as u32 - 2;
+                let count = match geometry.packed() {
+                    Some(_) => rest.partition_point(|slot| entry(*slot).block <= last),
+                    None => rest.len(),
+                };
+                let mut record = self.store.record()?;
+                let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
+                let has_code = |slot: &usize| geometry.packed().is_some() && nodes.view().is_used(*slot);
+                let coded: Vec<usize> = rest[..count].iter().copied().filter(has_code).collect();
+                for slot in &rest[..count] {
+                    nodes.free(*slot);
+                }
+                for slot in coded {
+                    packed::remove(record.page(entry(slot).block)?, entry(slot));
+                }
+                record.commit()?;
+                rest = &rest[count..];
             }
-            record.commit()?;
             first.get_or_insert(node_page);
         }
         if let Some(first) = first {

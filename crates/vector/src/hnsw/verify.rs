@@ -1,7 +1,8 @@
 //! Whether an index is what it should be. Reads everything, changes nothing.
 
-use crate::hnsw::format::{self, Geometry, Meta, NONE, Nodes, target};
+use crate::hnsw::format::{self, Geometry, Meta, NONE, Nodes, PageKind, target};
 use crate::hnsw::graph::{PagedGraph, centre};
+use crate::hnsw::packed;
 use crate::memory::{filled, push, reserved};
 use crate::page::is_new;
 use crate::store::{Interlock, Mode, PageStore};
@@ -138,6 +139,11 @@ fn pages<S: PageStore>(store: &S, meta: &Meta, report: &mut Report) -> Result<()
             && let Err(error) = format::check_page(&page, block, kind)
         {
             faults.push(|| error.to_string());
+        } else if kind == PageKind::Code
+            && let Some(per_page) = meta.geometry.packed()
+            && !packed::is_sound(&page, per_page, &meta.space)
+        {
+            faults.push(|| format!("block {block} has codes that are broken or lie over each other"));
         }
     }
     report.add("pages", format!("{blocks} blocks, {} of nodes", meta.geometry.node_pages_of(blocks)), &faults);

@@ -66,9 +66,9 @@ impl Coder {
                     return Err(Error::TooManyNonZero { max: sparse::MAX_NON_ZERO });
                 }
                 if space.metric != Metric::Cosine {
-                    return Ok(Some(sparse::encode(places, values)));
+                    return Ok(Some(sparse::encode(space, places, values)));
                 }
-                Ok(normalise(values, norm(values)).map(|unit| sparse::encode(places, &unit)))
+                Ok(normalise(values, norm(values)).map(|unit| sparse::encode(space, places, &unit)))
             }
             Value::Bits(bits) => Ok(Some(bits::encode(bits))),
         }
@@ -79,7 +79,7 @@ impl Coder {
         match self.space.form {
             Form::Floats | Form::Quantised | Form::Fine => self.dense(&vec![0.0; self.space.dimensions], true),
             Form::Bits => vec![0; self.space.max_code_bytes() / 4],
-            Form::Sparse => sparse::encode(&[], &[]),
+            Form::Sparse => sparse::encode(&self.space, &[], &[]),
         }
     }
 

@@ -154,7 +154,7 @@ impl Space {
             Form::Floats => self.dimensions,
             Form::Quantised => quantised::words::<Bytes>(self.metric, self.dimensions),
             Form::Fine => quantised::words::<Pairs>(self.metric, self.dimensions),
-            Form::Sparse => sparse::words(sparse::MAX_NON_ZERO),
+            Form::Sparse => sparse::words(self, sparse::MAX_NON_ZERO),
             Form::Bits => self.dimensions.div_ceil(32),
         }
     }
@@ -163,7 +163,7 @@ impl Space {
     #[inline]
     pub fn code_words(&self, first: u32) -> usize {
         match self.form {
-            Form::Sparse => sparse::words((first as usize).min(sparse::MAX_NON_ZERO)),
+            Form::Sparse => sparse::words(self, (first as usize).min(sparse::MAX_NON_ZERO)),
             _ => self.max_code_bytes() / 4,
         }
     }
@@ -196,7 +196,7 @@ impl Space {
     }
 
     /// The square of the Euclidean distance of codes, whatever they were made for; of bits how many differ. There is none of
-    /// quantised codes for L1, and they are measured by that.
+    /// quantised and of sparse codes for L1, and they are measured by that.
     pub fn euclidean(&self) -> Measure {
         use Metric::{InnerProduct, L1, L2};
         let distance: Distance = match (self.form, self.metric) {
@@ -207,6 +207,7 @@ impl Space {
             (Form::Fine, InnerProduct) => |n, a, b| quantised::l2_squared::<Pairs>(InnerProduct, n, a, b),
             (Form::Fine, _) => |n, a, b| quantised::l2_squared::<Pairs>(L2, n, a, b),
             (Form::Floats, _) => |_, a, b| (kernels().l2_squared)(floats(a), floats(b)).min(f32::MAX),
+            (Form::Sparse, L1) => sparse::l1,
             (Form::Sparse, _) => sparse::l2_squared,
             (Form::Bits, _) => bits::hamming,
         };
@@ -230,7 +231,7 @@ impl Space {
             Form::Floats => floats(code).iter().all(|x| x.is_finite()),
             Form::Quantised => quantised::is_sound::<Bytes>(self.metric, code, self.dimensions),
             Form::Fine => quantised::is_sound::<Pairs>(self.metric, code, self.dimensions),
-            Form::Sparse => sparse::is_sound(code, self.dimensions),
+            Form::Sparse => sparse::is_sound(self, code),
             Form::Bits => true,
         }
     }

@@ -90,10 +90,11 @@ impl Chunk {
         self.block.plain()[self.facts + at * FACTS + which]
     }
 
-    /// Where a code begins.
+    /// Where a code begins and ends. The code itself is not looked at: it may be far away.
     #[inline]
-    pub fn start(&self, at: usize) -> usize {
-        self.fact(at, 3) as usize
+    pub fn stretch(&self, at: usize) -> (usize, usize) {
+        let end = if at + 1 < self.len { self.fact(at + 1, 3) as usize } else { self.facts };
+        (self.fact(at, 3) as usize, end)
     }
 
     #[inline]

@@ -99,9 +99,8 @@ impl Arena {
             let start = at * self.stride;
             return &chunk.codes()[start..start + self.words];
         }
-        let start = chunk.start(at);
-        let words = self.meta.space.code_words(chunk.codes()[start]);
-        &chunk.codes()[start..start + words]
+        let (start, end) = chunk.stretch(at);
+        &chunk.codes()[start..end]
     }
 
     pub(crate) fn level(&self, id: u32) -> u8 {

@@ -29,19 +29,24 @@ fn every_geometry_fits_its_pages() {
     let dense = [1, 2, 3, 16, 31, 32, 33, 100, 384, 768, 1024, 2000, 4000, 8000, 8136, 8140, 8141, 16_000];
     let dense = dense.map(|dimensions| Space::new(Element::Dense, Metric::L2, dimensions));
     let bits = [1, 64, 1000, 64_000].map(|dimensions| Space::new(Element::Bits, Metric::Hamming, dimensions));
-    let sparse = Space::new(Element::Sparse, Metric::L2, MAX_DIMENSIONS);
+    let sparse = [300, MAX_DIMENSIONS].map(|dimensions| Space::new(Element::Sparse, Metric::L2, dimensions));
     for m in 2..=100 {
-        for space in dense.iter().chain(&bits).chain([&sparse]) {
-            let g = Geometry { first: m as u32 % 4 + 1, ..Geometry::new(m, space) };
+        let whole = dense.iter().chain(&bits).map(|space| (space, Geometry::new(m, space)));
+        let lengths = [4, 100, 1000, 4000, 8012];
+        let packed =
+            sparse.iter().flat_map(|space| lengths.map(|bytes| (space, Geometry::for_lengths(m, space, bytes))));
+        for (space, g) in whole.chain(packed) {
+            let g = Geometry { first: if g.packed().is_some() { 1 } else { m as u32 % 4 + 1 }, ..g };
             assert!(g.node_page_used() <= PAYLOAD, "{g:?}");
-            assert!(g.uppers < u16::MAX as usize && g.max_level() > 0 && g.nodes >= g.slots(space.max_code_bytes()));
+            assert!(g.uppers < u16::MAX as usize && g.max_level() > 0);
             assert_eq!(g.node_block(0), g.first);
             let mut last = (0, 0);
             for id in 0..(2 * g.node_pages * g.nodes) as u32 {
                 let (part, rest) = g.code_parts(id, g.slot_bytes);
                 assert!((part.block, part.offset) > last, "no two overlap");
                 let end = rest.unwrap_or(part);
-                assert!(end.offset + end.len <= SPECIAL_OFFSET && part.offset % 4 == 0 && part.len % 4 == 0);
+                let unit = if g.packed().is_some() { packed::ENTRY } else { 4 };
+                assert!(end.offset + end.len <= SPECIAL_OFFSET && part.offset % unit == 0 && part.len % unit == 0);
                 last = (end.block, end.offset + end.len - 1);
                 let (node_page, slot) = g.locate(id);
                 assert_eq!(g.id(node_page, slot), id);
@@ -55,12 +60,19 @@ fn every_geometry_fits_its_pages() {
                 assert!(end.block < g.blocks(node_page + 1));
                 assert_eq!(g.node_pages_of(node + 1), node_page + 1);
                 assert_eq!(g.node_pages_of(first), node_page - node_page % g.node_pages as u32);
-                assert_eq!(part.len + rest.map_or(0, |rest| rest.len), g.slot_bytes);
+                let expected = if g.packed().is_some() { packed::ENTRY } else { g.slot_bytes };
+                assert_eq!(part.len + rest.map_or(0, |rest| rest.len), expected);
             }
-            // The longest code of all lies on two pages, in the slots of one node page.
-            let slots = g.slots(space.max_code_bytes());
-            let (part, rest) = g.code_parts((g.nodes - slots) as u32, space.max_code_bytes());
-            assert_eq!(part.len + rest.map_or(0, |rest| rest.len), space.max_code_bytes());
+            if let Some(per_page) = g.packed() {
+                assert!(packed::room(per_page) >= space.max_code_bytes());
+                // All that has to do with levels is the same, whatever the lengths of codes turn out to be.
+                let guess = Geometry::new(m, space);
+                assert_eq!((g.nodes, g.uppers), (guess.nodes, guess.uppers));
+            }
+            let meta = Meta { geometry: Geometry { first: 1, ..g }, ..Meta::new(*space, m, 64) };
+            let mut page = vec![0; PAGE_SIZE];
+            meta.write(&mut page);
+            assert_eq!(Meta::read(&page), Ok(meta));
         }
     }
 }
@@ -144,7 +156,7 @@ fn golden_node_page() {
     let g = dense(2, 3);
     let mut page = vec![0; PAGE_SIZE];
     let mut nodes = NodesMut::new(&mut page, &g, 1).unwrap();
-    assert_eq!(nodes.occupy(1, 1, 2, &[0x0001_0002_0003]), 2);
+    assert_eq!(nodes.occupy(1, 2, &[0x0001_0002_0003]), 2);
     nodes.set_links(1, 0, &[7, 9 | PROTECTED]);
     nodes.set_links(1, 2, &[8]);
     let at = g.node_offset(1);
@@ -170,24 +182,24 @@ fn golden_overflow_slot() {
     let g = dense(2, 3);
     let mut page = vec![0; PAGE_SIZE];
     let mut nodes = NodesMut::new(&mut page, &g, 1).unwrap();
-    nodes.occupy(1, 1, 0, &[7]);
+    nodes.occupy(1, 0, &[7]);
     nodes.set_overflow(1, 2);
     nodes.occupy_overflow(2, 1, 0x0403_0201, 8);
     assert!(nodes.push_tid(2, 0x0001_0002_0003));
     let at = g.node_offset(2);
-    assert_eq!(page[at..at + 16], [3, 1, 0, 0, 1, 0, 0, 0, 1, 2, 3, 4, 8, 0, 0, 0]);
+    assert_eq!(page[at..at + 16], [2, 1, 0, 0, 1, 0, 0, 0, 1, 2, 3, 4, 8, 0, 0, 0]);
     assert_eq!(page[at + 16..at + 24], [2, 0, 1, 0, 3, 0, 0, 0]);
     let mut nodes = NodesMut::new(&mut page, &g, 1).unwrap();
     nodes.disown(2);
     let view = nodes.view();
     assert_eq!((view.overflow(1), view.owner(2), view.overflow(2), view.depth(2)), (2, NONE, 0x0403_0201, 8));
-    assert!(view.is_overflow(2) && !view.is_used(2) && !view.is_free(2, 1) && !view.is_live(2));
+    assert!(view.is_overflow(2) && !view.is_used(2) && !view.is_free(2) && !view.is_live(2));
     nodes.retain_tids(1, |_| false);
     assert!(nodes.view().is_live(1), "it has a chain");
     nodes.set_overflow(1, NONE);
     assert!(!nodes.view().is_live(1));
     nodes.free(2);
-    assert!(nodes.view().is_free(2, 1) && page[at..at + g.node_bytes()].iter().all(|byte| *byte == 0));
+    assert!(nodes.view().is_free(2) && page[at..at + g.node_bytes()].iter().all(|byte| *byte == 0));
 }
 
 #[test]
@@ -196,9 +208,9 @@ fn slots_hold_as_many_rows_as_they_say() {
         let g = dense(m, 3);
         let mut page = vec![0; PAGE_SIZE];
         let mut nodes = NodesMut::new(&mut page, &g, 1).unwrap();
-        nodes.occupy(2, 1, 1, &[]);
+        nodes.occupy(2, 1, &[]);
         nodes.occupy_overflow(3, 2, NONE, 0);
-        nodes.occupy(4, 1, 1, &[1]);
+        nodes.occupy(4, 1, &[1]);
         for (slot, capacity) in [(2, MAX_TIDS), (3, g.overflow_capacity())] {
             let rows: Vec<Tid> = (0..capacity as Tid).map(|row| row << 40 | 5).collect();
             for row in &rows {

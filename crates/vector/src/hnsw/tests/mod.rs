@@ -10,6 +10,7 @@ mod order;
 mod property;
 mod recall;
 mod scan;
+mod sparse;
 mod values;
 
 use std::collections::BTreeMap;
