@@ -106,10 +106,11 @@ def sentences(random, count):
 
 
 def feature(scale, constant=False):
-    """One element is `scale` times as large as the others, in every row the same if it is constant."""
+    """One element is `scale` times as large as the others, in every row the same if it is constant. If not, nothing is near by
+    that element alone: rows are uniform."""
 
     def make(random, count):
-        vectors = clusters(random, count, 128)
+        vectors = clusters(random, count, 128) if constant else random.random((count, 128))
         vectors[:, 5] = scale if constant else vectors[:, 5] * scale
         return vectors
 

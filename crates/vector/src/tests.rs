@@ -1,5 +1,7 @@
 //! Data for tests, and a store where things happen at a bad moment.
 
+pub mod kinds;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -6,6 +6,7 @@ mod concurrent;
 mod crash;
 mod duplicates;
 mod info;
+mod kinds;
 mod order;
 mod property;
 mod recall;
