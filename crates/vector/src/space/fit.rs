@@ -50,3 +50,7 @@ impl Space {
         if self.is_quantised() { quantised::error(code) } else { 0.0 }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

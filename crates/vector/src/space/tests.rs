@@ -3,7 +3,7 @@ use crate::distance::norm;
 use crate::distance::sparse::Sparse;
 use crate::tests::Random;
 
-const DENSE: [Metric; 4] = [Metric::L2, Metric::InnerProduct, Metric::Cosine, Metric::L1];
+pub const DENSE: [Metric; 4] = [Metric::L2, Metric::InnerProduct, Metric::Cosine, Metric::L1];
 
 /// What the operator computes, in `f64`.
 fn truth(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
@@ -17,13 +17,25 @@ fn truth(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
     }
 }
 
-const QUANTISED: [Form; 2] = [Form::Quantised, Form::Fine];
+pub const QUANTISED: [Form; 2] = [Form::Quantised, Form::Fine];
+
+/// What codes would measure if they were exact.
+pub fn graph_distance(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
+    match metric {
+        Metric::L2 => truth(metric, a, b).powi(2),
+        Metric::Cosine => {
+            let (x, y) = (norm(a), norm(b));
+            a.iter().zip(b).map(|(a, b)| (f64::from(*a) / x - f64::from(*b) / y).powi(2)).sum()
+        }
+        _ => truth(metric, a, b),
+    }
+}
 
 fn code(space: Space, vector: &[f32]) -> Vec<u32> {
     encode(&Coder::plain(space), vector)
 }
 
-fn encode(coder: &Coder, vector: &[f32]) -> Vec<u32> {
+pub fn encode(coder: &Coder, vector: &[f32]) -> Vec<u32> {
     coder.encode(Value::Dense(vector)).unwrap().unwrap()
 }
 
@@ -277,5 +289,58 @@ fn without_direction_there_is_no_centre() {
     ] {
         let space = Space::new(element, metric, 40);
         assert_eq!(space.centre(&vec![0.0; space.numbers()]).is_none(), is_none, "{space:?}");
+    }
+}
+
+/// The bytes of version 3, on a little-endian machine.
+#[test]
+#[cfg(target_endian = "little")]
+#[rustfmt::skip]
+fn golden_codes() {
+    let vector: Vec<f32> = (0..34).map(|i| (i * i % 7) as f32 - 2.0).collect();
+    let code = |form, metric| encode(&Coder::new(dense(form, metric, 34), Some(vec![0.25; 34].into())), &vector);
+    // Step, error, hash, sum of squares; bytes.
+    assert_eq!(
+        code(Form::Quantised, Metric::L2),
+        [
+            0x3CB4_80D9, 0x3D15_02AF, 0xB394_6FEB, 0x0002_3988, 0xD36F_2CD7, 0xB9D7_B717, 0x3367_D3CD, 0xC41A_88CE,
+            0xB1F4_1F38, 0x2681_069C, 0x4110_1A5B, 0x790F_F1E7, 0x0000_B2CA,
+        ]
+    );
+    // Step, error, hash, middle; bytes.
+    assert_eq!(
+        code(Form::Quantised, Metric::L1),
+        [
+            0x3C81_848E, 0x3DE6_B6C7, 0xB394_6FEB, 0xBE81_848E, 0x007F_C182, 0x82C1_7F00, 0x0000_7FC1, 0xC182_C17F,
+            0x7F00_007F, 0x7FC1_82C1, 0xC17F_0000, 0x007F_C182, 0x0000_7F00,
+        ]
+    );
+    // Step, error, hash, sum of squares (two), product with the centre; high bytes, low bytes.
+    assert_eq!(
+        code(Form::Fine, Metric::InnerProduct),
+        [
+            0x38B3_193D, 0x390C_C0CE, 0xB394_6FEB, 0x412F_57AA, 0x0000_0002, 0xBFF0_0000, 0xD36F_2CD6, 0xB8D6_B617,
+            0x3367_D2CC, 0xC319_87CD, 0xAFF3_1E38, 0x2680_069B, 0x4110_1A5B, 0x790E_F0E6, 0x70B3_B1C9, 0x164F_0866,
+            0xFBFB_ACBE, 0x78E1_3AF7, 0xF7C6_D5E2, 0x8B53_EAE8, 0x8EA9_6E01, 0xFB7D_D511, 0x56B9_75B8,
+        ]
+    );
+}
+
+#[test]
+fn codes_are_equal_only_where_values_are() {
+    let mut random = Random::new(23);
+    for (form, metric) in QUANTISED.into_iter().flat_map(|form| DENSE.map(|metric| (form, metric))) {
+        let coder = Coder::plain(dense(form, metric, 40));
+        for i in 0..40 {
+            let mut vector = random.vector(40);
+            vector[(i + 1) % 40] = 0.0;
+            let code = encode(&coder, &vector);
+            vector[(i + 1) % 40] = -0.0;
+            assert_eq!(encode(&coder, &vector), code, "{form:?} {metric:?}: both zeros are the same");
+            let twice: Vec<f32> = vector.iter().map(|x| 2.0 * x).collect();
+            assert_eq!(encode(&coder, &twice) == code, metric == Metric::Cosine, "{form:?} {metric:?}: a direction");
+            vector[i] *= 1.0 + 2.0 * f32::EPSILON;
+            assert_ne!(encode(&coder, &vector), code, "{form:?} {metric:?}: the last bit");
+        }
     }
 }
