@@ -24,19 +24,6 @@ pub struct Rest {
     generation: u32,
 }
 
-impl Rest {
-    /// The element.
-    pub fn id(&self) -> u32 {
-        self.id
-    }
-
-    /// Whether slots were freed since the last rows were read: then the element may be another one, with another value, and
-    /// whoever held no interlock meanwhile has to look at that before reading on.
-    pub fn is_stale<S: PageStore>(&self, graph: &PagedGraph<'_, S>) -> bool {
-        self.generation != graph.meta.generation
-    }
-}
-
 impl<S: PageStore> PagedGraph<'_, S> {
     /// Appends rows of an element to `out`: those in its own slot, and of its overflow slots as many as it takes to have `least`
     /// of them. What is left, if something is.
@@ -44,6 +31,9 @@ impl<S: PageStore> PagedGraph<'_, S> {
         let from = out.len();
         reserved(out.try_reserve(MAX_TIDS))?;
         let next = self.node(id, |nodes, slot| {
+            if !nodes.is_used(slot) {
+                return NONE;
+            }
             out.extend(nodes.tids(slot));
             nodes.overflow(slot)
         })?;
@@ -55,10 +45,11 @@ impl<S: PageStore> PagedGraph<'_, S> {
         }
     }
 
-    /// Appends as many further rows as it takes to have `least` more. What is left then.
+    /// Appends as many further rows as it takes to have `least` more. What is left then. Where slots were freed since the last
+    /// were read, and no interlock was held, the element may be another one: all of its rows are younger then.
     pub fn more_rows(&self, rest: Rest, least: usize, out: &mut Vec<Tid>) -> Result<Option<Rest>> {
         let (mut rest, mut above) = (rest, rest.depth);
-        if rest.is_stale(self) {
+        if rest.generation != self.meta.generation {
             // The slot may be gone. Its chain is read from the start, where there may be newer slots now, to the same depth.
             rest.next =
                 self.node(rest.id, |nodes, slot| if nodes.is_used(slot) { nodes.overflow(slot) } else { NONE })?;
@@ -69,28 +60,32 @@ impl<S: PageStore> PagedGraph<'_, S> {
         while rest.next != NONE && out.len() - from < least {
             self.store.poll()?;
             reserved(out.try_reserve(self.meta.geometry.overflow_capacity()))?;
-            (above, rest.next) = self.overflow(rest.next, above, |nodes, slot, depth| {
+            let found = self.overflow(rest.next, rest.id, above, |nodes, slot, depth| {
                 if depth < rest.depth {
                     out.extend(nodes.tids(slot));
                     rest.depth = depth;
                 }
                 (depth, nodes.overflow(slot))
             })?;
+            // On a standby, where nobody waits for scans, a slot may be freed under one.
+            (above, rest.next) = found.unwrap_or((0, NONE));
         }
         Ok((rest.next != NONE).then_some(rest))
     }
 
-    /// Gives `f` the node page of an overflow slot, the slot there and its depth, which must be less than `above`: so no chain
-    /// runs in circles.
-    pub(crate) fn overflow<R>(&self, id: u32, above: u32, f: impl FnOnce(Nodes<'_>, usize, u32) -> R) -> Result<R> {
-        let found = self.node(id, |nodes, slot| {
-            let depth = nodes.depth(slot);
-            (nodes.is_overflow(slot) && depth < above).then(|| f(nodes, slot, depth))
-        })?;
-        let geometry = &self.meta.geometry;
-        found.ok_or(Error::Corrupt {
-            block: geometry.node_block(geometry.locate(id).0),
-            what: "chain of rows leads astray",
+    /// Gives `f` the node page of an overflow slot of an element, the slot there and its depth. None: it is not one, or not less
+    /// deep than `above`. So no chain runs in circles.
+    fn overflow<R>(
+        &self,
+        id: u32,
+        owner: u32,
+        above: u32,
+        f: impl FnOnce(Nodes<'_>, usize, u32) -> R,
+    ) -> Result<Option<R>> {
+        self.node(id, |nodes, slot| {
+            let (depth, is_overflow) = (nodes.depth(slot), nodes.is_overflow(slot));
+            let is_own = is_overflow && [owner, NONE].contains(&nodes.owner(slot));
+            (is_own && depth < above).then(|| f(nodes, slot, depth))
         })
     }
 }
@@ -166,14 +161,20 @@ pub(crate) fn unlink_empty<S: PageStore>(
     owner: u32,
     mut unlinked: impl FnMut(u32) -> Result<()>,
 ) -> Result<bool> {
+    let geometry = &graph.meta.geometry;
     // What leads to the slot that is looked at.
     let mut before = owner;
     let mut above = u32::MAX;
     let mut id = graph.node(owner, |nodes, slot| nodes.overflow(slot))?;
     while id != NONE {
         graph.store.poll()?;
-        let (is_empty, depth, next) = graph
-            .overflow(id, above, |nodes, slot, depth| (nodes.tid_count(slot) == 0, depth, nodes.overflow(slot)))?;
+        let found = graph.overflow(id, owner, above, |nodes, slot, depth| {
+            (nodes.tid_count(slot) == 0, depth, nodes.overflow(slot))
+        })?;
+        let Some((is_empty, depth, next)) = found else {
+            let block = geometry.node_block(geometry.locate(id).0);
+            return Err(Error::Corrupt { block, what: "chain of rows leads astray" });
+        };
         if is_empty && unlink(graph, before, id, next)? {
             unlinked(id)?;
         } else {

@@ -211,6 +211,82 @@ fn rows_that_come_while_vacuum_works_on_their_element_stay() {
     }
 }
 
+/// Vacuum takes the slot to which the row is about to come out of the chain.
+#[test]
+fn a_row_that_comes_to_a_slot_without_an_owner_goes_elsewhere() {
+    let meta = meta(4, 2, 8, Metric::L2);
+    let vector = [1.0, 2.0, 3.0, 4.0];
+    let store = empty(&meta);
+    (1..=13).for_each(|tid| add(&store, &vector, tid).unwrap());
+    assert_eq!(counts(&store).2, 2);
+    let mut is_first = true;
+    let busy = Eventful::new(&store, |store| {
+        if std::mem::take(&mut is_first) {
+            store.cut_power_after(2); // rows are taken out, and the first slot
+            vacuum(store, |tid| tid > 4).unwrap_err();
+            store.restart();
+        }
+    });
+    crate::hnsw::insert::insert(&busy, &code(&meta.space, &vector), 100, 3).unwrap();
+    assert_eq!(all(&store), BTreeSet::from([1, 2, 3, 4, 100]));
+    vacuum(&store, |_| false).unwrap();
+    assert_eq!((all(&store).len(), counts(&store).2), (5, 1));
+}
+
+/// What a scan has not read yet is moved by nobody, but it may go, and newer rows may come to where it was.
+#[test]
+fn a_scan_that_stands_still_in_a_chain_returns_each_row_that_stays_once() {
+    let meta = meta(4, 2, 8, Metric::L2);
+    let vectors = clustered(3, 4, 95);
+    let limits = |iterative| Limits { ef: 10, iterative, max_elements: usize::MAX, max_memory: usize::MAX };
+    for seed in 0..30 {
+        let mut random = Random::new(seed);
+        let build_rows: Vec<Vec<f32>> = vectors.iter().cloned().cycle().take(3000).collect();
+        let store = build(meta, &build_rows, 1);
+        let mut rows = rows(&store, &vectors[0], limits(Iterative::Relaxed));
+        let mut seen: Vec<Tid> = Vec::new();
+        let mut dead = BTreeSet::new();
+        let mut next = 10_000;
+        for _ in 0..5 {
+            seen.extend(rows.by_ref().take(random.next() as usize % 700));
+            let (from, len, every) = (random.next() % 3000, random.next() % 1500, random.next() % 3 + 1);
+            dead.extend((1..=3000).filter(|tid| (from..from + len).contains(tid) && tid % every == 0));
+            vacuum(&store, |tid| dead.contains(&tid)).unwrap();
+            for _ in 0..random.next() % 400 {
+                add(&store, &vectors[random.next() as usize % 3], next).unwrap();
+                next += 1;
+            }
+        }
+        seen.extend(rows);
+        let old: Vec<Tid> = seen.iter().copied().filter(|tid| *tid <= 3000).collect();
+        let once: BTreeSet<Tid> = seen.iter().copied().collect();
+        assert_eq!(once.len(), seen.len(), "seed {seed}: none comes twice");
+        let lost = (1..=3000).filter(|tid| !dead.contains(tid) && !once.contains(tid)).count();
+        assert_eq!(lost, 0, "seed {seed}");
+        // In the order of distances, whatever has come to lie where something was.
+        let order: Vec<Tid> = old.iter().map(|tid| (tid - 1) % 3).collect();
+        assert_eq!(order.chunk_by(|a, b| a == b).count(), 3, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_scan_reads_no_more_of_a_chain_than_it_returns() {
+    let meta = meta(3, 2, 8, Metric::L2);
+    let looks = |count: usize| {
+        let store = build(meta, &vec![vec![1.0, 2.0, 3.0]; count], 1);
+        let coder = crate::hnsw::coder(&store).unwrap();
+        cost(&store, |store| {
+            for iterative in [Iterative::Off, Iterative::Relaxed, Iterative::Strict] {
+                let limits = Limits { ef: 40, iterative, max_elements: usize::MAX, max_memory: usize::MAX };
+                let query = code(&meta.space, &[1.0, 2.0, 3.0]);
+                let mut scan = Scan::new(coder.clone(), query, limits);
+                (0..10).for_each(|_| assert!(scan.next(store, &mut NoTable).unwrap().is_some()));
+            }
+        })
+    };
+    assert_eq!(looks(1000), looks(20_000));
+}
+
 /// What an operation costs, as the number of its looks at whether to go on: each goes with a page or two.
 fn cost(store: &MemPages, f: impl FnOnce(&Watched<'_>)) -> u64 {
     let watched = Watched::new(store, 0);
