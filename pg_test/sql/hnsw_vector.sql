@@ -67,7 +67,7 @@ SELECT i FROM t ORDER BY val <-> '[28,28]' LIMIT 1;
 SELECT bool_and(passed) FROM lagoon.verify_index('t_val_idx');
 DROP TABLE t;
 
--- Twenty equal rows: ten to an element.
+-- Twenty equal rows: one value gives ten rows for each of ef_search, as an element of pgvector.
 CREATE TABLE t (val vector(3));
 INSERT INTO t SELECT '[1,2,3]' FROM generate_series(1, 20);
 CREATE INDEX ON t USING hnsw (val vector_l2_ops);
