@@ -32,7 +32,7 @@ RESET hnsw.max_scan_tuples;
 DROP VIEW nearest;
 DROP TABLE t, truth;
 
--- Where codes are quantised PostgreSQL puts rows into the exact order.
+-- Where codes are not exact the order is that of the values all the same.
 CREATE TABLE t (i int, val vector(40));
 INSERT INTO t SELECT i, (SELECT array_agg(sin(i * d)) FROM generate_series(1, 40) d)::vector FROM generate_series(1, 500) i;
 CREATE INDEX ON t USING hnsw (val vector_cosine_ops);
