@@ -278,6 +278,28 @@ fn threads_insert_scan_and_vacuum_codes_of_mixed_lengths() {
     }
 }
 
+#[test]
+fn room_that_vacuum_frees_is_used_again() {
+    let space = spaces()[0];
+    let mut random = Random::new(78);
+    let mut codes = Vec::new();
+    for _ in 0..200 {
+        let len = mixed(&mut random);
+        codes.push(sparse_code(&space, &sparse(&mut random, len, space.dimensions)));
+    }
+    let store = built(Meta::new(space, 4, 16), &codes);
+    let before = store.blocks().unwrap();
+    for round in 1..4 {
+        assert_eq!(vacuum(&store, |_| true).unwrap().freed, 200);
+        for (tid, code) in (round * 1000..).zip(&codes) {
+            insert(&store, code, tid, tid).unwrap();
+        }
+        let now = store.blocks().unwrap();
+        assert!(now <= before + before / 4, "{before} blocks became {now} in round {round}");
+        verified(&store);
+    }
+}
+
 /// Somebody else's code takes the room that an insert has found, before it gets there.
 #[test]
 fn an_insert_whose_room_is_taken_finds_another() {
