@@ -183,6 +183,8 @@ pub(crate) struct Training {
     directions: Option<(Directions, Vec<f32>)>,
     /// The centres for an inner product.
     lengthened: Mutex<Codes>,
+    /// What quantised codes of directions are residuals of, as codes have it.
+    about: Option<Box<[f32]>>,
     measure: Measure,
     /// A centre this many times as far from one's own as oneself cannot be nearer.
     ratio: f32,
@@ -224,6 +226,11 @@ impl Training {
             _ => None,
         };
         let space = directions.as_ref().map_or(coder.space, |(directions, _)| directions.space());
+        let about = match &directions {
+            _ if space.metric != Metric::Cosine || !space.is_quantised() => None,
+            Some((directions, _)) => Some(directions.about().into()),
+            None => Some(coder.rotated_centre()),
+        };
         let words = space.max_code_bytes() / 4;
         let (lists, samples) = (lists as usize, Codes { words, codes: samples });
         let count = samples.len();
@@ -256,6 +263,7 @@ impl Training {
                 }
                 None => Codes { words, codes: Vec::new() },
             }),
+            about,
             coder,
             space,
             directions,
@@ -440,7 +448,9 @@ impl Training {
             }
             sum.iter_mut().for_each(|x| *x /= members.len().max(1) as f64);
             // One that is empty, or whose samples cancel each other out, stays where it is.
-            let moved = if members.is_empty() { None } else { space.centre(&sum) };
+            let is_somewhere =
+                !members.is_empty() && self.about.as_ref().is_none_or(|about| onto_sphere(&mut sum, about));
+            let moved = if is_somewhere { space.centre(&sum) } else { None };
             let code = moved.unwrap_or_else(|| read!(self.centres).get(centre).to_vec());
             lock(&self.moved).get_mut(centre).copy_from_slice(&code);
         }
@@ -518,6 +528,15 @@ impl Training {
         self.changes.fetch_add(changes, Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// Makes the mean of some directions a direction: it is shorter than they are, the more the farther they lie apart, and a scan
+/// would think such lists near to everything. Both are of residuals from `about`. False where they cancel each other out.
+fn onto_sphere(mean: &mut [f64], about: &[f32]) -> bool {
+    mean.iter_mut().zip(about).for_each(|(x, about)| *x += f64::from(*about));
+    let length = mean.iter().map(|x| x * x).sum::<f64>().sqrt();
+    mean.iter_mut().zip(about).for_each(|(x, about)| *x = *x / length - f64::from(*about));
+    length > 0.0
 }
 
 /// Makes codes of samples those of their directions, where they are, and gives their lengths.

@@ -46,6 +46,20 @@ impl Coder {
         finer.space.is_possible().then_some(finer)
     }
 
+    /// The centre as codes have it; zeros where there is none, or nothing that it is subtracted from.
+    pub(crate) fn rotated_centre(&self) -> Box<[f32]> {
+        match &self.centre {
+            Some(centre) if self.space.is_quantised() => {
+                let mut centre = centre.clone();
+                if self.space.metric != Metric::L1 {
+                    rotation::rotate(&mut centre);
+                }
+                centre
+            }
+            _ => vec![0.0; self.space.dimensions].into(),
+        }
+    }
+
     /// The code of a value. None: a zero vector has no direction, hence no cosine.
     pub fn encode(&self, value: Value<'_>) -> Result<Option<Vec<u32>>> {
         let space = &self.space;

@@ -1,6 +1,6 @@
 //! Directions and lengths of values for an inner product, from their codes: lists are made by directions.
 
-use super::{Coder, Metric, Space, floats, quantised, rotation};
+use super::{Coder, Metric, Space, floats, quantised};
 use crate::distance::{kernels, norm};
 
 /// Takes the codes of a coder for [`Metric::InnerProduct`] apart into directions and lengths.
@@ -17,17 +17,16 @@ pub(crate) struct Directions {
 impl Directions {
     pub fn new(coder: &Coder) -> Self {
         let space = coder.space;
-        let mut centre = match coder.centre() {
-            Some(centre) if space.is_quantised() => centre.to_vec(),
-            _ => vec![0.0; space.dimensions],
-        };
-        if space.is_quantised() {
-            rotation::rotate(&mut centre);
-        }
+        let centre = coder.rotated_centre().into_vec();
         let length = norm(&centre);
         let by = if length > 0.0 { 1.0 / length } else { 0.0 };
         let about = centre.iter().map(|x| (f64::from(*x) * by) as f32).collect();
         Self { space, centre, about, square: length * length }
+    }
+
+    /// What the codes of directions are residuals of, as they have it.
+    pub fn about(&self) -> &[f32] {
+        &self.about
     }
 
     /// Of the codes of directions, whose [distance](Space::euclidean) is Euclidean.

@@ -9,8 +9,12 @@ fn pace() -> Pace<'static> {
 }
 
 /// Looks at the clustering after each step.
-fn train_and(space: Space, lists: u32, codes: &[Vec<u32>], mut look: impl FnMut(&Training, Step)) -> Codes {
-    let training = Training::new(Coder::plain(space), lists, codes.concat(), 7, &pace()).unwrap();
+fn train_and(space: Space, lists: u32, codes: &[Vec<u32>], look: impl FnMut(&Training, Step)) -> Codes {
+    train_with(Coder::plain(space), lists, codes, look)
+}
+
+fn train_with(coder: Coder, lists: u32, codes: &[Vec<u32>], mut look: impl FnMut(&Training, Step)) -> Codes {
+    let training = Training::new(coder, lists, codes.concat(), 7, &pace()).unwrap();
     let mut next = Some(training.first());
     while let Some((step, units)) = next {
         // Where the order does not matter, backwards.
@@ -71,6 +75,29 @@ fn looking_at_the_centres_around_is_enough() {
     }
     let best = cost(space, &lloyd, &codes);
     assert!(ours < 1.02 * best, "{ours} where {best} is possible");
+}
+
+/// Else a list of directions that lie far apart would seem to be near to everything.
+#[test]
+fn a_mean_of_directions_is_as_long_as_they_are() {
+    let mut random = Random::new(5);
+    let plain = Space::new(Element::Dense, Metric::Cosine, 40);
+    let vectors: Vec<Vec<f32>> = (0..2000).map(|_| random.vector(40)).collect();
+    for form in [Form::Floats, Form::Quantised, Form::Fine] {
+        for centre in [None, Some(vec![0.1; 40].into())].into_iter().take(if form == Form::Floats { 1 } else { 2 }) {
+            let coder = Coder::new(plain.with_form(form), centre);
+            let codes: Vec<_> =
+                vectors.iter().map(|vector| coder.encode(Value::Dense(vector)).unwrap().unwrap()).collect();
+            let about = coder.rotated_centre();
+            let centres = train_with(coder.clone(), 20, &codes, |_, _| ());
+            let mut numbers = vec![0.0; 40];
+            for i in 0..20 {
+                coder.space.decode(centres.get(i), &mut numbers);
+                let length = numbers.iter().zip(&about).map(|(x, about)| (x + about) * (x + about)).sum::<f32>().sqrt();
+                assert!((length - 1.0).abs() < 0.01, "{form:?}, {:?}: {length}", coder.centre());
+            }
+        }
+    }
 }
 
 /// With so few lists all others are around each.
