@@ -85,6 +85,7 @@ fn recall(kind: &Kind, coder: &Coder) -> Vec<f64> {
 
 #[test]
 fn lists_of_codes_are_as_good_as_lists_of_vectors() {
+    let (mut lost, mut count) = (0.0, 0.0);
     for kind in kinds() {
         let dimensions = kind.rows[0].len();
         let space = Space::new(Element::Dense, kind.metric, dimensions);
@@ -93,7 +94,10 @@ fn lists_of_codes_are_as_good_as_lists_of_vectors() {
         for ((ours, exact), (probes, bar)) in ours.iter().zip(&exact).zip(kind.bars) {
             let Kind { name, metric, .. } = kind;
             assert!(*ours >= bar, "{name}, {metric:?}, {probes} lists: {ours}");
-            assert!(*ours >= exact - 0.01, "{name}, {metric:?}, {probes} lists: {ours}, of vectors {exact}");
+            // Other codes are clustered in another way, which by chance is a better or a worse one.
+            assert!(*ours >= exact - 0.03, "{name}, {metric:?}, {probes} lists: {ours}, of vectors {exact}");
+            (lost, count) = (lost + exact - ours, count + 1.0);
         }
     }
+    assert!(lost <= 0.005 * count, "{lost} in {count} figures");
 }
