@@ -37,14 +37,14 @@ SELECT index, codes, centred, misfits, sums FROM codes WHERE index IN ('expressi
 TRUNCATE common;
 SELECT index, codes, centred, sums FROM codes WHERE index LIKE 'common%' ORDER BY index;
 INSERT INTO common SELECT (SELECT array_agg(100 + e ORDER BY o) FROM unnest(x) WITH ORDINALITY u(e, o))::vector FROM noise;
-SELECT index, misfits FROM codes WHERE index LIKE 'common%' ORDER BY index;
+SELECT index, misfits < 20 AS hardly_any FROM codes WHERE index LIKE 'common%' ORDER BY index;
 REINDEX TABLE CONCURRENTLY common;
 SELECT index, codes, misfits FROM codes WHERE index LIKE 'common%' ORDER BY index;
 
 -- Rows that come later: like those that were there, and close together far away.
 SELECT detail FROM lagoon.verify_index('plain_v') WHERE check_name = 'codes';
 INSERT INTO plain SELECT (SELECT array_agg(e * 0.9 ORDER BY o) FROM unnest(x) WITH ORDINALITY u(e, o))::vector FROM noise WHERE i <= 500;
-SELECT misfits FROM codes WHERE index = 'plain_v';
+SELECT misfits <= 5 AS hardly_any FROM codes WHERE index = 'plain_v';
 INSERT INTO plain SELECT (SELECT array_agg(100 * o + e / 100 ORDER BY o) FROM unnest(x) WITH ORDINALITY u(e, o))::vector, -i FROM noise WHERE i <= 500;
 SELECT misfits BETWEEN 400 AND 500 AS most FROM codes WHERE index = 'plain_v';
 \set VERBOSITY terse
