@@ -7,7 +7,8 @@ pub enum Metric {
     L2,
     /// Negative inner product.
     InnerProduct,
-    /// One minus the cosine. Inside the graph the negative inner product of normalised vectors.
+    /// One minus the cosine. Inside the graph the square of the Euclidean distance of normalised vectors, of sparse ones the
+    /// negative inner product.
     Cosine,
     /// Taxicab.
     L1,
