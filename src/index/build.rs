@@ -3,12 +3,13 @@
 use std::ffi::{CStr, c_char};
 use std::path::PathBuf;
 
+use pgrx::PgLogLevel;
 use pgrx::pg_sys::{self, IndexBuildResult, Oid, Relation};
 
-use lagoon_vector::Error;
 use lagoon_vector::memory::{Memory, TemporaryFile};
+use lagoon_vector::{Coder, Error};
 
-use crate::pg::interrupt;
+use crate::pg::{interrupt, log};
 
 /// Of `maintenance_work_mem`, what is left for the stacks, heaps and visited sets of threads. As in pgvector, which sets it
 /// aside for the same in its parallel builds.
@@ -86,4 +87,11 @@ pub unsafe fn needs_wal(index: Relation) -> bool {
 pub unsafe fn log_all(index: Relation, pages: &super::PgPages) -> Result<(), Error> {
     // SAFETY: the caller's.
     if unsafe { needs_wal(index) } { pages.log_all() } else { Ok(()) }
+}
+
+/// Says that an index is built once more, with finer codes, which are the result.
+pub fn again(coarse: &Coder, finer: Coder) -> Coder {
+    let (coarse, fine) = (coarse.space.form.name(), finer.space.form.name());
+    log::at(PgLogLevel::DEBUG1, format!("codes of {coarse} are too coarse, building again with {fine}"));
+    finer
 }

@@ -3,7 +3,7 @@
 use pgrx::pg_sys::{self, BlockSamplerData, ForkNumber, IndexInfo, Relation};
 
 use lagoon_vector::sample::Sample;
-use lagoon_vector::space::{Element, learn};
+use lagoon_vector::space::{ENOUGH, Element, MOST, learn};
 use lagoon_vector::{Coder, Error, Method};
 
 use super::build::poll;
@@ -11,10 +11,6 @@ use super::column::{Column, space};
 use super::rows::{self, Rows};
 use super::seed;
 
-/// Values to learn from: so many say as much as all.
-const VALUES: usize = 5000;
-/// Of fewer values nothing is learnt.
-const FEW: u64 = 1000;
 /// Random blocks that are read of a larger table: with a few values on each there are enough.
 const BLOCKS: u32 = 2000;
 /// Bytes of values that are kept, whatever `maintenance_work_mem` says.
@@ -42,7 +38,7 @@ pub unsafe fn coder(heap: Relation, index: Relation, info: *mut IndexInfo, metho
         if all > BLOCKS {
             random_blocks(all, BLOCKS, |block| take(block, 1, &mut sample));
         }
-        if sample.seen() < FEW {
+        if sample.seen() < ENOUGH as u64 {
             // The table is small, or few rows have a value, or the predicate of a partial index holds for few.
             sample = Sample::new(space.dimensions, most(space.dimensions), seed());
             take(0, all, &mut sample);
@@ -56,7 +52,7 @@ fn most(dimensions: usize) -> usize {
     // SAFETY: a setting of this process.
     let limit = unsafe { pg_sys::maintenance_work_mem } as usize * 1024;
     let bytes = (limit / 2).max(LEAST_BYTES);
-    (bytes / (size_of::<f32>() * dimensions)).clamp(1, VALUES)
+    (bytes / (size_of::<f32>() * dimensions)).clamp(1, MOST)
 }
 
 /// Gives `f` as many random ones of all blocks of a table, in ascending order, as ANALYZE takes its own.

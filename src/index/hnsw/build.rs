@@ -5,15 +5,15 @@
 use std::ffi::c_char;
 use std::sync::Arc;
 
+use pgrx::pg_guard;
 use pgrx::pg_sys::{self, IndexBuildResult, IndexInfo, Relation};
-use pgrx::{PgLogLevel, pg_guard};
 
 use lagoon_vector::hnsw::build::{Builder, Job, write_empty};
 use lagoon_vector::page::Tid;
 use lagoon_vector::{Coder, Error, Method};
 
 use super::options::{self, Options};
-use crate::index::build::{log_all, memory, poll, progress, result};
+use crate::index::build::{again, log_all, memory, poll, progress, result};
 use crate::index::rows::{self, Rows};
 use crate::index::workers::{self, Workers};
 use crate::index::{Column, PgPages, Purpose, sample, seed};
@@ -73,9 +73,7 @@ unsafe fn build(heap: Relation, index: Relation, info: *mut IndexInfo) -> Result
             if !load.builder.fits(&poll)?
                 && let Some(finer) = coder.finer()
             {
-                let (coarse, fine) = (coder.space.form.name(), finer.space.form.name());
-                log::at(PgLogLevel::DEBUG1, format!("codes of {coarse} are too coarse, building again with {fine}"));
-                coder = finer;
+                coder = again(&coder, finer);
                 continue;
             }
             let pages = PgPages::new(index, Purpose::Build);

@@ -4,8 +4,8 @@
 use std::ffi::c_char;
 use std::sync::Arc;
 
+use pgrx::pg_guard;
 use pgrx::pg_sys::{self, ForkNumber, IndexBuildResult, IndexInfo, Relation};
-use pgrx::{PgLogLevel, pg_guard};
 
 use lagoon_vector::ivf::build::{Builder, Job, write_empty};
 use lagoon_vector::ivf::kmeans::{required_memory, samples};
@@ -14,7 +14,7 @@ use lagoon_vector::{Coder, Error, Method};
 
 use super::options;
 use super::sample::{give, most_rows};
-use crate::index::build::{log_all, memory, poll, progress, result};
+use crate::index::build::{again, log_all, memory, poll, progress, result};
 use crate::index::rows::{self, Rows};
 use crate::index::workers::{self, Workers};
 use crate::index::{Column, PgPages, Purpose, sample, seed};
@@ -77,12 +77,7 @@ unsafe fn build(heap: Relation, index: Relation, info: *mut IndexInfo) -> Result
             // A larger table has rows that lie nearer to each other than those of the sample do.
             match coder.finer() {
                 Some(finer) if check_memory(required(&finer)).is_ok() && !load.builder.fits(&poll)? => {
-                    let (coarse, fine) = (coder.space.form.name(), finer.space.form.name());
-                    log::at(
-                        PgLogLevel::DEBUG1,
-                        format!("codes of {coarse} are too coarse, building again with {fine}"),
-                    );
-                    coder = finer;
+                    coder = again(&coder, finer);
                 }
                 _ => break (load, heap_rows),
             }

@@ -9,9 +9,9 @@ use crate::memory::{filled, push, room};
 use crate::pace::Pace;
 
 /// Of fewer values nothing is learnt.
-const ENOUGH: usize = 1000;
+pub const ENOUGH: usize = 1000;
 /// Of more values only so many are looked at.
-const MOST: usize = 5000;
+pub const MOST: usize = 5000;
 /// Values that are asked whether a form [fits](Space::fits) them.
 const ASKED: usize = 200;
 /// One in so many of them may be a misfit.

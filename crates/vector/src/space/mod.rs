@@ -25,7 +25,7 @@ use quantised::{Bytes, Pairs};
 
 pub use coder::{Bounds, Coder};
 pub(crate) use direction::Directions;
-pub use learn::learn;
+pub use learn::{ENOUGH, MOST, learn};
 pub use metric::Metric;
 
 /// From this many dimensions on a dense vector is quantised: below, links take more room than vectors.
