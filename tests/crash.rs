@@ -1,4 +1,4 @@
-//! kill -9 while clients write into a table with an hnsw and an ivfflat index, beside VACUUM and a build: after the restart every row whose
+//! kill -9 while clients write into a table with hnsw and ivfflat indexes, beside VACUUM and a build: after the restart every row whose
 //! commit was acknowledged is there, is found through the index, and `lagoon.verify_index` has nothing to say.
 //!
 //! `LAGOON_CRASH_CYCLES` (20) and `LAGOON_CRASH_SEED` (1) say how often and which; a failure prints both.
@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use lagoon_tests::{Cluster, DEADLINE, Session, assert_sound, describe, is_end_of_server, wait_for};
+use lagoon_tests::{
+    Cluster, DEADLINE, FIRST_ROW, FIRST_ROWS, Session, assert_sound, create_table, describe, is_end_of_server, wait_for,
+};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -38,13 +40,9 @@ fn no_acknowledged_row_is_lost() {
         "checkpoint_timeout=30s",
         "autovacuum_naptime=1s",
     ]);
-    cluster.psql(
-        "CREATE TABLE t (id bigint PRIMARY KEY, v vector(8));
-         CREATE INDEX t_v ON t USING hnsw (v vector_l2_ops);
-         CREATE INDEX t_lists ON t USING ivfflat (v vector_ip_ops) WITH (lists = 8)",
-    );
+    create_table(&cluster);
     let mut rng = StdRng::seed_from_u64(seed);
-    let mut known = BTreeMap::new();
+    let mut known: BTreeMap<u64, bool> = (FIRST_ROW..FIRST_ROW + FIRST_ROWS).map(|id| (id, true)).collect();
     let mut slowest = Duration::ZERO;
     for cycle in 0..cycles {
         // Every third cycle nothing else takes locks, every third a build does.
@@ -136,7 +134,7 @@ fn write_one(session: &Session, known: &mut Knowledge, id: u64, is_there: bool, 
 
 fn insert(id: u64, rng: &mut StdRng) -> String {
     let vector: Vec<String> = (0..8).map(|_| format!("{:.4}", rng.random_range(-1.0..1.0f32))).collect();
-    format!("INSERT INTO t VALUES ({id}, '[{}]')", vector.join(","))
+    format!("INSERT INTO t VALUES ({id}, spread('{{{}}}'))", vector.join(","))
 }
 
 /// Runs a statement again and again until the server is gone.

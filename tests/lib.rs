@@ -340,6 +340,38 @@ pub fn is_end_of_server(error: &Error) -> bool {
     error.code().is_none_or(|code| code.code().starts_with("57P"))
 }
 
+/// Rows with which [`create_table`] begins: from this id on.
+pub const FIRST_ROW: u64 = 1 << 60;
+/// How many.
+pub const FIRST_ROWS: u64 = 1200;
+
+/// Makes a table `t` and indexes of it that have all that is on pages: `t_v` and `t_lists` with codes of a byte for each element,
+/// which were learnt from rows; `t_s` with codes of sparse vectors of all lengths and with many rows of one value.
+///
+/// `v` is made by `spread` from eight numbers, `s` follows from the id.
+pub fn create_table(cluster: &Cluster) {
+    cluster.psql(&format!(
+        "CREATE FUNCTION spread(x float8[]) RETURNS vector LANGUAGE sql IMMUTABLE STRICT AS
+             'SELECT ARRAY(SELECT x[d % 8 + 1] * (1 + d / 64.0) FROM generate_series(0, 63) AS d ORDER BY d)::vector';
+         CREATE FUNCTION sparse(i bigint) RETURNS sparsevec LANGUAGE sql IMMUTABLE STRICT AS
+             $$SELECT ('{{' || string_agg(format('%s:%s', k * 2000 + i % 1999, i % 97 + 1), ',') || '}}/100000')::sparsevec
+               FROM generate_series(1, i % 40 + 1) AS k$$;
+         CREATE TABLE t (id bigserial PRIMARY KEY, v vector(64),
+             s sparsevec(100000) GENERATED ALWAYS AS (sparse(CASE WHEN id % 3 = 0 THEN id % 4 ELSE id END)) STORED);
+         SELECT setseed(0.125);
+         INSERT INTO t SELECT id, spread(ARRAY(SELECT 2 * random() - 1 FROM generate_series(1, 8) WHERE id > 0))
+         FROM generate_series({FIRST_ROW}, {FIRST_ROW} + {FIRST_ROWS} - 1) AS id;
+         CREATE INDEX t_v ON t USING hnsw (v vector_l2_ops);
+         CREATE INDEX t_lists ON t USING ivfflat (v vector_ip_ops) WITH (lists = 8);
+         CREATE INDEX t_s ON t USING hnsw (s sparsevec_l2_ops)"
+    ));
+    let session = cluster.session();
+    let codes = "SELECT codes FROM lagoon.index_info('t_v') UNION ALL SELECT codes FROM lagoon.ivfflat_info('t_lists')";
+    assert_eq!(session.rows(codes).concat(), vec![Some("8 bits".to_owned()); 2]);
+    let sparse = "SELECT codes = 'sparse' AND overflow_slots >= 12 FROM lagoon.index_info('t_s')";
+    assert_eq!(session.one(sparse), "t");
+}
+
 /// Table `t` (id, v) and its hnsw index under `vector_l2_ops` hold the same: each row is found through the index as the nearest
 /// to its own vector, no two being equal, and `lagoon.verify_index` has nothing to say of any index of the table.
 pub fn assert_sound(session: &Session, index: &str) {

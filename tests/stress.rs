@@ -1,4 +1,4 @@
-//! Everything at once on an hnsw and an ivfflat index: clients insert, update, delete and search while the indexes are vacuumed, rebuilt
+//! Everything at once on hnsw and ivfflat indexes: clients insert, update, delete and search while the indexes are vacuumed, rebuilt
 //! and checked. At the end the table holds what the clients know, and the indexes what the table holds.
 //!
 //! `LAGOON_STRESS_WRITES` (400) says how much each writer writes.
@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use lagoon_tests::{Cluster, Session, assert_sound, beside};
+use lagoon_tests::{Cluster, FIRST_ROW, FIRST_ROWS, Session, assert_sound, beside, create_table};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -16,11 +16,7 @@ const WRITERS: u64 = 3;
 fn writers_searchers_vacuum_and_builds_at_once() {
     let writes = std::env::var("LAGOON_STRESS_WRITES").ok().and_then(|value| value.parse().ok()).unwrap_or(400);
     let cluster = Cluster::with_lagoon(&["fsync=off", "autovacuum_naptime=1s"]);
-    cluster.psql(
-        "CREATE TABLE t (id bigint PRIMARY KEY, v vector(8));
-         CREATE INDEX t_v ON t USING hnsw (v vector_l2_ops);
-         CREATE INDEX t_lists ON t USING ivfflat (v vector_ip_ops) WITH (lists = 8)",
-    );
+    create_table(&cluster);
 
     let cluster = &cluster;
     let (searchers, maintainer) = ([cluster.session(), cluster.session()], cluster.session());
@@ -29,7 +25,8 @@ fn writers_searchers_vacuum_and_builds_at_once() {
             std::thread::scope(|scope| {
                 let writers: Vec<_> =
                     (0..WRITERS).map(|writer| scope.spawn(move || write(&cluster.session(), writer, writes))).collect();
-                writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
+                let written = writers.into_iter().flat_map(|writer| writer.join().unwrap());
+                written.chain(FIRST_ROW..FIRST_ROW + FIRST_ROWS).collect()
             })
         });
 
@@ -47,7 +44,7 @@ fn write(session: &Session, writer: u64, writes: u64) -> Vec<u64> {
     let mut rng = StdRng::seed_from_u64(writer);
     let mut live = Vec::new();
     for id in (writer << 32..).take(writes as usize) {
-        let insert = format!("INSERT INTO t VALUES ({id}, '{}')", vector(&mut rng));
+        let insert = format!("INSERT INTO t VALUES ({id}, spread('{}'))", vector(&mut rng));
         if rng.random_ratio(1, 10) {
             session.exec(&format!("BEGIN; {insert}; ROLLBACK"));
             continue;
@@ -57,7 +54,9 @@ fn write(session: &Session, writer: u64, writes: u64) -> Vec<u64> {
         let chosen = rng.random_range(0..live.len());
         match rng.random_range(0..10) {
             0..4 => session.exec(&format!("DELETE FROM t WHERE id = {}", live.swap_remove(chosen))),
-            4..6 => session.exec(&format!("UPDATE t SET v = '{}' WHERE id = {}", vector(&mut rng), live[chosen])),
+            4..6 => {
+                session.exec(&format!("UPDATE t SET v = spread('{}') WHERE id = {}", vector(&mut rng), live[chosen]))
+            }
             _ => {}
         }
     }
@@ -66,13 +65,14 @@ fn write(session: &Session, writer: u64, writes: u64) -> Vec<u64> {
 
 fn vector(rng: &mut StdRng) -> String {
     let elements: Vec<String> = (0..8).map(|_| format!("{:.5}", rng.random_range(-1.0..1.0f32))).collect();
-    format!("[{}]", elements.join(","))
+    format!("{{{}}}", elements.join(","))
 }
 
 /// A search gives rows in order and no row twice.
 fn search(session: &Session) {
     session.exec("SET enable_seqscan = off; BEGIN ISOLATION LEVEL REPEATABLE READ");
-    let sql = "SELECT id, v <-> '[0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8]' AS distance FROM t ORDER BY distance LIMIT 30";
+    let sql =
+        "SELECT id, v <-> spread('{0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8}') AS distance FROM t ORDER BY distance LIMIT 30";
     for _ in 0..2 {
         let rows = session.rows(sql);
         let ids: BTreeSet<_> = rows.iter().map(|row| row[0].clone()).collect();
@@ -90,10 +90,11 @@ fn maintain(session: &Session) {
         "VACUUM t",
         "REINDEX INDEX CONCURRENTLY t_v",
         "REINDEX INDEX CONCURRENTLY t_lists",
+        "REINDEX INDEX CONCURRENTLY t_s",
         "DROP INDEX CONCURRENTLY t_v2",
     ] {
         session.exec(sql);
-        for index in ["t_v", "t_lists"] {
+        for index in ["t_v", "t_lists", "t_s"] {
             let findings = session.rows(&format!("SELECT * FROM lagoon.verify_index('{index}') WHERE NOT passed"));
             assert!(findings.is_empty(), "verify_index of {index} after {sql}: {findings:?}");
         }
