@@ -23,6 +23,16 @@ SELECT * FROM sound;
 DROP VIEW sound;
 DROP TABLE t;
 
+-- Rows with equal vectors, beyond the first four, take slots of their own; vacuum frees those that it empties.
+CREATE TABLE t (i int, val vector(3));
+INSERT INTO t SELECT i, '[1,2,3]' FROM generate_series(1, 100) i;
+CREATE INDEX ON t USING hnsw (val vector_l2_ops) WITH (m = 4);
+SELECT rows, elements, overflow_slots FROM lagoon.index_info('t_val_idx');
+DELETE FROM t WHERE i > 4;
+VACUUM t;
+SELECT rows, elements, overflow_slots FROM lagoon.index_info('t_val_idx');
+DROP TABLE t;
+
 -- Every form of code, and an empty index.
 CREATE TABLE t (v vector(40), h halfvec(3), s sparsevec(5), b bit(9));
 CREATE INDEX v ON t USING hnsw (v vector_cosine_ops);

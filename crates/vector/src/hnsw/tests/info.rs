@@ -38,6 +38,21 @@ fn numbers_add_up() {
 }
 
 #[test]
+fn slots_of_further_rows_are_counted() {
+    let vectors = vec![clustered(1, 8, 5).concat(); 100];
+    let store = build(meta(8, 4, 32, Metric::L2), &vectors, 1);
+    let slots = |store| {
+        let info = counted(store);
+        (info.rows, info.elements(), info.overflow_slots)
+    };
+    assert_eq!(slots(&store), (100, 1, 12), "4 rows, and 12 times 8");
+    add(&store, &vectors[0], 101).unwrap();
+    assert_eq!(slots(&store), (101, 1, 13));
+    vacuum(&store, |tid| tid > 4).unwrap();
+    assert_eq!(slots(&store), (4, 1, 0));
+}
+
+#[test]
 fn vacuum_turns_elements_into_free_slots() {
     let store = store();
     let before = counted(&store);
