@@ -154,7 +154,7 @@ impl Space {
             Form::Floats => self.dimensions,
             Form::Quantised => quantised::words::<Bytes>(self.metric, self.dimensions),
             Form::Fine => quantised::words::<Pairs>(self.metric, self.dimensions),
-            Form::Sparse => sparse::words(self, sparse::MAX_NON_ZERO),
+            Form::Sparse => sparse::max_words(self),
             Form::Bits => self.dimensions.div_ceil(32),
         }
     }
@@ -163,7 +163,7 @@ impl Space {
     #[inline]
     pub fn code_words(&self, first: u32) -> usize {
         match self.form {
-            Form::Sparse => sparse::words(self, (first as usize).min(sparse::MAX_NON_ZERO)),
+            Form::Sparse => sparse::words(self, first),
             _ => self.max_code_bytes() / 4,
         }
     }

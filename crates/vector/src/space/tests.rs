@@ -1,3 +1,5 @@
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::*;
 use crate::distance::norm;
 use crate::distance::sparse::Sparse;
@@ -341,6 +343,87 @@ fn codes_are_equal_only_where_values_are() {
             assert_eq!(encode(&coder, &twice) == code, metric == Metric::Cosine, "{form:?} {metric:?}: a direction");
             vector[i] *= 1.0 + 2.0 * f32::EPSILON;
             assert_ne!(encode(&coder, &vector), code, "{form:?} {metric:?}: the last bit");
+        }
+    }
+}
+
+/// So many places, scattered over all dimensions or in runs that begin anywhere.
+fn scattered(random: &mut Random, count: usize, dimensions: usize, run: usize) -> BTreeMap<i32, f32> {
+    let mut terms = BTreeMap::new();
+    while terms.len() < count {
+        let first = (random.next() >> 8) as usize % (dimensions - 2 * run);
+        for _ in 0..run.min(count - terms.len()) {
+            terms.insert((first + random.next() as usize % (2 * run)) as i32, (random.next() % 19) as f32 - 9.0);
+        }
+    }
+    terms
+}
+
+fn sparse_code(space: Space, terms: &BTreeMap<i32, f32>) -> Vec<u32> {
+    let (places, values): (Vec<i32>, Vec<f32>) = terms.iter().unzip();
+    Coder::plain(space).encode(Value::Sparse(Sparse::new(&places, &values))).unwrap().unwrap()
+}
+
+#[test]
+fn sparse_distances_are_right_wherever_the_places_are() {
+    let mut random = Random::new(5);
+    for dimensions in [60_000, 70_000, 1_000_000, 1_000_000_000] {
+        let mut all: Vec<BTreeMap<i32, f32>> = Vec::new();
+        for (count, run) in [(0, 1), (1, 1), (7, 7), (100, 1), (301, 300), (400, 20), (1000, 1000), (1000, 3)] {
+            let terms = scattered(&mut random, count, dimensions, run);
+            // One that shares most of its places, and one that has them a group farther.
+            all.push(terms.iter().filter(|(place, _)| *place % 3 > 0).map(|(place, x)| (*place, -2.0 * x)).collect());
+            let farther = |place: &i32| (place + 65_535) % dimensions as i32;
+            all.push(terms.iter().map(|(place, x)| (farther(place), *x)).collect());
+            all.push(terms);
+        }
+        for metric in [Metric::L2, Metric::InnerProduct, Metric::L1] {
+            let space = Space::new(Element::Sparse, metric, dimensions);
+            let codes: Vec<Vec<u32>> = all.iter().map(|terms| sparse_code(space, terms)).collect();
+            for ((a, x), (b, y)) in
+                all.iter().zip(&codes).flat_map(|one| all.iter().zip(&codes).map(move |two| (one, two)))
+            {
+                let at = |of: &BTreeMap<i32, f32>, place: &i32| f64::from(of.get(place).copied().unwrap_or_default());
+                let places: BTreeSet<&i32> = a.keys().chain(b.keys()).collect();
+                let pairs = places.into_iter().map(|place| (at(a, place), at(b, place)));
+                let expected: f64 = match metric {
+                    Metric::L2 => pairs.map(|(x, y)| (x - y) * (x - y)).sum(),
+                    Metric::L1 => pairs.map(|(x, y)| (x - y).abs()).sum(),
+                    _ => -pairs.map(|(x, y)| x * y).sum::<f64>(),
+                };
+                assert_eq!(f64::from(space.measure().distance(x, y)), expected, "{metric:?}, {dimensions} dimensions");
+            }
+            for code in &codes {
+                assert!(space.is_sound(code) && space.code_words(code[0]) == code.len());
+                for word in [0, 3, 4, code.len() / 3].into_iter().filter(|word| *word < code.len()) {
+                    for wrong in [0, 1, 1 << 16, u32::MAX] {
+                        let mut damaged = code.clone();
+                        damaged[word] = wrong;
+                        assert!(!space.measure().distance(&damaged, &codes[20]).is_nan());
+                        assert!(word > 0 || wrong == code[0] || !space.is_sound(&damaged));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// pgvector has 16 bytes and 8 for each element, beside what its pages and its tuples take.
+#[test]
+fn a_sparse_code_is_smaller_than_the_value() {
+    let mut random = Random::new(6);
+    for dimensions in [65_534, 65_535, 250_000, 1 << 20, 1 << 24, 1_000_000_000] {
+        for count in [1, 5, 30, 100, 400, 1000] {
+            for run in [1, 30, 1000] {
+                let terms = scattered(&mut random, count, dimensions, run);
+                let bytes = 4 * sparse_code(Space::new(Element::Sparse, Metric::L2, dimensions), &terms).len();
+                let what = format!("{count} of {dimensions}, {run} in a run: {bytes}");
+                assert!(bytes < 16 + 8 * count, "{what}");
+                // By a seventh where there are a few groups, or a few parts of all dimensions that are places.
+                if count >= 30 && (run == 1000 || dimensions <= 250_000) {
+                    assert!(bytes * 7 <= (16 + 8 * count) * 6, "{what}");
+                }
+            }
         }
     }
 }
