@@ -49,6 +49,17 @@ impl<T> Queue<T> {
         self.heap.is_empty()
     }
 
+    pub fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Gives each thing, in no order, to `change`.
+    pub fn change(&mut self, mut change: impl FnMut(&mut T)) {
+        let mut entries = std::mem::take(&mut self.heap).into_vec();
+        entries.iter_mut().for_each(|entry| change(&mut entry.thing));
+        self.heap = entries.into();
+    }
+
     /// Of the nearest.
     pub fn distance(&self) -> Option<f64> {
         self.heap.peek().map(|nearest| nearest.distance)

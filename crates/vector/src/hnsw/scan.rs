@@ -6,6 +6,10 @@
 //! "Optimal multi-step k-nearest neighbor search", SIGMOD 1998). Some of the elements that the walk has passed over may be
 //! nearer than some that it has found. Those that are within the [noise](crate::Space::noise) of the codes stand in line with the others, but no
 //! more elements are returned than were found.
+//!
+//! In strict order a row that is nearer than one that was returned comes too late. So once a scan goes on after its `ef` nearest,
+//! some of what it finds is [held back](Limits::hold) until the walk has gone on again. The `ef` nearest themselves are not: who
+//! wants no more than those waits for one walk.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -52,6 +56,11 @@ impl Limits {
         self.ef / 2 + 8
     }
 
+    /// How many elements stay in line until the walk has gone on, once it has gone on for the first time.
+    fn hold(&self) -> usize {
+        if self.iterative == Iterative::Strict { self.ef } else { 0 }
+    }
+
     /// How many rows of an element are returned, at most: as many as pgvector returns in all.
     fn rows(&self) -> usize {
         if self.iterative == Iterative::Off { self.ef.saturating_mul(10) } else { usize::MAX }
@@ -71,8 +80,11 @@ pub struct Scan {
     bounded: Queue<Element>,
     /// Elements with their distances.
     measured: Queue<Element>,
-    /// How many of them are returned before the walk goes on.
+    /// How many of them were found and not taken yet.
     due: usize,
+    /// How many of those stay in line until the walk has gone on, and how many it will be once it has.
+    held: usize,
+    hold: usize,
     /// The element whose rows are being returned, how many more of them at most, and their distance.
     element: Element,
     left: usize,
@@ -111,6 +123,8 @@ impl Scan {
             bounded: Queue::new(),
             measured: Queue::new(),
             due: 0,
+            held: 0,
+            hold: limits.hold(),
             element: Element { rows: 0..0, rest: None },
             left: 0,
             distance: f64::NEG_INFINITY,
@@ -131,8 +145,7 @@ impl Scan {
                     continue;
                 }
             }
-            let nearest = if self.due > 0 { self.nearest(store, values)? } else { None };
-            if let Some((distance, element)) = nearest {
+            if let Some((distance, element)) = self.nearest(store, values)? {
                 self.due -= 1;
                 if self.limits.iterative != Iterative::Strict || distance.total_cmp(&self.distance).is_ge() {
                     (self.distance, self.element, self.left) = (distance, element, self.limits.rows());
@@ -143,14 +156,14 @@ impl Scan {
                 if self.limits.iterative == Iterative::Off || !is_left {
                     return Ok(None);
                 }
-                self.due = usize::MAX;
+                (self.due, self.held) = (usize::MAX, 0);
             }
         }
     }
 
-    /// Takes the nearest element in line, with its distance.
+    /// Takes the nearest element in line, with its distance; none if the walk has to go on first.
     fn nearest<S: PageStore>(&mut self, store: &S, values: &mut impl Values) -> Result<Option<(f64, Element)>> {
-        loop {
+        while self.due > self.held {
             if let Some(nearest) = self.measured.pop_within(self.bounded.distance()) {
                 return Ok(Some(nearest));
             }
@@ -160,7 +173,11 @@ impl Scan {
                 store.poll()?;
                 let rows = &mut element.rows;
                 if rows.start == rows.end {
-                    let Some(rest) = element.rest else { break };
+                    let Some(rest) = element.rest else {
+                        // While nothing is held back, what was passed over may take its place.
+                        self.due -= usize::from(self.held > 0);
+                        break;
+                    };
                     element = self.more_rows(store, rest)?;
                 } else if let Some(distance) = values.distance(self.tids[rows.start])? {
                     self.in_line = self.in_line.max(rows.end);
@@ -171,6 +188,21 @@ impl Scan {
                 }
             }
         }
+        Ok(None)
+    }
+
+    /// Forgets the rows of what is not in line any more.
+    fn forget_rows(&mut self) -> Result<()> {
+        let mut tids = room(self.tids.len())?;
+        for line in [&mut self.bounded, &mut self.measured] {
+            line.change(|element| {
+                let from = tids.len();
+                tids.extend_from_slice(&self.tids[element.rows.clone()]);
+                element.rows = from..tids.len();
+            });
+        }
+        self.tids = tids;
+        Ok(())
     }
 
     /// Reads further rows of an element that is not in line any more.
@@ -216,6 +248,7 @@ impl Scan {
             }
             Some(walk) => {
                 walk.check(&graph, &self.query)?;
+                self.held = self.hold;
                 let is_over =
                     walk.scratch.visited().len() >= max_elements || walk.memory().saturating_add(in_line) > max_memory;
                 // Over the limit, what was measured already is still returned.
@@ -261,14 +294,15 @@ impl Scan {
             passed = live;
         }
         found.retain(|candidate| candidate.live);
-        self.due = found.len();
+        // Of what was found some may have no row that the scan sees.
+        self.due = self.due.min(self.bounded.len() + self.measured.len()) + found.len();
         found.retain(|candidate| !walk.early.contains(candidate.id));
         walk.early.reserve(passed.len(), || graph.store.poll())?;
         passed.retain(|candidate| walk.early.insert(candidate.id));
         reserved(found.try_reserve(passed.len()))?;
         found.append(&mut passed);
 
-        self.tids.truncate(if self.bounded.is_empty() && self.measured.is_empty() { 0 } else { self.in_line });
+        self.forget_rows()?;
         let mut bounds: Vec<f64> = room(found.len())?;
         if space.is_exact() {
             bounds.extend(found.iter().map(|candidate| space.exact(candidate.distance)));
@@ -379,3 +413,7 @@ impl Walk {
         self.discarded.len() * size_of::<Candidate>() + self.scratch.visited().memory()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
