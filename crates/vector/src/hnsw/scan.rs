@@ -8,8 +8,9 @@
 //! more elements are returned than were found.
 //!
 //! In strict order a row that is nearer than one that was returned comes too late. So once a scan goes on after its `ef` nearest,
-//! some of what it finds is [held back](Limits::hold) until the walk has gone on again. The `ef` nearest themselves are not: who
-//! wants no more than those waits for one walk.
+//! some of what it finds is [held back](Limits::hold) until the walk has gone on again, a little more each time: who wants one
+//! more waits for one walk more, and who wants many gets more of them. The `ef` nearest themselves are not held back: who wants
+//! no more than those waits for one walk.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -56,9 +57,9 @@ impl Limits {
         self.ef / 2 + 8
     }
 
-    /// How many elements stay in line until the walk has gone on, once it has gone on for the first time.
+    /// How many more elements stay in line until the walk has gone on, each time that it has.
     fn hold(&self) -> usize {
-        if self.iterative == Iterative::Strict { self.ef } else { 0 }
+        if self.iterative == Iterative::Strict { self.ef / 2 } else { 0 }
     }
 
     /// How many rows of an element are returned, at most: as many as pgvector returns in all.
@@ -82,7 +83,7 @@ pub struct Scan {
     measured: Queue<Element>,
     /// How many of them were found and not taken yet.
     due: usize,
-    /// How many of those stay in line until the walk has gone on, and how many it will be once it has.
+    /// How many of those stay in line until the walk has gone on, and how many more it will be each time that it has.
     held: usize,
     hold: usize,
     /// The element whose rows are being returned, how many more of them at most, and their distance.
@@ -248,7 +249,7 @@ impl Scan {
             }
             Some(walk) => {
                 walk.check(&graph, &self.query)?;
-                self.held = self.hold;
+                self.held = (self.held + self.hold).min(MOST_HELD * self.hold);
                 let is_over =
                     walk.scratch.visited().len() >= max_elements || walk.memory().saturating_add(in_line) > max_memory;
                 // Over the limit, what was measured already is still returned.
@@ -331,6 +332,11 @@ const ROWS: usize = 256;
 /// How many times the noise of a distance an element may be farther than the farthest that was found, to be looked at all the
 /// same.
 const MARGIN: f32 = 3.0;
+
+/// How many times [as many](Limits::hold) elements are held back in the end. Of vectors that are all about equally far from each
+/// other (64 uniform dimensions, 10,000 rows, `ef` 40), a scan then finds 0.87 of the 200 nearest, where it found 0.81 without
+/// anything held back and 0.85 with `ef`.
+const MOST_HELD: usize = 4;
 
 /// Elements that are measured again at a time.
 const RECHECKED: usize = 1024;

@@ -83,7 +83,6 @@ fn outcome(store: &MemPages, data: &Data, count: usize, iterative: Iterative, he
     Outcome { recall: hits as f64 / (count * queries) as f64, measured: measured / queries }
 }
 
-/// Who wants no more than `ef` rows waits for one walk, and who wants one more for one walk more than in relaxed order.
 #[test]
 fn nothing_is_held_back_of_the_nearest() {
     let (store, data) = made(&clustered(3050, DIMENSIONS, 5), &plain(Form::Quantised));
@@ -91,23 +90,23 @@ fn nothing_is_held_back_of_the_nearest() {
     for count in [1, 10, EF] {
         assert_eq!(measured(count, Iterative::Strict), measured(count, Iterative::Relaxed), "{count} rows");
     }
-    for count in [EF + 1, 3 * EF] {
-        let (strict, relaxed) = (measured(count, Iterative::Strict), measured(count + EF, Iterative::Relaxed));
-        assert!(strict <= relaxed, "{count} rows: {strict} elements, {relaxed}");
-    }
+    // One more row is one walk more, as in relaxed order, but for rows that come too late.
+    assert_eq!(measured(EF + 1, Iterative::Strict), measured(EF + 1, Iterative::Relaxed));
 }
 
 #[test]
-fn strict_order_finds_about_what_relaxed_order_finds_and_no_less_than_pgvectors_rule() {
-    for vectors in [alike(0.02, 3050, 3), clustered(3050, DIMENSIONS, 3), alike(1.0, 3050, 3)] {
+fn holding_back_loses_less_and_no_more_than_pgvectors_rule() {
+    for vectors in [alike(0.02, 3050, 3), clustered(3050, DIMENSIONS, 3), low_rank(3050, 3)] {
         let (store, data) = made(&vectors, &learned(&vectors));
         let (floats, _) = made(&vectors, &plain(Form::Floats));
         let recall = |store, iterative, held| outcome(store, &data, 5 * EF, iterative, held).recall;
-        let strict = recall(&store, Iterative::Strict, None);
         let relaxed = recall(&store, Iterative::Relaxed, None);
-        // Every row that is too near is dropped, of batches of `ef`, with exact distances.
+        let [strict, without] = [None, Some(0)].map(|held| recall(&store, Iterative::Strict, held));
+        // Batches of `ef` by exact distances, of which every row that comes too late is dropped.
         let theirs = recall(&floats, Iterative::Strict, Some(0));
-        assert!(strict > relaxed - 0.03 && strict > theirs - 0.01, "{strict}, relaxed {relaxed}, theirs {theirs}");
+        println!("{strict}, nothing held back {without}, pgvector's rule {theirs}, relaxed {relaxed}");
+        assert!(strict > theirs - 0.01, "{strict}, pgvector's rule {theirs}");
+        assert!(relaxed - strict <= 0.8 * (relaxed - without), "{strict}, {without} and {relaxed}");
     }
 }
 
@@ -135,13 +134,13 @@ fn figures_of_strict_order() {
                     line += &format!(" {what} {:.3} ({})", outcome.recall, outcome.measured);
                 };
                 add("relaxed", &store, Iterative::Relaxed, None);
-                for held in [0, EF / 2, EF, 2 * EF] {
+                for held in [0, EF / 4, EF / 2, EF] {
                     add(&format!("held {held}"), &store, Iterative::Strict, Some(held));
                 }
                 add("| floats, relaxed", &floats, Iterative::Relaxed, None);
                 add("pgvector's rule", &floats, Iterative::Strict, Some(0));
                 add("| bytes, relaxed", &bytes, Iterative::Relaxed, None);
-                for held in [0, EF / 2, EF] {
+                for held in [0, EF / 2] {
                     add(&format!("held {held}"), &bytes, Iterative::Strict, Some(held));
                 }
                 println!("{line}");
