@@ -1,16 +1,18 @@
 //! Finding centres: k-means over the codes of sampled rows.
 //!
 //! The first centres are drawn as k-means++ draws them (Arthur and Vassilvitskii, SODA 2007), from [`SEEDS`] samples for each
-//! centre. Every sample then goes to its nearest centre, once by looking at all of them. From then on it looks only at the
+//! centre. Every sample then goes to its nearest centre, by looking at all of them. In most rounds it looks only at the
 //! [`NEAR`] centres around its own (k²-means: Agustsson, Timofte and Van Gool, "k²-means for fast and accurate large scale
 //! clustering", ECML 2017), and of those only at the ones that the triangle inequality does not rule out. So a round costs next
-//! to nothing, where pgvector's (Elkan's) needs a float for each pair of a sample and a centre.
+//! to nothing, where pgvector's (Elkan's) needs a float for each pair of a sample and a centre. Where nothing is a cluster the
+//! nearest centre is often not around one's own, so every [`FULL`]th round looks at all, and so does the last.
 //!
 //! Distances are Euclidean here, whatever the metric of the index (Hamming distance is that of zeros and ones, squared); for
 //! cosine they are those of vectors of length one. For an inner product directions are clustered, as in pgvector: lengths may
-//! differ by orders of magnitude, and all that is short would be one list. But a list is as long as nearly the longest of its
-//! rows, and scans rank lists by their products: of 100,000 random vectors of 3 dimensions in 100 lists ten lists hold nearly
-//! all of the 10 with the largest product, where those of the nearest directions (pgvector's) hold 13 %.
+//! differ by orders of magnitude, and all that is short would be one list. But a list is as long as the longest of its rows, and
+//! scans rank lists by their products: of 100,000 random vectors of 3 dimensions in 100 lists ten lists hold nearly all of the
+//! 10 with the largest product, where those of the nearest directions (pgvector's) hold 13 %. The mean of the [`LONGEST`] is
+//! less of a chance than any one length is where these differ by orders of magnitude.
 //!
 //! The work is cut into [`Step`]s of many units, which threads may run side by side. What comes out does not depend on how
 //! many threads there are.
@@ -31,6 +33,8 @@ use crate::{Coder, Result};
 const ROUNDS: u32 = 20;
 /// Of the samples that change their list in a round, one in so many is few enough to end.
 const SETTLED: usize = 500;
+/// Of so many rounds one looks at all centres.
+const FULL: u32 = 4;
 /// Centres around its own that a sample looks at.
 const NEAR: usize = 32;
 /// Samples that first centres are drawn from, for each centre.
@@ -39,8 +43,8 @@ const SEEDS: usize = 10;
 const UNIT: usize = 1 << 16;
 /// Centres that a unit of work is about.
 const CENTRES: usize = 8;
-/// Where a list's length is among those of its rows, in ascending order.
-const LONG: (usize, usize) = (9, 10);
+/// Of so many of its longest samples a list for an inner product has the mean length.
+const LONGEST: usize = 3;
 /// Rows between two looks at whether to go on.
 const POLL: usize = 1 << 16;
 
@@ -164,6 +168,8 @@ struct Model {
     /// Where in `order` each centre begins.
     starts: Vec<u32>,
     rounds: u32,
+    /// Whether the next round looks at all centres.
+    is_full: bool,
     is_settled: bool,
 }
 
@@ -288,6 +294,7 @@ impl Training {
             Step::Move => Some((Step::Settle, 1)),
             Step::Settle if read!(self.model).is_settled => self.last(centres),
             Step::Lengthen => None,
+            Step::Settle if read!(self.model).is_full => Some((Step::Assign, samples)),
             Step::Settle => Some((Step::Around, centres)),
             Step::Around => Some((Step::Reassign, samples)),
         }
@@ -370,10 +377,13 @@ impl Training {
 
     fn assign(&self, samples: Range<usize>, pace: &Pace<'_>) -> Result<()> {
         let centres = read!(self.centres);
+        let mut changes = 0;
         for i in samples {
             let (nearest, distance) = centres.nearest(|a, b| self.measure.distance(a, b), self.samples.get(i), pace)?;
+            changes += u32::from(nearest as usize != self.nearest(i));
             self.set(i, nearest, distance);
         }
+        self.changes.fetch_add(changes, Ordering::Relaxed);
         Ok(())
     }
 
@@ -396,7 +406,11 @@ impl Training {
         model.rounds += 1;
         let few = self.samples.len() / SETTLED;
         let changes = self.changes.swap(0, Ordering::Relaxed) as usize;
-        model.is_settled = model.rounds >= ROUNDS || model.rounds > 1 && changes <= few || self.lists == 1;
+        let is_quiet = model.rounds > 1 && changes <= few;
+        // Around a centre there may be all others.
+        let has_all = self.lists <= NEAR + 1;
+        model.is_settled = model.rounds >= ROUNDS || is_quiet && (has_all || model.is_full) || self.lists == 1;
+        model.is_full = !has_all && (is_quiet || (model.rounds + 1).is_multiple_of(FULL));
         (model.order, model.starts) =
             in_order(self.lists, self.samples.len(), |sample| self.nearest(sample), || pace.look())?;
         Ok(())
@@ -468,12 +482,16 @@ impl Training {
             let mut of_members = room(members.len())?;
             of_members.extend(members.iter().map(|sample| lengths[*sample as usize]));
             pace.spend(4 * (of_members.len() + 4 * directed.words))?;
-            let long = of_members.len() * LONG.0 / LONG.1;
-            let length = match of_members.is_empty() {
+            let others = of_members.len().saturating_sub(LONGEST);
+            if others > 0 {
+                of_members.select_nth_unstable_by(others, f32::total_cmp);
+            }
+            let longest = &of_members[others..];
+            let length = match longest.is_empty() {
                 true => 1.0,
-                false => *of_members.select_nth_unstable_by(long, f32::total_cmp).1,
+                false => longest.iter().map(|length| f64::from(*length)).sum::<f64>() / longest.len() as f64,
             };
-            let code = directions.scaled(directed.get(centre), length);
+            let code = directions.scaled(directed.get(centre), length as f32);
             lock(&self.lengthened).get_mut(centre).copy_from_slice(&code);
         }
         Ok(())

@@ -4,12 +4,15 @@
 //! reads the lists again and keeps the nearest beyond the last one that it has taken: rows stay on their pages in the same
 //! order of distance and number, so that none is lost and none comes twice, whatever else happens to the index.
 //!
-//! Where codes are not exact, that order is one of lower bounds. The distances of the values are then asked of the table, row
-//! by row, and a row is returned once no bound that is left lies below its distance.
+//! Where codes are not exact, that order is one of lower bounds. The distances of the values are then asked of the table, and a
+//! row is returned once no bound that is left lies below its distance. A bound is what quantisation can do at the most, or
+//! [`MARGIN`] standard deviations of what it does, whichever is tighter: a row whose own bound is too high, about one in a
+//! thousand, may come after some that are farther. No row is left out, and none is read that is not within the margin. Rows
+//! of one code have one value, and of those only the first is read.
 
 use crate::ivf::format::NONE;
 use crate::ivf::lists::Lists;
-use crate::memory::reserved;
+use crate::memory::{push, reserved};
 use crate::page::Tid;
 use crate::queue::Queue;
 use crate::store::{PageStore, Values};
@@ -24,6 +27,8 @@ const LEAST: usize = 64;
 const MOST: usize = 1 << 20;
 /// Rows to put in order at a time.
 const STEP: usize = 1 << 16;
+/// Standard deviations of what quantisation does to a distance that are left below what codes say.
+const MARGIN: f64 = 3.0;
 
 /// How far a scan goes.
 #[derive(Debug, Clone, Copy)]
@@ -51,8 +56,11 @@ pub struct Scan {
     /// Of these, where the round began.
     round: usize,
     rows: Nearest,
-    /// Rows that were taken, with their distances.
-    measured: Queue<Tid>,
+    /// Rows that were taken, by their values, with their distances.
+    measured: Queue<Vec<Tid>>,
+    /// The rows of one value that are being returned, and their distance.
+    due: std::vec::IntoIter<Tid>,
+    distance: f64,
     passes: u32,
 }
 
@@ -61,24 +69,37 @@ impl Scan {
     /// index.
     pub fn new(coder: Coder, query: Vec<u32>, limits: Limits) -> Self {
         // Twice: while they are put in order some are in two places.
-        let rows = Nearest::new((limits.max_memory / (2 * size_of::<Hit>())).clamp(LEAST, MOST));
-        Self { coder, query, limits, lists: None, read: 0, round: 0, rows, measured: Queue::new(), passes: 0 }
+        let rows = Nearest::new((limits.max_memory / (2 * size_of::<Row>())).clamp(LEAST, MOST));
+        Self {
+            coder,
+            query,
+            limits,
+            lists: None,
+            read: 0,
+            round: 0,
+            rows,
+            measured: Queue::new(),
+            due: Vec::new().into_iter(),
+            distance: f64::NEG_INFINITY,
+            passes: 0,
+        }
     }
 
     /// The next row. `values` are not asked for where codes are exact.
     pub fn next<S: PageStore>(&mut self, store: &S, values: &mut impl Values) -> Result<Option<Hit>> {
         loop {
-            if let Some((distance, tid)) = self.measured.pop_within(self.rows.bound()?) {
-                return Ok(Some(Hit { distance, tid }));
+            if let Some(tid) = self.due.next() {
+                return Ok(Some(Hit { distance: self.distance, tid }));
+            }
+            if let Some((distance, tids)) = self.measured.pop_within(self.rows.bound()?) {
+                (self.distance, self.due) = (distance, tids.into_iter());
+                continue;
             }
             match self.rows.pop()? {
-                Some(hit) if self.coder.space.is_exact() => return Ok(Some(hit)),
-                Some(Hit { tid, .. }) => {
-                    store.poll()?;
-                    if let Some(distance) = values.distance(tid)? {
-                        self.measured.push(distance, tid)?;
-                    }
+                Some(Row { bound, tid, .. }) if self.coder.space.is_exact() => {
+                    return Ok(Some(Hit { distance: bound, tid }));
                 }
+                Some(row) => self.measure(store, values, row)?,
                 None => {
                     if !self.more(store)? {
                         return Ok(None);
@@ -86,6 +107,22 @@ impl Scan {
                 }
             }
         }
+    }
+
+    /// Asks for the distance of a row and of those that have the same code: the first that is seen tells that of those after it.
+    fn measure<S: PageStore>(&mut self, store: &S, values: &mut impl Values, first: Row) -> Result<()> {
+        let (mut tids, mut distance, mut next) = (Vec::new(), None, Some(first));
+        while let Some(row) = next {
+            store.poll()?;
+            if distance.is_none() {
+                distance = values.distance(row.tid)?;
+            }
+            if distance.is_some() {
+                push(&mut tids, row.tid)?;
+            }
+            next = self.rows.pop_equal(&first)?;
+        }
+        distance.map_or(Ok(()), |distance| self.measured.push(distance, tids))
     }
 
     /// How often lists were read, some of them anew.
@@ -113,7 +150,7 @@ impl Scan {
             return Ok(false);
         }
         self.passes += 1;
-        let bounds = self.coder.bounds(&self.query);
+        let (bounds, space) = (self.coder.bounds(&self.query), self.coder.space);
         for first in &lists[self.round..self.read] {
             let mut block = *first;
             let mut chain = index.chain()?;
@@ -121,27 +158,40 @@ impl Scan {
                 store.poll()?;
                 chain(block)?;
                 self.rows.make_room(index.geometry.entries)?;
-                block = index.each(block, |code, tid| self.rows.offer(Hit { distance: bounds.to(code), tid }))?;
+                block = index.each(block, |code, tid| {
+                    self.rows.offer(Row { bound: bounds.within(code, MARGIN), code: space.fingerprint(code), tid });
+                })?;
             }
         }
         Ok(true)
     }
 }
 
-fn order(a: &Hit, b: &Hit) -> std::cmp::Ordering {
-    a.distance.total_cmp(&b.distance).then(a.tid.cmp(&b.tid))
+/// A row of a list.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    /// What its distance is at least; the distance where codes are exact.
+    bound: f64,
+    /// Of its code.
+    code: u64,
+    tid: Tid,
+}
+
+/// Rows of one code lie together.
+fn order(a: &Row, b: &Row) -> std::cmp::Ordering {
+    a.bound.total_cmp(&b.bound).then(a.code.cmp(&b.code)).then(a.tid.cmp(&b.tid))
 }
 
 /// The nearest rows of those offered, as many as fit, in order as far as anybody has asked.
 struct Nearest {
     capacity: usize,
     /// Rows beyond this one come in another pass: the farthest of those kept when there were too many.
-    limit: Option<Hit>,
+    limit: Option<Row>,
     /// The last that was taken: nothing up to it is kept any more.
-    last: Option<Hit>,
-    kept: Vec<Hit>,
+    last: Option<Row>,
+    kept: Vec<Row>,
     /// The nearest of them, farthest first.
-    ready: Vec<Hit>,
+    ready: Vec<Row>,
     /// How many to make ready next.
     step: usize,
 }
@@ -169,9 +219,9 @@ impl Nearest {
     }
 
     #[inline]
-    fn offer(&mut self, hit: Hit) {
-        if self.limit.is_some_and(|limit| order(&hit, &limit).is_gt())
-            || self.last.is_some_and(|last| order(&hit, &last).is_le())
+    fn offer(&mut self, row: Row) {
+        if self.limit.is_some_and(|limit| order(&row, &limit).is_gt())
+            || self.last.is_some_and(|last| order(&row, &last).is_le())
         {
             return;
         }
@@ -180,11 +230,11 @@ impl Nearest {
             self.kept.select_nth_unstable_by(half, order);
             self.kept.truncate(half + 1);
             self.limit = self.kept.last().copied();
-            if self.limit.is_some_and(|limit| order(&hit, &limit).is_gt()) {
+            if self.limit.is_some_and(|limit| order(&row, &limit).is_gt()) {
                 return;
             }
         }
-        self.kept.push(hit);
+        self.kept.push(row);
     }
 
     /// For so many that are going to be offered: twice as much each time, but no more than will be kept.
@@ -201,14 +251,21 @@ impl Nearest {
     fn bound(&mut self) -> Result<Option<f64>> {
         self.prepare()?;
         let next = self.ready.last().or(self.last.as_ref().filter(|_| self.is_cut()));
-        Ok(next.map(|hit| hit.distance))
+        Ok(next.map(|row| row.bound))
     }
 
-    fn pop(&mut self) -> Result<Option<Hit>> {
+    fn pop(&mut self) -> Result<Option<Row>> {
         self.prepare()?;
-        let hit = self.ready.pop();
-        self.last = hit.or(self.last);
-        Ok(hit)
+        let row = self.ready.pop();
+        self.last = row.or(self.last);
+        Ok(row)
+    }
+
+    /// Takes the next one if it has the code of another, which was taken.
+    fn pop_equal(&mut self, other: &Row) -> Result<Option<Row>> {
+        self.prepare()?;
+        let is_equal = |row: &Row| row.code == other.code && row.bound == other.bound;
+        if self.ready.last().is_some_and(is_equal) { self.pop() } else { Ok(None) }
     }
 
     /// Makes some rows ready, if none is.

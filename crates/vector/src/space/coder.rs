@@ -168,9 +168,16 @@ impl Bounds<'_> {
     /// [exact](Space::is_exact).
     #[inline]
     pub fn to(&self, code: &[u32]) -> f64 {
+        self.within(code, f64::INFINITY)
+    }
+
+    /// As [`Self::to`], but at most so many standard deviations of what quantisation does below what codes say: values beyond that
+    /// are as many as of a normal distribution.
+    #[inline]
+    pub fn within(&self, code: &[u32], deviations: f64) -> f64 {
         match &self.0 {
-            From::Bytes(query) => query.bound(code),
-            From::Pairs(query) => query.bound(code),
+            From::Bytes(query) => query.bound(code, deviations),
+            From::Pairs(query) => query.bound(code, deviations),
             From::Exact(space, measure, query) => space.exact(measure.distance(query, code)),
         }
     }

@@ -225,6 +225,16 @@ impl Space {
         }
     }
 
+    /// Tells codes that are not [exact](Self::is_exact) apart, which have a hash of their value: equal ones have the same.
+    #[inline]
+    pub(crate) fn fingerprint(&self, code: &[u32]) -> u64 {
+        match self.form {
+            Form::Quantised => quantised::fingerprint::<Bytes>(self.metric, code),
+            Form::Fine => quantised::fingerprint::<Pairs>(self.metric, code),
+            Form::Floats | Form::Sparse | Form::Bits => 0,
+        }
+    }
+
     /// Whether words can be a code; for [`crate::hnsw::verify`].
     pub fn is_sound(&self, code: &[u32]) -> bool {
         match self.form {

@@ -296,6 +296,14 @@ pub(super) fn negative_inner_product<N: Numbers>(dimensions: usize, a: &[u32], b
     finite(-(a.with_centre + b.with_centre + a.inner_product(&b)))
 }
 
+/// The same for equal codes, and for others another one: what comes before the numbers says nearly all of them.
+#[inline]
+pub(super) fn fingerprint<N: Numbers>(metric: Metric, code: &[u32]) -> u64 {
+    code[..header::<N>(metric)]
+        .iter()
+        .fold(0, |mixed: u64, word| (mixed ^ u64::from(*word)).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29))
+}
+
 /// Gives the code of a centre a length, where others have the hash.
 pub(super) fn set_length(code: &mut [u32], length: f32) {
     code[HASH] = length.to_bits();
@@ -328,8 +336,12 @@ pub(super) struct Query<'a, N> {
     norm: f64,
     /// An f32 sum of n terms in eight or more accumulators, and the rounding of each term.
     rounding: f64,
+    /// The standard deviation of that, at least: roundings go up and down.
+    usual_rounding: f64,
     /// Smaller differences have no square, smaller factors no product.
     underflow: f64,
+    /// The part of the square of an error that lies in any one direction.
+    along: f64,
 }
 
 impl<'a, N: Numbers> Query<'a, N> {
@@ -344,19 +356,30 @@ impl<'a, N: Numbers> Query<'a, N> {
             parts,
             centre,
             rounding: (n / 8.0 + 16.0) * f64::from(f32::EPSILON),
+            usual_rounding: (n / 8.0 + 16.0).sqrt() / 2.0 * f64::from(f32::EPSILON),
             underflow: if metric == Metric::L2 { n.sqrt() * 2e-19 } else { n * 2e-38 },
+            along: 1.0 / n,
         }
     }
 
-    /// The distance of the two approximations less both errors, less what the `f32` sums of the operator may be wrong by.
+    /// The distance of the two approximations less what their errors can make of it, or less so many standard deviations of what
+    /// they make of it, whichever is less; less what the `f32` sums of the operator may be wrong by, in the same way.
+    ///
+    /// Residuals are rotated, so what rounding does to them points anywhere: in each direction both errors together, of length e,
+    /// reach as far as e / sqrt(n). Of what comes out on average the square of a distance is too large, by e² where values
+    /// differ by steps, by 1.5 e² where they differ by half a step, and by no more; a product is too small by e² / 4 at most.
     #[inline]
-    pub fn bound(&self, code: &[u32]) -> f64 {
+    pub fn bound(&self, code: &[u32], deviations: f64) -> f64 {
         let (x, y) = (&self.parts, parts::<N>(self.metric, code, self.dimensions));
-        let rounding = self.rounding;
+        let rounding = self.rounding.min(deviations * self.usual_rounding);
+        let errors = x.error * x.error + y.error * y.error;
         // The terms cancel out in f64: the sum is wrong by 1e-15 of their size at most.
         let euclidean = || {
             let size = x.norm_squared() + y.norm_squared();
-            (x.l2_squared(&y) - 1e-14 * size).max(0.0).sqrt() - x.error - y.error
+            let square = (x.l2_squared(&y) - 1e-14 * size).max(0.0);
+            let variance = self.along * errors * (4.0 * square + 9.0 * errors);
+            let likely = square - 1.5 * errors - deviations * variance.sqrt();
+            (square.sqrt() - x.error - y.error).max(likely.max(0.0).sqrt())
         };
         match self.metric {
             Metric::L2 => (euclidean() * (1.0 - rounding) - self.underflow).max(0.0),
@@ -376,7 +399,9 @@ impl<'a, N: Numbers> Query<'a, N> {
                 if size > f64::from(f32::MAX) / 4.0 {
                     return f64::NEG_INFINITY; // as the sum of the operator may be
                 }
-                let errors = self.norm * y.error + y_norm * x.error;
+                let (of_y, of_x) = (self.norm * y.error, y_norm * x.error);
+                let variance = self.along * (of_y * of_y + of_x * of_x);
+                let errors = (of_y + of_x).min(0.25 * errors + deviations * variance.sqrt());
                 // The products with the centre are exact but for their own rounding.
                 let of_centre = f64::from(f32::EPSILON) * (x.with_centre.abs() + y.with_centre.abs());
                 let product = self.centre * self.centre + x.with_centre + y.with_centre + x.inner_product(&y);

@@ -122,6 +122,23 @@ fn nothing_nearer_is_ruled_out() {
     }
 }
 
+/// Where nothing is a cluster the nearest centre is often not around one's own.
+#[test]
+fn in_the_last_round_every_sample_has_its_nearest_centre() {
+    let mut random = Random::new(4);
+    let space = Space::new(Element::Dense, Metric::L2, 32).with_form(Form::Floats);
+    let codes: Vec<_> = (0..5000).map(|_| code(&space, &random.vector(32))).collect();
+    let mut others = 0;
+    train_and(space, 100, &codes, |training, step| {
+        if step == Step::Sort {
+            let centres = read!(training.centres);
+            let nearest = |code| centres.nearest(|a, b| training.measure.distance(a, b), code, &pace()).unwrap().1;
+            others = (0..).zip(&codes).filter(|(i, code)| training.distance(*i) > nearest(code)).count();
+        }
+    });
+    assert_eq!(others, 0, "samples of another centre");
+}
+
 /// First centres are drawn from a part of the samples, and here that part is all the same.
 #[test]
 fn a_list_without_rows_takes_the_farthest() {

@@ -22,7 +22,7 @@ fn little_memory_changes_nothing_but_the_number_of_passes() {
     assert_eq!((once.len(), passes), (5000, 1));
     assert!(once.is_sorted_by(|a, b| a.distance <= b.distance));
     for (rows, least, most) in [(5000, 1, 1), (4999, 2, 2), (1000, 5, 11), (100, 50, 110)] {
-        let (again, passes) = all(&store, &vectors, &vectors[7], Limits { max_memory: 32 * rows, ..limits(20) });
+        let (again, passes) = all(&store, &vectors, &vectors[7], Limits { max_memory: 48 * rows, ..limits(20) });
         assert_eq!(again, once);
         assert!((least..=most).contains(&passes), "{rows} rows at a time: {passes} passes");
     }

@@ -1,6 +1,10 @@
 //! Scans return rows in the order of the distances of their values, whatever the codes say.
 
 use super::*;
+use crate::tests::kinds;
+
+/// Of each kind of data.
+const QUERIES: usize = 50;
 
 /// Vectors that differ by less than the step of their codes: these say little of which is nearer.
 fn alike(count: usize, seed: u64) -> Vec<Vec<f32>> {
@@ -49,5 +53,64 @@ fn no_more_of_the_table_is_read_than_the_bounds_demand() {
             asked += table.asked.len();
         }
         assert!(asked < 13 * queries.len(), "{iterative}: {asked}");
+    }
+}
+
+/// Of rows of one value, of which the scan may not see the first ones.
+#[test]
+fn equal_rows_are_read_once() {
+    let few = clustered(9, 64, 7);
+    let mut vectors = clustered(3000, 64, 6);
+    vectors.iter_mut().enumerate().filter(|(i, _)| i % 10 > 0).for_each(|(i, vector)| vector.clone_from(&few[i % 9]));
+    let store = build(meta(64, 20, Metric::L2), &vectors, 1);
+    let (rows, dead) = (numbered(&vectors), 30);
+    let seen = rows.range(dead + 1..).map(|(tid, vector)| (*tid, vector.clone())).collect();
+    let query: Vec<f32> = few[3].iter().map(|x| x + 0.01).collect();
+    let mut table = Table::new(&seen, Metric::L2, &query);
+    let mut scan = scan(&store, &query, limits(20));
+    let mut returned = Vec::new();
+    while let Some(hit) = scan.next(&store, &mut table).unwrap() {
+        assert_eq!(hit.distance, operator(Metric::L2, &rows[&hit.tid], &query));
+        returned.push(hit.tid);
+        if returned.len() == 10 {
+            // Those that are not seen, one that is, and what else is within the margin.
+            assert!(table.asked.len() < 8, "{} rows were read for 10", table.asked.len());
+        }
+    }
+    returned.sort_unstable();
+    returned.retain(|tid| *tid > dead);
+    assert!(returned.into_iter().eq(dead + 1..=3000));
+    assert!(table.asked.len() <= 300 + 9 + dead as usize, "{} rows were read", table.asked.len());
+}
+
+/// What is not read because a margin says so is not missed. The order is that of looking at every row of the same lists.
+#[test]
+fn few_rows_are_read_and_none_is_missed_on_any_kind_of_data() {
+    for kind in kinds::dense().into_iter().chain(kinds::inserted()) {
+        let (metric, coder) = (kind.space.metric, kind.coder());
+        if metric == Metric::L1 {
+            continue; // there are no such lists
+        }
+        let store = build_with(coder.clone(), 20, &kind.rows[..kind.before], 0);
+        for (tid, row) in (1..).zip(&kind.rows).skip(kind.before) {
+            add(&store, row, tid).unwrap();
+        }
+        let rows = numbered(&kind.rows);
+        let (mut found, mut asked, queries) = (0, 0, &kind.queries[..QUERIES]);
+        for query in queries {
+            let mut table = Table::new(&rows, metric, query);
+            let mut scan = scan(&store, query, limits(20));
+            let mut all: Vec<f64> = kind.rows.iter().map(|row| operator(metric, row, query)).collect();
+            let (_, last, _) = all.select_nth_unstable_by(kinds::K - 1, f64::total_cmp);
+            for _ in 0..kinds::K {
+                let hit = scan.next(&store, &mut table).unwrap().unwrap();
+                found += usize::from(hit.distance <= *last);
+            }
+            asked += table.asked.len();
+        }
+        let recall = found as f64 / (kinds::K * QUERIES) as f64;
+        println!("{}, {:?}: {recall:.4}, {} rows", kind.name, coder.space.form, asked as f64 / QUERIES as f64);
+        assert!(recall >= 0.998, "{}: {recall}", kind.name);
+        assert!(asked < 15 * QUERIES, "{}: {asked} rows were read for {QUERIES} queries", kind.name);
     }
 }
