@@ -28,7 +28,7 @@ const MOST: usize = 1 << 20;
 /// Rows to put in order at a time.
 const STEP: usize = 1 << 16;
 /// Standard deviations of what quantisation does to a distance that are left below what codes say.
-const MARGIN: f64 = 3.0;
+pub(super) const MARGIN: f64 = 3.0;
 
 /// How far a scan goes.
 #[derive(Debug, Clone, Copy)]

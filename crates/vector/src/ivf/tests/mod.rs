@@ -19,7 +19,7 @@ use crate::ivf::build::{Builder, samples, write_empty};
 use crate::ivf::coder;
 use crate::ivf::format::Meta;
 use crate::ivf::insert::insert;
-use crate::ivf::scan::{Hit, Limits, Scan};
+use crate::ivf::scan::{Hit, Limits, MARGIN, Scan};
 use crate::ivf::vacuum::vacuum;
 use crate::ivf::verify::{Report, verify};
 use crate::mem::MemPages;
@@ -129,13 +129,16 @@ pub fn nearest(store: &MemPages, query: &[f32], probes: usize) -> Vec<Tid> {
     hits(store, query, limits(probes)).map(|hit| hit.tid).collect()
 }
 
-/// By looking at every row.
+/// By looking at every row, in the order of bounds.
 pub fn exact(rows: &BTreeMap<Tid, Vec<f32>>, space: &Space, query: &[f32]) -> Vec<Tid> {
     let (query, coder) = (code(space, query), crate::Coder::plain(*space));
     let bounds = coder.bounds(&query);
-    let distance = |vector: &[f32]| bounds.to(&code(space, vector));
-    let mut all: Vec<(f64, Tid)> = rows.iter().map(|(tid, vector)| (distance(vector), *tid)).collect();
-    all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let place = |vector: &[f32]| {
+        let code = code(space, vector);
+        (bounds.within(&code, MARGIN), space.fingerprint(&code))
+    };
+    let mut all: Vec<((f64, u64), Tid)> = rows.iter().map(|(tid, vector)| (place(vector), *tid)).collect();
+    all.sort_by(|a, b| a.0.0.total_cmp(&b.0.0).then(a.0.1.cmp(&b.0.1)).then(a.1.cmp(&b.1)));
     all.into_iter().map(|(_, tid)| tid).collect()
 }
 
