@@ -11,8 +11,8 @@
 //! cosine they are those of vectors of length one. For an inner product directions are clustered, as in pgvector: lengths may
 //! differ by orders of magnitude, and all that is short would be one list. But a list is as long as the longest of its rows, and
 //! scans rank lists by their products: of 100,000 random vectors of 3 dimensions in 100 lists ten lists hold nearly all of the
-//! 10 with the largest product, where those of the nearest directions (pgvector's) hold 13 %. The mean of the [`LONGEST`] is
-//! less of a chance than any one length is where these differ by orders of magnitude.
+//! 10 with the largest product, where those of the nearest directions (pgvector's) hold 13 %. The mean of the longest tenth is
+//! less of a chance than any one length where these differ by orders of magnitude.
 //!
 //! The work is cut into [`Step`]s of many units, which threads may run side by side. What comes out does not depend on how
 //! many threads there are.
@@ -43,8 +43,8 @@ const SEEDS: usize = 10;
 const UNIT: usize = 1 << 16;
 /// Centres that a unit of work is about.
 const CENTRES: usize = 8;
-/// Of so many of its longest samples a list for an inner product has the mean length.
-const LONGEST: usize = 3;
+/// A list for an inner product has the mean length of the longest of so many of its samples, rounded up.
+const LONGEST: usize = 10;
 /// Rows between two looks at whether to go on.
 const POLL: usize = 1 << 16;
 
@@ -482,7 +482,7 @@ impl Training {
             let mut of_members = room(members.len())?;
             of_members.extend(members.iter().map(|sample| lengths[*sample as usize]));
             pace.spend(4 * (of_members.len() + 4 * directed.words))?;
-            let others = of_members.len().saturating_sub(LONGEST);
+            let others = of_members.len() - of_members.len().div_ceil(LONGEST);
             if others > 0 {
                 of_members.select_nth_unstable_by(others, f32::total_cmp);
             }
