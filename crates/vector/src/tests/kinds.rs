@@ -126,6 +126,11 @@ pub fn dense() -> Vec<Kind> {
     ]
 }
 
+/// So few rows a scene that the upper layers of a graph may have none of it.
+pub fn small_scenes() -> Kind {
+    Kind::l2("scenes of fifty", around(64, ROWS / 50, 1e-3, 25))
+}
+
 pub fn inserted() -> Vec<Kind> {
     let mut by_component = clusters(64, 21);
     // The first element is the widest, so it stands for the component.

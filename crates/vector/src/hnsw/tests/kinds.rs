@@ -11,10 +11,15 @@ const COST: f64 = 0.01;
 const BAR: f64 = 0.9;
 
 /// An index that is made as `CREATE INDEX` and inserts make it, beginning with the codes of `coder`.
-fn made(kind: &Kind, mut coder: Coder) -> MemPages {
+fn made(kind: &Kind, coder: Coder) -> MemPages {
+    made_from(kind, coder, 42)
+}
+
+/// With levels from a seed.
+pub fn made_from(kind: &Kind, mut coder: Coder, seed: u64) -> MemPages {
     let store = MemPages::new();
     loop {
-        let mut builder = Builder::new(&coder, 16, 64, memory(1 << 32), 42);
+        let mut builder = Builder::new(&coder, 16, 64, memory(1 << 32), seed);
         for (tid, vector) in (1..).zip(&kind.rows[..kind.before]) {
             builder.push(&encoded(&coder, vector), tid).unwrap();
         }
@@ -33,7 +38,7 @@ fn made(kind: &Kind, mut coder: Coder) -> MemPages {
 }
 
 /// The table, and the query of a scan.
-struct Asked<'a>(&'a Kind, &'a [f32]);
+pub struct Asked<'a>(pub &'a Kind, pub &'a [f32]);
 
 impl Values for Asked<'_> {
     fn distance(&mut self, tid: Tid) -> Result<Option<f64>> {

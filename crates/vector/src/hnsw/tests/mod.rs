@@ -8,9 +8,11 @@ mod duplicates;
 mod info;
 mod kinds;
 mod order;
+mod peer;
 mod property;
 mod recall;
 mod scan;
+mod small_ef;
 mod sparse;
 mod values;
 
