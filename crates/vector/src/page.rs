@@ -23,7 +23,7 @@ pub const TID_BYTES: usize = 6;
 /// A row that a scan returns.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hit {
-    /// What the operator says of the row and the query.
+    /// What the operator says of the row and the query, or less where that alone tells that it is the next.
     pub distance: f64,
     /// The heap row, which the caller checks for visibility.
     pub tid: Tid,

@@ -99,6 +99,8 @@ struct Element {
     rows: Range<usize>,
     /// Those that were not read.
     rest: Option<Rest>,
+    /// How far it is, at most.
+    most: f64,
 }
 
 /// Where a walk over layer 0 stopped.
@@ -126,7 +128,7 @@ impl Scan {
             due: 0,
             held: 0,
             hold: limits.hold(),
-            element: Element { rows: 0..0, rest: None },
+            element: Element { rows: 0..0, rest: None, most: 0.0 },
             left: 0,
             distance: f64::NEG_INFINITY,
             walk: None,
@@ -142,13 +144,13 @@ impl Scan {
                     return Ok(Some(Hit { distance: self.distance, tid: self.tids[row] }));
                 }
                 if let Some(rest) = self.element.rest {
-                    self.element = self.more_rows(store, rest)?;
+                    (self.element.rows, self.element.rest) = self.more_rows(store, rest)?;
                     continue;
                 }
             }
             if let Some((distance, element)) = self.nearest(store, values)? {
                 self.due -= 1;
-                if self.limits.iterative != Iterative::Strict || distance.total_cmp(&self.distance).is_ge() {
+                if !self.is_strict() || distance.total_cmp(&self.distance).is_ge() {
                     (self.distance, self.element, self.left) = (distance, element, self.limits.rows());
                 }
             } else if !self.more(store)? {
@@ -162,13 +164,22 @@ impl Scan {
         }
     }
 
+    fn is_strict(&self) -> bool {
+        self.limits.iterative == Iterative::Strict
+    }
+
     /// Takes the nearest element in line, with its distance; none if the walk has to go on first.
     fn nearest<S: PageStore>(&mut self, store: &S, values: &mut impl Values) -> Result<Option<(f64, Element)>> {
         while self.due > self.held {
             if let Some(nearest) = self.measured.pop_within(self.bounded.distance()) {
                 return Ok(Some(nearest));
             }
-            let Some((_, mut element)) = self.bounded.pop() else { return Ok(None) };
+            let Some((bound, mut element)) = self.bounded.pop() else { return Ok(None) };
+            // Nothing can be nearer: then nobody has to know how far it is.
+            let is_nearer = |other: Option<f64>| other.is_none_or(|other| element.most <= other);
+            if is_nearer(self.bounded.distance()) && is_nearer(self.measured.distance()) && !self.is_strict() {
+                return Ok(Some((bound, element)));
+            }
             // An element's rows have one value: the first that is seen tells the distance of those after it.
             loop {
                 store.poll()?;
@@ -179,7 +190,7 @@ impl Scan {
                         self.due -= usize::from(self.held > 0);
                         break;
                     };
-                    element = self.more_rows(store, rest)?;
+                    (element.rows, element.rest) = self.more_rows(store, rest)?;
                 } else if let Some(distance) = values.distance(self.tids[rows.start])? {
                     self.in_line = self.in_line.max(rows.end);
                     self.measured.push(distance, element)?;
@@ -207,13 +218,13 @@ impl Scan {
     }
 
     /// Reads further rows of an element that is not in line any more.
-    fn more_rows<S: PageStore>(&mut self, store: &S, rest: Rest) -> Result<Element> {
+    fn more_rows<S: PageStore>(&mut self, store: &S, rest: Rest) -> Result<(Range<usize>, Option<Rest>)> {
         let _lock = store.lock(Interlock::Scan, Mode::Shared)?;
         let graph = PagedGraph::open(store)?;
         self.tids.truncate(self.in_line);
         // The element may be another one now: then this scan sees none of its rows.
         let rest = graph.more_rows(rest, ROWS, &mut self.tids)?;
-        Ok(Element { rows: self.in_line..self.tids.len(), rest })
+        Ok((self.in_line..self.tids.len(), rest))
     }
 
     /// Walks on, and puts what is found into line; false when nothing more is found.
@@ -284,15 +295,6 @@ impl Scan {
                 margin = MARGIN * space.noise(&self.query, code, farthest.distance);
             })?;
             passed.retain(|candidate| candidate.distance <= farthest.distance + margin);
-            // Of what lies on a page some may be no element.
-            let mut live = room(passed.len())?;
-            for candidate in passed {
-                graph.store.poll()?;
-                if graph.node(candidate.id, |nodes, slot| nodes.is_live(slot))? {
-                    live.push(candidate);
-                }
-            }
-            passed = live;
         }
         found.retain(|candidate| candidate.live);
         // Of what was found some may have no row that the scan sees.
@@ -304,22 +306,27 @@ impl Scan {
         found.append(&mut passed);
 
         self.forget_rows()?;
-        let mut bounds: Vec<f64> = room(found.len())?;
+        let mut bounds: Vec<(f64, f64)> = room(found.len())?;
         if space.is_exact() {
-            bounds.extend(found.iter().map(|candidate| space.exact(candidate.distance)));
+            let exact = |candidate: &Candidate| space.exact(candidate.distance);
+            bounds.extend(found.iter().map(exact).map(|distance| (distance, distance)));
         } else {
             found.sort_unstable_by_key(|candidate| candidate.id);
             let mut ids = room(found.len())?;
             ids.extend(found.iter().map(|candidate| candidate.id));
             let to = self.coder.bounds(&self.query);
-            graph.codes(&ids, |_, code| bounds.push(to.to(code)))?;
+            graph.codes(&ids, |_, code| bounds.push(to.ends(code)))?;
         }
-        for (candidate, bound) in found.iter().zip(bounds) {
+        for (candidate, (bound, most)) in found.iter().zip(bounds) {
             graph.store.poll()?;
             let from = self.tids.len();
             let rest = graph.rows(candidate.id, 1, &mut self.tids)?;
-            let line = if space.is_exact() { &mut self.measured } else { &mut self.bounded };
-            line.push(bound, Element { rows: from..self.tids.len(), rest })?;
+            let rows = from..self.tids.len();
+            // Of what lies on a page some is no element.
+            if !rows.is_empty() || rest.is_some() {
+                let line = if space.is_exact() { &mut self.measured } else { &mut self.bounded };
+                line.push(bound, Element { rows, rest, most })?;
+            }
         }
         self.in_line = self.tids.len();
         Ok(())

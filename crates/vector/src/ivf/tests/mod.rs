@@ -19,7 +19,7 @@ use crate::ivf::build::{Builder, samples, write_empty};
 use crate::ivf::coder;
 use crate::ivf::format::Meta;
 use crate::ivf::insert::insert;
-use crate::ivf::scan::{Hit, Limits, MARGIN, Scan};
+use crate::ivf::scan::{Hit, Limits, Scan};
 use crate::ivf::vacuum::vacuum;
 use crate::ivf::verify::{Report, verify};
 use crate::mem::MemPages;
@@ -135,7 +135,7 @@ pub fn exact(rows: &BTreeMap<Tid, Vec<f32>>, space: &Space, query: &[f32]) -> Ve
     let bounds = coder.bounds(&query);
     let place = |vector: &[f32]| {
         let code = code(space, vector);
-        (bounds.within(&code, MARGIN), space.fingerprint(&code))
+        (bounds.ends(&code).0, space.fingerprint(&code))
     };
     let mut all: Vec<((f64, u64), Tid)> = rows.iter().map(|(tid, vector)| (place(vector), *tid)).collect();
     all.sort_by(|a, b| a.0.0.total_cmp(&b.0.0).then(a.0.1.cmp(&b.0.1)).then(a.1.cmp(&b.1)));
