@@ -216,6 +216,12 @@ impl PageStore for PgPages {
         Ok(Locked(self.pages.read(block)))
     }
 
+    fn show(&self, block: u32, f: &mut dyn FnMut(&[u8])) -> Result<()> {
+        // SAFETY: pinned and locked while `f` runs.
+        self.pages.with(block, |page| f(unsafe { std::slice::from_raw_parts(page, PAGE_SIZE) }));
+        Ok(())
+    }
+
     fn peek(&self, parts: &[Part], f: &mut dyn FnMut(usize, &[u8])) -> Result<()> {
         self.pages.each(
             parts.len(),

@@ -5,6 +5,7 @@
 //! bufmgr.h), which needs neither the table nor its locks.
 
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use lagoon_vector::distance::prefetch_at;
 use pgrx::pg_sys::{self, BlockNumber, Buffer, ForkNumber, Relation};
@@ -46,6 +47,7 @@ mod raw {
         pub fn ReadRecentBuffer(node: Node, fork: ForkNumber::Type, block: BlockNumber, recent: Buffer) -> bool;
         pub fn ReleaseBuffer(buffer: Buffer);
         pub fn LockBuffer(buffer: Buffer, mode: i32);
+        pub fn UnlockReleaseBuffer(buffer: Buffer);
         /// Of buf_internals.h, one for each buffer.
         pub static BufferDescriptors: *const Descriptor;
     }
@@ -79,6 +81,19 @@ mod raw {
         return node.relNode.to_u32();
         #[cfg(not(any(feature = "pg14", feature = "pg15")))]
         return node.relNumber.to_u32();
+    }
+}
+
+/// Runs `f` inside one jump mark. A panic of `f` goes on only when the mark is gone, which it would leave in place.
+///
+/// # Safety
+/// An ERROR in `f` becomes a panic here: what it jumps over has nothing to drop.
+#[inline(always)]
+unsafe fn marked(f: impl FnOnce()) {
+    // SAFETY: the caller's.
+    let outcome = unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| catch_unwind(AssertUnwindSafe(f))) };
+    if let Err(panic) = outcome {
+        resume_unwind(panic);
     }
 }
 
@@ -123,6 +138,22 @@ impl Pages {
                 })
             }
         })
+    }
+
+    /// Gives `f` a page that is pinned and locked for reading. In it no function of PostgreSQL may be called.
+    pub fn with(&self, block: BlockNumber, f: impl FnOnce(*const u8)) {
+        HINTS.with_borrow_mut(|hints| {
+            hints.prepare();
+            // SAFETY: the relation is open; an ERROR becomes a panic here. What it jumps over has nothing to drop.
+            unsafe {
+                marked(|| {
+                    let buffer = self.pin(hints, block);
+                    raw::LockBuffer(buffer, pg_sys::BUFFER_LOCK_SHARE as i32);
+                    f(pg_sys::BufferGetPage(buffer).cast::<u8>().cast_const());
+                    raw::UnlockReleaseBuffer(buffer);
+                })
+            }
+        });
     }
 
     /// Whether a page is where this process saw it last. That does not make it count as used.
@@ -178,7 +209,7 @@ impl Pages {
             // SAFETY: the relation is open. An ERROR of a pin becomes a panic here; the frames it jumps over have nothing
             // to drop, and the end of the transaction releases the pins.
             unsafe {
-                pg_sys::ffi::pg_guard_ffi_boundary(|| {
+                marked(|| {
                     for i in 0..count {
                         while ahead < count {
                             let is_same = ahead > 0 && block(ahead) == block(ahead - 1);

@@ -55,6 +55,12 @@ pub trait PageStore {
     /// Locks a page for reading.
     fn read(&self, block: u32) -> Result<Self::Page<'_>>;
 
+    /// Gives `f` a page that is locked against change meanwhile, once. It calls nothing else of the store.
+    fn show(&self, block: u32, f: &mut dyn FnMut(&[u8])) -> Result<()> {
+        f(&self.read(block)?);
+        Ok(())
+    }
+
     /// Gives `f` the pages of some parts, one after the other, each with the number of its part. They are not locked: only
     /// for [codes](crate::hnsw::format), which do not change while a link leads to them. Never fails halfway through.
     fn peek(&self, parts: &[Part], f: &mut dyn FnMut(usize, &[u8])) -> Result<()>;

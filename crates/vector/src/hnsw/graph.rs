@@ -89,8 +89,13 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         let geometry = &self.meta.geometry;
         let (node_page, slot) = geometry.locate(id);
         let block = geometry.node_block(node_page);
-        let page = self.store.read(block)?;
-        Ok(f(Nodes::new(&page, geometry, block)?, slot))
+        let (mut f, mut outcome) = (Some(f), Err(Error::Store("page that was not shown")));
+        self.store.show(block, &mut |page| {
+            if let Some(f) = f.take() {
+                outcome = Nodes::new(page, geometry, block).map(|nodes| f(nodes, slot));
+            }
+        })?;
+        outcome
     }
 
     /// The code of an element.
@@ -156,13 +161,14 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         self.codes(ids, |_, code| out.push(self.measure.distance(query, code)))
     }
 
-    /// Appends the elements that `id` links to on a layer, in ascending order, so that codes of one page come together; says
-    /// whether `id` has rows.
-    pub fn expand(&self, id: u32, level: u8, out: &mut Vec<u32>) -> Result<bool> {
+    /// Appends those elements that `id` links to on a layer which are `is_new`, in ascending order, so that codes of one page come
+    /// together; says whether `id` has rows.
+    pub fn expand(&self, id: u32, level: u8, mut is_new: impl FnMut(u32) -> bool, out: &mut Vec<u32>) -> Result<bool> {
         self.store.poll()?;
         let from = out.len();
         let is_live = self.node(id, |nodes, slot| {
-            out.extend(nodes.links(slot, level).iter().map(|link| target(*link)));
+            let links = nodes.links(slot, level).iter();
+            out.extend(links.map(|link| target(*link)).filter(|id| is_new(*id)));
             nodes.is_live(slot)
         })?;
         out[from..].sort_unstable();

@@ -155,7 +155,7 @@ fn place<S: PageStore>(
                 return Ok(Some(placed));
             }
             reserved(further.try_reserve(graph.meta.geometry.capacity(0)))?;
-            is_empty &= !graph.expand(parent, 0, &mut further)?;
+            is_empty &= !graph.expand(parent, 0, |_| true, &mut further)?;
         }
         reserved(seen.try_reserve(further.len()))?;
         further.retain(|id| seen.insert(*id));

@@ -126,7 +126,7 @@ fn plan<S: PageStore>(
     let mut others = Vec::new();
     if gone.len() * LOSS < capacity {
         for link in &gone {
-            graph.expand(target(*link), list.layer, &mut others)?;
+            graph.expand(target(*link), list.layer, |_| true, &mut others)?;
         }
         others.sort_unstable();
         others.dedup();

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use crate::Result;
 use crate::hnsw::graph::PagedGraph;
-use crate::memory::{filled, push, reserved};
+use crate::memory::{filled, push, reserved, room};
 use crate::store::PageStore;
 
 /// An element and how far it is from the query.
@@ -32,6 +32,38 @@ impl Ord for Candidate {
     #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
         self.distance.total_cmp(&other.distance).then(self.id.cmp(&other.id))
+    }
+}
+
+/// A candidate as one number, which is cheap to compare: its distance, so that numbers are in the order of distances, and the
+/// element.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key(u64);
+
+impl Key {
+    #[inline]
+    fn new(distance: f32, id: u32) -> Self {
+        let bits = (distance + 0.0).to_bits(); // both zeros are one
+        let ordered = if bits >> 31 == 0 { bits | 1 << 31 } else { !bits };
+        Self(u64::from(ordered) << 32 | u64::from(id))
+    }
+
+    #[inline]
+    fn id(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// In the order of distances.
+    #[inline]
+    fn distance(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    #[inline]
+    fn candidate(self) -> Candidate {
+        let ordered = self.distance();
+        let bits = if ordered >> 31 == 1 { ordered & !(1 << 31) } else { !ordered };
+        Candidate { distance: f32::from_bits(bits), id: self.id(), live: true }
     }
 }
 
@@ -146,8 +178,8 @@ pub struct Scratch {
     linked: Vec<u32>,
     distances: Vec<f32>,
     dead: Vec<u32>,
-    open: BinaryHeap<Reverse<Candidate>>,
-    best: BinaryHeap<Candidate>,
+    open: BinaryHeap<Reverse<Key>>,
+    best: BinaryHeap<Key>,
     /// Blocks that a link led to, and links that were not followed.
     wanted: IdSet,
     postponed: Vec<u32>,
@@ -264,11 +296,12 @@ pub(crate) fn walk<S: PageStore>(
     visited.reserve(entries.len(), || graph.store.poll())?;
     for entry in entries {
         visited.insert(entry.id);
-        open.push(Reverse(*entry));
-        best.push(*entry);
+        let key = Key::new(entry.distance, entry.id);
+        open.push(Reverse(key));
+        best.push(key);
     }
     while best.len() > ef {
-        best.pop().into_iter().try_for_each(&mut discard)?;
+        best.pop().into_iter().try_for_each(|key| discard(key.candidate()))?;
     }
     // How many are kept: elements without rows come on top until `ef` with rows were met. Not for ever, or each that is passed
     // lets in one more from farther away, which is as likely to be without rows: the walk would not end before the graph does.
@@ -283,16 +316,17 @@ pub(crate) fn walk<S: PageStore>(
         match open.pop() {
             // Every element that stays in `best` was in `open` at no more than this bound, so all of them get expanded.
             Some(Reverse(nearest))
-                if best.len() < keep || best.peek().is_none_or(|worst| nearest.distance <= worst.distance) =>
+                if best.len() < keep || best.peek().is_none_or(|worst| nearest.distance() <= worst.distance()) =>
             {
-                if graph.expand(nearest.id, level, ids)? {
+                visited.reserve(graph.meta.geometry.capacity(level), || graph.store.poll())?;
+                let is_new = |id| if is_saving { !visited.contains(id) } else { visited.insert(id) };
+                if graph.expand(nearest.id(), level, is_new, ids)? {
                     lives += 1;
                 } else {
                     keep += usize::from(lives < ef);
-                    push(dead, nearest.id)?;
+                    push(dead, nearest.id())?;
                 }
                 if may_postpone {
-                    ids.retain(|id| !visited.contains(*id));
                     let nearer = best.iter().filter(|other| **other < nearest).count();
                     let is_near = level == 0 && nearer * 4 <= best.len();
                     let waiting = postponed.len();
@@ -310,25 +344,29 @@ pub(crate) fn walk<S: PageStore>(
             _ => break,
         }
         if let Some(Reverse(next)) = open.peek() {
-            graph.announce(next.id);
+            graph.announce(next.id());
         }
         distances.clear();
         linked.clear();
-        let each = if is_whole { graph.meta.geometry.codes_per_page() / 32 + 2 } else { 1 };
-        visited.reserve(ids.len() * each, || graph.store.poll())?;
+        if is_saving {
+            let each = if is_whole { graph.meta.geometry.codes_per_page() / 32 + 2 } else { 1 };
+            visited.reserve(ids.len() * each, || graph.store.poll())?;
+        }
         if is_whole {
             std::mem::swap(ids, linked);
             graph.page_distances(query, linked, |id| visited.insert(id), ids, distances)?;
         } else {
-            ids.retain(|id| visited.insert(*id));
+            if is_saving {
+                ids.retain(|id| visited.insert(*id));
+            }
             graph.distances(query, ids, distances)?;
         }
         reserved(open.try_reserve(ids.len()))?;
         reserved(best.try_reserve(ids.len()))?;
         for (id, distance) in ids.iter().zip(distances.iter()) {
-            let candidate = Candidate { distance: *distance, id: *id, live: true };
+            let candidate = Key::new(*distance, *id);
             if best.len() >= keep && best.peek().is_none_or(|worst| candidate >= *worst) {
-                discard(candidate)?;
+                discard(candidate.candidate())?;
                 continue;
             }
             // What is free leads nowhere, and must not take the place of what does.
@@ -346,11 +384,13 @@ pub(crate) fn walk<S: PageStore>(
             if best.len() < keep {
                 best.push(candidate);
             } else if let Some(mut worst) = best.peek_mut() {
-                discard(std::mem::replace(&mut *worst, candidate))?;
+                discard(std::mem::replace(&mut *worst, candidate).candidate())?;
             }
         }
     }
-    let mut found = std::mem::take(best).into_sorted_vec();
+    let sorted = std::mem::take(best).into_sorted_vec();
+    let mut found = room(sorted.len())?;
+    found.extend(sorted.into_iter().map(Key::candidate));
     if !dead.is_empty() {
         dead.sort_unstable();
         for candidate in &mut found {
