@@ -1,4 +1,4 @@
-# Every command that README names. `make help` lists them.
+# Every command of the manual (docs/install.md). `make help` lists them.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -77,10 +77,10 @@ bench: deps install guests ## Print a ratio against a peer for each wing
 .PHONY: bench-vector
 bench-vector: export BENCH_SENTENCES ?= 100000
 bench-vector: export BENCH_CLUSTERS ?= 1000000
-bench-vector: export BENCH_CURVES ?= docs/vector.svg
-bench-vector: export BENCH_KINDS_TABLE ?= docs/kinds.md
+bench-vector: export BENCH_CURVES ?= docs/benchmarks/vector.svg
+bench-vector: export BENCH_KINDS_TABLE ?= docs/benchmarks/kinds.md
 bench-vector: export BENCH_PARTS ?= widths,spilled,queries,scarce,writes,lists,kinds
-bench-vector: deps install ## Compare the hnsw index with pgvector and hnswlib at length and draw the curves of README
+bench-vector: deps install ## Compare the hnsw index with pgvector and hnswlib at length and draw the curves of the manual
 	@benches/run vector
 
 .PHONY: package

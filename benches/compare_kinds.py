@@ -23,7 +23,12 @@ COMMON = {"hnsw": 100, "ivfflat": 5}  # rates are compared at the lower of both 
 RECALLS = [0.95, 0.99]
 BELOW, FASTER, SMALLER = 0.01, 3, 0.45  # what does less is named below the tables
 REPEATS, REBUILDS = 3, 4
-HEAD = "<!-- Written by `BENCH_PARTS=kinds make bench-vector`. What the columns say is in README.md under Benchmarks. -->\n"
+HEAD = """# Kinds of data
+
+<!-- Written by `BENCH_PARTS=kinds make bench-vector`. -->
+
+[Against peers](README.md#kinds-of-data) says what the columns mean.
+"""
 AS_IT_IS, PROCESSOR = 0, 1  # of the two rates that a server measures
 
 

@@ -191,39 +191,68 @@ fn files_are_small() {
     none(found, "a file is about one verb: 500 lines, 800 at most");
 }
 
-#[test]
-fn settings_are_in_the_manual() {
-    let settings = fs::read_to_string(root().join("src/pg/guc.rs")).unwrap();
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let names: BTreeSet<&str> =
-        settings.split("c\"").filter_map(|s| s.split('"').next()).filter(|s| is_setting(s)).collect();
-    assert!(names.len() > 5, "the test no longer finds the settings in src/pg/guc.rs");
-    none(
-        names.iter().filter(|n| !readme.contains(&format!("`{n}`"))).map(|n| (*n).to_owned()).collect(),
-        "settings that README does not list",
-    );
-}
-
-fn is_setting(text: &str) -> bool {
-    (text.starts_with("lagoon.") || text.starts_with("hnsw.") || text.starts_with("ivfflat."))
-        && text.chars().all(|c| c.is_ascii_lowercase() || c == '.' || c == '_')
-}
-
+/// The texts of LG errors are compared in the error.rs of their engines, and settings with the server in `tests/manual.rs`.
 #[test]
 fn sqlstates_are_in_the_manual() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let page = fs::read_to_string(root().join("docs/operations/errors.md")).unwrap();
     let mut missing = BTreeSet::new();
     for (name, text) in files("crates", "rs").into_iter().chain(files("src", "rs")) {
-        if !name.ends_with("/error.rs") {
+        if !name.ends_with("/error.rs") || name == "src/pg/error.rs" {
             continue;
         }
-        for word in text.split('"').filter(|w| w.len() == 5 && w.starts_with("LG")) {
-            if !readme.contains(word) {
+        let is_code =
+            |word: &&str| word.len() == 5 && word.chars().all(|c| c.is_ascii_digit() || c.is_ascii_uppercase());
+        for word in text.split('"').filter(is_code).filter(|word| word.contains(|c: char| c.is_ascii_digit())) {
+            if !page.contains(word) {
                 missing.insert(format!("{name}: {word}"));
             }
         }
     }
-    none(missing.into_iter().collect(), "SQLSTATEs of our own that README does not list");
+    none(missing.into_iter().collect(), "SQLSTATEs that docs/operations/errors.md does not list");
+}
+
+/// The book has every page, and every page is reached: mdBook leaves out what SUMMARY.md does not name.
+#[test]
+fn every_page_is_in_the_summary() {
+    let summary = fs::read_to_string(root().join("docs/SUMMARY.md")).unwrap();
+    let page = |name: &str| name.strip_prefix("docs/").unwrap().to_owned();
+    let pages = files("docs", "md").into_iter().map(|(name, _)| page(&name)).filter(|name| name != "SUMMARY.md");
+    none(
+        pages.filter(|name| !summary.contains(&format!("({name})"))).collect(),
+        "pages that docs/SUMMARY.md does not name",
+    );
+}
+
+#[test]
+fn links_of_documents_lead_somewhere() {
+    let mut found = Vec::new();
+    let top = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"];
+    let top = top.map(|name| (name.to_owned(), fs::read_to_string(root().join(name)).unwrap()));
+    for (name, text) in files("docs", "md").into_iter().chain(top) {
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") || link.contains(' ') {
+                continue;
+            }
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target =
+                if path.is_empty() { PathBuf::from(&name) } else { Path::new(&name).with_file_name("").join(path) };
+            match fs::read_to_string(root().join(target)) {
+                Err(_) => found.push(format!("{name}: {link}")),
+                Ok(text) if !anchor.is_empty() && !text.lines().any(|line| slug(line).as_deref() == Some(anchor)) => {
+                    found.push(format!("{name}: {link}"));
+                }
+                Ok(_) => {}
+            }
+        }
+    }
+    none(found, "links that lead nowhere");
+}
+
+/// The anchor of a heading, as mdBook and code forges make it.
+fn slug(line: &str) -> Option<String> {
+    let heading = line.strip_prefix('#')?.trim_start_matches('#').strip_prefix(' ')?;
+    let kept = heading.to_lowercase().replace(' ', "-");
+    Some(kept.chars().filter(|c| c.is_alphanumeric() || ['-', '_'].contains(c)).collect())
 }
 
 #[test]

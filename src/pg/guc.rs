@@ -1,29 +1,29 @@
-//! Every setting of the extension, in one place. README lists the same ones; a test compares the two.
+//! Every setting of the extension, in one place. docs/operations/settings.md lists the same ones; a test compares the two.
 
 use std::ffi::{CStr, CString};
 
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
 
-/// `hnsw.ef_search`: size of the candidate list of an index scan.
+/// `hnsw.ef_search`: size of the dynamic candidate list of an index scan.
 pub static EF_SEARCH: GucSetting<i32> = GucSetting::<i32>::new(40);
-/// `lagoon.vector_hints`: whether errors of the vector types that pgvector has too carry a hint.
+/// `lagoon.vector_hints`: whether errors of the vector types have hints where pgvector has none.
 pub static VECTOR_HINTS: GucSetting<bool> = GucSetting::<bool>::new(true);
-/// `hnsw.iterative_scan`: whether a scan goes on after its candidates.
+/// `hnsw.iterative_scan`: whether a scan continues beyond its candidate list.
 pub static ITERATIVE_SCAN: GucSetting<IterativeScan> = GucSetting::<IterativeScan>::new(IterativeScan::Off);
-/// `hnsw.max_scan_tuples`: rows that a scan that goes on measures, about.
+/// `hnsw.max_scan_tuples`: approximate maximum number of tuples that an iterative scan visits.
 pub static MAX_SCAN_TUPLES: GucSetting<i32> = GucSetting::<i32>::new(20_000);
-/// `hnsw.scan_mem_multiplier`: memory of a scan that goes on, in units of work_mem.
+/// `hnsw.scan_mem_multiplier`: maximum memory of an iterative scan, as a multiple of work_mem.
 pub static SCAN_MEM_MULTIPLIER: GucSetting<f64> = GucSetting::<f64>::new(1.0);
-/// `ivfflat.probes`: lists that an index scan reads.
+/// `ivfflat.probes`: number of lists that an index scan reads.
 pub static PROBES: GucSetting<i32> = GucSetting::<i32>::new(1);
-/// `ivfflat.iterative_scan`: whether a scan goes on with further lists.
+/// `ivfflat.iterative_scan`: whether a scan continues with further lists.
 pub static IVFFLAT_ITERATIVE_SCAN: GucSetting<IvfflatIterativeScan> =
     GucSetting::<IvfflatIterativeScan>::new(IvfflatIterativeScan::Off);
-/// `ivfflat.max_probes`: lists that a scan that goes on reads in all.
+/// `ivfflat.max_probes`: maximum number of lists that an iterative scan reads.
 pub static MAX_PROBES: GucSetting<i32> = GucSetting::<i32>::new(32_768);
-/// `lagoon.parallelism`: engine threads of one statement.
+/// `lagoon.parallelism`: threads that read Parquet files for one statement.
 pub static PARALLELISM: GucSetting<i32> = GucSetting::<i32>::new(2);
-/// `lagoon.scan_memory`: megabytes that the scans of one session may take for pages, read and decompressed.
+/// `lagoon.scan_memory`: megabytes that the scans of one session use for pages, read and decompressed, at most.
 pub static SCAN_MEMORY: GucSetting<i32> = GucSetting::<i32>::new(1024);
 /// `lagoon.pushdown`: whether filters and limits are pushed into Parquet scans.
 pub static PUSHDOWN: GucSetting<bool> = GucSetting::<bool>::new(true);
@@ -35,22 +35,22 @@ pub static DATASET_DIRECTORY: GucSetting<Option<CString>> = GucSetting::<Option<
 pub static ONNXRUNTIME_LIBRARY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 /// `lagoon.embed_threads`: threads of one inference.
 pub static EMBED_THREADS: GucSetting<i32> = GucSetting::<i32>::new(1);
-/// `lagoon.wasm_memory_limit`: upper bound of any plugin's memory, in MB.
+/// `lagoon.wasm_memory_limit`: maximum memory of one instance, in MB.
 pub static WASM_MEMORY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(256);
-/// `lagoon.wasm_time_limit`: upper bound of any plugin call, in milliseconds.
+/// `lagoon.wasm_time_limit`: maximum time of one call, in milliseconds.
 pub static WASM_TIME_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(30_000);
-/// `lagoon.wasm_session_memory_limit`: upper bound of the memory of all instances of a session, in MB.
+/// `lagoon.wasm_session_memory_limit`: maximum memory of all instances of a session, in MB.
 pub static WASM_SESSION_MEMORY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(256);
-/// `lagoon.wasm_compile_memory_limit`: upper bound of the memory of one compilation, in MB.
+/// `lagoon.wasm_compile_memory_limit`: maximum memory of one compilation, in MB.
 pub static WASM_COMPILE_MEMORY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(512);
-/// `lagoon.wasm_compile_time_limit`: upper bound of one compilation, in milliseconds.
+/// `lagoon.wasm_compile_time_limit`: maximum time of one compilation, in milliseconds.
 pub static WASM_COMPILE_TIME_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(30_000);
-/// `lagoon.functions_directory`: the folder that the worker watches; empty means none.
+/// `lagoon.functions_directory`: the directory that the launcher watches; empty means none.
 pub static FUNCTIONS_DIRECTORY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 /// `lagoon.worker_restart_interval`: seconds before a failed worker is started again.
 pub static WORKER_RESTART_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(5);
 
-/// What follows the lists of an ivfflat index scan.
+/// Values of `ivfflat.iterative_scan`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, pgrx::PostgresGucEnum)]
 #[allow(missing_docs)]
 pub enum IvfflatIterativeScan {
@@ -60,7 +60,7 @@ pub enum IvfflatIterativeScan {
     RelaxedOrder,
 }
 
-/// What follows the candidates of an hnsw index scan.
+/// Values of `hnsw.iterative_scan`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, pgrx::PostgresGucEnum)]
 #[allow(missing_docs)]
 pub enum IterativeScan {
@@ -82,17 +82,17 @@ pub fn init() {
     use GucContext::{Sighup, Suset, Userset};
     int(
         c"hnsw.ef_search",
-        c"Candidates that an hnsw index scan keeps; more is slower and finds more.",
+        c"Size of the dynamic candidate list of an hnsw index scan; larger is slower and finds more.",
         &EF_SEARCH,
         1,
         1000,
         Userset,
         GucFlags::default(),
     );
-    boolean(c"lagoon.vector_hints", c"Give a hint with errors that pgvector has without.", &VECTOR_HINTS, Userset);
+    boolean(c"lagoon.vector_hints", c"Add hints to errors for which pgvector has none.", &VECTOR_HINTS, Userset);
     GucRegistry::define_enum_guc(
         c"hnsw.iterative_scan",
-        c"Go on after the candidates of an hnsw index scan while rows are asked for.",
+        c"Whether an hnsw index scan continues beyond its candidate list while more rows are needed.",
         c"",
         &ITERATIVE_SCAN,
         Userset,
@@ -100,7 +100,7 @@ pub fn init() {
     );
     int(
         c"hnsw.max_scan_tuples",
-        c"Rows that an iterative hnsw index scan measures before it stops, about.",
+        c"Approximate maximum number of tuples that an iterative hnsw index scan visits.",
         &MAX_SCAN_TUPLES,
         1,
         i32::MAX,
@@ -109,7 +109,7 @@ pub fn init() {
     );
     GucRegistry::define_float_guc(
         c"hnsw.scan_mem_multiplier",
-        c"Multiple of work_mem that an iterative hnsw index scan may take.",
+        c"Maximum memory of an iterative hnsw index scan, as a multiple of work_mem.",
         c"",
         &SCAN_MEM_MULTIPLIER,
         1.0,
@@ -117,10 +117,18 @@ pub fn init() {
         Userset,
         GucFlags::default(),
     );
-    int(c"lagoon.parallelism", c"Engine threads of one statement.", &PARALLELISM, 1, 64, Userset, GucFlags::default());
+    int(
+        c"lagoon.parallelism",
+        c"Number of threads that read Parquet files for one statement.",
+        &PARALLELISM,
+        1,
+        64,
+        Userset,
+        GucFlags::default(),
+    );
     int(
         c"lagoon.scan_memory",
-        c"Memory that the scans of a session may take for pages of Parquet files.",
+        c"Maximum memory that the Parquet scans of a session use for pages, read and decompressed.",
         &SCAN_MEMORY,
         64,
         1_048_576,
@@ -130,21 +138,29 @@ pub fn init() {
     boolean(c"lagoon.pushdown", c"Push filters and limits into scans of Parquet files.", &PUSHDOWN, Userset);
     string(
         c"lagoon.data_directories",
-        c"Directories, separated by commas, that roles without pg_read_server_files may read.",
+        c"Comma-separated list of directories that roles without pg_read_server_files may read.",
         &DATA_DIRECTORIES,
         Suset,
     );
     string(
         c"lagoon.dataset_directory",
-        c"Where the files of datasets are, the same for all sessions; empty: lagoon/datasets in the data directory.",
+        c"Directory of the files of datasets, the same for all sessions; if empty, lagoon/datasets in the data directory.",
         &DATASET_DIRECTORY,
         Suset,
     );
     string(c"lagoon.onnxruntime_library", c"Absolute path of the ONNX Runtime library.", &ONNXRUNTIME_LIBRARY, Suset);
-    int(c"lagoon.embed_threads", c"Threads of one inference.", &EMBED_THREADS, 1, 64, Suset, GucFlags::default());
+    int(
+        c"lagoon.embed_threads",
+        c"Number of threads of one inference.",
+        &EMBED_THREADS,
+        1,
+        64,
+        Suset,
+        GucFlags::default(),
+    );
     int(
         c"lagoon.wasm_memory_limit",
-        c"Upper bound of the memory of any WebAssembly plugin.",
+        c"Maximum memory of one instance of a WebAssembly plugin.",
         &WASM_MEMORY_LIMIT,
         1,
         4096,
@@ -153,7 +169,7 @@ pub fn init() {
     );
     int(
         c"lagoon.wasm_time_limit",
-        c"Upper bound of one call of a WebAssembly function.",
+        c"Maximum time of one call of a WebAssembly function.",
         &WASM_TIME_LIMIT,
         1,
         86_400_000,
@@ -162,7 +178,7 @@ pub fn init() {
     );
     int(
         c"lagoon.wasm_session_memory_limit",
-        c"Upper bound of the memory of all WebAssembly plugins that a session uses.",
+        c"Maximum memory of all WebAssembly instances of a session.",
         &WASM_SESSION_MEMORY_LIMIT,
         1,
         1 << 20,
@@ -171,7 +187,7 @@ pub fn init() {
     );
     int(
         c"lagoon.wasm_compile_memory_limit",
-        c"Upper bound of the memory that compiling a WebAssembly module takes.",
+        c"Maximum memory that compiling a WebAssembly module uses.",
         &WASM_COMPILE_MEMORY_LIMIT,
         16,
         1 << 20,
@@ -180,7 +196,7 @@ pub fn init() {
     );
     int(
         c"lagoon.wasm_compile_time_limit",
-        c"Upper bound of the time that compiling a WebAssembly module takes.",
+        c"Maximum time that compiling a WebAssembly module takes.",
         &WASM_COMPILE_TIME_LIMIT,
         1,
         86_400_000,
@@ -189,13 +205,13 @@ pub fn init() {
     );
     string(
         c"lagoon.functions_directory",
-        c"Folder of WebAssembly plugins that the worker watches; empty: none.",
+        c"Directory of WebAssembly plugins that the launcher watches; if empty, none.",
         &FUNCTIONS_DIRECTORY,
         Sighup,
     );
     int(
         c"lagoon.worker_restart_interval",
-        c"Time before a failed worker is started again.",
+        c"Time to wait before a failed worker is started again.",
         &WORKER_RESTART_INTERVAL,
         1,
         3600,
@@ -204,7 +220,7 @@ pub fn init() {
     );
     int(
         c"ivfflat.probes",
-        c"Lists that an ivfflat index scan reads; more is slower and finds more.",
+        c"Number of lists that an ivfflat index scan reads; more is slower and finds more.",
         &PROBES,
         1,
         32_768,
@@ -213,7 +229,7 @@ pub fn init() {
     );
     GucRegistry::define_enum_guc(
         c"ivfflat.iterative_scan",
-        c"Go on with further lists of an ivfflat index scan while rows are asked for.",
+        c"Whether an ivfflat index scan continues with further lists while more rows are needed.",
         c"",
         &IVFFLAT_ITERATIVE_SCAN,
         Userset,
@@ -221,7 +237,7 @@ pub fn init() {
     );
     int(
         c"ivfflat.max_probes",
-        c"Lists that an iterative ivfflat index scan reads in all; never fewer than ivfflat.probes.",
+        c"Maximum number of lists that an iterative ivfflat index scan reads; at least ivfflat.probes are read.",
         &MAX_PROBES,
         1,
         32_768,

@@ -219,3 +219,28 @@ impl Error {
         Self::Unsupported { path: path.to_owned(), what: what.into() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Error;
+
+    /// The manual has the messages and hints of class `LG` as they are here.
+    #[test]
+    fn errors_are_as_the_manual_says() {
+        let page = include_str!("../../../docs/operations/errors.md");
+        let (name, reason) = ("name".to_owned(), "reason".to_owned());
+        let errors = [
+            Error::FileInvalid { path: "path".into(), reason: reason.clone() },
+            Error::Inference { model: name.clone(), reason },
+            Error::NotFinite(name),
+        ];
+        for error in errors {
+            let start = format!("| `{}` | {error} | ", error.sqlstate());
+            let hint = error.hint().map(|hint| format!("{hint} ")).unwrap_or_default();
+            let end = format!(" | {hint}|");
+            assert!(page.lines().any(|l| l.starts_with(&start) && l.ends_with(&end)), "no line {start}...{end}");
+        }
+        let changing = Error::FileChanging("path".into());
+        assert!(page.contains(&format!("`{changing}`: {}", changing.hint().unwrap_or_default())));
+    }
+}

@@ -191,7 +191,7 @@ impl Error {
             }
             Self::NotParquet { .. } => "lagoon.ingest() turns a CSV file into a Parquet file.".to_owned(),
             Self::Truncated { .. } => "The file ends before its footer. Was it still being written?".to_owned(),
-            Self::Corrupt { .. } => "Write the file anew from its source.".to_owned(),
+            Self::Corrupt { .. } => "Write the file again from its source.".to_owned(),
             Self::NoFile { .. } | Self::MissingFile { .. } => {
                 "The path is one of the database server, not of the client.".to_owned()
             }
@@ -342,4 +342,30 @@ fn first_line(error: impl std::fmt::Display) -> String {
     let text = error.to_string();
     let text = text.lines().next().unwrap_or_default();
     text.strip_prefix("Parquet error: ").unwrap_or(text).to_owned()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::Error;
+
+    /// The manual has the messages and hints of class `LG` as they are here.
+    #[test]
+    fn errors_are_as_the_manual_says() {
+        let page = include_str!("../../../docs/operations/errors.md");
+        let (name, path, message) = ("name".to_owned(), "path", "reason".to_owned());
+        let errors = [
+            Error::SchemaDrift { name, path: path.into(), was: String::new(), now: String::new() },
+            Error::NotParquet { path: path.into() },
+            Error::Truncated { path: path.into() },
+            Error::Corrupt { path: path.into(), message: message.clone() },
+            Error::FilesDisagree { path: path.into(), first: "first".into(), message },
+            Error::FileChanged { path: path.into() },
+        ];
+        for error in errors {
+            let start = format!("| `{}` | {error} | ", error.sqlstate());
+            let end = format!(" | {} |", error.hint().unwrap());
+            assert!(page.lines().any(|l| l.starts_with(&start) && l.ends_with(&end)), "no line {start}...{end}");
+        }
+    }
 }
