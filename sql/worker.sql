@@ -1,6 +1,6 @@
 GRANT USAGE ON SCHEMA lagoon TO PUBLIC;
 
--- What launcher and workers do; see README, "Workers". An error text may quote data, so not everybody sees it.
+-- What launcher and workers do; see docs/operations/workers.md. An error text may quote data, so not everybody sees it.
 CREATE VIEW lagoon.workers AS
 SELECT s.pid, d.datname AS database, s.role, s.state, s.started, s.last_run, s.runs, s.failures, s.restarts, s.last_error
 FROM lagoon.worker_status() AS s

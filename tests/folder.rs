@@ -21,7 +21,7 @@ fn make(folder: &Path) {
     give_to_owner(folder);
 }
 
-/// Writes a file whole: under another name first, as README advises.
+/// Writes a file whole: under another name first, as the manual advises.
 fn write(file: &Path, bytes: impl AsRef<[u8]>) {
     let draft = file.with_extension("draft");
     std::fs::write(&draft, bytes).unwrap();

@@ -248,6 +248,23 @@ fn links_of_documents_lead_somewhere() {
     none(found, "links that lead nowhere");
 }
 
+/// Entry points, the map and decisions name files that are there.
+#[test]
+fn paths_in_documents_exist() {
+    let architecture = ("ARCHITECTURE.md".to_owned(), fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap());
+    let folders =
+        ["src/", "crates/", "tests/", "pg_test/", "guest/", "sql/", "scripts/", "docs/", "benches/", "demo/", "shim/"];
+    let mut found = Vec::new();
+    for (name, text) in files("docs/internals", "md").into_iter().chain([architecture]) {
+        for path in text.split('`').skip(1).step_by(2).filter(|word| folders.iter().any(|f| word.starts_with(f))) {
+            if !path.contains(['*', ' ']) && !root().join(path).exists() {
+                found.push(format!("{name}: {path}"));
+            }
+        }
+    }
+    none(found, "paths that are not there");
+}
+
 /// The anchor of a heading, as mdBook and code forges make it.
 fn slug(line: &str) -> Option<String> {
     let heading = line.strip_prefix('#')?.trim_start_matches('#').strip_prefix(' ')?;
