@@ -16,6 +16,7 @@ mod worker;
 mod pg_test;
 
 pgrx::pg_module_magic!(name, version);
+pgrx::extension_sql_file!("../sql/comments.sql", name = "comments", finalize);
 
 #[cfg(not(panic = "unwind"))]
 compile_error!("Lagoon needs panic = \"unwind\": a panic must become an ERROR");
