@@ -42,7 +42,7 @@ fn report(oid: Oid) -> Result<Report, Error> {
         let Misfits { count, of } = report.misfits;
         log::warning_with(
             format!("codes of index \"{}\" are too coarse for {count} of {of} values", opened.name()),
-            "These were inserted after the index was built, and are unlike those from which it learnt its codes: recall suffers.",
+            "These values were inserted after the index was built and differ from those that its codes were learnt from; recall is lower.",
             "REINDEX the index.",
         );
     }

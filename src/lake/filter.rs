@@ -227,7 +227,7 @@ impl<'a> Translator<'a> {
             };
             let name = &attribute.column.name;
             if attribute.from_text {
-                return Err(format!("column \"{name}\" is made from text by its type's input function"));
+                return Err(format!("column \"{name}\" is converted from text by its type's input function"));
             }
             let kind = Kind::of(&attribute.column.ty).ok_or_else(|| format!("column \"{name}\" is an array"))?;
             Ok(Some((*index, kind)))
@@ -295,7 +295,7 @@ impl Listed {
             pg_sys::ReleaseSysCache(tuple);
             let unlisted = || {
                 let shown = |oid| CStr::from_ptr(pg_sys::format_type_be(oid)).to_string_lossy().into_owned();
-                format!("operator {name}({}, {}) is not in the list", shown(left), shown(right))
+                format!("operator {name}({}, {}) is not pushed", shown(left), shown(right))
             };
             if namespace != pg_sys::Oid::from(pg_sys::PG_CATALOG_NAMESPACE) {
                 return Err(unlisted());
@@ -340,7 +340,7 @@ unsafe fn describe(node: *mut pg_sys::Node) -> Reason {
         pg_sys::NodeTag::T_DistinctExpr => "IS DISTINCT FROM",
         pg_sys::NodeTag::T_RowCompareExpr => "a comparison of rows",
         pg_sys::NodeTag::T_Const | pg_sys::NodeTag::T_Param => "a constant condition",
-        _ => "an expression of a kind that is not in the list",
+        _ => "a kind of expression that is not pushed",
     };
     what.to_owned()
 }

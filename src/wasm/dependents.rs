@@ -61,7 +61,7 @@ pub fn warn(plugin: &str, functions: &[pg_sys::Oid]) -> Result<(), Error> {
         list.push_str(&format!(" and {more} more"));
     }
     log::warning_with(
-        format!("plugin \"{plugin}\" was replaced, but what its functions computed before is stored"),
+        format!("plugin \"{plugin}\" was replaced, but values that its functions computed before are stored"),
         format!("Stored: {list}."),
         "If the functions give other values now: REINDEX the indexes, UPDATE the rows of generated columns and partitions, \
          and check the rows against the constraints.",

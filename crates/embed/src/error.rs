@@ -45,10 +45,10 @@ pub enum Error {
     #[error("\"{path}\" is not valid: {reason}")]
     FileInvalid { path: PathBuf, reason: String },
     /// A valid model of a kind that Lagoon does not run.
-    #[error("\"{path}\" asks for {what}, which is not supported")]
+    #[error("\"{path}\" requires {what}, which is not supported")]
     Unsupported { path: PathBuf, what: String },
     /// The graph has no output of tokens or sentences under a name that Lagoon knows.
-    #[error("\"{path}\" has none of the outputs that Lagoon reads, but {found}")]
+    #[error("\"{path}\" has none of the outputs that Lagoon reads; it has {found}")]
     NoOutput { path: PathBuf, found: String },
     /// The files are not those that were registered.
     #[error("the files of model \"{0}\" have changed since it was registered")]
@@ -136,7 +136,7 @@ impl Error {
         let hint = match self {
             Self::TextTooLong { limit, .. } => {
                 return Some(format!(
-                    "Shorten it: {limit} bytes of it hold too few tokens, as white space or one long word does."
+                    "Shorten the text: {limit} bytes of it hold too few tokens, as with long white space or one long word."
                 ));
             }
             Self::LibraryNotSet | Self::LibraryNotAbsolute(_) => {
@@ -172,8 +172,8 @@ impl Error {
             Self::MayNotRegister => "Registering a model needs membership in the role pg_read_server_files.",
             Self::TooManyVectors { .. } => "Embed fewer texts at a time.",
             Self::ModelChanged(_) => {
-                "Vectors of another version must not be mixed with stored ones: restore the files, or run \
-                 lagoon.register_model again and embed all texts anew."
+                "Vectors of two versions must not be mixed: restore the files, or run lagoon.register_model again and embed \
+                 all texts again."
             }
             Self::UnknownModel(_) => "Register it with lagoon.register_model(name, directory); see lagoon.models.",
             Self::InvalidName(_) => "A name has 1 to 63 bytes and no control characters.",

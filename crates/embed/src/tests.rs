@@ -226,7 +226,7 @@ fn a_missing_or_invalid_part_is_named() {
     }
     let dense = r#"[{"path": "", "type": "m.Transformer"}, {"path": "1_Pooling", "type": "m.Pooling"},
         {"path": "2_Dense", "type": "m.Dense"}]"#;
-    let expected = ("0A000", "\"DIR/modules.json\" asks for module Dense, which is not supported".to_owned());
+    let expected = ("0A000", "\"DIR/modules.json\" requires module Dense, which is not supported".to_owned());
     assert_eq!(write("modules.json", dense), expected);
     let unknown = written(&TinyModel { inputs: &["input_ids", "pixel_values"], ..TinyModel::default() });
     assert_eq!(load(unknown.path()).err().expect("an error").sqlstate(), "0A000");

@@ -190,7 +190,7 @@ impl Error {
                 "Register it under another name, or call lagoon.drop_dataset() first.".to_owned()
             }
             Self::NotParquet { .. } => "lagoon.ingest() turns a CSV file into a Parquet file.".to_owned(),
-            Self::Truncated { .. } => "The file ends before its footer. Was it still being written?".to_owned(),
+            Self::Truncated { .. } => "The file ends before its footer; perhaps it was still being written.".to_owned(),
             Self::Corrupt { .. } => "Write the file again from its source.".to_owned(),
             Self::NoFile { .. } | Self::MissingFile { .. } => {
                 "The path is one of the database server, not of the client.".to_owned()
@@ -199,7 +199,7 @@ impl Error {
             Self::FilesDisagree { .. } => "All files of one table or dataset must have the same columns.".to_owned(),
             Self::FileChanged { .. } => "Run the statement again.".to_owned(),
             Self::PathDenied { hint, .. } | Self::RoleDenied { hint, .. } => (*hint).to_owned(),
-            Self::RelativePath { .. } => "Give the whole path, beginning with a slash.".to_owned(),
+            Self::RelativePath { .. } => "Give the absolute path, which begins with a slash.".to_owned(),
             Self::UnsupportedType { .. } => "Declare the columns that you need, without this one.".to_owned(),
             Self::NoColumn { available, .. } => format!("Columns of the file: {available}."),
             Self::ColumnType { found, column, .. } => format!("Declare \"{column}\" as {found}."),
@@ -241,7 +241,7 @@ impl Error {
 
     /// A file that made a parser panic: damaged, and nothing more is known.
     pub(crate) fn unreadable(path: &std::path::Path) -> Self {
-        Self::Corrupt { path: path.to_owned(), message: "its contents make no sense".to_owned() }
+        Self::Corrupt { path: path.to_owned(), message: "its contents are not valid".to_owned() }
     }
 
     /// What [`lagoon_file`] says about a path.

@@ -121,7 +121,7 @@ impl Source {
         let failed = |error| Error::file("read", &self.path, error);
         let size = self.file.identity().size;
         if range.start > range.end || range.end > size {
-            return Err(damaged(&self.path, format!("something at {} to {} of {size} bytes", range.start, range.end)));
+            return Err(damaged(&self.path, format!("a range of bytes {} to {} of {size}", range.start, range.end)));
         }
         self.bytes.fetch_add(length(range), Ordering::Relaxed);
         Live::used(length(range));

@@ -37,11 +37,11 @@ pub enum Error {
     CompileTime { limit: Duration },
     #[error("WebAssembly module is too complex to be compiled: the compiler {0}")]
     CompilerDied(String),
-    #[error("module does not say which ABI it speaks: it has no export \"{}\"", crate::abi::VERSION_EXPORT)]
+    #[error("module does not declare its ABI: it has no export \"{}\"", crate::abi::VERSION_EXPORT)]
     AbiMissing,
-    #[error("module speaks ABI \"{0}\", this server speaks \"{ours}\"", ours = crate::abi::VERSION_EXPORT)]
+    #[error("module uses ABI \"{0}\", this server supports \"{ours}\"", ours = crate::abi::VERSION_EXPORT)]
     AbiVersion(String),
-    #[error("module imports \"{module}.{name}\", which the host does not have")]
+    #[error("module imports \"{module}.{name}\", which the host does not provide")]
     UnknownImport { module: String, name: String },
     #[error("module imports \"lagoon.{import}\" without the permission \"{permission}\"")]
     PermissionDenied { import: String, permission: &'static str },
@@ -87,7 +87,7 @@ pub enum Error {
     Interrupted,
     #[error("WebAssembly function wrote more than {limit} log lines in one call")]
     LogFlood { limit: usize },
-    #[error("WebAssembly function broke the ABI: {0}")]
+    #[error("WebAssembly function violated the ABI: {0}")]
     AbiViolation(String),
     #[error("WebAssembly function returned text that is not valid UTF-8")]
     InvalidText,
@@ -115,9 +115,9 @@ pub enum Error {
     UnsupportedFunction(&'static str),
     #[error("WebAssembly triggers must be {0}")]
     UnsupportedTrigger(&'static str),
-    #[error("column \"{column}\" of relation \"{relation}\", which plugin \"{plugin}\" wants, does not exist")]
+    #[error("column \"{column}\" of relation \"{relation}\", which plugin \"{plugin}\" requires, does not exist")]
     ColumnMissing { plugin: String, relation: String, column: String },
-    #[error("column \"{column}\" of relation \"{relation}\" has type {found}, plugin \"{plugin}\" wants {wanted}")]
+    #[error("column \"{column}\" of relation \"{relation}\" has type {found}, plugin \"{plugin}\" requires {wanted}")]
     ColumnType { plugin: String, relation: String, column: String, found: String, wanted: &'static str },
     #[error("value too long for type character varying({0})")]
     TooLong(usize),
@@ -237,12 +237,12 @@ impl Error {
             Self::AbiMissing => "Build the plugin with the crate lagoon-guest, or see guest/ABI.md.",
             Self::AbiVersion(_) => "Build the plugin with the lagoon-guest of this version.",
             Self::UnknownImport { .. } => {
-                "Plugins are built for wasm32-unknown-unknown: there is no WASI and no JavaScript behind them."
+                "Build plugins for wasm32-unknown-unknown: the host provides neither WASI nor JavaScript."
             }
             Self::PermissionDenied { permission, .. } => {
                 return Some(format!("Add \"{permission}\" to the permissions in the plugin's manifest."));
             }
-            Self::PermissionUnavailable(_) => "This version has: log.",
+            Self::PermissionUnavailable(_) => "The permissions of this version are: log.",
             Self::PluginName(_) => "A name is a lower-case letter and up to 62 letters, digits or underscores.",
             Self::SignatureMismatch { .. } => {
                 "guest/ABI.md says how SQL types map to WebAssembly types; functions that are not STRICT have an i64 first."
@@ -262,7 +262,7 @@ impl Error {
             Self::UnknownPlugin(_) => {
                 "lagoon.plugin_status lists those that are installed, lagoon.install_plugin() installs one."
             }
-            Self::Disabled(_) => "UPDATE lagoon.plugins SET enabled = true to use it again.",
+            Self::Disabled(_) => "To enable it, UPDATE lagoon.plugins SET enabled = true.",
             Self::Body(_) => "Write AS 'plugin:export'.",
             Self::UnsupportedType { .. } => "Use bool, int2, int4, int8, float4, float8, text or varchar.",
             Self::StillUsed { .. } => "Drop these functions first, or use lagoon.remove_plugin(name, cascade => true).",

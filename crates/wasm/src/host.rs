@@ -202,7 +202,7 @@ impl Limiter {
         Some(match self.denied? {
             Denied::Instance => Error::MemoryLimit { limit: self.limit, backtrace },
             Denied::Session(limit) => Error::SessionMemoryLimit { limit, backtrace },
-            Denied::System => Error::OutOfMemory("the system has no more for a guest".to_owned()),
+            Denied::System => Error::OutOfMemory("the operating system has no more".to_owned()),
         })
     }
 

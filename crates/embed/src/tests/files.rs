@@ -182,7 +182,7 @@ fn a_text_of_a_model_that_quantises_at_run_time_has_one_vector() {
 fn a_graph_whose_output_has_another_name_is_refused_with_what_it_has() {
     let directory = written(&TinyModel { output: "logits", ..TinyModel::default() });
     let error = load(directory.path()).err().expect("an error");
-    assert!(error.to_string().ends_with("has none of the outputs that Lagoon reads, but \"logits\""), "{error}");
+    assert!(error.to_string().ends_with("has none of the outputs that Lagoon reads; it has \"logits\""), "{error}");
     assert!(error.hint().is_some_and(|hint| hint.contains("last_hidden_state") && hint.contains("sentence_embedding")));
 }
 

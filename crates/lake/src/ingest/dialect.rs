@@ -48,7 +48,7 @@ impl Options {
                     path: source.path().to_owned(),
                     row: u64::from(!self.header),
                     message: format!("the delimiter could be {}", shown.join(" or ")),
-                    hint: Some("Say which by the option delimiter, for example {\"delimiter\": \",\"}.".to_owned()),
+                    hint: Some("Name it with the option delimiter, for example {\"delimiter\": \",\"}.".to_owned()),
                 })
             }
         }

@@ -34,7 +34,7 @@ impl<'a> Reader<'a> {
             return Ok(Self { records, cancel, names, first: Some(first) });
         }
         if first.is_blank() {
-            let hint = "The option header says whether the first line holds the names of the columns.".to_owned();
+            let hint = "Set the option header to false if the first line does not hold column names.".to_owned();
             return Err(records.malformed("the line is empty", Some(hint)));
         }
         let names = names(&first, source)?;

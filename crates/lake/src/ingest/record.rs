@@ -250,7 +250,10 @@ impl<'a> Records<'a> {
 
     pub(super) fn ragged(&self, message: &str) -> Error {
         let delimiter = char::from(self.dialect.delimiter).escape_default();
-        self.malformed(message, Some(format!("The delimiter is \"{delimiter}\"; the option delimiter says another.")))
+        self.malformed(
+            message,
+            Some(format!("The delimiter is \"{delimiter}\"; set another with the option delimiter.")),
+        )
     }
 
     pub(super) fn malformed(&self, message: &str, hint: Option<String>) -> Error {
