@@ -67,8 +67,17 @@ test: deps guests ## Run every test
 	@scripts/test
 
 .PHONY: lint
-lint: ## Check formatting, run clippy
+lint: ## Check formatting, run clippy, rustdoc, shellcheck and ruff
 	@scripts/lint
+
+.PHONY: lint-more
+lint-more: ## Check licences and sources of dependencies, unused ones, and spelling
+	@scripts/lint-more
+
+.PHONY: docs
+docs: ## Build the manual as a book in $(LAGOON_CACHE)/book
+	@"$$(scripts/tool mdbook 0.5.4)" build docs --dest-dir "$(LAGOON_CACHE)/book"
+	@echo "$(LAGOON_CACHE)/book/index.html"
 
 .PHONY: bench
 bench: deps install guests ## Print a ratio against a peer for each wing

@@ -1,6 +1,7 @@
 """What the scripts of the wings share. Run as a program it prints the rows of standard input as a table."""
 
 import csv
+import itertools
 import os
 import random
 import statistics
@@ -72,7 +73,7 @@ def at_recall(points, recall):
     past it. None if it is never reached."""
     if points[0][0] >= recall:
         return points[0][1]
-    for (low, fast), (high, slow) in zip(points, points[1:]):
+    for (low, fast), (high, slow) in itertools.pairwise(points):
         if high >= recall:
             return fast * (slow / fast) ** ((recall - low) / (high - low))
     return None

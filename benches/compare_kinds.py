@@ -5,8 +5,8 @@ Seconds of a build are those of CREATE INDEX and of what is inserted into the in
 
 Recall is that of the K nearest rows, and whatever is as near as the last of them is a hit. Rates are of one connection, in turns
 over both servers, the best of REPEATS rounds. "Processor" are the same by the processor time of the backend, which a busy machine
-changes less; none of them with BENCH_SECONDS=0. "Net" is without the time of a statement that only takes the parameter. BENCH_KIND_ROWS and BENCH_KINDS, names
-separated by commas, choose the data.
+changes less; none of them with BENCH_SECONDS=0. "Net" is without the time of a statement that only takes the parameter.
+BENCH_KIND_ROWS and BENCH_KINDS, names separated by commas, choose the data.
 """
 
 import os
@@ -87,7 +87,7 @@ def measure(kind, servers, method):
     for server, result in zip(servers, found.both):
         result.build = common.seconds(server.build)
         if kind.before < len(kind.rows):
-            result.build += common.seconds(lambda: server.add(kind.before))
+            result.build += common.seconds(lambda server=server: server.add(kind.before))
         result.size = server.size()
         server.check_plan()
         server.execute("VACUUM items")
@@ -192,7 +192,7 @@ def compare(lagoon, pgvector):
         kind.described = f"{kind.name} ({len(kind.rows):,}, {kind.opclass[:-4].replace('_', ' ')}, {kind.dimensions:,})"
         for method, comparisons in results.items():
             # Over an empty table the centres of lists are drawn, which says nothing about data.
-            if method == "hnsw" or kind.has_lists and kind.before:
+            if method == "hnsw" or (kind.has_lists and kind.before):
                 common.say(f"vector: {method}, {kind.described}")
                 comparisons.append(measure(kind, (lagoon, pgvector), method))
                 for text in tables(comparisons[-1:], method, pgvector.name):

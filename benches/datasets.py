@@ -11,9 +11,8 @@ import random
 import re
 import sys
 
-import numpy
-
 import common
+import numpy
 
 K = 10
 QUERIES, INSERTS = 1000, 5000
@@ -22,8 +21,8 @@ CLUSTERS, SPREAD, CLUSTER_DIMENSIONS = 1000, 0.8, 128
 
 
 class Dataset:
-    """Of type vector, float32 arrays: `queries`, `inserts` and `rows`. `limit[q]` is the distance of the last of the K nearest rows of query q:
-    whatever is as near is a hit."""
+    """Of type vector, float32 arrays: `queries`, `inserts` and `rows`. `limit[q]` is the distance of the last of the K nearest
+    rows of query q: whatever is as near is a hit."""
 
     type = "vector"
 

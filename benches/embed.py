@@ -5,11 +5,10 @@
 
 import json
 
+import common
 import numpy
 import onnxruntime
 from tokenizers import Tokenizer
-
-import common
 
 BATCH = 32
 

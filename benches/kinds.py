@@ -1,26 +1,26 @@
-"""The kinds of data of the benchmark's part `kinds`: what is known to break codes of vectors, and what is not, a few thousand rows each. Made from
-fixed seeds; sentences are those of datasets.py.
+"""The kinds of data of the benchmark's part `kinds`: what is known to break codes of vectors, and what is not, a few thousand
+rows each. Made from fixed seeds; sentences are those of datasets.py.
 """
 
 import os
 import zlib
 
-import numpy
-
 import datasets
+import numpy
 from datasets import K
 
 ROWS = int(os.environ.get("BENCH_KIND_ROWS", "10000"))
 QUERIES, INSERTS = 300, 500
 OPERATORS = {"<->": "l2", "<#>": "ip", "<=>": "cosine", "<+>": "l1", "<~>": "hamming", "<%>": "jaccard"}
 LISTS = {
-    "vector_l2_ops", "vector_ip_ops", "vector_cosine_ops", "halfvec_l2_ops", "halfvec_ip_ops", "halfvec_cosine_ops", "bit_hamming_ops",
+    "vector_l2_ops", "vector_ip_ops", "vector_cosine_ops",
+    "halfvec_l2_ops", "halfvec_ip_ops", "halfvec_cosine_ops", "bit_hamming_ops",
 }  # fmt: skip
 
 
 class Kind:
-    """`rows`, `queries` and `inserts`, none in two of them: float32 arrays for vector and halfvec, zeros and ones for bit, records
-    of `place` and `value` for sparsevec. The index is made over the first `before` rows, then the others are inserted."""
+    """`rows`, `queries` and `inserts`, none in two of them: float32 arrays for vector and halfvec, zeros and ones for bit,
+    records of `place` and `value` for sparsevec. The index is made over the first `before` rows, then the others are inserted."""
 
     def __init__(self, name, operator, make, type="vector", dimensions=None, rows=ROWS, before=1.0, order=None):
         self.name, self.operator, self.type = name, operator, type

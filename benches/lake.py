@@ -3,9 +3,8 @@
 import math
 import os
 
-import duckdb
-
 import common
+import duckdb
 
 # Sorted by day, as an event log is: a filter on day can skip row groups.
 MAKE = """
@@ -59,13 +58,13 @@ def main():
     for what, query in QUERIES.items():
         copied = query.replace("FROM sales", "FROM heap.sales")
 
-        def ours():
+        def ours(query=query):
             return execute(query).fetchall()
 
-        def duckdb_direct():
+        def duckdb_direct(query=query):
             return duck.execute(query).fetchall()
 
-        def heap():
+        def heap(copied=copied):
             return execute(copied).fetchall()
 
         answer = ours()

@@ -6,9 +6,8 @@ import re
 import subprocess
 import tempfile
 
-import numpy
-
 import common
+import numpy
 from datasets import K
 
 M, EF_CONSTRUCTION = 16, 64
@@ -251,7 +250,7 @@ def records(columns, count, *, length=False):
 
 def parameters(columns):
     """A file of parameters for the load generator."""
-    file = tempfile.NamedTemporaryFile()
+    file = tempfile.NamedTemporaryFile()  # noqa: SIM115 (the caller closes it)
     file.write(records(columns, ">u2", length=True).tobytes())
     file.flush()
     return file

@@ -1,8 +1,11 @@
-"""The indexes hnsw and ivfflat against pgvector (through SQL, equal settings) and hnsw against hnswlib (in memory, called from Python).
+"""The indexes hnsw and ivfflat against pgvector (through SQL, equal settings) and hnsw against hnswlib (in memory, called from
+Python).
 
-Data: see datasets.py. m 16, ef_construction 64; as many lists as the square root of the rows. BENCH_SENTENCES and BENCH_CLUSTERS are the rows of the two sets, 0 leaves
-one out; BENCH_SECONDS is how long queries run at each point of a curve, three times. BENCH_CURVES is the SVG to write. BENCH_PARTS are the parts to
-measure: widths,spilled,queries,scarce,writes,lists, which are all when it is not set, and kinds (see compare_kinds.py); hnsw is built for any but kinds.
+Data: see datasets.py. m 16, ef_construction 64; as many lists as the square root of the rows. BENCH_SENTENCES and
+BENCH_CLUSTERS are the rows of the two sets, 0 leaves one out; BENCH_SECONDS is how long queries run at each point of a curve,
+three times. BENCH_CURVES is the SVG to write. BENCH_PARTS are the parts to measure:
+widths,spilled,queries,scarce,writes,lists, which are all when it is not set, and kinds (see compare_kinds.py); hnsw is built
+for any but kinds.
 """
 
 import os
@@ -13,7 +16,7 @@ import compare_kinds
 import curves
 import datasets
 from datasets import K
-from servers import EF_CONSTRUCTION, M, WIDE_ROWS, Server
+from servers import EF_CONSTRUCTION, WIDE_ROWS, M, Server
 
 EF_SEARCH = [10, 15, 20, 30, 40, 60, 80, 120, 160, 240, 320, 480, 640, 1000]
 PROBES = [1, 2, 3, 5, 8, 12, 18, 27, 40, 60, 90, 135]
@@ -162,7 +165,7 @@ def compare_scarce(label, servers):
 
 
 def compare_writes(label, dataset, servers):
-    lagoon, pgvector = servers
+    _, pgvector = servers
     inserts = [server.insert() for server in servers]
     common.row(f"{label}: inserts", "/s", inserts[0], pgvector.name, inserts[1], more_is_better=True)
     vacuums = [server.vacuum() for server in servers]

@@ -6,9 +6,8 @@ without one.
 
 import statistics
 
-import psycopg
-
 import common
+import psycopg
 
 PLUGIN = "bench"  # guest/examples/bench
 CALLS, ROWS, REPEATS = 1_000_000, 200_000, 5

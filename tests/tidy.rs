@@ -272,6 +272,21 @@ fn slug(line: &str) -> Option<String> {
     Some(kept.chars().filter(|c| c.is_alphanumeric() || ['-', '_'].contains(c)).collect())
 }
 
+/// rust-toolchain.toml says "stable", so it is for this test to look at the version.
+#[test]
+fn rust_is_stable_and_new_enough() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let oldest = manifest.split("rust-version = \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let output = Command::new("rustc").arg("--version").current_dir(root()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let version = text.split_whitespace().nth(1).unwrap();
+    let minor = |version: &str| version.split('.').nth(1).unwrap().parse::<u32>().unwrap();
+    assert!(
+        !version.contains('-') && minor(version) >= minor(oldest),
+        "rustc {version}, wanted: stable, {oldest} or newer"
+    );
+}
+
 #[test]
 fn dependencies_have_known_licences() {
     let metadata = metadata();

@@ -1,5 +1,5 @@
-"""Django with pgvector-python: a migration with VectorExtension, VectorField, HnswIndex and IvfflatIndex, forth and back; distances in
-queries."""
+"""Django with pgvector-python: a migration with VectorExtension, VectorField, HnswIndex and IvfflatIndex,
+forth and back; distances in queries."""
 
 import os
 
@@ -19,7 +19,7 @@ settings.configure(
 )
 django.setup()
 
-from django.db import connection, migrations, models  # noqa: E402: after the settings
+from django.db import connection, migrations, models  # noqa: E402 (after the settings)
 from django.db.migrations.state import ProjectState  # noqa: E402
 from pgvector.django import (  # noqa: E402
     CosineDistance,
