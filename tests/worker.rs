@@ -21,7 +21,7 @@ fn wait_for_worker(session: &Session, database: &str) -> i32 {
     wait_for(&format!("a worker in {database}"), DEADLINE, || worker(session, database))
 }
 
-/// Runs of duties in a database, and that no process is left there.
+/// Runs of tasks in a database, and that no process is left there.
 fn wait_for_rest(session: &Session, database: &str) -> i64 {
     wait_for(&format!("a worker in {database} that has come and gone"), DEADLINE, || {
         let sql = format!(
@@ -177,7 +177,7 @@ fn a_terminated_worker_is_started_again_alone() {
     let session = cluster.session();
     wait_for_rest(&session, "postgres");
     let holder = cluster.session();
-    block_duty(&session, &holder, &folder);
+    block_task(&session, &holder, &folder);
     let first = wait_for_worker(&session, "postgres");
     session.exec(&format!("SELECT pg_terminate_backend({first})"));
     wait_for("another worker", DEADLINE, || worker(&session, "postgres").filter(|pid| *pid != first));
@@ -203,7 +203,7 @@ fn a_killed_worker_restarts_the_server_and_comes_back() {
     for _ in 0..2 {
         let session = cluster.session();
         let holder = cluster.session();
-        block_duty(&session, &holder, &folder);
+        block_task(&session, &holder, &folder);
         signal("-9", wait_for_worker(&session, "postgres"));
         wait_for("a worker after the restart of the server", DEADLINE, || {
             let session = cluster.try_session("postgres").ok()?;
@@ -317,9 +317,9 @@ fn a_busy_worker_stops_with_the_server() {
     wait_for_rest(&session, "postgres");
     // Statistics stand still within a transaction, so the one that holds the lock cannot look.
     let holder = cluster.session();
-    block_duty(&session, &holder, &folder);
+    block_task(&session, &holder, &folder);
 
-    // A cancel fails the duty, which shows, and is tried again.
+    // A cancel fails the task, which shows, and is tried again.
     let pid = wait_for_worker(&session, "postgres");
     session.exec(&format!("SELECT pg_cancel_backend({pid})"));
     wait_for("the failure", DEADLINE, || {
@@ -363,7 +363,7 @@ fn a_compiling_worker_leaves_a_database_and_stops_with_the_server() {
 }
 
 /// Makes the worker wait for a lock that `holder` holds until its transaction ends.
-fn block_duty(session: &Session, holder: &Session, folder: &Path) {
+fn block_task(session: &Session, holder: &Session, folder: &Path) {
     holder.exec("BEGIN; LOCK TABLE lagoon.plugins, lagoon.plugin_errors IN ACCESS EXCLUSIVE MODE");
     write(folder, "broken.wasm", "");
     wait_for("the worker to be blocked", DEADLINE, || is_blocked(session).then_some(()));

@@ -14,7 +14,7 @@ use std::time::Duration;
 use lagoon_embed::{Cancel, Error, Models, Statistics};
 
 use crate::pg::job::{join_within, panic_message};
-use crate::pg::wait::{self, Bell};
+use crate::pg::wait::{self, Notify};
 use crate::pg::{exit, thread};
 
 /// How long the end of the process waits for the thread, which may be in one node of a graph, or loading a model.
@@ -28,7 +28,7 @@ static ENGINE: Mutex<Option<Engine>> = Mutex::new(None);
 struct Engine {
     sender: Sender<Work>,
     thread: JoinHandle<()>,
-    bell: Bell,
+    notify: Notify,
     statistics: Arc<Statistics>,
     /// What runs now, or ran last.
     current: Weak<Cancel>,
@@ -41,11 +41,11 @@ pub fn call<T: Send + 'static>(
 ) -> Result<T, Error> {
     let withdraw = Withdraw(Arc::default());
     let (reply, answer) = sync_channel(1);
-    let bell = {
+    let notify = {
         let mut engine = engine()?;
         let Some(engine) = engine.as_mut() else { return Err(Error::NotStarted("no thread".to_owned())) };
         engine.current = Arc::downgrade(&withdraw.0);
-        let (cancel, ring) = (withdraw.0.clone(), engine.bell.clone());
+        let (cancel, waker) = (withdraw.0.clone(), engine.notify.clone());
         let piece: Work = Box::new(move |models| {
             let outcome = catch_unwind(AssertUnwindSafe(|| cancel.check().and_then(|()| work(models, &cancel))));
             let outcome = outcome.unwrap_or_else(|panic| {
@@ -53,12 +53,12 @@ pub fn call<T: Send + 'static>(
                 Err(Error::Panicked(panic_message(&*panic)))
             });
             let _ = reply.send(outcome); // nobody listens when the statement is gone
-            ring.ring();
+            waker.wake();
         });
         engine.sender.send(piece).map_err(|_| Error::NotStarted("it has ended".to_owned()))?;
-        engine.bell.clone()
+        engine.notify.clone()
     };
-    let outcome = wait::until(&bell, || match answer.try_recv() {
+    let outcome = wait::until(&notify, || match answer.try_recv() {
         Ok(outcome) => Some(outcome),
         Err(TryRecvError::Empty) => None,
         Err(TryRecvError::Disconnected) => Some(Err(Error::NotStarted("it has ended".to_owned()))),
@@ -89,7 +89,7 @@ fn engine() -> Result<MutexGuard<'static, Option<Engine>>, Error> {
     let mut engine = lock();
     if engine.is_none() {
         let failed = |error: std::io::Error| Error::NotStarted(error.to_string());
-        let bell = Bell::new().map_err(failed)?;
+        let notify = Notify::new().map_err(failed)?;
         let statistics = Arc::<Statistics>::default();
         let counted = statistics.clone();
         let (sender, receiver) = channel::<Work>();
@@ -98,7 +98,7 @@ fn engine() -> Result<MutexGuard<'static, Option<Engine>>, Error> {
             receiver.into_iter().for_each(|work| work(&mut models));
         });
         let thread = thread.map_err(failed)?;
-        *engine = Some(Engine { sender, thread, bell, statistics, current: Weak::new() });
+        *engine = Some(Engine { sender, thread, notify, statistics, current: Weak::new() });
         exit::at_exit(end);
     }
     Ok(engine)

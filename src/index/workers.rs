@@ -28,7 +28,7 @@ pub trait Job: Send + Sync + 'static {
 pub struct Workers {
     job: Arc<dyn Job>,
     handles: Vec<JoinHandle<()>>,
-    bell: wait::Bell,
+    notify: wait::Notify,
     failure: Arc<Mutex<Option<Error>>>,
 }
 
@@ -44,17 +44,18 @@ pub fn count() -> usize {
 impl Workers {
     /// Starts up to `count` threads.
     pub fn start(job: Arc<dyn Job>, count: usize) -> Self {
-        let mut workers = Self { job, handles: Vec::with_capacity(count), bell: wait::bell(), failure: Arc::default() };
+        let mut workers =
+            Self { job, handles: Vec::with_capacity(count), notify: wait::notify(), failure: Arc::default() };
         for _ in 0..count {
-            let (job, bell, failure) = (workers.job.clone(), workers.bell.clone(), workers.failure.clone());
+            let (job, notify, failure) = (workers.job.clone(), workers.notify.clone(), workers.failure.clone());
             let handle = thread::spawn("lagoon build", move || {
-                let outcome = catch_unwind(AssertUnwindSafe(|| job.work(&|| bell.ring())))
+                let outcome = catch_unwind(AssertUnwindSafe(|| job.work(&|| notify.wake())))
                     .unwrap_or_else(|panic| Err(Error::WorkerFailed(job::panic_message(&*panic))));
                 if let Err(error) = outcome {
                     *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                     job.cancel();
                 }
-                bell.ring();
+                notify.wake();
             });
             match handle {
                 Ok(handle) => workers.handles.push(handle),
@@ -83,7 +84,7 @@ impl Workers {
     /// Until something is done of which a thread tells by ringing.
     pub fn wait_until(&self, is_done: impl Fn() -> bool) -> Result<(), Error> {
         let take = || self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-        wait::until(&self.bell, || match take() {
+        wait::until(&self.notify, || match take() {
             Some(error) => Some(Err(error)),
             None => is_done().then_some(Ok(())),
         })

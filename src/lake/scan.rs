@@ -34,7 +34,7 @@ pub(super) struct ScanState {
     params: Vec<(*mut pg_sys::ExprState, pg_sys::Oid)>,
     decoders: Vec<Decoder>,
     batch_context: pg_sys::MemoryContext,
-    bell: wait::Bell,
+    notify: wait::Notify,
     scan: Option<Scan>,
     /// What is left of the current batch.
     batch: Option<RecordBatch>,
@@ -83,7 +83,7 @@ impl ScanState {
                 8 * 1024 * 1024,
             );
             let to_skip = plan.limit.map_or(0, |limit| limit.offset);
-            let bell = wait::bell();
+            let notify = wait::notify();
             OPEN.fetch_add(1, Ordering::Relaxed);
             Ok(Self {
                 plan,
@@ -91,7 +91,7 @@ impl ScanState {
                 params: states.iter_ptr().zip(oids).collect(),
                 decoders,
                 batch_context,
-                bell,
+                notify,
                 scan: None,
                 batch: None,
                 rows: 0,
@@ -149,7 +149,7 @@ impl ScanState {
             unsafe { self.start(node)? };
         }
         let Some(scan) = &mut self.scan else { return Ok(false) };
-        let batch = wait::until(&self.bell, || {
+        let batch = wait::until(&self.notify, || {
             memory::die_if_exhausted();
             match scan.poll() {
                 Ok(Poll::Pending) => None,
@@ -214,8 +214,8 @@ impl ScanState {
             limit,
             parallelism: usize::try_from(guc::PARALLELISM.get()).unwrap_or(1),
         };
-        let bell = self.bell.clone();
-        self.scan = Some(Scan::start(&spec, Arc::new(move || bell.ring()))?);
+        let notify = self.notify.clone();
+        self.scan = Some(Scan::start(&spec, Arc::new(move || notify.wake()))?);
         Ok(())
     }
 

@@ -27,8 +27,7 @@ const COUNTED: u32 = 64;
 /// count as used.
 const WARY: u32 = 1024;
 
-/// Pins that a page read for the second time counts for, and how many of them in advance make buffers scarce: more than one
-/// pin in so many must have been a read for a while.
+/// Leaky bucket: a re-read page adds READ, every pin removes one; above SCARCE the cache counts as too small.
 const READ: u32 = 16;
 const SCARCE: u32 = 1024;
 

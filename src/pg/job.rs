@@ -31,20 +31,20 @@ pub fn run<T: Send + 'static>(
     on_cancel: impl Fn(),
     work: impl FnOnce(&CancelFlag) -> T + Send + 'static,
 ) -> T {
-    let bell = wait::bell();
+    let notify = wait::notify();
     let flag = CancelFlag::default();
     let (sender, receiver) = sync_channel(1);
-    let (worker_bell, worker_flag) = (bell.clone(), flag.clone());
+    let (worker_notify, worker_flag) = (notify.clone(), flag.clone());
     let handle = thread::spawn(name, move || {
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&worker_flag)));
         let _ = sender.send(outcome); // the receiver is gone only when the statement is
-        worker_bell.ring();
+        worker_notify.wake();
     })
     .unwrap_or_else(|error| {
         raise(&Plain { sqlstate: "53000", message: format!("could not start a thread: {error}"), hint: None })
     });
     let mut guard = Guard { handle: Some(handle), flag, on_cancel, finished: false };
-    let outcome = wait::until(&bell, || poll(&receiver));
+    let outcome = wait::until(&notify, || poll(&receiver));
     guard.finished = true;
     drop(guard);
     match outcome {

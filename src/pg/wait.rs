@@ -1,4 +1,4 @@
-//! How the main thread waits for an engine thread: on its latch and on a [`Bell`], answering interrupts at once.
+//! How the main thread waits for an engine thread: on its latch and on a [`Notify`], answering interrupts at once.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -10,12 +10,12 @@ use pgrx::pg_sys;
 use super::error::{Plain, raise};
 use super::interrupt;
 
-/// An eventfd that an engine thread rings and the main thread waits on. Cheap to clone.
+/// An eventfd that an engine thread signals and the main thread waits on. Cheap to clone.
 #[derive(Clone)]
-pub struct Bell(Arc<OwnedFd>);
+pub struct Notify(Arc<OwnedFd>);
 
-impl Bell {
-    /// A new bell, silent.
+impl Notify {
+    /// A new one, not signalled.
     pub fn new() -> io::Result<Self> {
         // SAFETY: eventfd has no preconditions; the descriptor is ours alone.
         let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
@@ -27,28 +27,28 @@ impl Bell {
     }
 
     /// Wakes the waiter. Callable from any thread, never blocks.
-    pub fn ring(&self) {
+    pub fn wake(&self) {
         let one = 1u64;
-        // SAFETY: eight bytes to an eventfd. The only failure, EAGAIN on a full counter, means that it rings already.
+        // SAFETY: eight bytes to an eventfd. The only failure, EAGAIN on a full counter, means that it is signalled already.
         unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), size_of::<u64>()) };
     }
 
-    fn silence(&self) {
+    fn clear(&self) {
         let mut count = 0u64;
-        // SAFETY: eight bytes from an eventfd; EAGAIN means that it was silent.
+        // SAFETY: eight bytes from an eventfd; EAGAIN means that it was not signalled.
         unsafe { libc::read(self.0.as_raw_fd(), (&raw mut count).cast(), size_of::<u64>()) };
     }
 }
 
 /// Waits until `ready` gives a value. Cancel, termination, timeouts and postmaster death are answered within milliseconds,
-/// by a panic that pgrx turns into the ERROR. `ready` is asked after every ring and every second; it must not block.
-pub fn until<T>(bell: &Bell, mut ready: impl FnMut() -> Option<T>) -> T {
+/// by a panic that pgrx turns into the ERROR. `ready` is asked after every wake-up and every second; it must not block.
+pub fn until<T>(notify: &Notify, mut ready: impl FnMut() -> Option<T>) -> T {
     loop {
         if let Some(value) = ready() {
             return value;
         }
         interrupt::check();
-        once(Some(bell), Duration::from_secs(1));
+        once(Some(notify), Duration::from_secs(1));
     }
 }
 
@@ -74,12 +74,12 @@ pub fn event(descriptor: Option<BorrowedFd<'_>>, timeout: Option<Duration>) {
     latch_or(descriptor.map_or(-1, |fd| fd.as_raw_fd()), timeout);
 }
 
-fn once(bell: Option<&Bell>, timeout: Duration) {
-    let woken = latch_or(bell.map_or(-1, |bell| bell.0.as_raw_fd()), Some(timeout));
-    if let Some(bell) = bell
+fn once(notify: Option<&Notify>, timeout: Duration) {
+    let woken = latch_or(notify.map_or(-1, |notify| notify.0.as_raw_fd()), Some(timeout));
+    if let Some(notify) = notify
         && woken & pg_sys::WL_SOCKET_READABLE != 0
     {
-        bell.silence();
+        notify.clear();
     }
 }
 
@@ -104,9 +104,9 @@ fn latch_or(socket: RawFd, timeout: Option<Duration>) -> u32 {
     woken
 }
 
-/// A bell, or the ERROR of a server that is out of descriptors.
-pub fn bell() -> Bell {
-    Bell::new().unwrap_or_else(|error| {
+/// A [`Notify`], or the ERROR of a server that is out of descriptors.
+pub fn notify() -> Notify {
+    Notify::new().unwrap_or_else(|error| {
         raise(&Plain {
             sqlstate: "53000",
             message: format!("could not create an event descriptor: {error}"),

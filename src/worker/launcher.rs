@@ -1,4 +1,4 @@
-//! The launcher: watches what duties wait for, and starts a worker in a database when there is something to do in it.
+//! The launcher: watches what tasks wait for, and starts a worker in a database when there is something to do in it.
 //!
 //! Only a process inside a database can see which extensions it has, so the worker itself looks and ends when it is not
 //! wanted; the launcher remembers that until it is asked to try again. A few workers run at one time, so that other users of
@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use pgrx::bgworkers::BackgroundWorkerBuilder;
 use pgrx::{IntoDatum, pg_guard, pg_sys};
 
-use super::duty::{self, Duty, Trigger};
 use super::folder::Folder;
 use super::state::{self, Asked, Phase};
+use super::task::{self, BackgroundTask, Trigger};
 use crate::pg::process::{Child, ChildState};
 use crate::pg::{database, guc, interrupt, log, process, transaction, wait};
 
@@ -23,7 +23,7 @@ use crate::pg::{database, guc, interrupt, log, process, transaction, wait};
 const MOST_AT_ONCE: usize = 2;
 /// The list of databases is read this often even when nobody asks.
 const LIST_INTERVAL: Duration = Duration::from_secs(300);
-/// The longest pause after failures of a duty.
+/// The longest pause after failures of a task.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// A lack of process slots is reported this often.
 const REPORT_INTERVAL: Duration = Duration::from_secs(3600);
@@ -67,16 +67,16 @@ fn breathe() {
 }
 
 struct Launcher {
-    duties: Vec<Watched>,
+    tasks: Vec<Watched>,
     databases: HashMap<pg_sys::Oid, Database>,
     next_list: Instant,
     /// When a lack of process slots was reported last.
     reported: Option<Instant>,
 }
 
-/// A duty, and what makes it due in all databases.
+/// A task, and what makes it due in all databases.
 struct Watched {
-    duty: Box<dyn Duty>,
+    task: Box<dyn BackgroundTask>,
     trigger: Trigger,
     folder: Option<Folder>,
 }
@@ -93,13 +93,13 @@ struct Database {
     is_busy: bool,
     /// No worker before then.
     not_before: Instant,
-    /// One for each duty.
-    tasks: Vec<Task>,
+    /// One for each task.
+    schedules: Vec<Schedule>,
 }
 
-/// A duty in a database.
+/// A task in a database.
 #[derive(Clone, Default)]
-struct Task {
+struct Schedule {
     due: Option<Instant>,
     /// A worker was told to do it.
     is_given: bool,
@@ -109,9 +109,9 @@ struct Task {
 
 impl Launcher {
     fn new() -> Self {
-        let watched = |duty| Watched { duty, trigger: Trigger::Never, folder: None };
-        let duties = duty::all().into_iter().map(watched).collect();
-        let mut new = Self { duties, databases: HashMap::new(), next_list: Instant::now(), reported: None };
+        let watched = |task| Watched { task, trigger: Trigger::Never, folder: None };
+        let tasks = task::all().into_iter().map(watched).collect();
+        let mut new = Self { tasks, databases: HashMap::new(), next_list: Instant::now(), reported: None };
         new.configure();
         new
     }
@@ -129,7 +129,7 @@ impl Launcher {
             }
             self.watch();
             let next = self.keep_going();
-            let folders = self.duties.iter().filter_map(|watched| watched.folder.as_ref());
+            let folders = self.tasks.iter().filter_map(|watched| watched.folder.as_ref());
             let next = next.into_iter().chain(folders.map(Folder::next)).fold(self.next_list, Instant::min);
             wait::event(self.descriptor(), Some(next.saturating_duration_since(Instant::now())));
         }
@@ -137,13 +137,13 @@ impl Launcher {
 
     /// One descriptor can be waited on; a second folder would be looked at when the wait ends for another reason.
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.duties.iter().find_map(|watched| watched.folder.as_ref().and_then(Folder::descriptor))
+        self.tasks.iter().find_map(|watched| watched.folder.as_ref().and_then(Folder::descriptor))
     }
 
     /// Takes up the triggers of the present configuration.
     fn configure(&mut self) {
-        for (number, watched) in self.duties.iter_mut().enumerate() {
-            let trigger = watched.duty.trigger();
+        for (number, watched) in self.tasks.iter_mut().enumerate() {
+            let trigger = watched.task.trigger();
             if trigger == watched.trigger {
                 continue;
             }
@@ -153,19 +153,19 @@ impl Launcher {
             };
             watched.trigger = trigger;
             let due = watched.first_due();
-            for task in self.databases.values_mut().filter_map(|database| database.tasks.get_mut(number)) {
-                *task = Task { due, ..Task::default() };
+            for schedule in self.databases.values_mut().filter_map(|database| database.schedules.get_mut(number)) {
+                *schedule = Schedule { due, ..Schedule::default() };
             }
         }
     }
 
     /// What was asked: to look at databases again, or at the list of them.
     fn answer(&mut self, asked: Asked) {
-        let due: Vec<_> = self.duties.iter().map(Watched::first_due).collect();
+        let due: Vec<_> = self.tasks.iter().map(Watched::first_due).collect();
         let again = |database: &mut Database| {
             (database.is_absent, database.not_before) = (false, Instant::now());
-            for (task, due) in database.tasks.iter_mut().zip(&due) {
-                task.due = due.or(task.due);
+            for (schedule, due) in database.schedules.iter_mut().zip(&due) {
+                schedule.due = due.or(schedule.due);
             }
         };
         match asked {
@@ -205,26 +205,26 @@ impl Launcher {
             }
             !database.is_gone || database.is_busy
         });
-        let tasks: Vec<_> =
-            self.duties.iter().map(|watched| Task { due: watched.first_due(), ..Task::default() }).collect();
+        let schedules: Vec<_> =
+            self.tasks.iter().map(|watched| Schedule { due: watched.first_due(), ..Schedule::default() }).collect();
         for (oid, name) in names {
             self.databases
                 .entry(oid)
                 .and_modify(|database| database.name.clone_from(&name))
-                .or_insert_with(|| Database::new(name, tasks.clone()));
+                .or_insert_with(|| Database::new(name, schedules.clone()));
         }
     }
 
-    /// Makes a duty due everywhere when what it waits for has changed. What cannot be watched is no failure of a duty, but
+    /// Makes a task due everywhere when what it waits for has changed. What cannot be watched is no failure of a task, but
     /// something to know.
     fn watch(&mut self) {
-        for (number, watched) in self.duties.iter_mut().enumerate() {
+        for (number, watched) in self.tasks.iter_mut().enumerate() {
             let Some(folder) = &mut watched.folder else { continue };
             if folder.take_change() {
                 let now = Instant::now();
                 for database in self.databases.values_mut() {
                     // A change does not wait for the pause after a failure: it may be the remedy.
-                    database.tasks[number].due = Some(now);
+                    database.schedules[number].due = Some(now);
                 }
             }
             if let Some(problem) = folder.take_problem() {
@@ -239,7 +239,7 @@ impl Launcher {
         let now = Instant::now();
         let slots = state::processes();
         let slot_of = |oid| slots.iter().find(|slot| slot.database == oid).map(|slot| (slot.pid, slot.phase));
-        let intervals: Vec<_> = self.duties.iter().map(Watched::interval).collect();
+        let intervals: Vec<_> = self.tasks.iter().map(Watched::interval).collect();
         let (mut running, mut is_starting) = (0, false);
         let mut waiting = Vec::new();
         for (&oid, database) in &mut self.databases {
@@ -340,22 +340,35 @@ impl Watched {
 }
 
 impl Database {
-    fn new(name: String, tasks: Vec<Task>) -> Self {
-        Self { name, is_gone: false, is_absent: false, child: None, is_busy: false, not_before: Instant::now(), tasks }
+    fn new(name: String, schedules: Vec<Schedule>) -> Self {
+        Self {
+            name,
+            is_gone: false,
+            is_absent: false,
+            child: None,
+            is_busy: false,
+            not_before: Instant::now(),
+            schedules,
+        }
     }
 
     /// When it wants a worker.
     fn next(&self) -> Option<Instant> {
-        let due = self.tasks.iter().filter_map(|task| task.due).min().filter(|_| !self.is_absent && !self.is_gone)?;
+        let due = self
+            .schedules
+            .iter()
+            .filter_map(|schedule| schedule.due)
+            .min()
+            .filter(|_| !self.is_absent && !self.is_gone)?;
         Some(due.max(self.not_before))
     }
 
-    /// The duties that are due, as bits; from now on a worker has them.
+    /// The tasks that are due, as bits; from now on a worker has them.
     fn take_due(&mut self, now: Instant) -> u32 {
         let mut bits = 0;
-        for (number, task) in self.tasks.iter_mut().enumerate() {
-            if task.due.is_some_and(|due| due <= now) {
-                (task.due, task.is_given) = (None, true);
+        for (number, schedule) in self.schedules.iter_mut().enumerate() {
+            if schedule.due.is_some_and(|due| due <= now) {
+                (schedule.due, schedule.is_given) = (None, true);
                 bits |= 1 << number;
             }
         }
@@ -366,21 +379,21 @@ impl Database {
     fn end(&mut self, now: Instant, outcome: &state::Outcome, intervals: &[Option<Duration>]) {
         self.is_absent = outcome.phase == Phase::Absent;
         let soon = now + restart_interval();
-        for (number, task) in self.tasks.iter_mut().enumerate() {
+        for (number, schedule) in self.schedules.iter_mut().enumerate() {
             let is_in = |bits: u32| bits & (1 << number) != 0;
-            let was_given = std::mem::take(&mut task.is_given);
+            let was_given = std::mem::take(&mut schedule.is_given);
             let again = if is_in(outcome.failed) {
-                task.failures += 1;
-                Some(now + pause(task.failures))
+                schedule.failures += 1;
+                Some(now + pause(schedule.failures))
             } else if is_in(outcome.done) {
-                task.failures = 0;
+                schedule.failures = 0;
                 intervals.get(number).copied().flatten().map(|interval| now + interval)
             } else {
                 was_given.then_some(if outcome.phase == Phase::Released { now } else { soon })
             };
             // Given once more while it was being done, and not begun again.
             let again = if is_in(outcome.left) { again.into_iter().chain([now]).min() } else { again };
-            task.due = task.due.into_iter().chain(again).min();
+            schedule.due = schedule.due.into_iter().chain(again).min();
         }
     }
 }

@@ -1,14 +1,14 @@
 //! Background processes: a launcher that watches, and a worker for each database in which there is something to do.
 //!
-//! They exist only when `lagoon` is in `shared_preload_libraries`. Without it everything else works, and for each duty of a
+//! They exist only when `lagoon` is in `shared_preload_libraries`. Without it everything else works, and for each task of a
 //! worker a SQL function of its wing does the same by hand.
 
-mod duty;
 mod folder;
 mod hooks;
 mod launcher;
 mod process;
 mod state;
+mod task;
 mod view;
 
 use pgrx::pg_sys;

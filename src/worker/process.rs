@@ -1,11 +1,11 @@
-//! The worker of one database: does the duties that the launcher has started it for, and ends.
+//! The worker of one database: does the tasks that the launcher has started it for, and ends.
 
 use std::ffi::c_int;
 
 use pgrx::{pg_guard, pg_sys};
 
-use super::duty::{self, Duty};
 use super::state::{self, Phase};
+use super::task::{self, BackgroundTask};
 use crate::pg::transaction::Failure;
 use crate::pg::{database, interrupt, log, process, transaction};
 
@@ -29,13 +29,13 @@ unsafe extern "C-unwind" fn leave(_code: c_int, _argument: pg_sys::Datum) {
 
 /// Until nothing is left to do, or a reason to end comes first.
 fn work(database: pg_sys::Oid) {
-    let mut duties = duty::all();
+    let mut tasks = task::all();
     let mut is_home = false;
     while !process::termination_pending() {
         if state::is_parked(database) {
             return state::set_final_phase(database, Phase::Released);
         }
-        // The wish is taken before the look, so that one which comes meanwhile is seen the next time.
+        // Clear the recheck flag before checking, so that a request arriving in between is not lost.
         let is_asked = state::take_recheck(database);
         if is_asked || !is_home {
             is_home = look();
@@ -48,10 +48,10 @@ fn work(database: pg_sys::Oid) {
         process::drop_cancel();
         interrupt::check();
         process::take_reload();
-        match state::take_duty(database) {
+        match state::take_task(database) {
             Some(number) => {
-                if let Some(duty) = duties.get_mut(number) {
-                    run(database, number, duty.as_mut());
+                if let Some(task) = tasks.get_mut(number) {
+                    run(database, number, task.as_mut());
                 }
             }
             None if state::finish(database) => return,
@@ -69,10 +69,10 @@ fn look() -> bool {
     })
 }
 
-fn run(database: pg_sys::Oid, number: usize, duty: &mut dyn Duty) {
-    let name = duty.name();
+fn run(database: pg_sys::Oid, number: usize, task: &mut dyn BackgroundTask) {
+    let name = task.name();
     process::show_activity(Some(&format!("lagoon: {name}")));
-    let outcome = duty.run();
+    let outcome = task.run();
     process::show_activity(None);
     match outcome {
         Ok(summary) => {

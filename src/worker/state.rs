@@ -24,9 +24,9 @@ pub enum Phase {
     Starting,
     /// Nothing to do: a worker ends.
     Idle,
-    /// A duty runs.
+    /// A task runs.
     Running,
-    /// As idle, but the last run of a duty failed; it is tried again later.
+    /// As idle, but the last run of a task failed; it is tried again later.
     BackingOff,
     /// Ended because the extension is not in the database.
     Absent,
@@ -88,19 +88,19 @@ pub struct Slot {
     pub phase: Phase,
     /// Start of the process; timestamptz; 0: never.
     pub started: i64,
-    /// End of the last run of a duty, good or bad; timestamptz; 0: never.
+    /// End of the last run of a task, good or bad; timestamptz; 0: never.
     pub last_run: i64,
-    /// Runs of duties that succeeded.
+    /// Runs of tasks that succeeded.
     pub runs: i64,
-    /// Runs of duties that failed.
+    /// Runs of tasks that failed.
     pub failures: i64,
     /// Starts of the process after it ended without being done.
     pub restarts: i32,
-    /// The last failure of a duty, or what else is amiss.
+    /// The last failure of a task, or what else is amiss.
     pub last_error: Text,
     /// Set by whoever created or dropped the extension: look again whether it is there.
     recheck: bool,
-    /// Duties by number, as bits: to be done, done, failed.
+    /// Tasks by number, as bits: to be done, done, failed.
     given: u32,
     done: u32,
     lost: u32,
@@ -255,8 +255,8 @@ pub fn take_asked() -> Asked {
     if count > MAX_ASKED { Asked::All } else { Asked::Some(asked[..count].to_vec()) }
 }
 
-/// A worker is about to be started for these duties: its slot, or false when all are taken by running ones.
-pub fn reserve(database: Oid, duties: u32) -> bool {
+/// A worker is about to be started for these tasks: its slot, or false when all are taken by running ones.
+pub fn reserve(database: Oid, tasks: u32) -> bool {
     change(|shared| {
         if shared.slot(database).is_none() {
             let Some(free) = shared.free_slot() else { return false };
@@ -265,16 +265,16 @@ pub fn reserve(database: Oid, duties: u32) -> bool {
         if let Some(slot) = shared.slot(database) {
             slot.restarts += i32::from(slot.phase == Phase::Stopped);
             slot.phase = Phase::Starting;
-            slot.given |= duties;
+            slot.given |= tasks;
         }
         true
     })
 }
 
-/// Gives more duties to a worker that runs; its pid, to wake it.
-pub fn give(database: Oid, duties: u32) -> i32 {
+/// Gives more tasks to a worker that runs; its pid, to wake it.
+pub fn give(database: Oid, tasks: u32) -> i32 {
     change_slot(database, |slot| {
-        slot.given |= duties;
+        slot.given |= tasks;
         slot.pid
     })
     .unwrap_or(0)
@@ -283,7 +283,7 @@ pub fn give(database: Oid, duties: u32) -> i32 {
 /// What a worker that has ended leaves.
 pub struct Outcome {
     pub phase: Phase,
-    /// Duties as bits: run with success, run without, not run (again).
+    /// Tasks as bits: run with success, run without, not run (again).
     pub done: u32,
     pub failed: u32,
     pub left: u32,
@@ -343,8 +343,8 @@ pub fn enter(database: Oid, pid: i32, now: i64) -> bool {
     .unwrap_or(false)
 }
 
-/// The next duty that was given to a worker, by number.
-pub fn take_duty(database: Oid) -> Option<usize> {
+/// The next task that was given to a worker, by number.
+pub fn take_task(database: Oid) -> Option<usize> {
     change_slot(database, |slot| {
         let number = slot.given.trailing_zeros();
         slot.given &= slot.given.wrapping_sub(1);
@@ -369,20 +369,20 @@ pub fn set_phase(database: Oid, phase: Phase) {
     change_slot(database, |slot| slot.phase = phase);
 }
 
-/// A duty was done.
-pub fn succeeded(database: Oid, duty: usize, now: i64) {
+/// A task was done.
+pub fn succeeded(database: Oid, task: usize, now: i64) {
     change_slot(database, |slot| {
-        (slot.done, slot.lost) = (slot.done | 1 << duty, slot.lost & !(1 << duty));
+        (slot.done, slot.lost) = (slot.done | 1 << task, slot.lost & !(1 << task));
         slot.runs += 1;
         slot.last_run = now;
     });
 }
 
-/// A duty failed.
-pub fn failed(database: Oid, duty: usize, now: i64, why: &str) {
+/// A task failed.
+pub fn failed(database: Oid, task: usize, now: i64, why: &str) {
     let why = Text::new(why);
     change_slot(database, |slot| {
-        (slot.done, slot.lost) = (slot.done & !(1 << duty), slot.lost | 1 << duty);
+        (slot.done, slot.lost) = (slot.done & !(1 << task), slot.lost | 1 << task);
         slot.failures += 1;
         slot.last_run = now;
         slot.last_error = why;

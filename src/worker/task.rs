@@ -9,7 +9,7 @@ use crate::wasm::reload;
 
 /// A piece of work that is done again and again, in each database that has the extension. The launcher asks when; a worker,
 /// which is started for that, does it.
-pub trait Duty {
+pub trait BackgroundTask {
     /// What it does, in a few words, for the log and `pg_stat_activity`.
     fn name(&self) -> &'static str;
 
@@ -22,7 +22,7 @@ pub trait Duty {
     fn run(&mut self) -> Result<Option<String>, Failure>;
 }
 
-/// When a duty is done.
+/// When a task is done.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Trigger {
     /// When something in this folder or below has changed and was quiet for 200 ms; and once at the start.
@@ -34,15 +34,15 @@ pub enum Trigger {
     Never,
 }
 
-/// Every duty, one for each thing that a wing wants done; 32 at most.
-pub fn all() -> Vec<Box<dyn Duty>> {
+/// Every task, one for each thing that a wing wants done; 32 at most.
+pub fn all() -> Vec<Box<dyn BackgroundTask>> {
     vec![Box::new(ReloadPlugins)]
 }
 
 /// WebAssembly plugins follow the files in `lagoon.functions_directory`.
 struct ReloadPlugins;
 
-impl Duty for ReloadPlugins {
+impl BackgroundTask for ReloadPlugins {
     fn name(&self) -> &'static str {
         "reload plugins"
     }
