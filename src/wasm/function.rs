@@ -8,7 +8,7 @@ use pgrx::pg_sys::{self, Datum};
 
 use super::convert::{to_datum, to_value};
 use super::declaration::{Declaration, Shape};
-use super::session::{self, Place};
+use super::session::{self, InstanceSlot};
 use super::trigger;
 use super::version::{self, Seen};
 
@@ -16,7 +16,7 @@ use super::version::{self, Seen};
 const FEW: usize = 8;
 
 /// Lives in `fn_extra`: as long as the expression or the trigger of a statement.
-pub struct Site {
+pub struct CallSite {
     pub declaration: Declaration,
     bound: Option<Bound>,
     pub trigger: Option<trigger::Plan>,
@@ -26,7 +26,7 @@ pub struct Site {
 pub struct Bound {
     role: u32,
     pub seen: Seen,
-    pub place: Rc<Place>,
+    pub slot: Rc<InstanceSlot>,
     pub export: Export,
 }
 
@@ -48,9 +48,9 @@ pub unsafe fn call(fcinfo: pg_sys::FunctionCallInfo) -> Result<Datum, Error> {
     }
 }
 
-unsafe fn call_function(site: &mut Site, fcinfo: pg_sys::FunctionCallInfo) -> Result<Datum, Error> {
+unsafe fn call_function(site: &mut CallSite, fcinfo: pg_sys::FunctionCallInfo) -> Result<Datum, Error> {
     site.bind()?;
-    let Site { declaration: Declaration { shape: Shape::Function(signature), .. }, bound: Some(bound), .. } = site
+    let CallSite { declaration: Declaration { shape: Shape::Function(signature), .. }, bound: Some(bound), .. } = site
     else {
         return Err(Error::Internal("a function lost its binding".to_owned()));
     };
@@ -75,7 +75,7 @@ unsafe fn call_function(site: &mut Site, fcinfo: pg_sys::FunctionCallInfo) -> Re
 }
 
 fn run(bound: &Bound, signature: &Signature, arguments: &[Value<'_>], is_null: &mut bool) -> Result<Datum, Error> {
-    let mut instance = bound.place.enter()?;
+    let mut instance = bound.slot.enter()?;
     let answer = match instance.call(&bound.export, signature, arguments) {
         Ok(ref value) => {
             let datum = to_datum(value);
@@ -92,13 +92,13 @@ fn run(bound: &Bound, signature: &Signature, arguments: &[Value<'_>], is_null: &
     answer
 }
 
-impl Site {
+impl CallSite {
     /// Makes sure that the binding is that of this statement's version, the current role and a living instance.
     pub fn bind(&mut self) -> Result<&Bound, Error> {
         let fresh = self
             .bound
             .as_ref()
-            .is_some_and(|bound| bound.role == session::role() && bound.place.is_idle() && bound.seen.holds());
+            .is_some_and(|bound| bound.role == session::role() && bound.slot.is_idle() && bound.seen.holds());
         if !fresh {
             self.rebind()?;
         }
@@ -113,9 +113,9 @@ impl Site {
         };
         self.declaration.check(&seen.version.plugin)?;
         let role = session::role();
-        let place = seen.version.place(role)?;
-        let export = place.enter()?.export(&self.declaration.export)?;
-        self.bound = Some(Bound { role, seen, place, export });
+        let slot = seen.version.slot(role)?;
+        let export = slot.enter()?.export(&self.declaration.export)?;
+        self.bound = Some(Bound { role, seen, slot, export });
         self.trigger = None;
         Ok(())
     }
@@ -123,15 +123,15 @@ impl Site {
 
 /// # Safety
 /// As [`call`].
-unsafe fn site<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Result<&'a mut Site, Error> {
+unsafe fn site<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Result<&'a mut CallSite, Error> {
     // SAFETY: the caller's; fn_extra of our language's functions is ours.
     unsafe {
         let flinfo = (*fcinfo).flinfo;
         if (*flinfo).fn_extra.is_null() {
-            let site = Site { declaration: Declaration::of((*flinfo).fn_oid)?, bound: None, trigger: None };
+            let site = CallSite { declaration: Declaration::of((*flinfo).fn_oid)?, bound: None, trigger: None };
             (*flinfo).fn_extra = PgMemoryContexts::For((*flinfo).fn_mcxt).leak_and_drop_on_delete(site).cast();
         }
-        Ok(&mut *(*flinfo).fn_extra.cast::<Site>())
+        Ok(&mut *(*flinfo).fn_extra.cast::<CallSite>())
     }
 }
 

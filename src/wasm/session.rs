@@ -23,8 +23,8 @@ static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 
 thread_local! {
     static DEPTH: Cell<usize> = const { Cell::new(0) };
-    /// All places, those of instances that run and of such that are gone included.
-    static PLACES: RefCell<Vec<Weak<Place>>> = const { RefCell::new(Vec::new()) };
+    /// All slots, those of instances that run and of such that are gone included.
+    static SLOTS: RefCell<Vec<Weak<InstanceSlot>>> = const { RefCell::new(Vec::new()) };
     /// Counts calls, to tell which instance was not used for longest.
     static CLOCK: Cell<u64> = const { Cell::new(0) };
     /// The generation for which instances were made.
@@ -32,7 +32,7 @@ thread_local! {
 }
 
 /// Where an instance lives while nobody calls it.
-pub struct Place {
+pub struct InstanceSlot {
     instance: Cell<Option<Box<Instance>>>,
     used: Cell<u64>,
 }
@@ -108,20 +108,20 @@ pub fn show(lines: Vec<LogLine>) {
     }
 }
 
-impl Place {
+impl InstanceSlot {
     /// For an instance that was just made.
     pub fn new(instance: Instance) -> Rc<Self> {
-        let place = Rc::new(Self { instance: Cell::new(Some(Box::new(instance))), used: Cell::new(now()) });
-        let mut idle = idle_places();
+        let slot = Rc::new(Self { instance: Cell::new(Some(Box::new(instance))), used: Cell::new(now()) });
+        let mut idle = idle_slots();
         if idle.len() >= MAX_INSTANCES {
             idle.truncate(idle.len() + 1 - MAX_INSTANCES);
-            idle.iter().for_each(|place| drop(place.instance.take()));
+            idle.iter().for_each(|slot| drop(slot.instance.take()));
         }
-        PLACES.with_borrow_mut(|places| {
-            places.retain(|place| place.strong_count() > 0);
-            places.push(Rc::downgrade(&place));
+        SLOTS.with_borrow_mut(|slots| {
+            slots.retain(|slot| slot.strong_count() > 0);
+            slots.push(Rc::downgrade(&slot));
         });
-        place
+        slot
     }
 
     /// Whether there is an instance to call.
@@ -148,7 +148,7 @@ impl Place {
         };
         DEPTH.set(depth + 1);
         self.used.set(now());
-        Ok(Running { place: self, instance: Some(instance) })
+        Ok(Running { slot: self, instance: Some(instance) })
     }
 
     /// Drops the instance if nobody calls it and it has grown by more than so many bytes.
@@ -160,7 +160,7 @@ impl Place {
 
 /// An instance that is being called.
 pub struct Running<'a> {
-    place: &'a Place,
+    slot: &'a InstanceSlot,
     instance: Option<Box<Instance>>,
 }
 
@@ -185,7 +185,7 @@ impl Drop for Running<'_> {
         DEPTH.set(DEPTH.get().saturating_sub(1));
         let instance = self.instance.take();
         // A PostgreSQL error may have come up in the middle of a conversion: such an instance is idle, and fine.
-        self.place.instance.set(instance.filter(|i| !i.is_broken()));
+        self.slot.instance.set(instance.filter(|i| !i.is_broken()));
     }
 }
 
@@ -230,28 +230,28 @@ fn transaction_ended() {
     if ![0, generation].contains(&SWEPT.replace(generation)) {
         forget();
     }
-    idle_places().iter().for_each(|place| place.drop_grown(MAX_GROWTH));
+    idle_slots().iter().for_each(|slot| slot.drop_grown(MAX_GROWTH));
 }
 
 /// Drops idle instances until so many bytes are free: those first that no statement holds, and were not used for longest.
 fn evict(bytes: usize) {
     let mut freed = 0usize;
-    for place in idle_places() {
+    for slot in idle_slots() {
         if freed >= bytes {
             break;
         }
-        if let Some(instance) = place.instance.take() {
+        if let Some(instance) = slot.instance.take() {
             freed = freed.saturating_add(instance.memory().max(1));
         }
     }
 }
 
-/// The places whose instance can be dropped, the dearest last.
-fn idle_places() -> Vec<Rc<Place>> {
-    let mut idle: Vec<Rc<Place>> =
-        PLACES.with_borrow(|places| places.iter().filter_map(Weak::upgrade).filter(|p| p.is_idle()).collect());
-    // Beside this list and its version, only call sites hold a place.
-    idle.sort_by_key(|place| (Rc::strong_count(place) > 2, place.used.get()));
+/// The slots whose instance can be dropped, the dearest last.
+fn idle_slots() -> Vec<Rc<InstanceSlot>> {
+    let mut idle: Vec<Rc<InstanceSlot>> =
+        SLOTS.with_borrow(|slots| slots.iter().filter_map(Weak::upgrade).filter(|p| p.is_idle()).collect());
+    // Beside this list and its version, only call sites hold a slot.
+    idle.sort_by_key(|slot| (Rc::strong_count(slot) > 2, slot.used.get()));
     idle
 }
 

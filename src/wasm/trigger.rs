@@ -7,7 +7,7 @@ use pgrx::pg_sys::{self, Datum};
 
 use super::convert::{fit, to_datum, to_value};
 use super::declaration::{kind_of, type_name};
-use super::function::Site;
+use super::function::CallSite;
 use super::session;
 
 /// Which columns of one table go to the guest. Made at the first row of a statement.
@@ -44,15 +44,15 @@ struct Row<'a> {
 ///
 /// # Safety
 /// `data` must be what PostgreSQL gave to the handler.
-pub unsafe fn fire(site: &mut Site, data: &pg_sys::TriggerData) -> Result<Datum, Error> {
+pub unsafe fn fire(site: &mut CallSite, data: &pg_sys::TriggerData) -> Result<Datum, Error> {
     let row = Row::of(data)?;
-    let (version, place, export) = {
+    let (version, held, export) = {
         let bound = site.bind()?;
-        (bound.seen.version.clone(), bound.place.clone(), bound.export)
+        (bound.seen.version.clone(), bound.slot.clone(), bound.export)
     };
     // SAFETY: the relation is open while its trigger runs.
     let relation = unsafe { (*data.tg_relation).rd_id };
-    let mut instance = place.enter()?;
+    let mut instance = held.enter()?;
     if site.trigger.as_ref().is_none_or(|plan| plan.relation != relation) {
         let columns = version.columns(&site.declaration.export, &mut instance)?;
         // SAFETY: as above.

@@ -14,7 +14,7 @@ use lagoon_wasm::{Column, Error, Instance, Manifest, Plugin, Source};
 use pgrx::pg_sys::{self, Datum, Oid};
 
 use super::catalog::{self, Row};
-use super::session::{self, Place};
+use super::session::{self, InstanceSlot};
 
 /// Statements under way whose version of a plugin is remembered; beyond that they look at the table again.
 const STATEMENTS: usize = 16;
@@ -45,7 +45,7 @@ pub struct Version {
     /// The manifest as the table has it.
     manifest: String,
     /// By role: memory of a guest is never shared between roles.
-    instances: RefCell<HashMap<u32, Rc<Place>>>,
+    instances: RefCell<HashMap<u32, Rc<InstanceSlot>>>,
     columns: RefCell<HashMap<String, Option<Rc<[Column]>>>>,
 }
 
@@ -134,14 +134,14 @@ impl Seen {
 
 impl Version {
     /// Where the instance of a role is, made if it is not there, or is running, or broke.
-    pub fn place(&self, role: u32) -> Result<Rc<Place>, Error> {
+    pub fn slot(&self, role: u32) -> Result<Rc<InstanceSlot>, Error> {
         let known = self.instances.borrow().get(&role).cloned();
-        if let Some(place) = known.filter(|place| place.is_idle()) {
-            return Ok(place);
+        if let Some(slot) = known.filter(|slot| slot.is_idle()) {
+            return Ok(slot);
         }
-        let place = Place::new(session::instantiate(&self.plugin)?);
-        self.instances.borrow_mut().insert(role, place.clone());
-        Ok(place)
+        let slot = InstanceSlot::new(session::instantiate(&self.plugin)?);
+        self.instances.borrow_mut().insert(role, slot.clone());
+        Ok(slot)
     }
 
     /// The columns that a trigger has declared.
