@@ -264,9 +264,10 @@ fn matches(pattern: &str, text: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// Without blank lines at the ends and blanks at line ends, which Markdown editors remove.
+/// Without blanks at line ends, which Markdown editors remove, and without blank lines, of which psql ends each table with one.
 fn trimmed(text: &str) -> String {
-    text.trim_matches('\n').lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim().to_owned()
+    let lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join("\n").trim_start().to_owned()
 }
 
 /// A number with its unit as SHOW prints it: in the largest unit that divides it.
