@@ -15,7 +15,7 @@ use super::statistics;
 /// Buffers remembered, at most: 4 MB for each process. More than there are buffers, because places are shared.
 const MAX_HINTS: usize = 1 << 20;
 
-/// Pages pinned at the same time by [`each`]. PostgreSQL counts eight pins of a process in an array, further ones in a hash
+/// Pages pinned at the same time by [`Pages::each`]. PostgreSQL counts eight pins of a process in an array, further ones in a hash
 /// table.
 const AHEAD: usize = 6;
 

@@ -12,7 +12,7 @@ use crate::{Error, Kind, Place, Result, Scope, look};
 #[derive(Debug)]
 pub struct Directory(Place);
 
-/// Resolves and judges a directory, as [`crate::open`] does a file.
+/// Resolves and judges a directory, as [`crate::open()`] does a file.
 pub fn open_directory(path: &Path, scope: Scope<'_>) -> Result<Directory> {
     look(path, scope)?.directory()
 }

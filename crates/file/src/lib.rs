@@ -1,7 +1,7 @@
 //! Files that a user or a folder names: opened once, judged by their descriptor, read within bounds.
 //!
 //! Whoever opens a path by its name must expect a pipe, a device, an endless file, a link that leads elsewhere, and another
-//! file under the same name a moment later. So [`open`] resolves the path once, judges what the descriptor is and where it
+//! file under the same name a moment later. So [`open()`] resolves the path once, judges what the descriptor is and where it
 //! lies, and hands out that descriptor; nothing is looked up by name again.
 
 mod directory;

@@ -1,7 +1,7 @@
 //! Kernels over bytes, which [quantised](crate::space) vectors consist of.
 //!
 //! As for `f32`, the set is chosen once per process: AVX-512 with VNNI, else AVX2, else what the compiler makes of plain loops
-//! (NEON on aarch64). [`dot`] and [`dot_fine`] are exact, so every set gives the same result.
+//! (NEON on aarch64). [`dot`](ByteKernels::dot) and [`dot_fine`](ByteKernels::dot_fine) are exact, so every set gives the same result.
 //!
 //! An element of one byte is an `i8`. One of two bytes is an `i16` above -32,768; of such a vector the high bytes lie
 //! first, then the low ones, so that the same instructions serve both.

@@ -149,7 +149,7 @@ impl Builder {
         self.job.clone()
     }
 
-    /// Feeds a row with its [code](crate::Space::encode).
+    /// Feeds a row with its [code](crate::Coder::encode).
     pub fn push(&mut self, code: &[u32], tid: Tid) -> Result<()> {
         if self.fed == u64::from(MAX_ELEMENTS) {
             return Err(Error::TooManyElements { max: MAX_ELEMENTS });

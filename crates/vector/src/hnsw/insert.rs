@@ -20,7 +20,7 @@ use crate::space::Form;
 use crate::store::{Interlock, Mode, PageStore, Record};
 use crate::{Error, Result};
 
-/// Adds a row with its [code](crate::Space::encode). `seed` makes its random level.
+/// Adds a row with its [code](crate::Coder::encode). `seed` makes its random level.
 pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid, seed: u64) -> Result<()> {
     let mut drawn = None;
     let mut mode = Mode::Shared;

@@ -275,7 +275,7 @@ impl Builder {
         (place < self.wanted).then_some(place)
     }
 
-    /// Takes the [code](crate::Space::encode) of a row that was [drawn](Self::draw).
+    /// Takes the [code](crate::Coder::encode) of a row that was [drawn](Self::draw).
     pub fn sample(&mut self, place: usize, code: &[u32]) -> Result<()> {
         let words = self.words(code)?;
         match self.samples.get_mut(place * words..(place + 1) * words) {
@@ -320,7 +320,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Feeds a row with its [code](crate::Space::encode).
+    /// Feeds a row with its [code](crate::Coder::encode).
     pub fn push(&mut self, code: &[u32], tid: Tid) -> Result<()> {
         if self.fed == MAX_ROWS {
             return Err(Error::TooManyElements { max: MAX_ROWS });

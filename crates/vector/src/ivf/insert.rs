@@ -12,7 +12,7 @@ use crate::{Error, Metric, Result, Space};
 /// Rows from which on [`Space::fits`] says something.
 const ENOUGH: usize = 8;
 
-/// Adds a row with its [code](crate::Space::encode). Where that is too coarse for the rows on the page where it goes, block 0
+/// Adds a row with its [code](crate::Coder::encode). Where that is too coarse for the rows on the page where it goes, block 0
 /// counts a misfit: most of the nearest rows are in the same list, and those that came last on the same page.
 pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid) -> Result<()> {
     let _lock = store.lock(Interlock::Update, Mode::Shared)?;

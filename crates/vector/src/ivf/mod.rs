@@ -2,7 +2,7 @@
 //!
 //! Centres are found once, by clustering a sample of the rows ([`kmeans`]); then each row goes to the list of its nearest
 //! centre. A scan measures all rows of the few lists whose centres are nearest to the query. Rows, queries and centres are all
-//! codes (see [`crate::space`]). [`format`] says how lists lie on pages, and each verb has its own file: [`build`],
+//! codes (see [`crate::space`]). [`mod@format`] says how lists lie on pages, and each verb has its own file: [`build`],
 //! [`insert`], [`scan`], [`vacuum`], [`verify`].
 //!
 //! Centres never change, lists only grow at their end, and a row never moves to another page: so a scan that reads a list page
