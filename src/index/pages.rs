@@ -8,7 +8,7 @@ use lagoon_vector::page::Part;
 use lagoon_vector::store::{Interlock, Mode, PAGE_SIZE, PageStore, Record};
 use lagoon_vector::{Error, Result};
 
-use crate::pg::{buffer, interrupt};
+use crate::pg::{buffer, compat, interrupt};
 
 const _: () = assert!(pg_sys::BLCKSZ as usize == PAGE_SIZE, "Lagoon needs PostgreSQL's default block size");
 
@@ -298,7 +298,7 @@ impl PageStore for PgPages {
     fn poll(&self) -> Result<()> {
         match self.purpose {
             // SAFETY: no buffer is locked here. Answers interrupts too.
-            Purpose::Vacuum => unsafe { pg_sys::vacuum_delay_point() },
+            Purpose::Vacuum => unsafe { compat::vacuum_delay_point() },
             Purpose::Use | Purpose::Build => interrupt::check(),
         }
         Ok(())
