@@ -246,6 +246,123 @@ pub unsafe fn vacuum_delay_point() {
     }
 }
 
+// --- Pages -----------------------------------------------------------------------------------------------------------
+
+/// Pages that are read ahead of their use, in an order that is known beforehand: a read stream, from 17 on; before, none.
+#[cfg(any(feature = "pg15", feature = "pg16"))]
+pub enum ReadStream {}
+
+#[cfg(any(feature = "pg15", feature = "pg16"))]
+impl ReadStream {
+    /// None.
+    ///
+    /// # Safety
+    /// None.
+    pub unsafe fn begin(_: Relation, _: pg_sys::ForkNumber::Type, _: Box<dyn Iterator<Item = u32>>) -> Option<Self> {
+        None
+    }
+
+    /// None.
+    pub fn take(&mut self, _block: u32) -> Option<pg_sys::Buffer> {
+        match *self {}
+    }
+}
+
+#[cfg(not(any(feature = "pg15", feature = "pg16")))]
+pub use stream::ReadStream;
+
+#[cfg(not(any(feature = "pg15", feature = "pg16")))]
+mod stream {
+    use std::collections::VecDeque;
+    use std::ffi::c_void;
+
+    use pgrx::pg_sys::{self, BlockNumber, Buffer, ForkNumber, Relation};
+
+    /// Pages that are read ahead of their use, in an order that is known beforehand. An ERROR leaves it as it is: pins and memory
+    /// go with the transaction.
+    pub struct ReadStream {
+        stream: *mut pg_sys::ReadStream,
+        order: *mut Order,
+    }
+
+    /// The callback neither waits nor reads, so that 18 may begin several reads at once.
+    const BATCHING: u32 = if cfg!(feature = "pg18") { 8 } else { 0 };
+
+    struct Order {
+        blocks: std::iter::Peekable<Box<dyn Iterator<Item = u32>>>,
+        /// Those that PostgreSQL has asked for and we have not taken yet.
+        asked: VecDeque<u32>,
+    }
+
+    impl ReadStream {
+        /// Of a relation.
+        ///
+        /// # Safety
+        /// It is open and stays so while the result lives, and so does the memory context.
+        pub unsafe fn begin(
+            relation: Relation,
+            fork: ForkNumber::Type,
+            blocks: Box<dyn Iterator<Item = u32>>,
+        ) -> Option<Self> {
+            let flags = pg_sys::READ_STREAM_MAINTENANCE | pg_sys::READ_STREAM_FULL | BATCHING;
+            let order = Box::into_raw(Box::new(Order { blocks: blocks.peekable(), asked: VecDeque::new() }));
+            // SAFETY: the caller's; the order lives until drop.
+            let stream = unsafe {
+                let strategy = std::ptr::null_mut();
+                pg_sys::read_stream_begin_relation(flags as i32, strategy, relation, fork, Some(next), order.cast(), 0)
+            };
+            Some(Self { stream, order })
+        }
+
+        /// The buffer of a block, pinned, if it is the next in order.
+        pub fn take(&mut self, block: u32) -> Option<Buffer> {
+            {
+                // SAFETY: nobody else looks at it now.
+                let order = unsafe { &mut *self.order };
+                let first = order.asked.front().copied().or_else(|| order.blocks.peek().copied());
+                if first != Some(block) {
+                    return None;
+                }
+            }
+            // SAFETY: it has a block to give, and nobody has a reference to the order meanwhile.
+            unsafe {
+                let buffer = pg_sys::read_stream_next_buffer(self.stream, std::ptr::null_mut());
+                (*self.order).asked.pop_front();
+                (buffer != pg_sys::InvalidBuffer as Buffer).then_some(buffer)
+            }
+        }
+    }
+
+    impl Drop for ReadStream {
+        fn drop(&mut self) {
+            // SAFETY: begun above. After an ERROR nobody uses the stream any more.
+            unsafe {
+                if !std::thread::panicking() {
+                    pg_sys::read_stream_end(self.stream);
+                }
+                drop(Box::from_raw(self.order));
+            }
+        }
+    }
+
+    /// Called by PostgreSQL when it wants to read on.
+    unsafe extern "C-unwind" fn next(
+        _stream: *mut pg_sys::ReadStream,
+        order: *mut c_void,
+        _data: *mut c_void,
+    ) -> BlockNumber {
+        // SAFETY: what begin() handed over; it lives as long as the stream, and take() holds no reference meanwhile.
+        let order = unsafe { &mut *order.cast::<Order>() };
+        match order.blocks.next() {
+            Some(block) => {
+                order.asked.push_back(block);
+                block
+            }
+            None => pg_sys::InvalidBlockNumber,
+        }
+    }
+}
+
 // --- Foreign tables --------------------------------------------------------------------------------------------------
 
 /// Costs of a path.
@@ -289,14 +406,14 @@ pub unsafe fn foreign_scan_path(
     rel: *mut pg_sys::RelOptInfo,
     Costs { rows, startup, total }: Costs,
 ) -> *mut pg_sys::ForeignPath {
-    let null = std::ptr::null_mut();
+    let null = std::ptr::null_mut::<pg_sys::List>();
     // SAFETY: the caller's.
     unsafe {
         let lateral = (*rel).lateral_relids;
         foreign_path!(
             create_foreignscan_path,
             [root, rel, null.cast(), rows],
-            [startup, total, null.cast(), lateral, null.cast()],
+            [startup, total, null, lateral, null.cast()],
             null
         )
     }
