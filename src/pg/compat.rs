@@ -132,6 +132,14 @@ pub const BUILTIN_PROVIDER: u8 = b'b';
 
 // --- Statistics ------------------------------------------------------------------------------------------------------
 
+/// The counters among what is kept of a relation.
+pub fn counts(kept: &mut pg_sys::PgStat_TableStatus) -> &mut PgStat_TableCounts {
+    #[cfg(feature = "pg15")]
+    return &mut kept.t_counts;
+    #[cfg(not(feature = "pg15"))]
+    return &mut kept.counts;
+}
+
 /// Counts a scan of an index.
 pub fn count_scan(counts: &mut PgStat_TableCounts) {
     #[cfg(feature = "pg15")]
