@@ -336,7 +336,8 @@ mod tests {
         let folder = Folder::new("collations");
         edge_tables(&folder);
         assert_pushed("t < 'b' COLLATE \"C\"");
-        let exists = |name: &str| one(&format!("SELECT count(*)::text FROM pg_collation WHERE collname = '{name}'")) != "0";
+        let exists =
+            |name: &str| one(&format!("SELECT count(*)::text FROM pg_collation WHERE collname = '{name}'")) != "0";
         // Since PostgreSQL 17.
         if exists("pg_c_utf8") {
             assert_pushed("t < 'b' COLLATE pg_c_utf8");
