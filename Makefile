@@ -19,8 +19,6 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 # that the flag is for.
 export CARGO_PGRX_DISABLE_GC_SECTIONS_WORKAROUND := 1
 
-sudo := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
-pgrx_install := cargo pgrx install --release --pg-config "$$(command -v $(PG_CONFIG))" $(if $(sudo),--sudo)
 
 .PHONY: help
 help: ## List the commands
@@ -36,7 +34,7 @@ build: ## Compile the extension and the engines
 
 .PHONY: install
 install: ## Build the extension and install it into the PostgreSQL of PG_CONFIG
-	$(pgrx_install)
+	@scripts/pgrx install
 
 .PHONY: install-vector-shim
 install-vector-shim: ## Install an empty extension "vector" that requires lagoon, for clients that hard-code that name
@@ -66,6 +64,10 @@ stop: ## End the demo's cluster
 test: deps guests ## Run every test
 	@scripts/test
 
+.PHONY: test-versions
+test-versions: deps guests ## Run what depends on the server on each of PostgreSQL 15, 16, 17 and 18
+	@scripts/test versions
+
 .PHONY: lint
 lint: ## Check formatting, run clippy, rustdoc, shellcheck and ruff
 	@scripts/lint
@@ -94,7 +96,7 @@ bench-vector: deps install ## Compare the hnsw index with pgvector and hnswlib a
 
 .PHONY: package
 package: ## Make an installable tree in $(LAGOON_CACHE)/package
-	cargo pgrx package --pg-config "$$(command -v $(PG_CONFIG))" --out-dir $(LAGOON_CACHE)/package
+	@scripts/pgrx package --out-dir $(LAGOON_CACHE)/package
 
 .PHONY: clean
 clean: ## Stop the demo's cluster and delete its data; the build folder stays

@@ -18,6 +18,18 @@ mod tests {
         assert_eq!(shown, Ok(Some(1)));
     }
 
+    /// From PostgreSQL 18 on somebody can ask.
+    #[pg_test]
+    fn worker_library_says_its_name_and_version() {
+        let one = |sql| Spi::get_one::<String>(sql).unwrap();
+        if one("SELECT to_regproc('pg_get_loaded_modules')::text").is_none() {
+            return;
+        }
+        let said =
+            one("SELECT module_name || ' ' || version FROM pg_get_loaded_modules() WHERE file_name = 'lagoon.so'");
+        assert_eq!(said.as_deref(), Some(concat!("lagoon ", env!("CARGO_PKG_VERSION"))));
+    }
+
     #[pg_test]
     fn worker_sees_this_database_as_one_to_enter() {
         let found = database::enterable();

@@ -15,7 +15,13 @@ mod worker;
 #[path = "../pg_test/mod.rs"]
 mod pg_test;
 
-pgrx::pg_module_magic!(name, version);
+/// For pg_get_loaded_modules() of PostgreSQL 18; pgrx's own `version` would overwrite the name.
+const VERSION: &std::ffi::CStr =
+    match std::ffi::CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+        Ok(version) => version,
+        Err(_) => c"",
+    };
+pgrx::pg_module_magic!(name, version = VERSION);
 pgrx::extension_sql_file!("../sql/comments.sql", name = "comments", finalize);
 
 #[cfg(not(panic = "unwind"))]

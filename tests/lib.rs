@@ -30,6 +30,13 @@ pub fn pg_config(option: &str) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
+/// The major version of the server.
+pub fn server_version() -> u32 {
+    let version = pg_config("--version");
+    let number = version.trim_start_matches(|c: char| !c.is_ascii_digit());
+    number.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
+}
+
 /// Asks `condition` until it gives a value; panics with `what` when it never does.
 pub fn wait_for<T>(what: &str, deadline: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + deadline;

@@ -1,11 +1,14 @@
 //! The suites in `pg_test/` that compare output: pg_regress and isolation specs.
 //!
+//! Where the output of a newer server differs, `pg_test/expected/NN/NAME.out` holds what PostgreSQL NN and later versions print.
+//!
 //! `LAGOON_REGRESS=name,name` restricts them; `LAGOON_REGRESS_RESULTS=folder` keeps the output of those that differ.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use lagoon_tests::{Cluster, as_owner, checkout, copy_for_owner, pg_config, scratch, text_of};
+use lagoon_tests::{Cluster, as_owner, checkout, copy_for_owner, pg_config, run, scratch, server_version, text_of};
 
 /// Every `pg_test/sql/NAME.sql` gives `pg_test/expected/NAME.out`, each in a database of its own with the extension.
 #[test]
@@ -34,6 +37,12 @@ fn compare(folder: &str, extension: &str, program: &str) {
     let place = scratch();
     let input = place.path().join("input");
     copy_for_owner(&checkout().join("pg_test"), &input);
+    for version in 16..=server_version() {
+        let newer = input.join(format!("expected/{version}"));
+        if newer.exists() {
+            run(Command::new("cp").arg("-r").arg(newer.join(".")).arg(input.join("expected")));
+        }
+    }
     let cluster = Cluster::start(&["shared_preload_libraries=lagoon"]);
     let program = Path::new(&pg_config("--pgxs")).parent().unwrap().join("../..").join(program);
 

@@ -136,6 +136,14 @@ fn wings_do_not_import_each_other() {
 }
 
 #[test]
+fn versions_of_the_server_differ_in_compat_only() {
+    let mut glue = files("src", "rs");
+    glue.extend(files("pg_test", "rs"));
+    let found = matching(&glue, |name, line| name != "src/pg/compat.rs" && line.contains("feature = \"pg1"));
+    none(found, "what depends on the version of PostgreSQL belongs into src/pg/compat.rs");
+}
+
+#[test]
 fn threads_start_in_src_pg_only() {
     let found = matching(&files("src", "rs"), |name, line| {
         !name.starts_with("src/pg/") && (line.contains("thread::Builder") || line.contains("std::thread::spawn"))

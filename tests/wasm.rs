@@ -1,7 +1,7 @@
 //! Guests, seen from outside: that everything ends them, what they keep of a session, which version a statement sees.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use lagoon_tests::{Cluster, DEADLINE, Session, describe, is_end_of_server, wait_for};
+use lagoon_tests::{Cluster, DEADLINE, Session, describe, is_end_of_server, server_version, wait_for};
 
 /// A loop that never ends, after a text of any length, and in a start function.
 const SPIN: &str = r#"(module (func (export "lagoon_abi_1")) (memory (export "memory") 2)
@@ -70,6 +70,12 @@ fn an_endless_loop_ends_by_every_means_whatever_the_length_of_its_argument() {
             watcher.exec(&format!("SELECT pg_terminate_backend({pid})"));
             assert!(is_end_of_server(&running.join().unwrap().unwrap_err()));
         });
+        if server_version() >= 17 {
+            let session = cluster.session();
+            session.exec("SET transaction_timeout = '300ms'");
+            assert_eq!(session.sqlstate(&sql), "25P04", "transaction_timeout, {length}");
+            assert!(session.try_rows("SELECT 1").is_err(), "it ends the session");
+        }
     }
     let busy = [cluster.session(), cluster.session(), cluster.session()];
     std::thread::scope(|scope| {
@@ -123,7 +129,7 @@ fn compiling_is_limited_and_leaves_nothing_behind() {
     for (setting, sqlstate) in [
         ("statement_timeout = '50ms'", "57014"),
         ("lagoon.wasm_compile_time_limit = '20ms'", "54000"),
-        ("lagoon.wasm_compile_memory_limit = '16MB'", "53200"),
+        ("lagoon.wasm_compile_memory_limit = '16MB'; SET LOCAL lagoon.wasm_compile_time_limit = '1h'", "53200"),
     ] {
         for _ in 0..2 {
             session.exec(&format!("BEGIN; SET LOCAL {setting}"));

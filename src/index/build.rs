@@ -9,7 +9,7 @@ use pgrx::pg_sys::{self, IndexBuildResult, Oid, Relation};
 use lagoon_vector::memory::{Memory, TemporaryFile};
 use lagoon_vector::{Coder, Error};
 
-use crate::pg::{interrupt, log};
+use crate::pg::{compat, interrupt, log};
 
 /// Of `maintenance_work_mem`, what is left for the stacks, heaps and visited sets of threads. As in pgvector, which sets it
 /// aside for the same in its parallel builds.
@@ -71,11 +71,8 @@ pub unsafe fn needs_wal(index: Relation) -> bool {
     unsafe {
         let is_permanent = (*(*index).rd_rel).relpersistence == pg_sys::RELPERSISTENCE_PERMANENT as c_char;
         let is_archived = pg_sys::wal_level >= pg_sys::WalLevel::WAL_LEVEL_REPLICA as i32;
-        #[cfg(any(feature = "pg14", feature = "pg15"))]
-        let file_subid = (*index).rd_firstRelfilenodeSubid;
-        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
-        let file_subid = (*index).rd_firstRelfilelocatorSubid;
-        let is_old = (*index).rd_createSubid == 0 && file_subid == 0; // InvalidSubTransactionId
+        let new_files = compat::new_files_subtransaction(index);
+        let is_old = (*index).rd_createSubid == 0 && new_files == 0; // InvalidSubTransactionId
         is_permanent && (is_archived || is_old)
     }
 }

@@ -10,6 +10,7 @@ use lagoon_vector::space::{Element, Value};
 use lagoon_vector::{Coder, Error, Method, Metric, Space};
 
 use super::{DISTANCE, NORM, WIDE};
+use crate::pg::compat;
 use crate::pg::vector::{
     BitRef, DenseRef, HALFVEC, MAX_DIMENSIONS, SPARSEVEC, Scalar, SparsevecRef, VECTOR, VectorRef,
 };
@@ -77,9 +78,9 @@ pub struct Column {
 pub unsafe fn space(index: Relation, method: Method) -> Result<Space, Error> {
     // SAFETY: the caller's. The access method is single-column, so attribute 0 exists.
     let (type_id, modifier, is_wide, metric) = unsafe {
-        let attribute = (*(*index).rd_att).attrs.as_ptr();
+        let attribute = &compat::attributes((*index).rd_att)[0];
         let is_wide = pg_sys::index_getprocid(index, 1, WIDE) != Oid::INVALID;
-        ((*attribute).atttypid, (*attribute).atttypmod, is_wide, metric(index))
+        (attribute.atttypid, attribute.atttypmod, is_wide, metric(index))
     };
     let kind = Kind::of(type_id).ok_or(Error::UnsupportedType(method))?;
     let dimensions = usize::try_from(modifier).map_err(|_| Error::NoDimensions)?;
@@ -131,7 +132,7 @@ impl Column {
     /// `index` is an open index of this access method.
     pub unsafe fn new(index: Relation, method: Method, coder: Coder) -> Result<Self, Error> {
         // SAFETY: the caller's. The access method is single-column, so attribute 0 exists.
-        let type_id = unsafe { (*(*(*index).rd_att).attrs.as_ptr()).atttypid };
+        let type_id = unsafe { compat::attributes((*index).rd_att)[0].atttypid };
         let kind = Kind::of(type_id).ok_or(Error::UnsupportedType(method))?;
         Ok(Self { kind, coder })
     }

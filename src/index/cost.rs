@@ -6,6 +6,7 @@ use pgrx::pg_sys::{self, IndexOptInfo, IndexPath, PlannerInfo, Relation};
 use lagoon_vector::Error;
 
 use super::demand::{TOO_SHORT, is_too_short};
+use crate::pg::compat;
 
 /// What a scan does.
 pub struct Reach {
@@ -48,6 +49,7 @@ pub unsafe fn estimate(
     // SAFETY: the caller's.
     unsafe {
         if (*path).indexorderbys.as_ref().is_none_or(|keys| keys.length != 1) {
+            compat::disable(path);
             return Ok(NEVER);
         }
         let info = &*(*path).indexinfo;

@@ -10,6 +10,7 @@ use lagoon_vector::{Coder, Error, Method};
 use super::column::{Column, space};
 use super::pages::{PgPages, Purpose};
 use super::rows::{self, Rows};
+use crate::pg::compat::{self, SafeSearchPath};
 
 const LOCK: pg_sys::LOCKMODE = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
 const RLS_ENABLED: i32 = pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32;
@@ -24,6 +25,8 @@ pub struct Opened {
     pub heap: Relation,
     /// Who called, and in which security context, where that is not who we are now.
     caller: Option<(Oid, i32)>,
+    /// While we are the owner of the table.
+    search_path: Option<SafeSearchPath>,
 }
 
 /// What is going to be done with an index.
@@ -87,7 +90,7 @@ impl Opened {
                 pg_sys::relation_close(heap, LOCK);
                 return Err(Error::NotOurs(name_of(oid)));
             };
-            let opened = Self { method, index, heap, caller: None };
+            let opened = Self { method, index, heap, caller: None, search_path: None };
             if purpose == Use::Queries {
                 opened.check_columns()?;
             }
@@ -146,6 +149,7 @@ impl Opened {
             pg_sys::SetUserIdAndSecContext((*(*self.heap).rd_rel).relowner, restricted);
         }
         self.caller = Some((user, context));
+        self.search_path = Some(SafeSearchPath::begin());
     }
 
     /// Whether it is of an expression or has a predicate.
@@ -200,6 +204,7 @@ impl Opened {
 impl Drop for Opened {
     fn drop(&mut self) {
         if !std::thread::panicking() {
+            self.search_path = None;
             // SAFETY: opened by us; after an ERROR the end of the transaction does it.
             unsafe {
                 if let Some((user, context)) = self.caller {
@@ -214,21 +219,15 @@ impl Drop for Opened {
 
 /// Whether the role owns a table.
 fn check_owner(table: Oid) -> Result<(), Error> {
-    // SAFETY: a lookup in the system catalogs; an ERROR where there is no such table any more.
-    let is_owner = unsafe {
-        #[cfg(any(feature = "pg14", feature = "pg15"))]
-        let is_owner = pg_sys::pg_class_ownercheck(table, pg_sys::GetUserId());
-        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
-        let is_owner = pg_sys::object_ownercheck(pg_sys::RelationRelationId, table, pg_sys::GetUserId());
-        is_owner
-    };
+    // SAFETY: reads a variable of this process.
+    let is_owner = compat::owns_table(table, unsafe { pg_sys::GetUserId() });
     if is_owner { Ok(()) } else { Err(Error::NotOwner(name_of(table))) }
 }
 
 /// Whether the role may read some of a table.
 fn check_reader(table: Oid) -> Result<(), Error> {
     let read = pg_sys::ACL_SELECT as pg_sys::AclMode;
-    // SAFETY: as above.
+    // SAFETY: lookups in the system catalogs.
     let may_read = unsafe {
         let user = pg_sys::GetUserId();
         pg_sys::pg_class_aclcheck(table, user, read) == pg_sys::AclResult::ACLCHECK_OK

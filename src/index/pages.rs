@@ -1,5 +1,6 @@
 //! The page store over PostgreSQL's buffer manager, with generic WAL records.
 
+use std::cell::RefCell;
 use std::ops::Deref;
 
 use pgrx::pg_sys::{self, BlockNumber, Buffer, ForkNumber, Relation};
@@ -8,6 +9,7 @@ use lagoon_vector::page::Part;
 use lagoon_vector::store::{Interlock, Mode, PAGE_SIZE, PageStore, Record};
 use lagoon_vector::{Error, Result};
 
+use crate::pg::compat::{self, ReadStream};
 use crate::pg::{buffer, interrupt};
 
 const _: () = assert!(pg_sys::BLCKSZ as usize == PAGE_SIZE, "Lagoon needs PostgreSQL's default block size");
@@ -24,6 +26,8 @@ pub struct PgPages {
     fork: ForkNumber::Type,
     pages: buffer::Pages,
     purpose: Purpose,
+    /// Pages that are read ahead.
+    ahead: RefCell<Option<ReadStream>>,
 }
 
 /// What pages are opened for.
@@ -58,7 +62,8 @@ impl PgPages {
 
     unsafe fn of(index: Relation, fork: ForkNumber::Type, purpose: Purpose) -> Self {
         // SAFETY: the caller's.
-        Self { index, fork, pages: unsafe { buffer::Pages::new(index, fork) }, purpose }
+        let pages = unsafe { buffer::Pages::new(index, fork) };
+        Self { index, fork, pages, purpose, ahead: RefCell::new(None) }
     }
 
     /// Writes full images of all pages to the WAL.
@@ -213,6 +218,11 @@ impl PageStore for PgPages {
     }
 
     fn read(&self, block: u32) -> Result<Locked> {
+        if let Some(ahead) = &mut *self.ahead.borrow_mut()
+            && let Some(buffer) = ahead.take(block)
+        {
+            return Ok(Locked::new(buffer, pg_sys::BUFFER_LOCK_SHARE));
+        }
         Ok(Locked(self.pages.read(block)))
     }
 
@@ -235,6 +245,13 @@ impl PageStore for PgPages {
 
     fn announce(&self, part: Part) {
         self.pages.announce(part.block, part.offset, part.len);
+    }
+
+    fn read_ahead(&self, blocks: impl Iterator<Item = u32> + 'static) {
+        drop(self.ahead.take());
+        // SAFETY: the relation stays open while self lives.
+        let ahead = unsafe { ReadStream::begin(self.index, self.fork, Box::new(blocks)) };
+        self.ahead.replace(ahead);
     }
 
     fn record(&self) -> Result<PgRecord<'_>> {
@@ -298,7 +315,7 @@ impl PageStore for PgPages {
     fn poll(&self) -> Result<()> {
         match self.purpose {
             // SAFETY: no buffer is locked here. Answers interrupts too.
-            Purpose::Vacuum => unsafe { pg_sys::vacuum_delay_point() },
+            Purpose::Vacuum => unsafe { compat::vacuum_delay_point() },
             Purpose::Use | Purpose::Build => interrupt::check(),
         }
         Ok(())

@@ -60,7 +60,7 @@ pub fn random_blocks(all: u32, wanted: u32, mut f: impl FnMut(u32)) {
     let mut sampler = BlockSamplerData::default();
     // SAFETY: the sampler is initialised before it is used.
     unsafe {
-        pg_sys::BlockSampler_Init(&mut sampler, all, wanted as i32, seed() as u32 as _); // a long in PostgreSQL 14
+        pg_sys::BlockSampler_Init(&mut sampler, all, wanted as i32, seed() as u32);
         while pg_sys::BlockSampler_HasMore(&mut sampler) {
             f(pg_sys::BlockSampler_Next(&mut sampler));
         }

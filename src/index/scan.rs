@@ -10,7 +10,7 @@ use lagoon_vector::{Coder, Error, Method};
 
 use super::column::{Column, item_pointer};
 use super::values::ScanValues;
-use crate::pg::statistics;
+use crate::pg::{compat, statistics};
 
 /// What a scan keeps between calls. Freed with the memory context of the scan: after an ERROR nobody calls amendscan.
 struct State<S> {
@@ -97,6 +97,7 @@ pub unsafe fn query(scan: IndexScanDesc, method: Method, coder: Coder) -> Result
     // SAFETY: the caller's.
     unsafe {
         count_scan((*scan).indexRelation);
+        compat::count_search(scan);
         if (*scan).numberOfOrderBys == 0 {
             return Err(Error::ScanWithoutOrder(method));
         }
@@ -118,7 +119,7 @@ unsafe fn count_scan(index: Relation) {
     unsafe {
         pg_sys::ffi::pg_guard_ffi_boundary(|| {
             if let Some(counts) = statistics::counts(index) {
-                counts.t_numscans += 1;
+                compat::count_scan(counts);
             }
         });
     }

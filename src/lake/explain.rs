@@ -5,6 +5,7 @@ use std::ffi::{CStr, CString};
 use pgrx::{PgList, pg_sys};
 
 use super::scan::ScanState;
+use crate::pg::compat;
 
 /// Names of files that are shown at most.
 const MOST_FILES: usize = 10;
@@ -71,7 +72,7 @@ unsafe fn deparse(
     // SAFETY: the caller's: conditions of this plan node, over its range table.
     unsafe {
         let context = pg_sys::set_deparse_context_plan((*es).deparse_cxt, plan.cast(), std::ptr::null_mut());
-        let several_tables = PgList::<pg_sys::Node>::from_pg((*es).rtable).len() > 1;
+        let several_tables = compat::explains_several_tables(es);
         let sql = |node| {
             let text = pg_sys::deparse_expression(node, context, several_tables || (*es).verbose, false);
             CStr::from_ptr(text).to_string_lossy().into_owned()

@@ -15,6 +15,7 @@ use pgrx::{PgList, pg_sys};
 
 use super::relation::Attribute;
 use super::value;
+use crate::pg::compat;
 
 /// Why a condition is not pushed.
 pub(super) type Reason = String;
@@ -347,7 +348,7 @@ unsafe fn describe(node: *mut pg_sys::Node) -> Reason {
 
 /// Whether a collation orders text by its bytes.
 fn orders_bytes(collation: pg_sys::Oid) -> bool {
-    if collation == pg_sys::C_COLLATION_OID || collation == pg_sys::POSIX_COLLATION_OID {
+    if collation == pg_sys::C_COLLATION_OID || collation == compat::POSIX_COLLATION {
         return true;
     }
     use pg_sys::SysCacheIdentifier::{COLLOID, DATABASEOID};
@@ -372,7 +373,7 @@ fn orders_bytes(collation: pg_sys::Oid) -> bool {
     matches!(locale.as_deref(), Some("c" | "posix" | "c.utf8"))
 }
 
-/// The locale of a collation or database whose provider is the C library.
+/// The locale of a collation or database whose provider is the C library or PostgreSQL itself.
 fn locale_of(cache: i32, oid: pg_sys::Oid, provider: u32, locale: u32) -> Option<String> {
     // SAFETY: a catalog lookup; what is read is copied before the tuple is released.
     unsafe {
@@ -383,7 +384,9 @@ fn locale_of(cache: i32, oid: pg_sys::Oid, provider: u32, locale: u32) -> Option
         let mut is_null = false;
         let provider = pg_sys::SysCacheGetAttr(cache, tuple, provider as i16, &mut is_null).value() as u8;
         let mut name = None;
-        if provider == b'c' {
+        if provider == compat::BUILTIN_PROVIDER {
+            name = Some("C".to_owned()); // as all of its locales order
+        } else if provider == b'c' {
             let datum = pg_sys::SysCacheGetAttr(cache, tuple, locale as i16, &mut is_null);
             if !is_null {
                 name = pgrx::FromDatum::from_datum(datum, is_null);

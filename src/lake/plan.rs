@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::access;
 use super::filter::{Reason, Translator};
 use super::relation::{Attribute, Relation};
+use crate::pg::compat::{self, Costs};
 use crate::pg::guc;
 
 /// What a scan costs before its first row: threads are there, a few files are opened.
@@ -138,7 +139,7 @@ pub(super) unsafe fn paths(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::Rel
     // SAFETY: the caller's.
     unsafe {
         let (startup, total) = cost(rel);
-        let path = foreign_path(root, rel, (*rel).rows, startup, total);
+        let path = compat::foreign_scan_path(root, rel, Costs { rows: (*rel).rows, startup, total });
         pg_sys::add_path(rel, path.cast());
     }
 }
@@ -197,7 +198,8 @@ pub(super) unsafe fn final_path(
         let startup = startup * LIMIT_GAIN;
         let upper = pg_sys::UpperRelationKind::UPPERREL_FINAL as usize;
         let private = private_list(&[&json!([limit.count, limit.offset]).to_string()]);
-        let path = upper_path(root, input, (*root).upper_targets[upper], rows, startup, total, private);
+        let (target, costs) = ((*root).upper_targets[upper], Costs { rows, startup, total });
+        let path = compat::foreign_upper_path(root, input, target, costs, private);
         pg_sys::add_path(output, path.cast());
     }
 }
@@ -315,114 +317,5 @@ unsafe fn private_text(list: *mut pg_sys::List, index: usize) -> Option<String> 
     unsafe {
         let node = PgList::<pg_sys::String>::from_pg(list).get_ptr(index)?;
         Some(CStr::from_ptr((*node).sval).to_string_lossy().into_owned())
-    }
-}
-
-// The signatures of the path constructors differ between major versions.
-
-unsafe fn foreign_path(
-    root: *mut pg_sys::PlannerInfo,
-    rel: *mut pg_sys::RelOptInfo,
-    rows: f64,
-    startup: f64,
-    total: f64,
-) -> *mut pg_sys::ForeignPath {
-    // SAFETY: the caller's.
-    unsafe {
-        #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
-        return pg_sys::create_foreignscan_path(
-            root,
-            rel,
-            null_mut(),
-            rows,
-            startup,
-            total,
-            null_mut(),
-            (*rel).lateral_relids,
-            null_mut(),
-            null_mut(),
-        );
-        #[cfg(feature = "pg17")]
-        return pg_sys::create_foreignscan_path(
-            root,
-            rel,
-            null_mut(),
-            rows,
-            startup,
-            total,
-            null_mut(),
-            (*rel).lateral_relids,
-            null_mut(),
-            null_mut(),
-            null_mut(),
-        );
-        #[cfg(feature = "pg18")]
-        return pg_sys::create_foreignscan_path(
-            root,
-            rel,
-            null_mut(),
-            rows,
-            0,
-            startup,
-            total,
-            null_mut(),
-            (*rel).lateral_relids,
-            null_mut(),
-            null_mut(),
-            null_mut(),
-        );
-    }
-}
-
-unsafe fn upper_path(
-    root: *mut pg_sys::PlannerInfo,
-    rel: *mut pg_sys::RelOptInfo,
-    target: *mut pg_sys::PathTarget,
-    rows: f64,
-    startup: f64,
-    total: f64,
-    private: *mut pg_sys::List,
-) -> *mut pg_sys::ForeignPath {
-    // SAFETY: the caller's.
-    unsafe {
-        #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
-        return pg_sys::create_foreign_upper_path(
-            root,
-            rel,
-            target,
-            rows,
-            startup,
-            total,
-            null_mut(),
-            null_mut(),
-            private,
-        );
-        #[cfg(feature = "pg17")]
-        return pg_sys::create_foreign_upper_path(
-            root,
-            rel,
-            target,
-            rows,
-            startup,
-            total,
-            null_mut(),
-            null_mut(),
-            null_mut(),
-            private,
-        );
-        #[cfg(feature = "pg18")]
-        return pg_sys::create_foreign_upper_path(
-            root,
-            rel,
-            target,
-            rows,
-            0,
-            startup,
-            total,
-            null_mut(),
-            null_mut(),
-            null_mut(),
-            private,
-        );
     }
 }

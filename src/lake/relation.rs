@@ -11,7 +11,7 @@ use pgrx::pg_sys;
 use serde_json::{Value, json};
 
 use super::options;
-use crate::pg::{guc, job, memory, thread};
+use crate::pg::{compat, guc, job, memory, thread};
 
 /// A column of the foreign table with its counterpart in the files.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,8 +100,7 @@ fn declared_columns(table: pg_sys::Oid) -> Result<Vec<DeclaredColumn>> {
         if relation.is_null() {
             return Err(Error::Internal { message: format!("relation {} is gone", table.to_u32()) });
         }
-        let descriptor = &*(*relation).rd_att;
-        let attributes = std::slice::from_raw_parts(descriptor.attrs.as_ptr(), descriptor.natts as usize);
+        let attributes = compat::attributes((*relation).rd_att);
         let columns = attributes.iter().filter(|attribute| !attribute.attisdropped).map(|attribute| {
             let shown = pg_sys::format_type_with_typemod(attribute.atttypid, attribute.atttypmod);
             DeclaredColumn {

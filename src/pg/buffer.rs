@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use lagoon_vector::distance::prefetch_at;
 use pgrx::pg_sys::{self, BlockNumber, Buffer, ForkNumber, Relation};
 
+use super::compat::{self, FileLocator};
 use super::statistics;
 
 /// Buffers remembered, at most: 4 MB for each process. More than there are buffers, because places are shared.
@@ -33,7 +34,7 @@ const SCARCE: u32 = 1024;
 
 /// The functions themselves: pgrx's wrappers set a jump mark for each call, which costs more than a pin. Called inside one mark.
 mod raw {
-    use super::{BlockNumber, Buffer, ForkNumber, Relation, pg_sys};
+    use super::{BlockNumber, Buffer, FileLocator, ForkNumber, Relation, pg_sys};
 
     unsafe extern "C-unwind" {
         pub fn ReadBufferExtended(
@@ -43,7 +44,8 @@ mod raw {
             mode: pg_sys::ReadBufferMode::Type,
             strategy: pg_sys::BufferAccessStrategy,
         ) -> Buffer;
-        pub fn ReadRecentBuffer(node: Node, fork: ForkNumber::Type, block: BlockNumber, recent: Buffer) -> bool;
+        pub fn ReadRecentBuffer(files: FileLocator, fork: ForkNumber::Type, block: BlockNumber, recent: Buffer)
+        -> bool;
         pub fn ReleaseBuffer(buffer: Buffer);
         pub fn LockBuffer(buffer: Buffer, mode: i32);
         pub fn UnlockReleaseBuffer(buffer: Buffer);
@@ -54,33 +56,6 @@ mod raw {
     /// BufferDescPadded: nothing of it is read here.
     #[repr(C, align(64))]
     pub struct Descriptor([u8; 64]);
-
-    #[cfg(any(feature = "pg14", feature = "pg15"))]
-    pub type Node = pg_sys::RelFileNode;
-    #[cfg(not(any(feature = "pg14", feature = "pg15")))]
-    pub type Node = pg_sys::RelFileLocator;
-
-    /// Where the files of a relation are.
-    ///
-    /// # Safety
-    /// The relation is open.
-    pub unsafe fn node(relation: Relation) -> Node {
-        // SAFETY: the caller's.
-        unsafe {
-            #[cfg(any(feature = "pg14", feature = "pg15"))]
-            return (*relation).rd_node;
-            #[cfg(not(any(feature = "pg14", feature = "pg15")))]
-            return (*relation).rd_locator;
-        }
-    }
-
-    /// Its number.
-    pub fn number(node: Node) -> u32 {
-        #[cfg(any(feature = "pg14", feature = "pg15"))]
-        return node.relNode.to_u32();
-        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
-        return node.relNumber.to_u32();
-    }
 }
 
 /// Runs `f` inside one jump mark. A panic of `f` goes on only when the mark is gone, which it would leave in place.
@@ -106,7 +81,7 @@ pub fn is_scarce() -> bool {
 pub struct Pages {
     relation: Relation,
     fork: ForkNumber::Type,
-    node: raw::Node,
+    files: FileLocator,
     is_shared: bool,
 }
 
@@ -117,11 +92,11 @@ impl Pages {
     /// It stays open, and its file the same, while the result lives.
     pub unsafe fn new(relation: Relation, fork: ForkNumber::Type) -> Self {
         // SAFETY: the caller's.
-        let (node, is_shared) = unsafe {
+        let (files, is_shared) = unsafe {
             let is_temporary = (*(*relation).rd_rel).relpersistence == pg_sys::RELPERSISTENCE_TEMP as i8;
-            (raw::node(relation), !is_temporary)
+            (compat::file_locator(relation), !is_temporary)
         };
-        Self { relation, fork, node, is_shared }
+        Self { relation, fork, files, is_shared }
     }
 
     /// Pins a page and locks it for reading. UnlockReleaseBuffer() ends both.
@@ -159,14 +134,14 @@ impl Pages {
     pub fn is_at_hand(&self, block: BlockNumber) -> bool {
         HINTS.with_borrow_mut(|hints| {
             hints.prepare();
-            let hint = hints.buffers[hints.place(raw::number(self.node), block)];
+            let hint = hints.buffers[hints.place(compat::file_number(self.files), block)];
             if !self.is_shared || hint <= 0 {
                 return false;
             }
             // SAFETY: the relation is open; an ERROR becomes a panic here.
             unsafe {
                 pg_sys::ffi::pg_guard_ffi_boundary(|| {
-                    let is_there = raw::ReadRecentBuffer(self.node, self.fork, block, hint);
+                    let is_there = raw::ReadRecentBuffer(self.files, self.fork, block, hint);
                     if is_there {
                         raw::ReleaseBuffer(hint);
                         pg_sys::pgBufferUsage.shared_blks_hit -= 1; // nobody has asked for it yet
@@ -181,7 +156,7 @@ impl Pages {
     pub fn announce(&self, block: BlockNumber, from: usize, len: usize) {
         HINTS.with_borrow_mut(|hints| {
             hints.prepare();
-            let Some(buffer) = hints.announce(raw::number(self.node), block) else { return };
+            let Some(buffer) = hints.announce(compat::file_number(self.files), block) else { return };
             // SAFETY: computes an address.
             let page = unsafe { pg_sys::BufferGetPage(buffer).cast::<u8>().cast_const() };
             prefetch_at(page, 1);
@@ -201,7 +176,7 @@ impl Pages {
         HINTS.with_borrow_mut(|hints| {
             hints.prepare();
             for i in (0..count).filter(|i| *i == 0 || block(*i) != block(i - 1)) {
-                hints.announce(raw::number(self.node), block(i));
+                hints.announce(compat::file_number(self.files), block(i));
             }
             let mut pinned = [(0, std::ptr::null::<u8>()); AHEAD];
             let (mut oldest, mut newest, mut ahead) = (0, 0, 0);
@@ -237,7 +212,8 @@ impl Pages {
         });
     }
 
-    /// What ReadBuffer() does for a page that it finds, beyond ReadRecentBuffer(): pg_statio_user_indexes, cost-based vacuum.
+    /// What ReadBuffer() does for a page that it finds, beyond ReadRecentBuffer(): pg_statio_user_indexes, pg_stat_io,
+    /// cost-based vacuum.
     ///
     /// # Safety
     /// Inside a jump mark.
@@ -246,9 +222,9 @@ impl Pages {
         // SAFETY: the caller's; the relation is open.
         unsafe {
             if let Some(counts) = statistics::counts(self.relation) {
-                counts.t_blocks_fetched += 1;
-                counts.t_blocks_hit += 1;
+                compat::count_hit(counts);
             }
+            compat::count_io_hit();
             if pg_sys::VacuumCostActive {
                 pg_sys::VacuumCostBalance += pg_sys::VacuumCostPageHit;
             }
@@ -261,10 +237,10 @@ impl Pages {
     unsafe fn pin(&self, hints: &mut Hints, block: BlockNumber) -> Buffer {
         // SAFETY: the caller's. Temporary relations have buffers and file numbers of their own, so they have no hints.
         unsafe {
-            let at = hints.place(raw::number(self.node), block);
+            let at = hints.place(compat::file_number(self.files), block);
             let hint = hints.buffers[at];
             if self.is_shared && hints.is_time() {
-                if hint > 0 && raw::ReadRecentBuffer(self.node, self.fork, block, hint) {
+                if hint > 0 && raw::ReadRecentBuffer(self.files, self.fork, block, hint) {
                     self.count_hit();
                     return hint;
                 }

@@ -4,6 +4,8 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys;
 
+use super::compat;
+
 /// A row of `pg_database`.
 pub struct Database {
     /// Its oid.
@@ -53,16 +55,8 @@ pub fn exists(oid: pg_sys::Oid) -> bool {
 
 /// Whether the current user owns a database.
 pub fn is_owner(database: pg_sys::Oid) -> bool {
-    #[cfg(any(feature = "pg14", feature = "pg15"))]
-    // SAFETY: inside a transaction.
-    unsafe {
-        pg_sys::pg_database_ownercheck(database, pg_sys::GetUserId())
-    }
-    #[cfg(not(any(feature = "pg14", feature = "pg15")))]
-    // SAFETY: inside a transaction.
-    unsafe {
-        pg_sys::object_ownercheck(pg_sys::DatabaseRelationId, database, pg_sys::GetUserId())
-    }
+    // SAFETY: reads a variable of this process.
+    compat::owns_database(database, unsafe { pg_sys::GetUserId() })
 }
 
 /// Whether this extension is installed in the current database. Inside a transaction.

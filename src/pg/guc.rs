@@ -246,20 +246,8 @@ pub fn init() {
     );
     for prefix in [c"lagoon", c"hnsw", c"ivfflat"] {
         // SAFETY: called from _PG_init with a NUL-terminated name, after all settings of the prefix are defined.
-        unsafe { reserve_prefix(prefix) };
+        unsafe { pg_sys::MarkGUCPrefixReserved(prefix.as_ptr()) };
     }
-}
-
-#[cfg(not(feature = "pg14"))]
-unsafe fn reserve_prefix(prefix: &CStr) {
-    // SAFETY: the caller's.
-    unsafe { pg_sys::MarkGUCPrefixReserved(prefix.as_ptr()) }
-}
-
-#[cfg(feature = "pg14")]
-unsafe fn reserve_prefix(prefix: &CStr) {
-    // SAFETY: the caller's.
-    unsafe { pg_sys::EmitWarningsOnPlaceholders(prefix.as_ptr()) }
 }
 
 fn int(

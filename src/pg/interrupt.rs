@@ -16,6 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{PgTryBuilder, pg_sys};
 
+use super::compat;
+
 /// Whether something waits to be answered. A plain read, for tight loops.
 pub fn pending() -> bool {
     // SAFETY: a flag of this process, set by signal handlers and read as volatile.
@@ -45,7 +47,7 @@ pub fn ends_statement() -> bool {
     // SAFETY: variables of this process, read on its main thread.
     let (dies, is_canceled, is_held) = unsafe {
         (
-            std::ptr::read_volatile(&raw const pg_sys::ProcDiePending) != 0,
+            compat::ends_session(),
             std::ptr::read_volatile(&raw const pg_sys::QueryCancelPending) != 0,
             pg_sys::InterruptHoldoffCount != 0 || pg_sys::CritSectionCount != 0,
         )

@@ -3,6 +3,7 @@
 pub mod array;
 pub mod buffer;
 pub mod child;
+pub mod compat;
 pub mod database;
 pub mod error;
 pub mod exit;

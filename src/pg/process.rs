@@ -6,6 +6,8 @@ use std::os::raw::c_long;
 use pgrx::bgworkers::BackgroundWorkerBuilder;
 use pgrx::pg_sys;
 
+use super::compat;
+
 /// The process id of this process.
 pub fn id() -> i32 {
     // SAFETY: set once at the start of every process.
@@ -38,23 +40,10 @@ unsafe extern "C-unwind" {
 pub fn attach_signals() {
     // SAFETY: called once by a background process before it touches anything; signals are still blocked.
     unsafe {
-        handle(pg_sys::SIGHUP, SignalHandlerForConfigReload);
-        handle(pg_sys::SIGTERM, die);
+        compat::set_signal_handler(pg_sys::SIGHUP, SignalHandlerForConfigReload);
+        compat::set_signal_handler(pg_sys::SIGTERM, die);
         pg_sys::BackgroundWorkerUnblockSignals();
     }
-}
-
-unsafe fn handle(signal: u32, handler: unsafe extern "C-unwind" fn(c_int)) {
-    #[cfg(not(feature = "pg18"))]
-    // SAFETY: a handler of PostgreSQL's own.
-    unsafe {
-        pg_sys::pqsignal(signal as c_int, Some(handler))
-    };
-    #[cfg(feature = "pg18")]
-    // SAFETY: a handler of PostgreSQL's own.
-    unsafe {
-        pg_sys::pqsignal_be(signal as c_int, Some(handler))
-    };
 }
 
 /// Connects this background process to a database as the bootstrap superuser; `None`: to the shared catalogs alone.
@@ -115,8 +104,7 @@ pub fn termination_pending() -> bool {
 
 /// Ends this process. Rust destructors do not run; PostgreSQL's exit callbacks do.
 pub fn exit(code: i32) -> ! {
-    // SAFETY: the regular end of a process.
-    unsafe { pg_sys::proc_exit(code) }
+    compat::exit(code)
 }
 
 /// Calls `callback` when this process ends in an orderly way, while shared memory is still attached.

@@ -2,6 +2,8 @@
 
 use pgrx::pg_sys::{PgStat_TableCounts, Relation};
 
+use super::compat;
+
 /// The function itself: pgrx's wrapper sets a jump mark of its own.
 mod raw {
     unsafe extern "C-unwind" {
@@ -20,6 +22,6 @@ pub unsafe fn counts<'a>(relation: Relation) -> Option<&'a mut PgStat_TableCount
         if (*relation).pgstat_info.is_null() && (*relation).pgstat_enabled {
             raw::pgstat_assoc_relation(relation);
         }
-        (*relation).pgstat_info.as_mut().map(|info| &mut info.t_counts)
+        (*relation).pgstat_info.as_mut().map(compat::counts)
     }
 }

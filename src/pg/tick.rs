@@ -9,16 +9,10 @@ use std::ffi::c_int;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering, compiler_fence};
 
+use super::compat;
+
 /// Milliseconds between two ticks.
 const PERIOD: c_int = 10;
-
-/// USER_TIMEOUT in utils/timeout.h: the first identifier that extensions may register.
-#[cfg(feature = "pg14")]
-const USER_TIMEOUT: c_int = 10;
-#[cfg(any(feature = "pg15", feature = "pg16"))]
-const USER_TIMEOUT: c_int = 12;
-#[cfg(any(feature = "pg17", feature = "pg18"))]
-const USER_TIMEOUT: c_int = 13;
 
 unsafe extern "C-unwind" {
     // timeout.c; pgrx has no bindings. None of them raises an ERROR, so they may be called below frames of an engine.
@@ -44,7 +38,7 @@ pub fn start(handler: fn()) {
     unsafe {
         if id < 0 {
             HANDLER.get_or_init(|| handler);
-            id = RegisterTimeout(USER_TIMEOUT, on_alarm);
+            id = RegisterTimeout(compat::USER_TIMEOUT, on_alarm);
             ID.store(id, Ordering::Relaxed);
         }
         if !get_timeout_active(id) {

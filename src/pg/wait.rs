@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use pgrx::pg_sys;
 
 use super::error::{Plain, raise};
-use super::interrupt;
+use super::{compat, interrupt};
 
 /// An eventfd that an engine thread signals and the main thread waits on. Cheap to clone.
 #[derive(Clone)]
@@ -95,7 +95,7 @@ fn latch_or(socket: RawFd, timeout: Option<Duration>) -> u32 {
     let millis = timeout.map_or(-1, |t| t.as_millis().clamp(1, 3_600_000) as i64);
     // SAFETY: main thread; the caller holds the descriptor. WaitLatchOrSocket is latch.c's own.
     let woken =
-        unsafe { pg_sys::WaitLatchOrSocket(pg_sys::MyLatch, events as i32, socket, millis, pg_sys::PG_WAIT_EXTENSION) }
+        unsafe { pg_sys::WaitLatchOrSocket(pg_sys::MyLatch, events as i32, socket, millis, compat::wait_event()) }
             as u32;
     if woken & pg_sys::WL_LATCH_SET != 0 {
         // SAFETY: our own latch.

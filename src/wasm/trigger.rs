@@ -9,6 +9,7 @@ use super::convert::{fit, to_datum, to_value};
 use super::declaration::{kind_of, type_name};
 use super::function::CallSite;
 use super::session;
+use crate::pg::compat;
 
 /// Which columns of one table go to the guest. Made at the first row of a statement.
 pub struct Plan {
@@ -123,8 +124,7 @@ impl Plan {
     unsafe fn new(plugin: &str, wanted: Option<Rc<[Column]>>, relation: pg_sys::Relation) -> Result<Self, Error> {
         // SAFETY: the caller's; an open relation has name and descriptor.
         let (oid, name, attributes) = unsafe {
-            let descriptor = (*relation).rd_att;
-            let attributes = (*descriptor).attrs.as_slice((*descriptor).natts as usize);
+            let attributes = compat::attributes((*relation).rd_att);
             ((*relation).rd_id, name_of(&(*(*relation).rd_rel).relname), attributes)
         };
         let mut plan = Self { relation: oid, kinds: Vec::new(), sources: Vec::new(), last_new: 0, last_old: 0 };

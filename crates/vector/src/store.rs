@@ -68,6 +68,10 @@ pub trait PageStore {
     /// Told that a part is likely to be read soon, so that it can come from memory meanwhile. Need not do anything.
     fn announce(&self, _part: Part) {}
 
+    /// Told in which order blocks are going to be [read](Self::read), whatever else is read in between, so that they can come from
+    /// disk ahead of that. Need not do anything. Ends with the next call.
+    fn read_ahead(&self, _blocks: impl Iterator<Item = u32> + 'static) {}
+
     /// Begins a change that after a crash is there as a whole or not at all.
     fn record(&self) -> Result<Self::Record<'_>>;
 

@@ -4,12 +4,13 @@ use std::ffi::c_int;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use pgrx::pg_guard;
-use pgrx::pg_sys::{self, Datum, bytea, relopt_parse_elt};
+use pgrx::pg_sys::{self, Datum, bytea};
 
 use lagoon_vector::hnsw::format::Meta;
 use lagoon_vector::{Error, Method};
 
 use crate::index::space;
+use crate::pg::compat::integer_option;
 
 /// Links per layer, and candidates while inserting, when nothing is said.
 const DEFAULT_M: c_int = 16;
@@ -50,15 +51,9 @@ pub fn init() {
 /// Parses `pg_class.reloptions`; bounds are PostgreSQL's to check, by what [`init`] registered.
 #[pg_guard]
 pub unsafe extern "C-unwind" fn amoptions(reloptions: Datum, validate: bool) -> *mut bytea {
-    let int = pg_sys::relopt_type::RELOPT_TYPE_INT;
-    let element = |optname: &'static std::ffi::CStr, offset| relopt_parse_elt {
-        optname: optname.as_ptr(),
-        opttype: int,
-        offset: offset as c_int,
-    };
     let elements = [
-        element(c"m", std::mem::offset_of!(Stored, m)),
-        element(c"ef_construction", std::mem::offset_of!(Stored, ef_construction)),
+        integer_option(c"m", std::mem::offset_of!(Stored, m)),
+        integer_option(c"ef_construction", std::mem::offset_of!(Stored, ef_construction)),
     ];
     let kind = KIND.load(Ordering::Relaxed);
     // SAFETY: the elements are offsets of integers inside a struct of that size.

@@ -4,12 +4,13 @@ use std::ffi::c_int;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use pgrx::pg_guard;
-use pgrx::pg_sys::{self, Datum, bytea, relopt_parse_elt};
+use pgrx::pg_sys::{self, Datum, bytea};
 
 use lagoon_vector::ivf::format::{MAX_LISTS, Meta};
 use lagoon_vector::{Coder, Error, Method, Metric};
 
 use crate::index::space;
+use crate::pg::compat::integer_option;
 
 /// Lists when nothing is said.
 const DEFAULT_LISTS: c_int = 100;
@@ -38,11 +39,7 @@ pub fn init() {
 /// Parses `pg_class.reloptions`; bounds are PostgreSQL's to check, by what [`init`] registered.
 #[pg_guard]
 pub unsafe extern "C-unwind" fn amoptions(reloptions: Datum, validate: bool) -> *mut bytea {
-    let element = relopt_parse_elt {
-        optname: c"lists".as_ptr(),
-        opttype: pg_sys::relopt_type::RELOPT_TYPE_INT,
-        offset: std::mem::offset_of!(Stored, lists) as c_int,
-    };
+    let element = integer_option(c"lists", std::mem::offset_of!(Stored, lists));
     let kind = KIND.load(Ordering::Relaxed);
     // SAFETY: the element is the offset of an integer inside a struct of that size.
     unsafe { pg_sys::build_reloptions(reloptions, validate, kind, size_of::<Stored>(), &element, 1).cast() }

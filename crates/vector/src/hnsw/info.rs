@@ -80,6 +80,7 @@ pub fn info<S: PageStore>(store: &S) -> Result<Info> {
         node_bytes: u64::from(node_pages) * PAGE_SIZE as u64,
         code_bytes: u64::from(blocks - geometry.first - node_pages) * PAGE_SIZE as u64,
     };
+    store.read_ahead(geometry.node_blocks(node_pages));
     for node_page in 0..node_pages {
         store.poll()?;
         let block = geometry.node_block(node_page);

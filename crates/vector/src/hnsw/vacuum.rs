@@ -94,6 +94,7 @@ impl<S: PageStore> Vacuum<'_, S> {
         let (mut highest, mut owners): (Highest, Vec<u32>) = (None, Vec::new());
         let node_pages = self.node_pages(&graph)?;
         self.doomed = Bits::new(node_pages.len() * geometry.nodes, || self.store.poll())?;
+        self.store.read_ahead(geometry.node_blocks(node_pages.end));
         for node_page in node_pages {
             self.store.poll()?;
             let rows: Vec<(usize, Vec<Tid>)> = read_node_page(&graph, node_page, |nodes| {

@@ -131,6 +131,7 @@ fn pages<S: PageStore>(store: &S, meta: &Meta, report: &mut Report) -> Result<()
         Err(error @ Error::Corrupt { .. }) => faults.push(|| error.to_string()),
         centre => drop(centre?),
     }
+    store.read_ahead(meta.geometry.first..blocks);
     for block in meta.geometry.first..blocks {
         store.poll()?;
         let kind = meta.geometry.kind(block);
@@ -159,6 +160,7 @@ fn elements<S: PageStore>(store: &S, meta: &Meta, report: &mut Report) -> Result
     let slots = filled(free, node_pages as usize * geometry.nodes, || store.poll())?;
     let mut elements =
         Elements { slots, links: Vec::new(), count: 0, live: 0, chains: Vec::new(), overflow: Vec::new() };
+    store.read_ahead(geometry.node_blocks(node_pages));
     for node_page in 0..node_pages {
         store.poll()?;
         let block = geometry.node_block(node_page);

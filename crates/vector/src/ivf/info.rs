@@ -70,7 +70,9 @@ pub fn info<S: PageStore>(store: &S) -> Result<Info> {
         max_pages = max_pages.max(in_list);
     }
     let mut unused = 0;
-    for block in lists.geometry.first_entry_block()..store.blocks()? {
+    let blocks = lists.geometry.first_entry_block()..store.blocks()?;
+    store.read_ahead(blocks.clone());
+    for block in blocks {
         store.poll()?;
         unused += u64::from(is_new(&store.read(block)?));
     }

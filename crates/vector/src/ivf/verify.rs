@@ -70,6 +70,7 @@ fn pages<S: PageStore>(lists: &Lists<'_, S>, report: &mut Report) -> Result<Uncl
     if blocks < geometry.first_entry_block() {
         faults.push(|| format!("{blocks} blocks, where heads and centres alone have {}", geometry.first_entry_block()));
     }
+    lists.store.read_ahead(1..blocks);
     for block in 1..blocks {
         lists.store.poll()?;
         let page = lists.store.read(block)?;

@@ -176,6 +176,11 @@ impl Geometry {
         self.first + node_page / per_group * self.group_blocks() + node_page % per_group
     }
 
+    /// The blocks of the first node pages.
+    pub fn node_blocks(self, node_pages: u32) -> impl Iterator<Item = u32> + 'static {
+        (0..node_pages).map(move |node_page| self.node_block(node_page))
+    }
+
     /// Node pages among the first `blocks` blocks.
     pub fn node_pages_of(&self, blocks: u32) -> u32 {
         let (per_group, blocks) = (self.node_pages as u32, blocks.saturating_sub(self.first));
