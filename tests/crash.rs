@@ -38,6 +38,7 @@ fn no_acknowledged_row_is_lost() {
         // Recovery compares each page that it rebuilds with its image.
         "wal_consistency_checking=generic",
         "checkpoint_timeout=30s",
+        "jit=off",
         "autovacuum_naptime=1s",
     ]);
     create_table(&cluster);

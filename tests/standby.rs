@@ -21,7 +21,8 @@ fn a_standby_answers_as_the_primary_and_goes_on_after_promotion() {
     // Replay compares each page that it makes with the image that the primary logged, and ends the standby at a difference.
     let shared = scratch();
     let datasets = format!("lagoon.dataset_directory={}", shared.path().display());
-    let settings = ["wal_consistency_checking=all", "autovacuum=off", "fsync=off", &datasets];
+    // A plan with what is switched off in it costs enough to be compiled, for each call of a function.
+    let settings = ["wal_consistency_checking=all", "autovacuum=off", "fsync=off", "jit=off", &datasets];
     let primary = Cluster::with_lagoon(&settings);
     create_table(&primary);
     primary.psql(
@@ -30,7 +31,7 @@ fn a_standby_answers_as_the_primary_and_goes_on_after_promotion() {
     );
     primary.psql("CREATE INDEX t_cosine ON t USING hnsw (v vector_cosine_ops)");
     install_a_plugin(&primary);
-    let standby = Cluster::standby_of(&primary, &[&datasets]);
+    let standby = Cluster::standby_of(&primary, &["jit=off", &datasets]);
     call_a_plugin(&standby);
     let writer = primary.session();
     read_a_dataset(&writer, &standby.session(), shared.path());

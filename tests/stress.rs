@@ -15,7 +15,7 @@ const WRITERS: u64 = 3;
 #[test]
 fn writers_searchers_vacuum_and_builds_at_once() {
     let writes = std::env::var("LAGOON_STRESS_WRITES").ok().and_then(|value| value.parse().ok()).unwrap_or(400);
-    let cluster = Cluster::with_lagoon(&["fsync=off", "autovacuum_naptime=1s"]);
+    let cluster = Cluster::with_lagoon(&["fsync=off", "autovacuum_naptime=1s", "jit=off"]);
     create_table(&cluster);
 
     let cluster = &cluster;

@@ -9,6 +9,9 @@ use crate::page::Tid;
 use crate::space::{Element, Form, learn};
 use crate::{Metric, Space};
 
+/// Makes so many vectors from a seed.
+type Make = fn(usize, u64) -> Vec<Vec<f32>>;
+
 const DIMENSIONS: usize = 64;
 const EF: usize = 40;
 
@@ -114,7 +117,7 @@ fn holding_back_loses_less_and_no_more_than_pgvectors_rule() {
 #[test]
 #[ignore = "prints figures"]
 fn figures_of_strict_order() {
-    let kinds: [(&str, fn(usize, u64) -> Vec<Vec<f32>>); 5] = [
+    let kinds: [(&str, Make); 5] = [
         ("near-duplicates", |count, seed| alike(0.02, count, seed)),
         ("nearer duplicates", |count, seed| alike(0.004, count, seed)),
         ("clusters", |count, seed| clustered(count, DIMENSIONS, seed)),
