@@ -119,7 +119,8 @@ UPDATE items SET added = value(0.01) WHERE i > 5;
 CREATE INDEX by_added ON items USING hnsw (added vector_l2_ops);
 SELECT asked('items WHERE i > 4', 'added <-> (SELECT v FROM items WHERE i = 3)', 100);
 DROP INDEX by_added;
--- An error while a row is read ends the statement and nothing else.
+-- An error while a row is read ends the statement and nothing else. In strict order each is read.
+SET hnsw.iterative_scan = strict_order;
 CREATE FUNCTION fragile(v vector) RETURNS vector LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     IF current_setting('test.fragile', true) = 'on' THEN
@@ -145,6 +146,7 @@ BEGIN
 END
 $$;
 SET test.fragile = off;
+RESET hnsw.iterative_scan;
 SELECT asked('items', 'fragile(v)::vector(40) <-> (SELECT v FROM query)');
 DROP INDEX by_function;
 
