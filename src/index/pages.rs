@@ -248,7 +248,7 @@ impl PageStore for PgPages {
     }
 
     fn read_ahead(&self, blocks: impl Iterator<Item = u32> + 'static) {
-        drop(self.ahead.take());
+        *self.ahead.borrow_mut() = None;
         // SAFETY: the relation stays open while self lives.
         let ahead = unsafe { ReadStream::begin(self.index, self.fork, Box::new(blocks)) };
         self.ahead.replace(ahead);
