@@ -5,7 +5,7 @@
 //! order of distance and number, so that none is lost and none comes twice, whatever else happens to the index.
 //!
 //! Where codes are not exact, that order is one of lower bounds. The distances of the values are then asked of the table, and a
-//! row is returned once no [bound](crate::Bounds::ends) that is left lies below its distance. Rows of one code have one value, and
+//! row is returned once no [bound](crate::Coder::bounds) that is left lies below its distance. Rows of one code have one value, and
 //! of those only the first is read.
 
 use crate::ivf::format::NONE;
