@@ -15,17 +15,13 @@ export CARGO_TARGET_DIR ?= $(LAGOON_CACHE)/target
 export LAGOON_ONNXRUNTIME ?= $(LAGOON_SHARE)/onnxruntime/libonnxruntime.so
 export LAGOON_MODEL ?= $(LAGOON_SHARE)/models/all-MiniLM-L6-v2
 export PATH := $(HOME)/.cargo/bin:$(PATH)
-# cargo-pgrx would add a link flag that plain cargo lacks, and everything would be built twice; lld keeps the section
-# that the flag is for.
-export CARGO_PGRX_DISABLE_GC_SECTIONS_WORKAROUND := 1
-
 
 .PHONY: help
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-21s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: deps
-deps: ## Install what is missing: PostgreSQL 15, clang, cargo-pgrx, a wasm32 toolchain, ONNX Runtime, the demo's model
+deps: ## Install what is missing: PostgreSQL 15, clang, a wasm32 toolchain, ONNX Runtime, the demo's model
 	@scripts/deps
 
 .PHONY: build
@@ -34,7 +30,7 @@ build: ## Compile the extension and the engines
 
 .PHONY: install
 install: ## Build the extension and install it into the PostgreSQL of PG_CONFIG
-	@scripts/pgrx install
+	@scripts/build install
 
 .PHONY: install-vector-shim
 install-vector-shim: ## Install an empty extension "vector" that requires lagoon, for clients that hard-code that name
@@ -96,7 +92,7 @@ bench-vector: deps install ## Compare the hnsw index with pgvector and hnswlib a
 
 .PHONY: package
 package: ## Make an installable tree in $(LAGOON_CACHE)/package
-	@scripts/pgrx package --out-dir $(LAGOON_CACHE)/package
+	@scripts/build stage $(LAGOON_CACHE)/package
 
 .PHONY: clean
 clean: ## Stop the demo's cluster and delete its data; the build folder stays

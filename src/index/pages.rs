@@ -10,7 +10,7 @@ use lagoon_vector::store::{Interlock, Mode, PAGE_SIZE, PageStore, Record};
 use lagoon_vector::{Error, Result};
 
 use crate::pg::compat::{self, ReadStream};
-use crate::pg::{buffer, interrupt};
+use crate::pg::{buffer, guc, interrupt};
 
 const _: () = assert!(pg_sys::BLCKSZ as usize == PAGE_SIZE, "Lagoon needs PostgreSQL's default block size");
 
@@ -305,7 +305,7 @@ impl PageStore for PgPages {
     }
 
     fn is_scarce(&self) -> bool {
-        buffer::is_scarce()
+        guc::HNSW_PAGE_SCAN.get() && buffer::is_scarce()
     }
 
     fn is_at_hand(&self, block: u32) -> bool {

@@ -11,7 +11,7 @@ use lagoon_vector::distance::prefetch_at;
 use pgrx::pg_sys::{self, BlockNumber, Buffer, ForkNumber, Relation};
 
 use super::compat::{self, FileLocator};
-use super::statistics;
+use super::{guc, statistics};
 
 /// Buffers remembered, at most: 4 MB for each process. More than there are buffers, because places are shared.
 const MAX_HINTS: usize = 1 << 20;
@@ -82,7 +82,8 @@ pub struct Pages {
     relation: Relation,
     fork: ForkNumber::Type,
     files: FileLocator,
-    is_shared: bool,
+    /// Whether places in buffers are remembered: temporary relations have buffers and file numbers of their own.
+    has_hints: bool,
 }
 
 impl Pages {
@@ -92,11 +93,11 @@ impl Pages {
     /// It stays open, and its file the same, while the result lives.
     pub unsafe fn new(relation: Relation, fork: ForkNumber::Type) -> Self {
         // SAFETY: the caller's.
-        let (files, is_shared) = unsafe {
+        let (files, is_temporary) = unsafe {
             let is_temporary = (*(*relation).rd_rel).relpersistence == pg_sys::RELPERSISTENCE_TEMP as i8;
-            (compat::file_locator(relation), !is_temporary)
+            (compat::file_locator(relation), is_temporary)
         };
-        Self { relation, fork, files, is_shared }
+        Self { relation, fork, files, has_hints: !is_temporary && guc::PIN_HINTS.get() }
     }
 
     /// Pins a page and locks it for reading. UnlockReleaseBuffer() ends both.
@@ -135,7 +136,7 @@ impl Pages {
         HINTS.with_borrow_mut(|hints| {
             hints.prepare();
             let hint = hints.buffers[hints.place(compat::file_number(self.files), block)];
-            if !self.is_shared || hint <= 0 {
+            if !self.has_hints || hint <= 0 {
                 return false;
             }
             // SAFETY: the relation is open; an ERROR becomes a panic here.
@@ -235,11 +236,11 @@ impl Pages {
     /// Inside a jump mark.
     #[inline]
     unsafe fn pin(&self, hints: &mut Hints, block: BlockNumber) -> Buffer {
-        // SAFETY: the caller's. Temporary relations have buffers and file numbers of their own, so they have no hints.
+        // SAFETY: the caller's.
         unsafe {
             let at = hints.place(compat::file_number(self.files), block);
             let hint = hints.buffers[at];
-            if self.is_shared && hints.is_time() {
+            if self.has_hints && hints.is_time() {
                 if hint > 0 && raw::ReadRecentBuffer(self.files, self.fork, block, hint) {
                     self.count_hit();
                     return hint;
@@ -249,7 +250,7 @@ impl Pages {
             let mode = pg_sys::ReadBufferMode::RBM_NORMAL;
             let reads = pg_sys::pgBufferUsage.shared_blks_read;
             let buffer = raw::ReadBufferExtended(self.relation, self.fork, block, mode, std::ptr::null_mut());
-            if self.is_shared {
+            if self.has_hints {
                 if hint > 0 && pg_sys::pgBufferUsage.shared_blks_read != reads {
                     hints.reads = (hints.reads + READ).min(2 * SCARCE);
                 }

@@ -8,6 +8,10 @@ use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
 pub static EF_SEARCH: GucSetting<i32> = GucSetting::<i32>::new(40);
 /// `lagoon.vector_hints`: whether errors of the vector types have hints where pgvector has none.
 pub static VECTOR_HINTS: GucSetting<bool> = GucSetting::<bool>::new(true);
+/// `lagoon.hnsw_page_scan`: whether hnsw scans search whole pages when shared buffers are too small for the index.
+pub static HNSW_PAGE_SCAN: GucSetting<bool> = GucSetting::<bool>::new(true);
+/// `lagoon.pin_hints`: whether a session remembers in which buffers it saw the pages of vector indexes. For developers.
+pub static PIN_HINTS: GucSetting<bool> = GucSetting::<bool>::new(true);
 /// `hnsw.iterative_scan`: whether a scan continues beyond its candidate list.
 pub static ITERATIVE_SCAN: GucSetting<IterativeScan> = GucSetting::<IterativeScan>::new(IterativeScan::Off);
 /// `hnsw.max_scan_tuples`: approximate maximum number of tuples that an iterative scan visits.
@@ -90,6 +94,18 @@ pub fn init() {
         GucFlags::default(),
     );
     boolean(c"lagoon.vector_hints", c"Add hints to errors for which pgvector has none.", &VECTOR_HINTS, Userset);
+    boolean(
+        c"lagoon.hnsw_page_scan",
+        c"Search whole pages in hnsw index scans while shared buffers are too small for the index.",
+        &HNSW_PAGE_SCAN,
+        Userset,
+    );
+    boolean(
+        c"lagoon.pin_hints",
+        c"Remember in which shared buffers a session saw the pages of vector indexes.",
+        &PIN_HINTS,
+        Userset,
+    );
     GucRegistry::define_enum_guc(
         c"hnsw.iterative_scan",
         c"Whether an hnsw index scan continues beyond its candidate list while more rows are needed.",
