@@ -9,6 +9,8 @@ use std::sync::{Once, OnceLock};
 
 use pgrx::{pg_guard, pg_sys};
 
+use super::node::Node;
+
 static AFTER_TRANSACTION: OnceLock<fn()> = OnceLock::new();
 static AT_DISCARD: OnceLock<fn()> = OnceLock::new();
 static BEFORE_UTILITY: OnceLock<unsafe fn(*mut pg_sys::Node)> = OnceLock::new();
@@ -85,11 +87,10 @@ unsafe extern "C-unwind" fn utility(
 }
 
 unsafe fn is_discard_all(node: *mut pg_sys::Node) -> bool {
-    // SAFETY: the tag says what the node is.
-    unsafe {
-        (*node).type_ == pg_sys::NodeTag::T_DiscardStmt
-            && (*node.cast::<pg_sys::DiscardStmt>()).target == pg_sys::DiscardMode::DISCARD_ALL
-    }
+    // SAFETY: the caller's: a node, or NULL.
+    unsafe { Node::new(node) }
+        .and_then(Node::cast::<pg_sys::DiscardStmt>)
+        .is_some_and(|statement| statement.target == pg_sys::DiscardMode::DISCARD_ALL)
 }
 
 #[pg_guard]

@@ -11,6 +11,7 @@ use super::declaration::{Declaration, Shape};
 use super::session::{self, InstanceSlot};
 use super::trigger;
 use super::version::{self, Seen};
+use crate::pg::node::Node;
 
 /// Calls with more arguments than this allocate.
 const FEW: usize = 8;
@@ -40,7 +41,7 @@ pub unsafe fn call(fcinfo: pg_sys::FunctionCallInfo) -> Result<Datum, Error> {
         let site = site(fcinfo)?;
         let trigger = called_as_trigger(fcinfo);
         let result = match (&site.declaration.shape, trigger) {
-            (Shape::Trigger, Some(data)) => trigger::fire(site, data),
+            (Shape::Trigger, Some(data)) => trigger::fire(site, &data),
             (Shape::Trigger, None) => Err(Error::UnsupportedTrigger("fired by a table")),
             (Shape::Function(_), _) => call_function(site, fcinfo),
         };
@@ -136,10 +137,7 @@ unsafe fn site<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Result<&'a mut CallSite,
 }
 
 /// CALLED_AS_TRIGGER in commands/trigger.h.
-unsafe fn called_as_trigger<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Option<&'a pg_sys::TriggerData> {
-    // SAFETY: the caller's; a node says what it is.
-    unsafe {
-        let context = (*fcinfo).context.as_ref()?;
-        (context.type_ == pg_sys::NodeTag::T_TriggerData).then(|| &*(*fcinfo).context.cast::<pg_sys::TriggerData>())
-    }
+unsafe fn called_as_trigger<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Option<Node<'a, pg_sys::TriggerData>> {
+    // SAFETY: the caller's; the context of a call is NULL or a node.
+    unsafe { Node::new((*fcinfo).context) }.and_then(Node::cast)
 }

@@ -8,6 +8,7 @@ use lagoon_wasm::Error;
 use super::declaration::Declaration;
 use super::error::finish;
 use super::{carrier, check_trigger, function, version};
+use crate::pg::node::Node;
 
 static V1: Pg_finfo_record = Pg_finfo_record { api_version: 1 };
 
@@ -47,8 +48,8 @@ pub unsafe extern "C-unwind" fn lagoon_wasm_plugins_changed(fcinfo: FunctionCall
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn lagoon_wasm_check_trigger(fcinfo: FunctionCallInfo) -> Datum {
     // SAFETY: the context of a call is NULL or a node.
-    let fired = unsafe { pgrx::is_a((*fcinfo).context, pg_sys::NodeTag::T_EventTriggerData) };
-    finish(check_trigger::after_ddl(fired));
+    let event = unsafe { Node::new((*fcinfo).context) }.and_then(Node::cast::<pg_sys::EventTriggerData>);
+    finish(check_trigger::after_ddl(event.is_some()));
     Datum::null()
 }
 
@@ -79,17 +80,12 @@ pub extern "C" fn pg_finfo_lagoon_wasm_check_trigger() -> &'static Pg_finfo_reco
 /// # Safety
 /// `fcinfo` must be what PostgreSQL gave to the trigger's function.
 unsafe fn plugins_changed(fcinfo: FunctionCallInfo) -> Result<Datum, Error> {
-    // SAFETY: the caller's; a node says what it is.
-    let data = unsafe {
-        let context = (*fcinfo).context;
-        if !pgrx::is_a(context, pg_sys::NodeTag::T_TriggerData) {
-            return Err(Error::UnsupportedTrigger("fired by a table"));
-        }
-        &*context.cast::<pg_sys::TriggerData>()
-    };
+    // SAFETY: the caller's; the context of a call is NULL or a node.
+    let data = unsafe { Node::new((*fcinfo).context) }.and_then(Node::cast::<pg_sys::TriggerData>);
+    let data = data.ok_or(Error::UnsupportedTrigger("fired by a table"))?;
     // SAFETY: the relation is open while its trigger runs.
     unsafe { pg_sys::CacheInvalidateRelcache(data.tg_relation) };
-    carrier::follow(data)?;
+    carrier::follow(&data)?;
     Ok(Datum::null())
 }
 

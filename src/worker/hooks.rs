@@ -8,13 +8,14 @@
 //! utility statement and report it again without its cursor position, context, table and constraint. They hold nothing with
 //! a destructor, so that a longjmp may pass over them; what can fail is behind guarded functions of their own.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use pgrx::{pg_guard, pg_sys};
 
 use super::state;
+use crate::pg::node::{List, Node};
 use crate::pg::{database, hook, process, wait};
 
 /// How long a statement waits for a worker to leave; PostgreSQL itself then waits for another five seconds.
@@ -77,22 +78,20 @@ unsafe extern "C-unwind" fn transaction_ends(event: pg_sys::XactEvent::Type, _ar
 
 /// The statements before which a database must be empty, or after which there may be another one.
 unsafe fn concerns_databases(node: *mut pg_sys::Node) -> bool {
-    use pg_sys::NodeTag::{T_AlterDatabaseStmt, T_CreatedbStmt, T_DropdbStmt, T_RenameStmt};
-    // SAFETY: the tag says what the node is.
-    unsafe {
-        match (*node).type_ {
-            T_CreatedbStmt | T_DropdbStmt | T_AlterDatabaseStmt => true,
-            T_RenameStmt => (*node.cast::<pg_sys::RenameStmt>()).renameType == pg_sys::ObjectType::OBJECT_DATABASE,
-            _ => false,
-        }
-    }
+    use pg_sys::NodeTag::{T_AlterDatabaseStmt, T_CreatedbStmt, T_DropdbStmt};
+    let is_database = |statement: Node<pg_sys::RenameStmt>| statement.renameType == pg_sys::ObjectType::OBJECT_DATABASE;
+    // SAFETY: the caller's: a node.
+    unsafe { Node::new(node) }.is_some_and(|node| match node.tag() {
+        T_CreatedbStmt | T_DropdbStmt | T_AlterDatabaseStmt => true,
+        _ => node.cast().is_some_and(is_database),
+    })
 }
 
 #[pg_guard]
 unsafe extern "C-unwind" fn prepare(node: *mut pg_sys::Node) {
     DATABASES_CHANGED.store(true, Ordering::Relaxed);
     // SAFETY: a node for which `concerns_databases` holds; its strings live as long as the statement.
-    let name = unsafe { database_to_empty(node) };
+    let name = unsafe { Node::new(node) }.and_then(database_to_empty);
     if let Some(oid) = name.and_then(database::find)
         && database::is_owner(oid)
     {
@@ -101,41 +100,25 @@ unsafe extern "C-unwind" fn prepare(node: *mut pg_sys::Node) {
 }
 
 /// Which database the statement wants to be alone with.
-unsafe fn database_to_empty<'a>(node: *mut pg_sys::Node) -> Option<&'a CStr> {
-    use pg_sys::NodeTag::{T_AlterDatabaseStmt, T_CreatedbStmt, T_DropdbStmt, T_RenameStmt};
-    // SAFETY: the caller's; the tag says what the node is.
-    let name = unsafe {
-        match (*node).type_ {
-            T_DropdbStmt => (*node.cast::<pg_sys::DropdbStmt>()).dbname,
-            T_RenameStmt => (*node.cast::<pg_sys::RenameStmt>()).subname,
-            T_CreatedbStmt => option((*node.cast::<pg_sys::CreatedbStmt>()).options, c"template"),
-            T_AlterDatabaseStmt => {
-                let statement = node.cast::<pg_sys::AlterDatabaseStmt>();
-                if option((*statement).options, c"tablespace").is_null() {
-                    return None;
-                }
-                (*statement).dbname
-            }
-            _ => return None,
-        }
+fn database_to_empty(node: Node<'_>) -> Option<&CStr> {
+    let name = if let Some(statement) = node.cast::<pg_sys::DropdbStmt>() {
+        statement.dbname
+    } else if let Some(statement) = node.cast::<pg_sys::RenameStmt>() {
+        statement.subname
+    } else if let Some(statement) = node.cast::<pg_sys::AlterDatabaseStmt>() {
+        option(statement.options(), c"tablespace")?;
+        statement.dbname
+    } else {
+        return option(node.cast::<pg_sys::CreatedbStmt>()?.options(), c"template");
     };
     // SAFETY: a string of the statement, or null.
     (!name.is_null()).then(|| unsafe { CStr::from_ptr(name) })
 }
 
-/// The text of an option of a statement; null where it is not given.
-unsafe fn option(options: *mut pg_sys::List, name: &CStr) -> *mut c_char {
-    // SAFETY: a list of DefElem, as gram.y makes it for both statements.
-    unsafe {
-        let count = if options.is_null() { 0 } else { (*options).length };
-        for at in 0..count {
-            let element = pg_sys::list_nth(options, at).cast::<pg_sys::DefElem>();
-            if CStr::from_ptr((*element).defname) == name && !(*element).arg.is_null() {
-                return pg_sys::defGetString(element);
-            }
-        }
-    }
-    std::ptr::null_mut()
+/// The text of an option of a statement.
+fn option<'a>(options: List<'a>, name: &CStr) -> Option<&'a CStr> {
+    let mut options = options.iter().filter_map(Node::cast::<pg_sys::DefElem>);
+    options.find(|option| option.name() == name && !option.arg.is_null()).map(|option| option.text())
 }
 
 /// Asks the worker of a database to leave, keeps the next one away until this transaction ends, waits until it is gone.

@@ -1,0 +1,224 @@
+//! PostgreSQL's nodes and lists, read without casts: a node is what its tag says, and a list is iterated.
+//!
+//! What is unsafe is said once, where a tree comes from PostgreSQL ([`Node::new`], [`List::new`]); all that hangs below is
+//! reached from there. Nothing is borrowed for longer than a read, because PostgreSQL's own functions note things in nodes
+//! (`set_opfuncid`, the selectivities of a RestrictInfo).
+
+use std::ffi::CStr;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::ptr::{NonNull, null_mut};
+
+use pgrx::pg_sys::{self, Datum, NodeTag, Oid, PgNode};
+
+/// A node of a tree that lives for `'a`. `T` is its struct; `pg_sys::Node` where only the tag knows.
+pub struct Node<'a, T = pg_sys::Node> {
+    pointer: NonNull<T>,
+    tree: PhantomData<&'a T>,
+}
+
+impl<T> Clone for Node<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Node<'_, T> {}
+
+impl<'a, T: PgNode> Node<'a, T> {
+    /// The node behind a pointer; none behind NULL.
+    ///
+    /// # Safety
+    /// The pointer is NULL, or that of a `T` (of any node, where `T` is `pg_sys::Node`, or any expression: `pg_sys::Expr`) which
+    /// PostgreSQL has made, with all that hangs below it, and which lives for `'a`.
+    #[inline]
+    pub unsafe fn new(pointer: *mut T) -> Option<Self> {
+        NonNull::new(pointer).map(|pointer| Self { pointer, tree: PhantomData })
+    }
+
+    /// For calls of PostgreSQL.
+    #[inline]
+    pub fn as_ptr(self) -> *mut T {
+        self.pointer.as_ptr()
+    }
+
+    /// What it is.
+    #[inline]
+    pub fn tag(self) -> NodeTag {
+        // SAFETY: every struct of a node begins with its tag.
+        unsafe { (*self.pointer.as_ptr().cast::<pg_sys::Node>()).type_ }
+    }
+
+    /// The node as a `K`, if it is one (`IsA` and `castNode` in nodes.h).
+    #[inline]
+    pub fn cast<K: Kind>(self) -> Option<Node<'a, K>> {
+        (self.tag() == K::TAG).then_some(Node { pointer: self.pointer.cast(), tree: PhantomData })
+    }
+}
+
+impl<T> Deref for Node<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: a live node, of which this is a short look.
+        unsafe { self.pointer.as_ref() }
+    }
+}
+
+/// The struct of a node that has a tag of its own.
+///
+/// # Safety
+/// What has the tag has this layout.
+pub unsafe trait Kind: PgNode {
+    /// The tag.
+    const TAG: NodeTag;
+}
+
+/// The kinds that wings ask for: struct, tag, and what hangs below, each a `node` or a `list` of nodes.
+macro_rules! kinds {
+    ($($kind:ident, $tag:ident { $($child:ident: $shape:ident),* })*) => {$(
+        // SAFETY: nodes.h and nodetags.h have the tag of each struct.
+        unsafe impl Kind for pg_sys::$kind {
+            const TAG: NodeTag = NodeTag::$tag;
+        }
+
+        #[allow(dead_code, reason = "the table is of nodes, not of what is asked for today")]
+        impl<'a> Node<'a, pg_sys::$kind> {
+            $(kinds!(@$shape $child);)*
+        }
+    )*};
+    (@node $child:ident) => {
+        #[doc = concat!("`", stringify!($child), "`; none where it is NULL.")]
+        pub fn $child(self) -> Option<Node<'a>> {
+            // SAFETY: part of a live tree.
+            unsafe { Node::new((*self.as_ptr()).$child.cast()) }
+        }
+    };
+    (@list $child:ident) => {
+        #[doc = concat!("`", stringify!($child), "`")]
+        pub fn $child(self) -> List<'a> {
+            // SAFETY: part of a live tree.
+            unsafe { List::new((*self.as_ptr()).$child) }
+        }
+    };
+}
+
+kinds! {
+    // Expressions.
+    BoolExpr, T_BoolExpr { args: list }
+    BooleanTest, T_BooleanTest { arg: node }
+    Const, T_Const {}
+    FuncExpr, T_FuncExpr { args: list }
+    NullTest, T_NullTest { arg: node }
+    OpExpr, T_OpExpr { args: list }
+    Param, T_Param {}
+    RelabelType, T_RelabelType { arg: node }
+    ScalarArrayOpExpr, T_ScalarArrayOpExpr { args: list }
+    Var, T_Var {}
+    // The planner's.
+    IndexOptInfo, T_IndexOptInfo {}
+    RestrictInfo, T_RestrictInfo { clause: node }
+    // Utility statements, and their parts.
+    AlterDatabaseStmt, T_AlterDatabaseStmt { options: list }
+    CreatedbStmt, T_CreatedbStmt { options: list }
+    DefElem, T_DefElem { arg: node }
+    DiscardStmt, T_DiscardStmt {}
+    DropdbStmt, T_DropdbStmt {}
+    RenameStmt, T_RenameStmt {}
+    String, T_String {}
+    // The context of a call.
+    EventTriggerData, T_EventTriggerData {}
+    TriggerData, T_TriggerData {}
+}
+
+impl Node<'_> {
+    /// The type of an expression.
+    #[allow(dead_code, reason = "as above")]
+    pub fn type_of(self) -> Oid {
+        // SAFETY: an expression, or an ERROR.
+        unsafe { pg_sys::exprType(self.as_ptr()) }
+    }
+}
+
+impl Node<'_, pg_sys::Const> {
+    /// The value; none is NULL.
+    pub fn value(self) -> Option<Datum> {
+        (!self.constisnull).then_some(self.constvalue)
+    }
+}
+
+impl<'a> Node<'a, pg_sys::DefElem> {
+    /// What the option is called.
+    pub fn name(self) -> &'a CStr {
+        // SAFETY: a string that lives as long as the node, which has one always.
+        unsafe { CStr::from_ptr(self.defname) }
+    }
+
+    /// Its value as text (`defGetString`); an ERROR where it has none.
+    pub fn text(self) -> &'a CStr {
+        // SAFETY: a string of the node or one in the current memory context, which outlives neither statement nor node.
+        unsafe { CStr::from_ptr(pg_sys::defGetString(self.as_ptr())) }
+    }
+}
+
+impl<'a> Node<'a, pg_sys::String> {
+    /// The text.
+    pub fn text(self) -> &'a CStr {
+        // SAFETY: a string that lives as long as the node.
+        unsafe { CStr::from_ptr(self.sval) }
+    }
+}
+
+/// A list of nodes that lives for `'a`; NIL is an empty one. `T` is the struct of all of them.
+pub struct List<'a, T = pg_sys::Node> {
+    list: *mut pg_sys::List,
+    tree: PhantomData<&'a T>,
+}
+
+impl<T> Clone for List<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for List<'_, T> {}
+
+impl<'a, T: PgNode> List<'a, T> {
+    /// The list behind a pointer.
+    ///
+    /// # Safety
+    /// The pointer is NIL, or that of a list of `T`, for each of which the same holds as for [`Node::new`].
+    pub unsafe fn new(list: *mut pg_sys::List) -> Self {
+        Self { list, tree: PhantomData }
+    }
+
+    /// How many there are.
+    pub fn len(self) -> usize {
+        // SAFETY: NIL or a live list.
+        unsafe { self.list.as_ref() }.and_then(|list| usize::try_from(list.length).ok()).unwrap_or(0)
+    }
+
+    /// The element at this place, counted from 0; none beyond the end, and where it is NULL.
+    pub fn get(self, at: usize) -> Option<Node<'a, T>> {
+        // SAFETY: a live list has so many elements, each NULL or a node.
+        unsafe { if at < self.len() { Node::new((*(*self.list).elements.add(at)).ptr_value.cast()) } else { None } }
+    }
+
+    /// The elements in order, NULLs left out.
+    pub fn iter(self) -> impl Iterator<Item = Node<'a, T>> {
+        (0..self.len()).filter_map(move |at| self.get(at))
+    }
+}
+
+/// A new list, in the current memory context.
+pub fn list<T: PgNode>(elements: impl IntoIterator<Item = *mut T>) -> *mut pg_sys::List {
+    // SAFETY: NIL, or the list that the last call gave; an ERROR where there is no memory.
+    elements.into_iter().fold(null_mut(), |list, element| unsafe { pg_sys::lappend(list, element.cast()) })
+}
+
+/// A new String node, in the current memory context.
+pub fn string(text: &str) -> *mut pg_sys::String {
+    // SAFETY: the text is copied.
+    unsafe { pg_sys::makeString(pg_sys::pnstrdup(text.as_ptr().cast(), text.len())) }
+}
