@@ -70,6 +70,12 @@ pub fn must_write(function: &CStr) {
     }
 }
 
+/// The depth of the present transaction: 1, and one more for each subtransaction.
+pub fn level() -> i32 {
+    // SAFETY: reads a variable of this process.
+    unsafe { pg_sys::GetCurrentTransactionNestLevel() }
+}
+
 impl Failure {
     /// The failure that an error is which was not raised.
     pub fn of(error: impl error::SqlError) -> Self {

@@ -19,9 +19,20 @@ mod session;
 mod trigger;
 mod version;
 
+use pgrx::pg_sys;
+
+use crate::pg::hook;
+use crate::pg::node::Node;
+
 /// Starts nothing: the engine is made at the first call.
 pub fn init() {
-    crate::pg::hook::at_discard_all(session::forget);
+    hook::at_transaction(session::transaction_ends);
+    hook::after_utility(is_discard_all, session::forget);
+}
+
+fn is_discard_all(statement: Node<'_>) -> bool {
+    let discard = statement.cast::<pg_sys::DiscardStmt>();
+    discard.is_some_and(|discard| discard.target == pg_sys::DiscardMode::DISCARD_ALL)
 }
 
 pgrx::extension_sql_file!(

@@ -10,7 +10,8 @@ use pgrx::pg_sys::{self, Oid};
 
 use super::version;
 use crate::pg::child::{self, Failure};
-use crate::pg::{guc, hook, interrupt, log, tick};
+use crate::pg::hook::Transaction;
+use crate::pg::{guc, interrupt, log, tick};
 
 /// Idle instances that a backend keeps; the one that was not used for longest goes first.
 const MAX_INSTANCES: usize = 64;
@@ -40,7 +41,6 @@ pub struct InstanceSlot {
 /// The process's engine, made at the first use: wasmtime's signal handlers must come after PostgreSQL's.
 pub fn runtime() -> &'static Runtime {
     RUNTIME.get_or_init(|| {
-        hook::after_transaction(transaction_ended);
         let hooks = Hooks {
             interrupted: interrupt::ends_statement,
             start_ticks: || tick::start(on_tick),
@@ -224,7 +224,10 @@ fn compile_apart(runtime: &'static Runtime, source: &Source, fuel: bool) -> Resu
 
 /// What a transaction made grow goes with it. After a change of the table all instances go, since some may be of plugins
 /// that are no more, and nothing can be looked up here; those that are used again are made again.
-fn transaction_ended() {
+pub fn transaction_ends(how: Transaction) {
+    if !matches!(how, Transaction::Committed | Transaction::Prepared | Transaction::Aborted) {
+        return;
+    }
     version::forget_statements();
     let generation = version::announced();
     if ![0, generation].contains(&SWEPT.replace(generation)) {
