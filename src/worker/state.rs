@@ -1,18 +1,18 @@
 //! What launcher, workers and backends tell each other, in shared memory. It exists only under `shared_preload_libraries`.
-//!
-//! Every access copies in or out under one LWLock and does nothing else there: no call of PostgreSQL, no allocation.
-
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use pgrx::pg_sys::Oid;
-use pgrx::{PGRXSharedMemory, PgLwLock, pg_guard, pg_shmem_init, pg_sys};
+use pgrx::{PGRXSharedMemory, pg_sys};
+
+use crate::pg::shmem::{Requests, Segment, Text};
 
 /// Databases of which is known what a worker did there; of more, those that have rested for longest are forgotten.
 const MAX_WORKERS: usize = 64;
 /// Databases kept free of workers at one time by `DROP DATABASE` and the like.
 const MAX_PARKED: usize = 16;
-/// Databases that the launcher was asked to look at and has not yet.
+/// Databases that the launcher was asked to look at and has not yet; where there are more, it looks at all.
 const MAX_ASKED: usize = 32;
+/// Bytes of an error that are kept.
+const ERROR_BYTES: usize = 510;
 
 /// Where a process of ours stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,33 +50,6 @@ impl Phase {
     }
 }
 
-/// The head of a text, in shared memory.
-#[derive(Clone, Copy)]
-pub struct Text {
-    length: u16,
-    bytes: [u8; 510],
-}
-
-impl Text {
-    const EMPTY: Self = Self { length: 0, bytes: [0; 510] };
-
-    fn new(text: &str) -> Self {
-        let mut end = text.len().min(Self::EMPTY.bytes.len());
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        let mut new = Self::EMPTY;
-        new.bytes[..end].copy_from_slice(&text.as_bytes()[..end]);
-        new.length = end as u16;
-        new
-    }
-
-    /// The text, if there is one.
-    pub fn get(&self) -> Option<String> {
-        (self.length > 0).then(|| String::from_utf8_lossy(&self.bytes[..usize::from(self.length)]).into_owned())
-    }
-}
-
 /// One process of ours: the launcher, or the worker of a database, which outlives its process.
 #[derive(Clone, Copy)]
 pub struct Slot {
@@ -97,7 +70,7 @@ pub struct Slot {
     /// Starts of the process after it ended without being done.
     pub restarts: i32,
     /// The last failure of a task, or what else is amiss.
-    pub last_error: Text,
+    pub last_error: Text<ERROR_BYTES>,
     /// Set by whoever created or dropped the extension: look again whether it is there.
     recheck: bool,
     /// Tasks by number, as bits: to be done, done, failed.
@@ -136,8 +109,7 @@ struct Shared {
     launcher: Slot,
     workers: [Slot; MAX_WORKERS],
     parked: [Parked; MAX_PARKED],
-    asked: [Oid; MAX_ASKED],
-    asked_count: usize,
+    asked: Requests<Oid, MAX_ASKED>,
 }
 
 // SAFETY: plain data without pointers.
@@ -148,8 +120,7 @@ impl Shared {
         launcher: Slot::FREE,
         workers: [Slot::FREE; MAX_WORKERS],
         parked: [Parked { database: pg_sys::InvalidOid, owner: 0 }; MAX_PARKED],
-        asked: [pg_sys::InvalidOid; MAX_ASKED],
-        asked_count: 0,
+        asked: Requests::none(pg_sys::InvalidOid),
     };
 
     fn slot(&mut self, database: Oid) -> Option<&mut Slot> {
@@ -170,37 +141,18 @@ impl Shared {
     fn is_parked(&self, database: Oid) -> bool {
         self.parked.iter().any(|parked| parked.owner != 0 && parked.database == database)
     }
-
-    /// Past the end of `asked`, the count alone goes on: then the launcher looks at every database.
-    fn ask(&mut self, database: Oid) {
-        if self.asked[..self.asked_count.min(MAX_ASKED)].contains(&database) {
-            return;
-        }
-        if let Some(place) = self.asked.get_mut(self.asked_count) {
-            *place = database;
-        }
-        self.asked_count = (self.asked_count + 1).min(MAX_ASKED + 1);
-    }
 }
 
 // SAFETY: no other shared memory has this name.
-static SHARED: PgLwLock<Shared> = unsafe { PgLwLock::new(c"lagoon_workers") };
-static AVAILABLE: AtomicBool = AtomicBool::new(false);
+static SHARED: Segment<Shared> = unsafe { Segment::new(c"lagoon_workers", Shared::NEW) };
 
 /// Reserves the shared memory; from `_PG_init` in the postmaster.
-#[allow(unexpected_cfgs)] // the macro asks for pg13, which is no feature of ours
 pub fn init() {
-    pg_shmem_init!(SHARED = Shared::NEW);
-    AVAILABLE.store(true, Ordering::Relaxed);
-}
-
-/// Whether the library was loaded by the postmaster, so that there can be workers.
-pub fn is_available() -> bool {
-    AVAILABLE.load(Ordering::Relaxed)
+    SHARED.reserve();
 }
 
 fn change<T>(f: impl FnOnce(&mut Shared) -> T) -> T {
-    f(&mut SHARED.exclusive())
+    SHARED.change(f)
 }
 
 fn change_slot<T>(database: Oid, f: impl FnOnce(&mut Slot) -> T) -> Option<T> {
@@ -209,20 +161,17 @@ fn change_slot<T>(database: Oid, f: impl FnOnce(&mut Slot) -> T) -> Option<T> {
 
 /// The launcher and the workers, as of now; free slots left out. Nothing without shared memory.
 pub fn processes() -> Vec<Slot> {
-    if !is_available() {
+    if !SHARED.is_available() {
         return Vec::new();
     }
-    let (launcher, workers) = {
-        let shared = SHARED.share();
-        (shared.launcher, shared.workers)
-    };
+    let (launcher, workers) = SHARED.read(|shared| (shared.launcher, shared.workers));
     let workers = workers.into_iter().filter(|slot| slot.database != pg_sys::InvalidOid);
     std::iter::once(launcher).chain(workers).collect()
 }
 
 /// The pid of the launcher; 0: it does not run.
 pub fn launcher() -> i32 {
-    SHARED.share().launcher.pid
+    SHARED.read(|shared| shared.launcher.pid)
 }
 
 // --- of the launcher -------------------------------------------------------------------------------------------------
@@ -251,8 +200,8 @@ pub enum Asked {
 
 /// Takes what was asked since the last call.
 pub fn take_asked() -> Asked {
-    let (asked, count) = change(|shared| (shared.asked, std::mem::take(&mut shared.asked_count)));
-    if count > MAX_ASKED { Asked::All } else { Asked::Some(asked[..count].to_vec()) }
+    let asked = change(|shared| shared.asked.take());
+    asked.get().map_or(Asked::All, |databases| Asked::Some(databases.to_vec()))
 }
 
 /// A worker is about to be started for these tasks: its slot, or false when all are taken by running ones.
@@ -326,7 +275,7 @@ pub fn free(database: Oid) {
 
 /// Whether somebody keeps a database free of workers.
 pub fn is_parked(database: Oid) -> bool {
-    SHARED.share().is_parked(database)
+    SHARED.read(|shared| shared.is_parked(database))
 }
 
 // --- of a worker -----------------------------------------------------------------------------------------------------
@@ -421,7 +370,7 @@ pub fn leave(database: Oid, pid: i32) {
 /// Asks the launcher and the worker of `database`, if there is one, to look at it again; their pids, to wake them.
 pub fn ask(database: Oid) -> [i32; 2] {
     change(|shared| {
-        shared.ask(database);
+        shared.asked.add(database);
         let worker = shared.slot(database).map_or(0, |slot| {
             slot.recheck = true;
             slot.pid
@@ -433,7 +382,7 @@ pub fn ask(database: Oid) -> [i32; 2] {
 /// Asks the launcher to read the list of databases again; its pid, to wake it.
 pub fn ask_for_list() -> i32 {
     change(|shared| {
-        shared.ask(pg_sys::InvalidOid);
+        shared.asked.add(pg_sys::InvalidOid);
         shared.launcher.pid
     })
 }
@@ -456,7 +405,7 @@ pub fn unpark(owner: i32) -> i32 {
     change(|shared| {
         for at in 0..MAX_PARKED {
             if shared.parked[at].owner == owner {
-                shared.ask(shared.parked[at].database);
+                shared.asked.add(shared.parked[at].database);
                 shared.parked[at].owner = 0;
             }
         }
