@@ -4,8 +4,7 @@
 //! owner, after the caller's right has been checked here.
 
 use lagoon_embed::{Error, Registered};
-use pgrx::pg_sys;
-use pgrx::spi::{Spi, SpiError};
+use pgrx::spi::{SpiError, SpiResult};
 
 use crate::pg::spi;
 
@@ -81,7 +80,7 @@ pub fn existing(name: &str) -> Result<Option<Existing>, Error> {
             Ok(Existing { owner, dimension: row.get::<i32>(2)?.unwrap_or(0) })
         })
     });
-    Ok(found?.map_err(unexpected)?.pop())
+    Ok(found?.pop())
 }
 
 /// Adds a row for `owner`, or replaces one of this owner. False when there is one of another.
@@ -102,24 +101,19 @@ pub fn save(row: &Row, owner: &str) -> Result<bool, Error> {
         fingerprint.as_str().into(),
         owner.into(),
     ];
-    as_owner(|| Spi::connect_mut(|client| client.update(SAVE, None, &args).map(|rows| rows.len())))?
-        .map(|rows| rows == 1)
-        .map_err(unexpected)
+    as_owner(|| spi::write(SAVE, &args)).map(|rows| rows == 1)
 }
 
 /// Removes a row of this owner. Whether there was one.
 pub fn delete(name: &str, owner: &str) -> Result<bool, Error> {
     let args = [name.into(), owner.into()];
-    as_owner(|| Spi::connect_mut(|client| client.update(DELETE, None, &args).map(|rows| rows.len())))?
-        .map(|rows| rows == 1)
-        .map_err(unexpected)
+    as_owner(|| spi::write(DELETE, &args)).map(|rows| rows == 1)
 }
 
 /// Runs `f` with the rights of the owner of the table.
-fn as_owner<T>(f: impl FnOnce() -> T) -> Result<T, Error> {
+fn as_owner<T>(f: impl FnOnce() -> SpiResult<T>) -> Result<T, Error> {
     let missing = || Error::Catalog("it does not exist".to_owned());
-    let (_, owner): (pg_sys::Oid, pg_sys::Oid) = spi::relation(c"models").ok_or_else(missing)?;
-    Ok(spi::as_role(owner, f))
+    spi::as_owner(c"models", f).ok_or_else(missing)?.map_err(unexpected)
 }
 
 fn unexpected(error: SpiError) -> Error {

@@ -18,7 +18,7 @@ use crate::pg::error::OrRaise;
 use crate::pg::text::{Utf8, is_utf8};
 use crate::pg::transaction::must_write;
 use crate::pg::vector::{MAX_DIMENSIONS, Vector, VectorArray, VectorError};
-use crate::pg::{exit, guc, interrupt, log};
+use crate::pg::{exit, guc, interrupt, log, role};
 
 /// Texts, and their bytes, that go to the engine at once. Between two such pieces nothing but the result is kept.
 const PIECE: (usize, usize) = (1024, 4 << 20);
@@ -196,7 +196,7 @@ fn register(name: &str, directory: &str) -> Result<i32, Error> {
         })
     })?;
     let before = existing.as_ref().map_or(row.dimension, |existing| existing.dimension);
-    let owner = existing.map_or_else(owner::current, |existing| existing.owner);
+    let owner = existing.map_or_else(role::current_name, |existing| existing.owner);
     if !catalog::save(&row, &owner)? {
         return Err(Error::NotOwner(name.to_owned()));
     }

@@ -12,6 +12,7 @@ use super::session::{self, InstanceSlot};
 use super::trigger;
 use super::version::{self, Seen};
 use crate::pg::node::Node;
+use crate::pg::role;
 
 /// Calls with more arguments than this allocate.
 const FEW: usize = 8;
@@ -99,7 +100,7 @@ impl CallSite {
         let fresh = self
             .bound
             .as_ref()
-            .is_some_and(|bound| bound.role == session::role() && bound.slot.is_idle() && bound.seen.holds());
+            .is_some_and(|bound| bound.role == role::current().to_u32() && bound.slot.is_idle() && bound.seen.holds());
         if !fresh {
             self.rebind()?;
         }
@@ -113,7 +114,7 @@ impl CallSite {
             _ => version::seen(&self.declaration.plugin)?,
         };
         self.declaration.check(&seen.version.plugin)?;
-        let role = session::role();
+        let role = role::current().to_u32();
         let slot = seen.version.slot(role)?;
         let export = slot.enter()?.export(&self.declaration.export)?;
         self.bound = Some(Bound { role, seen, slot, export });

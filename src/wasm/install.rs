@@ -1,7 +1,6 @@
 //! Installing and removing plugins: everything is checked first, then one row changes.
 
 use std::cell::Cell;
-use std::ffi::CString;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use super::{carrier, catalog, dependents, reload, session};
 use crate::pg::json::JsonText;
 use crate::pg::limit::Limit;
 use crate::pg::transaction::must_write;
-use crate::pg::{interrupt, spi};
+use crate::pg::{interrupt, role, spi};
 
 /// What an installation did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,14 +148,7 @@ fn check(name: &str, source: Source, manifest: &Manifest, functions: &[pg_sys::O
 /// Only who owns a plugin, and superusers, may replace or remove it.
 fn check_owner(name: &str, row: Option<&catalog::Row>) -> Result<(), Error> {
     let Some(row) = row else { return Ok(()) };
-    let owner = CString::new(row.owner.as_str()).unwrap_or_default();
-    // SAFETY: main thread, in a transaction; lookups in the caches of the catalog.
-    let is_owner = unsafe {
-        let owner = pg_sys::get_role_oid(owner.as_ptr(), true);
-        let role = pg_sys::GetUserId();
-        pg_sys::superuser_arg(role) || (owner != pg_sys::InvalidOid && pg_sys::has_privs_of_role(role, owner))
-    };
-    if is_owner { Ok(()) } else { Err(Error::NotOwner(name.to_owned())) }
+    if role::has_rights_of(&row.owner) { Ok(()) } else { Err(Error::NotOwner(name.to_owned())) }
 }
 
 fn check_function(function: pg_sys::Oid, plugin: &Plugin) -> Result<(), Error> {
@@ -168,8 +160,7 @@ fn check_function(function: pg_sys::Oid, plugin: &Plugin) -> Result<(), Error> {
 }
 
 fn install_file(path: &Path) -> Result<Outcome, Error> {
-    // SAFETY: reads a flag of the session.
-    if !unsafe { pg_sys::superuser() } {
+    if !role::is_superuser() {
         return Err(Error::SuperuserOnly("install a plugin from a file"));
     }
     let candidate = Candidate::of(path)?;
@@ -190,47 +181,38 @@ fn remove(name: &str, cascade: bool) -> Result<(), Error> {
     }
     as_owner_of_table(|| {
         reload::forget(name)?;
-        Spi::run_with_args("DELETE FROM lagoon.plugins WHERE name OPERATOR(pg_catalog.=) $1", &[name.into()])
-            .map_err(sql)?;
+        let statement = "DELETE FROM lagoon.plugins WHERE name OPERATOR(pg_catalog.=) $1";
+        spi::write(statement, &[name.into()]).map_err(sql)?;
         carrier::drop(name) // of a schema that was restored without its data
     })
 }
 
 fn write(name: &str, manifest: &Manifest, hash: &str, wasm: &[u8], json: &str) -> Result<(), Error> {
-    // SAFETY: main thread, in a transaction; a palloc'd C string.
-    let owner = unsafe { std::ffi::CStr::from_ptr(pg_sys::GetUserNameFromId(pg_sys::GetUserId(), false)) };
-    let owner = owner.to_string_lossy().into_owned();
+    let owner = role::current_name();
     let statement = "INSERT INTO lagoon.plugins (name, version, hash, wasm, manifest, owner)
          VALUES ($1, $2, $3, $4, $5::pg_catalog.jsonb, $6)
          ON CONFLICT (name) DO UPDATE SET version = excluded.version, hash = excluded.hash, wasm = excluded.wasm,
              manifest = excluded.manifest, installed_at = excluded.installed_at";
     let version = manifest.version.as_str();
     let values = [name.into(), version.into(), hash.into(), wasm.to_vec().into(), json.into(), owner.into()];
-    as_owner_of_table(|| Spi::run_with_args(statement, &values).map_err(sql))
+    as_owner_of_table(|| spi::write(statement, &values).map(|_| ()).map_err(sql))
 }
 
 /// Who may execute these functions need not have rights on the table.
 fn as_owner_of_table<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    match spi::relation(c"plugins") {
-        Some((_, owner)) => spi::as_role(owner, work),
-        None => Err(Error::Internal("table lagoon.plugins is gone".to_owned())),
-    }
+    let gone = || Error::Internal("table lagoon.plugins is gone".to_owned());
+    spi::as_owner(c"plugins", work).ok_or_else(gone)?
 }
 
 /// The functions whose body names the plugin.
 fn functions_of(plugin: &str) -> Result<Vec<pg_sys::Oid>, Error> {
-    Spi::connect(|client| {
-        let rows = client.select(
-            "SELECT p.oid FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_catalog.=) p.prolang
-             WHERE l.lanname OPERATOR(pg_catalog.=) 'wasm' AND pg_catalog.btrim(pg_catalog.split_part(p.prosrc, ':', 1))
-                   OPERATOR(pg_catalog.=) $1
-             ORDER BY p.oid",
-            None,
-            &[plugin.into()],
-        )?;
-        rows.map(|row| row.get::<pg_sys::Oid>(1)).filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()
-    })
-    .map_err(sql)
+    let query = "SELECT p.oid FROM pg_catalog.pg_proc p
+         JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_catalog.=) p.prolang
+         WHERE l.lanname OPERATOR(pg_catalog.=) 'wasm' AND pg_catalog.btrim(pg_catalog.split_part(p.prosrc, ':', 1))
+               OPERATOR(pg_catalog.=) $1
+         ORDER BY p.oid";
+    let found = spi::read_latest(query, &[plugin.into()], |row| row.get::<pg_sys::Oid>(1)).map_err(sql)?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// `schema.name(types)`, quoted, as DROP FUNCTION takes it.

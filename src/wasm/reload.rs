@@ -148,7 +148,7 @@ struct Note<'a> {
 fn remember(candidate: &Candidate, note: &Note<'_>) -> Result<(), Error> {
     let path = candidate.path().to_string_lossy().into_owned();
     let fingerprint = note.fingerprint.map(|hash| hash.to_hex().to_string());
-    Spi::run_with_args(
+    spi::write(
         "INSERT INTO lagoon.plugin_errors AS e (name, path, sqlstate, message, hint, fingerprint) VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (name) DO UPDATE SET path = excluded.path, sqlstate = excluded.sqlstate, message = excluded.message,
              hint = excluded.hint, failed_at = excluded.failed_at, fingerprint = excluded.fingerprint
@@ -163,6 +163,7 @@ fn remember(candidate: &Candidate, note: &Note<'_>) -> Result<(), Error> {
             fingerprint.into(),
         ],
     )
+    .map(|_| ())
     .map_err(sql)
 }
 
@@ -178,6 +179,6 @@ pub(super) fn forget(name: &str) -> Result<(), Error> {
     if spi::read_latest(query, &[name.into()], |row| row.get::<String>(1)).map_err(sql)?.is_empty() {
         return Ok(());
     }
-    Spi::run_with_args("DELETE FROM lagoon.plugin_errors WHERE name OPERATOR(pg_catalog.=) $1", &[name.into()])
-        .map_err(sql)
+    let statement = "DELETE FROM lagoon.plugin_errors WHERE name OPERATOR(pg_catalog.=) $1";
+    spi::write(statement, &[name.into()]).map(|_| ()).map_err(sql)
 }

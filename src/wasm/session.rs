@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use lagoon_wasm::{Cache, Error, Hooks, Instance, Loaded, LogLine, Plugin, Runtime, Source};
-use pgrx::pg_sys::{self, Oid};
+use pgrx::pg_sys;
 
 use super::version;
 use crate::pg::child::{self, Failure};
@@ -51,16 +51,6 @@ pub fn runtime() -> &'static Runtime {
         };
         Runtime::new(cache(), hooks)
     })
-}
-
-/// The current role. A plain read, so that it can be asked at every call.
-pub fn role() -> u32 {
-    unsafe extern "C-unwind" {
-        // miscinit.c; declared here because pgrx's binding sets a jump point first, which costs more than the call.
-        fn GetUserId() -> Oid;
-    }
-    // SAFETY: returns a variable; asserts only that there is a session.
-    unsafe { GetUserId() }.to_u32()
 }
 
 /// From the cache, or compiled in a process of its own, which ends when the statement does.
@@ -135,7 +125,7 @@ impl InstanceSlot {
     /// Takes the instance for one call; it comes back when the guard is dropped, unless it broke.
     pub fn enter(self: &Rc<Self>) -> Result<Running<'_>, Error> {
         unsafe extern "C-unwind" {
-            // postgres.c; as GetUserId above.
+            // postgres.c; declared here because pgrx's binding sets a jump point first, which costs more than the call.
             fn stack_is_too_deep() -> bool;
         }
         let depth = DEPTH.get();
