@@ -7,7 +7,8 @@ use lagoon_wasm::Error;
 
 use super::declaration::Declaration;
 use super::error::finish;
-use super::{carrier, check_trigger, function, version};
+use super::plugins::carrier;
+use super::{function, trigger, version};
 use crate::pg::node::Node;
 
 static V1: Pg_finfo_record = Pg_finfo_record { api_version: 1 };
@@ -49,7 +50,7 @@ pub unsafe extern "C-unwind" fn lagoon_wasm_plugins_changed(fcinfo: FunctionCall
 pub unsafe extern "C-unwind" fn lagoon_wasm_check_trigger(fcinfo: FunctionCallInfo) -> Datum {
     // SAFETY: the context of a call is NULL or a node.
     let event = unsafe { Node::new((*fcinfo).context) }.and_then(Node::cast::<pg_sys::EventTriggerData>);
-    finish(check_trigger::after_ddl(event.is_some()));
+    finish(trigger::check::after_ddl(event.is_some()));
     Datum::null()
 }
 

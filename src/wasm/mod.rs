@@ -1,20 +1,14 @@
-//! Functions and triggers in WebAssembly: the language `wasm`, the table of plugins, reload.
+//! Functions and triggers in WebAssembly: the language `wasm` and its plugins.
 //!
 //! `language` has the callbacks, `function` and `trigger` what they do, `version` which version of a plugin they see,
-//! `session` what a backend keeps, `catalog` the table `lagoon.plugins` and `carrier` its copy, `install` and `reload` what
-//! changes it, `dependents` what that leaves behind.
+//! `session` what a backend keeps, `plugins` what is installed.
 
-mod carrier;
-mod catalog;
-mod check_trigger;
 mod convert;
 mod declaration;
-mod dependents;
 mod error;
 mod function;
-mod install;
 mod language;
-pub mod reload;
+pub mod plugins;
 mod session;
 mod trigger;
 mod version;
@@ -39,9 +33,9 @@ pgrx::extension_sql_file!(
     "../../sql/wasm.sql",
     name = "wasm",
     requires = [
-        install::lagoon::install_plugin,
-        install::lagoon::install_plugin_file,
-        install::lagoon::remove_plugin,
-        reload::lagoon::reload_plugins,
+        plugins::install::lagoon::install_plugin,
+        plugins::install::lagoon::install_plugin_file,
+        plugins::install::lagoon::remove_plugin,
+        plugins::reload::lagoon::reload_plugins,
     ]
 );

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use lagoon_wasm::{Column, Error, Instance, Manifest, Plugin, Source};
 use pgrx::pg_sys::{self, Datum, Oid};
 
-use super::catalog::{self, Row};
+use super::plugins::catalog::{self, Row};
 use super::session::{self, InstanceSlot};
 
 /// Statements under way whose version of a plugin is remembered; beyond that they look at the table again.

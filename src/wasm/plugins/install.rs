@@ -8,13 +8,14 @@ use lagoon_wasm::{Candidate, Error, Manifest, Plugin, Source};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::declaration::Declaration;
-use super::error::finish;
-use super::{carrier, catalog, dependents, reload, session};
+use super::{carrier, catalog, dependents, reload};
 use crate::pg::json::JsonText;
 use crate::pg::limit::Limit;
 use crate::pg::transaction::must_write;
 use crate::pg::{interrupt, role, spi};
+use crate::wasm::declaration::Declaration;
+use crate::wasm::error::finish;
+use crate::wasm::session;
 
 /// What an installation did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,6 +222,6 @@ fn signature_of(function: pg_sys::Oid) -> String {
     unsafe { std::ffi::CStr::from_ptr(pg_sys::format_procedure_qualified(function)) }.to_string_lossy().into_owned()
 }
 
-pub(super) fn sql(error: pgrx::spi::Error) -> Error {
+pub fn sql(error: pgrx::spi::Error) -> Error {
     Error::Internal(error.to_string())
 }

@@ -10,10 +10,10 @@ use std::time::Duration;
 use lagoon_wasm::{Candidate, Error, Hash, folder};
 use pgrx::prelude::*;
 
-use super::error::finish;
 use super::install::{Outcome, Patience, install, sql};
 use crate::pg::transaction::{self, Failure, must_write};
 use crate::pg::{database, guc, interrupt, spi};
+use crate::wasm::error::finish;
 
 /// What the worker gives each module at first, and those that need longer when all others are done.
 const PATIENCE: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(60)];

@@ -5,11 +5,11 @@ use std::rc::Rc;
 use lagoon_wasm::{Column, Error, Operation, RowAnswer, Type, Value, Which};
 use pgrx::pg_sys::{self, Datum};
 
-use super::convert::{fit, to_datum, to_value};
-use super::declaration::{kind_of, type_name};
-use super::function::CallSite;
-use super::session;
 use crate::pg::compat;
+use crate::wasm::convert::{fit, to_datum, to_value};
+use crate::wasm::declaration::{kind_of, type_name};
+use crate::wasm::function::CallSite;
+use crate::wasm::session;
 
 /// Which columns of one table go to the guest. Made at the first row of a statement.
 pub struct Plan {
