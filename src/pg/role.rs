@@ -5,6 +5,7 @@ use std::ffi::{CStr, CString};
 use pgrx::pg_sys::{self, Oid};
 
 /// The role that the current statement runs as. A plain read, so that it can be asked at every call.
+#[inline]
 pub fn current() -> Oid {
     unsafe extern "C-unwind" {
         // miscinit.c; declared here because pgrx's binding sets a jump point first, which costs more than the call.

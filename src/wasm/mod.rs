@@ -1,8 +1,9 @@
 //! Functions and triggers in WebAssembly: the language `wasm` and its plugins.
 //!
-//! `language` has the callbacks, `function` and `trigger` what they do, `version` which version of a plugin they see,
-//! `session` what a backend keeps, `plugins` what is installed.
+//! `language` has the callbacks, `function` and `trigger` what they do, `call_site` what they keep from call to call, `version`
+//! which version of a plugin they see, `session` what a backend keeps, `plugins` what is installed.
 
+mod call_site;
 mod convert;
 mod declaration;
 mod error;
@@ -20,8 +21,8 @@ use crate::pg::node::Node;
 
 /// Starts nothing: the engine is made at the first call.
 pub fn init() {
-    hook::at_transaction(session::transaction_ends);
-    hook::after_utility(is_discard_all, session::forget);
+    hook::at_transaction(version::transaction_ends);
+    hook::after_utility(is_discard_all, version::forget);
 }
 
 fn is_discard_all(statement: Node<'_>) -> bool {
@@ -34,8 +35,8 @@ pgrx::extension_sql_file!(
     name = "wasm",
     requires = [
         plugins::install::lagoon::install_plugin,
-        plugins::install::lagoon::install_plugin_file,
-        plugins::install::lagoon::remove_plugin,
+        plugins::files::lagoon::install_plugin_file,
+        plugins::remove::lagoon::remove_plugin,
         plugins::reload::lagoon::reload_plugins,
     ]
 );

@@ -8,9 +8,7 @@ use std::time::Duration;
 use lagoon_wasm::{Cache, Error, Hooks, Instance, Loaded, LogLine, Plugin, Runtime, Source};
 use pgrx::pg_sys;
 
-use super::version;
 use crate::pg::child::{self, Failure};
-use crate::pg::hook::Transaction;
 use crate::pg::{guc, interrupt, log, tick};
 
 /// Idle instances that a backend keeps; the one that was not used for longest goes first.
@@ -28,8 +26,6 @@ thread_local! {
     static SLOTS: RefCell<Vec<Weak<InstanceSlot>>> = const { RefCell::new(Vec::new()) };
     /// Counts calls, to tell which instance was not used for longest.
     static CLOCK: Cell<u64> = const { Cell::new(0) };
-    /// The generation for which instances were made.
-    static SWEPT: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Where an instance lives while nobody calls it.
@@ -76,10 +72,14 @@ pub fn instantiate(plugin: &Plugin) -> Result<Instance, Error> {
     plugin.instantiate(runtime(), most).map_err(|error| error.at_start(plugin.name()))
 }
 
-/// Drops all that no statement uses: after `DISCARD ALL`.
-pub fn forget() {
-    version::forget_all();
+/// Drops all instances that no statement uses.
+pub fn drop_idle() {
     evict(usize::MAX);
+}
+
+/// Drops the instances that have grown in the transaction that ends.
+pub fn drop_grown() {
+    idle_slots().iter().for_each(|slot| slot.drop_grown(MAX_GROWTH));
 }
 
 /// Shows what a guest has logged.
@@ -210,20 +210,6 @@ fn compile_apart(runtime: &'static Runtime, source: &Source, fuel: bool) -> Resu
         Err(Failure::Died(how)) => Err(Error::CompilerDied(how)),
         Err(Failure::Start(error)) => Err(Error::OutOfMemory(format!("could not start the compiler: {error}"))),
     }
-}
-
-/// What a transaction made grow goes with it. After a change of the table all instances go, since some may be of plugins
-/// that are no more, and nothing can be looked up here; those that are used again are made again.
-pub fn transaction_ends(how: Transaction) {
-    if !matches!(how, Transaction::Committed | Transaction::Prepared | Transaction::Aborted) {
-        return;
-    }
-    version::forget_statements();
-    let generation = version::announced();
-    if ![0, generation].contains(&SWEPT.replace(generation)) {
-        forget();
-    }
-    idle_slots().iter().for_each(|slot| slot.drop_grown(MAX_GROWTH));
 }
 
 /// Drops idle instances until so many bytes are free: those first that no statement holds, and were not used for longest.

@@ -12,30 +12,20 @@ use lagoon_wasm::{Error, Source};
 use pgrx::pg_catalog::pg_proc::PgProc;
 use pgrx::prelude::*;
 
-use super::catalog::Row;
-use super::install::sql;
 use crate::pg::spi;
+use crate::wasm::error::sql;
 
 /// What stands around manifest and module, which are base64 with a colon between.
 const HEAD: &str = "SELECT '";
 const TAIL: &str = "'";
 
-/// The plugin of this name, as its copy has it. Needs no privilege.
-pub fn find(name: &str) -> Result<Option<Row>, Error> {
+/// Manifest and module of the plugin of this name, as its copy has them. Needs no privilege.
+pub fn find(name: &str) -> Result<Option<(String, Source)>, Error> {
     let body = function(name).and_then(PgProc::new).map(|function| function.prosrc());
     let Some(body) = body else { return Ok(None) };
     let damaged = || Error::Internal(format!("function lagoon_plugin.{name}() does not hold a plugin"));
     let (manifest, wasm) = read(&body).ok_or_else(damaged)?;
-    let source = Source::new(wasm)?;
-    Ok(Some(Row {
-        hash: source.hash().to_hex().to_string(),
-        manifest,
-        enabled: true,
-        owner: String::new(),
-        wasm: Some(source.bytes().to_vec()),
-        since: 0,
-        is_latest: false,
-    }))
+    Ok(Some((manifest, Source::new(wasm)?)))
 }
 
 /// Makes the copies what the table is after a change of it.

@@ -1,20 +1,19 @@
-//! Installing and removing plugins: everything is checked first, then one row changes.
+//! Installing a plugin: everything is checked first, then one row changes.
 
 use std::cell::Cell;
-use std::path::Path;
 use std::time::Duration;
 
-use lagoon_wasm::{Candidate, Error, Manifest, Plugin, Source};
+use lagoon_wasm::{Error, Manifest, Plugin, Source};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::{carrier, catalog, dependents, reload};
+use super::{catalog, dependents};
 use crate::pg::json::JsonText;
 use crate::pg::limit::Limit;
 use crate::pg::transaction::must_write;
 use crate::pg::{interrupt, role, spi};
 use crate::wasm::declaration::Declaration;
-use crate::wasm::error::finish;
+use crate::wasm::error::{finish, sql};
 use crate::wasm::session;
 
 /// What an installation did.
@@ -84,20 +83,6 @@ pub mod lagoon {
         must_write(c"lagoon.install_plugin()");
         finish(install_given(name, wasm, manifest)).name()
     }
-
-    /// The same from a file of the server: a module, or a manifest that says where its module is. Superusers only.
-    #[pg_extern]
-    pub fn install_plugin_file(path: &str) -> &'static str {
-        must_write(c"lagoon.install_plugin_file()");
-        finish(install_file(Path::new(path))).name()
-    }
-
-    /// Removes a plugin. Refused while functions use it, unless `cascade` says to drop those, and their triggers, too.
-    #[pg_extern]
-    pub fn remove_plugin(name: &str, cascade: default!(bool, "false")) {
-        must_write(c"lagoon.remove_plugin()");
-        finish(remove(name, cascade));
-    }
 }
 
 /// Checks, compiles, links and starts the plugin, checks the functions that use it, then writes the row.
@@ -147,7 +132,7 @@ fn check(name: &str, source: Source, manifest: &Manifest, functions: &[pg_sys::O
 }
 
 /// Only who owns a plugin, and superusers, may replace or remove it.
-fn check_owner(name: &str, row: Option<&catalog::Row>) -> Result<(), Error> {
+pub(super) fn check_owner(name: &str, row: Option<&catalog::Row>) -> Result<(), Error> {
     let Some(row) = row else { return Ok(()) };
     if role::has_rights_of(&row.owner) { Ok(()) } else { Err(Error::NotOwner(name.to_owned())) }
 }
@@ -157,34 +142,6 @@ fn check_function(function: pg_sys::Oid, plugin: &Plugin) -> Result<(), Error> {
         plugin: plugin.name().to_owned(),
         function: signature_of(function),
         reason: Box::new(reason),
-    })
-}
-
-fn install_file(path: &Path) -> Result<Outcome, Error> {
-    if !role::is_superuser() {
-        return Err(Error::SuperuserOnly("install a plugin from a file"));
-    }
-    let candidate = Candidate::of(path)?;
-    let (manifest, wasm) = candidate.read(reload::go_on)?.parsed?;
-    install(&candidate.name, &wasm, &manifest, &Patience::default())
-}
-
-fn remove(name: &str, cascade: bool) -> Result<(), Error> {
-    lagoon_wasm::manifest::check_name(name)?;
-    let Some(row) = catalog::find(name, false)? else { return Err(Error::UnknownPlugin(name.to_owned())) };
-    check_owner(name, Some(&row))?;
-    let functions: Vec<String> = functions_of(name)?.into_iter().map(signature_of).collect();
-    if !functions.is_empty() && !cascade {
-        return Err(Error::StillUsed { plugin: name.to_owned(), functions });
-    }
-    for function in functions {
-        Spi::run(&format!("DROP FUNCTION {function} CASCADE")).map_err(sql)?;
-    }
-    as_owner_of_table(|| {
-        reload::forget(name)?;
-        let statement = "DELETE FROM lagoon.plugins WHERE name OPERATOR(pg_catalog.=) $1";
-        spi::write(statement, &[name.into()]).map_err(sql)?;
-        carrier::drop(name) // of a schema that was restored without its data
     })
 }
 
@@ -200,13 +157,13 @@ fn write(name: &str, manifest: &Manifest, hash: &str, wasm: &[u8], json: &str) -
 }
 
 /// Who may execute these functions need not have rights on the table.
-fn as_owner_of_table<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+pub(super) fn as_owner_of_table<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     let gone = || Error::Internal("table lagoon.plugins is gone".to_owned());
     spi::as_owner(c"plugins", work).ok_or_else(gone)?
 }
 
 /// The functions whose body names the plugin.
-fn functions_of(plugin: &str) -> Result<Vec<pg_sys::Oid>, Error> {
+pub(super) fn functions_of(plugin: &str) -> Result<Vec<pg_sys::Oid>, Error> {
     let query = "SELECT p.oid FROM pg_catalog.pg_proc p
          JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_catalog.=) p.prolang
          WHERE l.lanname OPERATOR(pg_catalog.=) 'wasm' AND pg_catalog.btrim(pg_catalog.split_part(p.prosrc, ':', 1))
@@ -217,11 +174,7 @@ fn functions_of(plugin: &str) -> Result<Vec<pg_sys::Oid>, Error> {
 }
 
 /// `schema.name(types)`, quoted, as DROP FUNCTION takes it.
-fn signature_of(function: pg_sys::Oid) -> String {
+pub(super) fn signature_of(function: pg_sys::Oid) -> String {
     // SAFETY: a palloc'd C string for any oid.
     unsafe { std::ffi::CStr::from_ptr(pg_sys::format_procedure_qualified(function)) }.to_string_lossy().into_owned()
-}
-
-pub fn sql(error: pgrx::spi::Error) -> Error {
-    Error::Internal(error.to_string())
 }

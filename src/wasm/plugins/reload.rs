@@ -10,9 +10,11 @@ use std::time::Duration;
 use lagoon_wasm::{Candidate, Error, Hash, folder};
 use pgrx::prelude::*;
 
-use super::install::{Outcome, Patience, install, sql};
+use super::files::go_on;
+use super::install::{Outcome, Patience, install};
+use super::notes::{self, Note};
 use crate::pg::transaction::{self, Failure, must_write};
-use crate::pg::{database, guc, interrupt, spi};
+use crate::pg::{database, guc};
 use crate::wasm::error::finish;
 
 /// What the worker gives each module at first, and those that need longer when all others are done.
@@ -81,7 +83,8 @@ pub fn follow(directory: &Path) -> Result<Vec<String>, Failure> {
                         hint: None,
                         fingerprint: attempt.fingerprint.get(),
                     };
-                    let noted = transaction::run(|| database::has_lagoon().then(|| remember(&candidate, &note)))?;
+                    let noted =
+                        transaction::run(|| database::has_lagoon().then(|| notes::remember(&candidate, &note)))?;
                     first_failure = first_failure.or(noted.and_then(Result::err).map(Failure::of));
                 }
                 Err(failure) if failure.sqlstate == "57014" => return Err(failure),
@@ -107,16 +110,16 @@ impl Attempt {
     fn bring_in(&self, candidate: &Candidate, again: bool) -> Result<Result<Outcome, Error>, Error> {
         let result = candidate.read(go_on).and_then(|content| {
             self.fingerprint.set(Some(content.fingerprint));
-            if !again && is_quarantined(&candidate.name, &content.fingerprint)? {
+            if !again && notes::is_quarantined(&candidate.name, &content.fingerprint)? {
                 return Ok(Outcome::Quarantined);
             }
             content.parsed.and_then(|(manifest, wasm)| install(&candidate.name, &wasm, &manifest, &self.patience))
         });
         match &result {
             Ok(Outcome::Quarantined) => {}
-            Ok(_) => forget(&candidate.name)?,
+            Ok(_) => notes::forget(&candidate.name)?,
             Err(Error::Interrupted) => return result.map(Ok),
-            Err(error) => remember(
+            Err(error) => notes::remember(
                 candidate,
                 &Note {
                     sqlstate: error.sqlstate(),
@@ -128,57 +131,4 @@ impl Attempt {
         }
         Ok(result)
     }
-}
-
-/// For the engine's loops over files: answers interrupts, and never says no.
-pub(super) fn go_on() -> bool {
-    interrupt::check();
-    true
-}
-
-/// Why a plugin failed.
-struct Note<'a> {
-    sqlstate: &'a str,
-    message: String,
-    hint: Option<String>,
-    fingerprint: Option<Hash>,
-}
-
-/// Writes the note down, unless it stands there already.
-fn remember(candidate: &Candidate, note: &Note<'_>) -> Result<(), Error> {
-    let path = candidate.path().to_string_lossy().into_owned();
-    let fingerprint = note.fingerprint.map(|hash| hash.to_hex().to_string());
-    spi::write(
-        "INSERT INTO lagoon.plugin_errors AS e (name, path, sqlstate, message, hint, fingerprint) VALUES ($1, $2, $3, $4, $5, $6)
-         ON CONFLICT (name) DO UPDATE SET path = excluded.path, sqlstate = excluded.sqlstate, message = excluded.message,
-             hint = excluded.hint, failed_at = excluded.failed_at, fingerprint = excluded.fingerprint
-         WHERE (e.path, e.sqlstate, e.message, e.hint, e.fingerprint)
-             IS DISTINCT FROM (excluded.path, excluded.sqlstate, excluded.message, excluded.hint, excluded.fingerprint)",
-        &[
-            candidate.name.as_str().into(),
-            path.into(),
-            note.sqlstate.into(),
-            note.message.as_str().into(),
-            note.hint.as_deref().into(),
-            fingerprint.into(),
-        ],
-    )
-    .map(|_| ())
-    .map_err(sql)
-}
-
-fn is_quarantined(name: &str, fingerprint: &Hash) -> Result<bool, Error> {
-    let query = "SELECT fingerprint FROM lagoon.plugin_errors WHERE name OPERATOR(pg_catalog.=) $1";
-    let known = spi::read_latest(query, &[name.into()], |row| row.get::<String>(1)).map_err(sql)?;
-    Ok(known.into_iter().flatten().any(|known| known == fingerprint.to_hex().as_str()))
-}
-
-/// Drops the note about a failure, if there is one: a transaction that finds nothing changed takes no id.
-pub(super) fn forget(name: &str) -> Result<(), Error> {
-    let query = "SELECT name FROM lagoon.plugin_errors WHERE name OPERATOR(pg_catalog.=) $1";
-    if spi::read_latest(query, &[name.into()], |row| row.get::<String>(1)).map_err(sql)?.is_empty() {
-        return Ok(());
-    }
-    let statement = "DELETE FROM lagoon.plugin_errors WHERE name OPERATOR(pg_catalog.=) $1";
-    spi::write(statement, &[name.into()]).map(|_| ()).map_err(sql)
 }

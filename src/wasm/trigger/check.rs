@@ -3,7 +3,7 @@
 use lagoon_wasm::Error;
 
 use crate::pg::spi;
-use crate::wasm::plugins::install::sql;
+use crate::wasm::error::sql;
 
 /// Bits of `pg_trigger.tgtype` (catalog/pg_trigger.h).
 const ROW: i16 = 1;
