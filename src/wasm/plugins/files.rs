@@ -14,7 +14,8 @@ use crate::wasm::error::finish;
 pub mod lagoon {
     use super::*;
 
-    /// Installs a plugin, or replaces it, from a file of the server: a module, or a manifest that says where its module is. Superusers only.
+    /// Installs a plugin, or replaces it, from a file of the server: a module, or a manifest that says where its module is.
+    /// Superusers only.
     #[pg_extern]
     pub fn install_plugin_file(path: &str) -> &'static str {
         must_write(c"lagoon.install_plugin_file()");
