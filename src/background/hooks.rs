@@ -18,10 +18,10 @@ use crate::pg::{database, process, wait};
 /// How long a statement waits for a worker to leave; PostgreSQL itself then waits for another five seconds.
 const LEAVE_LIMIT: Duration = Duration::from_secs(5);
 
-/// Of the present transaction: an extension was created or dropped; a database came, went or changed; some are parked.
+/// Of the present transaction: an extension was created or dropped; a database came, went or changed; some are blocked.
 static EXTENSION_CHANGED: AtomicBool = AtomicBool::new(false);
 static DATABASES_CHANGED: AtomicBool = AtomicBool::new(false);
-static PARKED: AtomicBool = AtomicBool::new(false);
+static BLOCKED: AtomicBool = AtomicBool::new(false);
 
 /// From `_PG_init` in the postmaster.
 pub fn init() {
@@ -53,7 +53,7 @@ fn prepare(node: Node<'_>) {
     if let Some(oid) = database_to_empty(node).and_then(database::find)
         && database::is_owner(oid)
     {
-        send_away(oid);
+        evict(oid);
     }
 }
 
@@ -80,10 +80,10 @@ fn option<'a>(options: List<'a>, name: &CStr) -> Option<&'a CStr> {
 }
 
 /// Asks the worker of a database to leave, keeps the next one away until this transaction ends, waits until it is gone.
-fn send_away(database: pg_sys::Oid) {
-    let (is_kept, worker) = state::park(database, process::id());
+fn evict(database: pg_sys::Oid) {
+    let (is_kept, worker) = state::block(database, process::id());
     if is_kept {
-        PARKED.store(true, Ordering::Relaxed);
+        BLOCKED.store(true, Ordering::Relaxed);
     }
     if worker == 0 {
         return;
@@ -103,12 +103,12 @@ fn transaction_ends(how: Transaction) {
         _ => return,
     };
     if EXTENSION_CHANGED.swap(false, Ordering::Relaxed) && is_committed {
-        state::ask(process::database()).into_iter().for_each(process::wake);
+        state::request(process::database()).into_iter().for_each(process::wake);
     }
-    let parked = PARKED.swap(false, Ordering::Relaxed);
-    let launcher = if parked { state::unpark(process::id()) } else { 0 };
+    let blocked = BLOCKED.swap(false, Ordering::Relaxed);
+    let launcher = if blocked { state::unblock(process::id()) } else { 0 };
     if DATABASES_CHANGED.swap(false, Ordering::Relaxed) && is_committed {
-        process::wake(state::ask_for_list());
+        process::wake(state::request_list());
     } else {
         process::wake(launcher);
     }
