@@ -27,7 +27,7 @@ CREATE TABLE lagoon.plugin_errors (
 );
 COMMENT ON COLUMN lagoon.plugin_errors.fingerprint IS 'of the files that failed: the worker does not try them again';
 
--- The plugins once more, as bodies of functions: see src/wasm/plugins/carrier.rs.
+-- The plugins once more, as bodies of functions: see src/wasm/plugins/copies.rs.
 CREATE SCHEMA lagoon_plugin;
 COMMENT ON SCHEMA lagoon_plugin IS 'copies of the plugins, which a dump restores before any data; never called';
 

@@ -53,7 +53,7 @@ impl BackgroundTask for ReloadPlugins {
     }
 
     fn run(&mut self) -> Result<Option<String>, Failure> {
-        let changed = reload::follow(Path::new(&guc::text(&guc::FUNCTIONS_DIRECTORY)))?.join("; ");
+        let changed = reload::reload_each(Path::new(&guc::text(&guc::FUNCTIONS_DIRECTORY)))?.join("; ");
         Ok((!changed.is_empty()).then_some(changed))
     }
 }

@@ -7,7 +7,7 @@ use lagoon_wasm::Error;
 
 use super::declaration::Declaration;
 use super::error::finish;
-use super::plugins::carrier;
+use super::plugins::copies;
 use super::{function, trigger, version};
 use crate::pg::node::Node;
 
@@ -86,7 +86,7 @@ unsafe fn plugins_changed(fcinfo: FunctionCallInfo) -> Result<Datum, Error> {
     let data = data.ok_or(Error::UnsupportedTrigger("fired by a table"))?;
     // SAFETY: the relation is open while its trigger runs.
     unsafe { pg_sys::CacheInvalidateRelcache(data.tg_relation) };
-    carrier::follow(&data)?;
+    copies::sync(&data)?;
     Ok(Datum::null())
 }
 

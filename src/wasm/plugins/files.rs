@@ -5,7 +5,7 @@ use std::path::Path;
 use lagoon_wasm::{Candidate, Error};
 use pgrx::prelude::*;
 
-use super::install::{Outcome, Patience, install};
+use super::install::{CheckLimit, Outcome, install};
 use crate::pg::transaction::must_write;
 use crate::pg::{interrupt, role};
 use crate::wasm::error::finish;
@@ -29,7 +29,7 @@ fn install_file(path: &Path) -> Result<Outcome, Error> {
     }
     let candidate = Candidate::of(path)?;
     let (manifest, wasm) = candidate.read(go_on)?.parsed?;
-    install(&candidate.name, &wasm, &manifest, &Patience::default())
+    install(&candidate.name, &wasm, &manifest, &CheckLimit::default())
 }
 
 /// For the engine's loops over files: answers interrupts, and never says no.

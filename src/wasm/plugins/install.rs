@@ -29,12 +29,12 @@ pub enum Outcome {
 /// How long the checks of one module may take: compilation, its start function, the functions that use it. What it waits for
 /// otherwise, locks for example, does not count.
 #[derive(Default)]
-pub struct Patience {
+pub struct CheckLimit {
     limit: Option<Duration>,
     is_over: Cell<bool>,
 }
 
-impl Patience {
+impl CheckLimit {
     /// For a background process.
     pub fn of(limit: Duration) -> Self {
         Self { limit: Some(limit), is_over: Cell::new(false) }
@@ -46,7 +46,7 @@ impl Patience {
     }
 
     fn during<T>(&self, work: impl FnOnce() -> T) -> T {
-        struct Guard<'a>(&'a Patience, Option<Limit>);
+        struct Guard<'a>(&'a CheckLimit, Option<Limit>);
         impl Drop for Guard<'_> {
             fn drop(&mut self) {
                 self.0.is_over.set(self.1.as_ref().is_some_and(Limit::is_over));
@@ -86,7 +86,7 @@ pub mod lagoon {
 }
 
 /// Checks, compiles, links and starts the plugin, checks the functions that use it, then writes the row.
-pub fn install(name: &str, wasm: &[u8], manifest: &Manifest, patience: &Patience) -> Result<Outcome, Error> {
+pub fn install(name: &str, wasm: &[u8], manifest: &Manifest, limit: &CheckLimit) -> Result<Outcome, Error> {
     lagoon_wasm::manifest::check_name(name)?;
     let source = Source::new(wasm)?;
     let hash = source.hash();
@@ -100,7 +100,7 @@ pub fn install(name: &str, wasm: &[u8], manifest: &Manifest, patience: &Patience
         return Ok(Outcome::Unchanged);
     }
     let functions = functions_of(name)?;
-    patience.during(|| {
+    limit.during(|| {
         let checked = check(name, source, manifest, &functions);
         if matches!(checked, Err(Error::Interrupted)) {
             interrupt::check(); // raises what it was, while it is known whether the limit was it
@@ -119,7 +119,7 @@ fn install_given(name: Option<&str>, wasm: Option<&[u8]>, manifest: Option<JsonT
     let name = name.ok_or(Error::NullArgument("name"))?;
     let wasm = wasm.ok_or(Error::NullArgument("wasm"))?;
     let manifest = manifest.map_or_else(|| Ok(Manifest::default()), |json| Manifest::parse(&json.0))?;
-    install(name, wasm, &manifest, &Patience::default())
+    install(name, wasm, &manifest, &CheckLimit::default())
 }
 
 /// Compiles, links and starts the plugin, checks the functions that use it.

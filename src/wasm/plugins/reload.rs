@@ -11,14 +11,14 @@ use lagoon_wasm::{Candidate, Error, Hash, folder};
 use pgrx::prelude::*;
 
 use super::files::go_on;
-use super::install::{Outcome, Patience, install};
+use super::install::{CheckLimit, Outcome, install};
 use super::notes::{self, Note};
 use crate::pg::transaction::{self, Failure, must_write};
 use crate::pg::{database, guc};
 use crate::wasm::error::finish;
 
 /// What the worker gives each module at first, and those that need longer when all others are done.
-const PATIENCE: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(60)];
+const CHECK_LIMITS: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(60)];
 
 /// What a reload did, by plugin.
 pub struct Report {
@@ -50,7 +50,7 @@ mod lagoon {
 pub fn reload_changed(directory: &Path) -> Result<Report, Error> {
     let mut plugins = Vec::new();
     for candidate in folder::candidates(directory, go_on)? {
-        let result = Attempt::default().bring_in(&candidate, true)?;
+        let result = Attempt::default().install_candidate(&candidate, true)?;
         plugins.push((candidate.name, result));
     }
     Ok(Report { plugins })
@@ -58,25 +58,26 @@ pub fn reload_changed(directory: &Path) -> Result<Report, Error> {
 
 /// The same for the worker, outside of a transaction; a few words on each plugin that was changed or failed. A failure that is
 /// not a plugin's own is returned when all of them had their turn; a cancel at once.
-pub fn follow(directory: &Path) -> Result<Vec<String>, Failure> {
-    let mut told = Vec::new();
+pub fn reload_each(directory: &Path) -> Result<Vec<String>, Failure> {
+    let mut messages = Vec::new();
     let mut first_failure = None;
     let mut turn = transaction::run(|| folder::candidates(directory, go_on))?.map_err(Failure::of)?;
-    for limit in PATIENCE {
+    for limit in CHECK_LIMITS {
         let mut slow = Vec::new();
         for candidate in turn {
-            let attempt = Attempt { patience: Patience::of(limit), fingerprint: Cell::new(None) };
-            let outcome = transaction::run(|| database::has_lagoon().then(|| attempt.bring_in(&candidate, false)));
+            let attempt = Attempt { limit: CheckLimit::of(limit), fingerprint: Cell::new(None) };
+            let outcome =
+                transaction::run(|| database::has_lagoon().then(|| attempt.install_candidate(&candidate, false)));
             match outcome {
-                Ok(None) => return Ok(told), // the extension has gone
+                Ok(None) => return Ok(messages), // the extension has gone
                 Ok(Some(Ok(Ok(Outcome::Unchanged | Outcome::Quarantined)))) => {}
-                Ok(Some(Ok(Ok(outcome)))) => told.push(format!("{} {}", candidate.name, outcome.name())),
-                Ok(Some(Ok(Err(error)))) => told.push(format!("{} failed: {error}", candidate.name)),
+                Ok(Some(Ok(Ok(outcome)))) => messages.push(format!("{} {}", candidate.name, outcome.name())),
+                Ok(Some(Ok(Err(error)))) => messages.push(format!("{} failed: {error}", candidate.name)),
                 Ok(Some(Err(error))) => first_failure = first_failure.or(Some(Failure::of(error))),
-                Err(_) if attempt.patience.is_over() && limit == PATIENCE[0] => slow.push(candidate),
-                Err(failure) if attempt.patience.is_over() => {
+                Err(_) if attempt.limit.is_over() && limit == CHECK_LIMITS[0] => slow.push(candidate),
+                Err(failure) if attempt.limit.is_over() => {
                     let message = format!("it took longer than {} s to compile and start", limit.as_secs());
-                    told.push(format!("{} failed: {message}", candidate.name));
+                    messages.push(format!("{} failed: {message}", candidate.name));
                     let note = Note {
                         sqlstate: &failure.sqlstate,
                         message,
@@ -93,13 +94,13 @@ pub fn follow(directory: &Path) -> Result<Vec<String>, Failure> {
         }
         turn = slow;
     }
-    first_failure.map_or(Ok(told), Err)
+    first_failure.map_or(Ok(messages), Err)
 }
 
 /// One try of one plugin.
 #[derive(Default)]
 struct Attempt {
-    patience: Patience,
+    limit: CheckLimit,
     /// Of the files, once they are read.
     fingerprint: Cell<Option<Hash>>,
 }
@@ -107,13 +108,13 @@ struct Attempt {
 impl Attempt {
     /// Reads and installs, unless the same files have failed before, or in any case if `again` says so. The outer error is
     /// none of the plugin's.
-    fn bring_in(&self, candidate: &Candidate, again: bool) -> Result<Result<Outcome, Error>, Error> {
+    fn install_candidate(&self, candidate: &Candidate, again: bool) -> Result<Result<Outcome, Error>, Error> {
         let result = candidate.read(go_on).and_then(|content| {
             self.fingerprint.set(Some(content.fingerprint));
             if !again && notes::is_quarantined(&candidate.name, &content.fingerprint)? {
                 return Ok(Outcome::Quarantined);
             }
-            content.parsed.and_then(|(manifest, wasm)| install(&candidate.name, &wasm, &manifest, &self.patience))
+            content.parsed.and_then(|(manifest, wasm)| install(&candidate.name, &wasm, &manifest, &self.limit))
         });
         match &result {
             Ok(Outcome::Quarantined) => {}

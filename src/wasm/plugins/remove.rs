@@ -4,7 +4,7 @@ use lagoon_wasm::Error;
 use pgrx::prelude::*;
 
 use super::install::{as_owner_of_table, check_owner, functions_of, signature_of};
-use super::{carrier, catalog, notes};
+use super::{catalog, copies, notes};
 use crate::pg::spi;
 use crate::pg::transaction::must_write;
 use crate::wasm::error::{finish, sql};
@@ -36,6 +36,6 @@ fn remove(name: &str, cascade: bool) -> Result<(), Error> {
         notes::forget(name)?;
         let statement = "DELETE FROM lagoon.plugins WHERE name OPERATOR(pg_catalog.=) $1";
         spi::write(statement, &[name.into()]).map_err(sql)?;
-        carrier::drop(name) // of a schema that was restored without its data
+        copies::drop(name) // of a schema that was restored without its data
     })
 }

@@ -29,13 +29,13 @@ pub fn find(name: &str) -> Result<Option<(String, Source)>, Error> {
 }
 
 /// Makes the copies what the table is after a change of it.
-pub fn follow(data: &pg_sys::TriggerData) -> Result<(), Error> {
+pub fn sync(data: &pg_sys::TriggerData) -> Result<(), Error> {
     if data.tg_event & pg_sys::TRIGGER_EVENT_ROW == 0 {
         let all = "SELECT p.proname::pg_catalog.text FROM pg_catalog.pg_proc p
                    JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
                    WHERE n.nspname OPERATOR(pg_catalog.=) 'lagoon_plugin'";
         let names = spi::read_latest(all, &[], |row| row.get::<String>(1)).map_err(sql)?;
-        return names.iter().flatten().try_for_each(|name| follow_one(name));
+        return names.iter().flatten().try_for_each(|name| sync_one(name));
     }
     for tuple in [data.tg_trigtuple, data.tg_newtuple] {
         if tuple.is_null() {
@@ -47,12 +47,12 @@ pub fn follow(data: &pg_sys::TriggerData) -> Result<(), Error> {
             let name = pg_sys::heap_getattr(tuple, 1, (*data.tg_relation).rd_att, &mut is_null);
             String::from_datum(name, is_null)
         };
-        name.iter().try_for_each(|name| follow_one(name))?;
+        name.iter().try_for_each(|name| sync_one(name))?;
     }
     Ok(())
 }
 
-fn follow_one(name: &str) -> Result<(), Error> {
+fn sync_one(name: &str) -> Result<(), Error> {
     let query = "SELECT manifest::pg_catalog.text, wasm FROM lagoon.plugins WHERE name OPERATOR(pg_catalog.=) $1";
     let read =
         |row: &spi::Row| Ok((row.get::<String>(1)?.unwrap_or_default(), row.get::<Vec<u8>>(2)?.unwrap_or_default()));
