@@ -1,7 +1,8 @@
 //! Text to vectors: tokenizers and ONNX Runtime, with the conventions of sentence-transformers.
 //!
 //! A [`Model`] is read from a directory ([`layout`]), checked, and run ([`encode`]). [`Models`] keeps the ones that are
-//! loaded and answers a [`Request`] with a [`Reply`]. Everything here may run on any thread, never calls PostgreSQL, and is stopped through [`Cancel`].
+//! loaded and answers a [`Request`] with a [`Reply`]. Everything here may run on any thread, never calls PostgreSQL, and is
+//! stopped through [`Cancel`].
 #![forbid(unsafe_code)]
 
 pub mod cancel;
