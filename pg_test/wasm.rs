@@ -67,7 +67,8 @@ mod tests {
     fn wasm_reload_installs_what_changed_and_keeps_what_fails() {
         let folder = folder("reload");
         let reload = || -> Vec<(String, String)> {
-            let report = crate::wasm::reload::reload_changed(&folder).unwrap_or_else(|error| panic!("{error}"));
+            let report =
+                crate::wasm::plugins::reload::reload_changed(&folder).unwrap_or_else(|error| panic!("{error}"));
             let outcome = |result: Result<_, lagoon_wasm::Error>| match result {
                 Ok(_) => "ok".to_owned(),
                 Err(error) => error.sqlstate().to_owned(),

@@ -1,5 +1,5 @@
 -- Plugins are rows: their bytes are backed up, replicated and rolled back like all data. Compiled code is a cache on disk.
--- src/wasm/catalog.rs reads this table by column number: add columns at the end only.
+-- src/wasm/plugins/catalog.rs reads this table by column number: add columns at the end only.
 CREATE TABLE lagoon.plugins (
     name text COLLATE "C" PRIMARY KEY CHECK (name ~ '^[a-z][a-z0-9_]{0,62}$'),
     version text NOT NULL,
@@ -27,7 +27,7 @@ CREATE TABLE lagoon.plugin_errors (
 );
 COMMENT ON COLUMN lagoon.plugin_errors.fingerprint IS 'of the files that failed: the worker does not try them again';
 
--- The plugins once more, as bodies of functions: see src/wasm/carrier.rs.
+-- The plugins once more, as bodies of functions: see src/wasm/plugins/copies.rs.
 CREATE SCHEMA lagoon_plugin;
 COMMENT ON SCHEMA lagoon_plugin IS 'copies of the plugins, which a dump restores before any data; never called';
 

@@ -3,13 +3,13 @@
 //! This crate is glue: it turns PostgreSQL's calls into calls of the engine crates under `crates/`. ARCHITECTURE.md has the map.
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod background;
 mod embed;
 mod index;
 mod lake;
 mod pg;
 mod vector;
 mod wasm;
-mod worker;
 
 #[cfg(feature = "pg_test")]
 #[path = "../pg_test/mod.rs"]
@@ -35,5 +35,5 @@ pub extern "C-unwind" fn _PG_init() {
     index::init();
     lake::init();
     wasm::init();
-    worker::init();
+    background::init();
 }

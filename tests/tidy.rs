@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const WINGS: [&str; 6] = ["vector", "index", "lake", "embed", "wasm", "worker"];
+const WINGS: [&str; 6] = ["vector", "index", "lake", "embed", "wasm", "background"];
 
 /// Licences that a dependency may have; one accepted alternative of an `OR` is enough.
 const LICENCES: [&str; 14] = [
@@ -126,13 +126,38 @@ fn unsafe_lives_in_glue_and_simd_only() {
 fn wings_do_not_import_each_other() {
     let found = matching(&files("src", "rs"), |name, line| {
         let Some(wing) = name.split('/').nth(1).filter(|w| WINGS.contains(w)) else { return false };
-        // The worker names wings in its list of tasks, and nowhere else.
-        if name == "src/worker/task.rs" {
+        // The background processes name wings in their list of tasks, and nowhere else.
+        if name == "src/background/task.rs" {
             return false;
         }
         WINGS.iter().any(|other| *other != wing && line.contains(&format!("crate::{other}::")))
     });
     none(found, "what two wings need belongs into src/pg or an engine crate");
+}
+
+/// `pg` knows no wing, and only `background` knows others: what one room of the glue uses does not use it in turn.
+#[test]
+fn rooms_of_the_glue_form_no_circle() {
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (name, text) in files("src", "rs") {
+        let Some((room, _)) = name.strip_prefix("src/").and_then(|path| path.split_once('/')) else { continue };
+        let used = uses.entry(room.to_owned()).or_default();
+        for (_, line) in code(&text) {
+            let others = line.split("crate::").skip(1).filter_map(|rest| rest.split(|c| !is_word(c)).next());
+            used.extend(others.filter(|other| *other != room).map(str::to_owned));
+        }
+    }
+    assert!(uses.contains_key("pg"), "src/pg is a room");
+    // Rooms go that use none of those that are left. What stays is in a circle, or uses one.
+    while let Some(room) = uses.iter().find(|(_, used)| used.iter().all(|other| !uses.contains_key(other))) {
+        let room = room.0.clone();
+        uses.remove(&room);
+    }
+    none(uses.iter().map(|(room, used)| format!("{room} uses {used:?}")).collect(), "rooms of src that use each other");
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
 }
 
 #[test]

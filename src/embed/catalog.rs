@@ -3,34 +3,11 @@
 //! It is read as the caller, so the table's privileges and policies decide who may use which model. It is written as its
 //! owner, after the caller's right has been checked here.
 
+use lagoon_embed::request::Description;
 use lagoon_embed::{Error, Registered};
-use pgrx::pg_sys;
-use pgrx::spi::{Spi, SpiError};
+use pgrx::spi::{SpiError, SpiResult};
 
 use crate::pg::spi;
-
-/// One row, as far as it comes from the model itself.
-#[derive(Debug, Clone)]
-pub struct Row {
-    /// Name, directory, and how its files looked.
-    pub registered: Registered,
-    /// Elements of a vector.
-    pub dimension: i32,
-    /// Longest sequence.
-    pub max_tokens: i32,
-    /// Pooling modes, joined by `+`.
-    pub pooling: String,
-    /// Whether vectors have length 1.
-    pub normalize: bool,
-    /// Whether texts share a run.
-    pub batched: bool,
-    /// Prompts by name, a JSON object.
-    pub prompts: String,
-    /// The prompt in use.
-    pub default_prompt: Option<String>,
-    /// Bytes of all files.
-    pub size: i64,
-}
 
 const FIND: &str = "SELECT directory, fingerprint, dimension FROM lagoon.models WHERE name OPERATOR(pg_catalog.=) $1";
 
@@ -60,9 +37,13 @@ pub fn find(name: &str) -> Result<(Registered, usize), Error> {
             directory: row.get::<String>(1)?.unwrap_or_default().into(),
             fingerprint: row.get::<String>(2)?.unwrap_or_default(),
         };
-        Ok((registered, row.get::<i32>(3)?.and_then(|n| usize::try_from(n).ok()).unwrap_or(0)))
+        Ok((registered, dimension(row, 3)?))
     });
     found.map_err(unexpected)?.pop().ok_or_else(|| Error::UnknownModel(name.to_owned()))
+}
+
+fn dimension(row: &spi::Row, column: i32) -> SpiResult<usize> {
+    Ok(row.get::<i32>(column)?.and_then(|number| usize::try_from(number).ok()).unwrap_or(0))
 }
 
 /// What stands in the way of a new registration.
@@ -70,7 +51,7 @@ pub struct Existing {
     /// Name of the role that may replace or drop it.
     pub owner: String,
     /// Elements of a vector.
-    pub dimension: i32,
+    pub dimension: usize,
 }
 
 /// The model of that name, whoever may see it, as of now.
@@ -78,48 +59,47 @@ pub fn existing(name: &str) -> Result<Option<Existing>, Error> {
     let found = as_owner(|| {
         spi::read_latest(OWNER, &[name.into()], |row| {
             let owner = row.get::<String>(1)?.unwrap_or_default();
-            Ok(Existing { owner, dimension: row.get::<i32>(2)?.unwrap_or(0) })
+            Ok(Existing { owner, dimension: dimension(row, 2)? })
         })
     });
-    Ok(found?.map_err(unexpected)?.pop())
+    Ok(found?.pop())
 }
 
 /// Adds a row for `owner`, or replaces one of this owner. False when there is one of another.
-pub fn save(row: &Row, owner: &str) -> Result<bool, Error> {
-    let Registered { name, directory, fingerprint } = &row.registered;
+pub fn save(model: &Description, owner: &str) -> Result<bool, Error> {
+    let Registered { name, directory, fingerprint } = &model.registered;
     let directory = directory.to_string_lossy();
     let args = [
         name.as_str().into(),
         directory.as_ref().into(),
-        row.dimension.into(),
-        row.max_tokens.into(),
-        row.pooling.as_str().into(),
-        row.normalize.into(),
-        row.batched.into(),
-        row.prompts.as_str().into(),
-        row.default_prompt.as_deref().into(),
-        row.size.into(),
+        integer(model.dimension).into(),
+        integer(model.max_tokens).into(),
+        model.pooling.as_str().into(),
+        model.normalize.into(),
+        model.batched.into(),
+        model.prompts.as_str().into(),
+        model.default_prompt.as_deref().into(),
+        i64::try_from(model.size).unwrap_or(i64::MAX).into(),
         fingerprint.as_str().into(),
         owner.into(),
     ];
-    as_owner(|| Spi::connect_mut(|client| client.update(SAVE, None, &args).map(|rows| rows.len())))?
-        .map(|rows| rows == 1)
-        .map_err(unexpected)
+    as_owner(|| spi::write(SAVE, &args)).map(|rows| rows == 1)
+}
+
+fn integer(number: usize) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
 }
 
 /// Removes a row of this owner. Whether there was one.
 pub fn delete(name: &str, owner: &str) -> Result<bool, Error> {
     let args = [name.into(), owner.into()];
-    as_owner(|| Spi::connect_mut(|client| client.update(DELETE, None, &args).map(|rows| rows.len())))?
-        .map(|rows| rows == 1)
-        .map_err(unexpected)
+    as_owner(|| spi::write(DELETE, &args)).map(|rows| rows == 1)
 }
 
 /// Runs `f` with the rights of the owner of the table.
-fn as_owner<T>(f: impl FnOnce() -> T) -> Result<T, Error> {
+fn as_owner<T>(f: impl FnOnce() -> SpiResult<T>) -> Result<T, Error> {
     let missing = || Error::Catalog("it does not exist".to_owned());
-    let (_, owner): (pg_sys::Oid, pg_sys::Oid) = spi::relation(c"models").ok_or_else(missing)?;
-    Ok(spi::as_role(owner, f))
+    spi::as_owner(c"models", f).ok_or_else(missing)?.map_err(unexpected)
 }
 
 fn unexpected(error: SpiError) -> Error {

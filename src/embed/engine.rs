@@ -1,17 +1,17 @@
 //! The thread that owns ONNX Runtime in this backend.
 //!
-//! The main thread sends it one piece of work at a time and waits on its latch, so a cancel is answered at once: the
-//! statement ends, the run is told to stop, and the next piece of work waits until it has. The thread starts with the first
+//! The main thread sends it one request at a time and waits on its latch, so a cancel is answered at once: the statement
+//! ends, the run is told to stop, and the next request waits until it has. The thread starts with the first
 //! call, never in the postmaster: ONNX Runtime does not survive a fork. It ends before the process does, because a thread
 //! inside the library while the library's destructors run would crash, and a crash of one backend restarts the server.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Sender, TryRecvError, channel, sync_channel};
+use std::sync::mpsc::{Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use lagoon_embed::{Cancel, Error, Models, Statistics};
+use lagoon_embed::{Cancel, Error, Models, Reply, Request, Statistics};
 
 use crate::pg::job::{join_within, panic_message};
 use crate::pg::wait::{self, Notify};
@@ -20,13 +20,18 @@ use crate::pg::{exit, thread};
 /// How long the end of the process waits for the thread, which may be in one node of a graph, or loading a model.
 const END_LIMIT: Duration = Duration::from_millis(50);
 
-type Work = Box<dyn FnOnce(&mut Models) + Send>;
+/// A request on its way to the engine.
+struct Asked {
+    request: Request,
+    cancel: Arc<Cancel>,
+    reply: SyncSender<Result<Reply, Error>>,
+}
 
 /// Of this backend; only its main thread takes the lock.
 static ENGINE: Mutex<Option<Engine>> = Mutex::new(None);
 
 struct Engine {
-    sender: Sender<Work>,
+    sender: Sender<Asked>,
     thread: JoinHandle<()>,
     notify: Notify,
     statistics: Arc<Statistics>,
@@ -34,28 +39,17 @@ struct Engine {
     current: Weak<Cancel>,
 }
 
-/// Runs `work` on the engine thread and waits for it. When the statement is cancelled meanwhile, raises that error and
-/// leaves the work to stop by itself.
-pub fn call<T: Send + 'static>(
-    work: impl FnOnce(&mut Models, &Cancel) -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
+/// Asks the engine and waits for its answer. When the statement is cancelled meanwhile, raises that error and leaves the
+/// engine to stop by itself.
+pub fn ask(request: Request) -> Result<Reply, Error> {
     let withdraw = Withdraw(Arc::default());
     let (reply, answer) = sync_channel(1);
     let notify = {
         let mut engine = engine()?;
         let Some(engine) = engine.as_mut() else { return Err(Error::NotStarted("no thread".to_owned())) };
         engine.current = Arc::downgrade(&withdraw.0);
-        let (cancel, waker) = (withdraw.0.clone(), engine.notify.clone());
-        let piece: Work = Box::new(move |models| {
-            let outcome = catch_unwind(AssertUnwindSafe(|| cancel.check().and_then(|()| work(models, &cancel))));
-            let outcome = outcome.unwrap_or_else(|panic| {
-                models.unload(); // whatever was half done
-                Err(Error::Panicked(panic_message(&*panic)))
-            });
-            let _ = reply.send(outcome); // nobody listens when the statement is gone
-            waker.wake();
-        });
-        engine.sender.send(piece).map_err(|_| Error::NotStarted("it has ended".to_owned()))?;
+        let asked = Asked { request, cancel: withdraw.0.clone(), reply };
+        engine.sender.send(asked).map_err(|_| Error::NotStarted("it has ended".to_owned()))?;
         engine.notify.clone()
     };
     let outcome = wait::until(&notify, || match answer.try_recv() {
@@ -63,8 +57,20 @@ pub fn call<T: Send + 'static>(
         Err(TryRecvError::Empty) => None,
         Err(TryRecvError::Disconnected) => Some(Err(Error::NotStarted("it has ended".to_owned()))),
     });
-    drop(withdraw); // without effect on work that is done
+    drop(withdraw); // without effect on what is answered
     outcome
+}
+
+/// On the engine's thread.
+fn answer(models: &mut Models, asked: Asked, notify: &Notify) {
+    let Asked { request, cancel, reply } = asked;
+    let outcome = catch_unwind(AssertUnwindSafe(|| models.answer(request, &cancel)));
+    let outcome = outcome.unwrap_or_else(|panic| {
+        models.unload(); // whatever was half done
+        Err(Error::Panicked(panic_message(&*panic)))
+    });
+    let _ = reply.send(outcome); // nobody listens when the statement is gone
+    notify.wake();
 }
 
 /// Counters of this backend; `None` before its first call.
@@ -92,10 +98,10 @@ fn engine() -> Result<MutexGuard<'static, Option<Engine>>, Error> {
         let notify = Notify::new().map_err(failed)?;
         let statistics = Arc::<Statistics>::default();
         let counted = statistics.clone();
-        let (sender, receiver) = channel::<Work>();
+        let (waker, (sender, receiver)) = (notify.clone(), channel());
         let thread = thread::spawn("lagoon embed", move || {
             let mut models = Models::new(counted, None);
-            receiver.into_iter().for_each(|work| work(&mut models));
+            receiver.into_iter().for_each(|asked| answer(&mut models, asked, &waker));
         });
         let thread = thread.map_err(failed)?;
         *engine = Some(Engine { sender, thread, notify, statistics, current: Weak::new() });

@@ -6,7 +6,6 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use lagoon_embed::Watch;
 use pgrx::pg_sys;
@@ -21,7 +20,7 @@ struct Entry {
     fingerprint: String,
     text: String,
     vector: Vec<f32>,
-    watch: Arc<Watch>,
+    watch: Watch,
     /// When the statement began that last found the files as they were.
     statement: pg_sys::TimestampTz,
 }
@@ -48,7 +47,7 @@ pub fn find(model: &str, fingerprint: &str, text: &str) -> Option<Vec<f32>> {
 }
 
 /// Remembers a result in the place of the oldest.
-pub fn keep(model: &str, fingerprint: &str, text: &str, vector: &[f32], watch: Arc<Watch>) {
+pub fn keep(model: &str, fingerprint: &str, text: &str, vector: &[f32], watch: Watch) {
     if text.len() > LONGEST {
         return;
     }

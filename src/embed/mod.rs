@@ -7,10 +7,10 @@ mod memo;
 mod owner;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use lagoon_embed::{Error, Registered, Settings, TextEncoder, Watch, is_blank, runtime};
+use lagoon_embed::request::{Description, Embedded, FULL_BYTES, Library, MOST_TEXTS};
+use lagoon_embed::{Error, Registered, Reply, Request, Settings, is_blank, runtime};
 use pgrx::pg_schema;
 use pgrx::prelude::*;
 
@@ -18,10 +18,8 @@ use crate::pg::error::OrRaise;
 use crate::pg::text::{Utf8, is_utf8};
 use crate::pg::transaction::must_write;
 use crate::pg::vector::{MAX_DIMENSIONS, Vector, VectorArray, VectorError};
-use crate::pg::{exit, guc, interrupt, log};
+use crate::pg::{exit, guc, interrupt, log, role};
 
-/// Texts, and their bytes, that go to the engine at once. Between two such pieces nothing but the result is kept.
-const PIECE: (usize, usize) = (1024, 4 << 20);
 /// Elements of an array between two looks for interrupts.
 const STRIDE: usize = 1 << 12;
 
@@ -44,20 +42,34 @@ fn settings() -> Settings {
     }
 }
 
-/// What comes back for a piece of texts.
-struct Embedded {
-    /// In the order of the texts.
-    vectors: Vec<Vec<f32>>,
-    /// Watches the files of the model.
-    watch: Option<Arc<Watch>>,
+fn embed(model: &Registered, texts: Vec<String>) -> Result<Embedded, Error> {
+    match engine::ask(Request::Embed { model: model.clone(), texts, settings: settings() })? {
+        Reply::Embedded(embedded) => Ok(embedded),
+        _ => Err(mixed_up()),
+    }
 }
 
-fn embed(model: &Registered, texts: Vec<String>) -> Result<Embedded, Error> {
-    let (model, settings) = (model.clone(), settings());
-    engine::call(move |models, cancel| {
-        let vectors = models.get(&model, &settings, cancel)?.encode(&texts, cancel)?;
-        Ok(Embedded { vectors, watch: models.watch() })
-    })
+fn describe(name: &str, directory: &str) -> Result<Description, Error> {
+    let (name, directory) = (name.to_owned(), PathBuf::from(directory));
+    match engine::ask(Request::Describe { name, directory, settings: settings() })? {
+        Reply::Described(description) => Ok(*description),
+        _ => Err(mixed_up()),
+    }
+}
+
+/// What the loaded library is; loads nothing.
+fn library() -> Result<Option<Library>, Error> {
+    if engine::statistics().is_none() {
+        return Ok(None);
+    }
+    match engine::ask(Request::Library)? {
+        Reply::Library(library) => Ok(library),
+        _ => Err(mixed_up()),
+    }
+}
+
+fn mixed_up() -> Error {
+    Error::Panicked("it answered another request".to_owned())
 }
 
 fn embed_one(model: &str, text: &str) -> Result<Vec<f32>, Error> {
@@ -67,14 +79,12 @@ fn embed_one(model: &str, text: &str) -> Result<Vec<f32>, Error> {
     }
     let Embedded { mut vectors, watch } = embed(&model, vec![copy(text)?])?;
     let vector = vectors.pop().unwrap_or_default();
-    if let Some(watch) = watch {
-        memo::keep(&model.name, &model.fingerprint, text, &vector, watch);
-    }
+    memo::keep(&model.name, &model.fingerprint, text, &vector, watch);
     Ok(vector)
 }
 
-/// NULL elements stay NULL; an error counts positions as the caller does. The array is as large as its vectors, and only one
-/// piece of the texts is copied at a time.
+/// NULL elements stay NULL; an error counts positions as the caller does. The array is as large as its vectors, and only the
+/// texts of one request are copied at a time.
 fn embed_many(model: &str, texts: &Array<'_, Utf8<'_>>) -> Result<VectorArray, Error> {
     let (model, dimension) = find(model)?;
     let present = present(texts)?;
@@ -87,7 +97,7 @@ fn embed_many(model: &str, texts: &Array<'_, Utf8<'_>>) -> Result<VectorArray, E
             piece.push(copy(&text)?);
             positions.push(position);
         }
-        if piece.len() == PIECE.0 || bytes >= PIECE.1 || (position == present.len() && !piece.is_empty()) {
+        if piece.len() == MOST_TEXTS || bytes >= FULL_BYTES || (position == present.len() && !piece.is_empty()) {
             bytes = 0;
             embed_piece(&model, std::mem::take(&mut piece), &positions, &mut result)?;
             positions.clear();
@@ -176,34 +186,20 @@ fn register(name: &str, directory: &str) -> Result<i32, Error> {
     if directory.len() >= 1024 {
         return Err(Error::DirectoryMissing(short(directory).into()));
     }
-    let (named, directory, settings) = (name.to_owned(), PathBuf::from(directory), settings());
-    let row = engine::call(move |models, cancel| {
-        let (registered, size, model) = models.register(&named, &directory, &settings, cancel)?;
-        let (spec, dimension) = (model.spec(), model.dimension());
-        if !(1..=MAX_DIMENSIONS).contains(&dimension) {
-            return Err(Error::TooWide { name: named, dimension, limit: MAX_DIMENSIONS });
-        }
-        Ok(catalog::Row {
-            registered,
-            dimension: dimension as i32,
-            max_tokens: i32::try_from(spec.max_tokens).unwrap_or(i32::MAX),
-            pooling: spec.pooling.name(),
-            normalize: spec.normalize,
-            batched: model.is_batched(),
-            prompts: spec.prompts_json(),
-            default_prompt: spec.default_prompt.clone(),
-            size: i64::try_from(size).unwrap_or(i64::MAX),
-        })
-    })?;
-    let before = existing.as_ref().map_or(row.dimension, |existing| existing.dimension);
-    let owner = existing.map_or_else(owner::current, |existing| existing.owner);
-    if !catalog::save(&row, &owner)? {
+    let model = describe(name, directory)?;
+    let dimension = model.dimension;
+    let Some(answer) = i32::try_from(dimension).ok().filter(|_| (1..=MAX_DIMENSIONS).contains(&dimension)) else {
+        return Err(Error::TooWide { name: name.to_owned(), dimension, limit: MAX_DIMENSIONS });
+    };
+    let before = existing.as_ref().map_or(dimension, |existing| existing.dimension);
+    let owner = existing.map_or_else(role::current_name, |existing| existing.owner);
+    if !catalog::save(&model, &owner)? {
         return Err(Error::NotOwner(name.to_owned()));
     }
-    if before != row.dimension {
-        log::warning(format!("model \"{name}\" had {before} dimensions and now has {}", row.dimension));
+    if before != dimension {
+        log::warning(format!("model \"{name}\" had {before} dimensions and now has {dimension}"));
     }
-    Ok(row.dimension)
+    Ok(answer)
 }
 
 fn drop_one(name: &str) -> Result<(), Error> {
@@ -211,26 +207,6 @@ fn drop_one(name: &str) -> Result<(), Error> {
     let existing = if is_name(name) { catalog::existing(name)? } else { None }.ok_or_else(unknown)?;
     owner::check_owner(name, &existing)?;
     if catalog::delete(name, &existing.owner)? { Ok(()) } else { Err(unknown()) }
-}
-
-struct Loaded {
-    library: String,
-    version: String,
-    build: String,
-}
-
-/// What the loaded library is; loads nothing.
-fn loaded() -> Result<Option<Loaded>, Error> {
-    if engine::statistics().is_none() {
-        return Ok(None);
-    }
-    engine::call(|models, _| {
-        Ok(models.loaded_runtime().map(|runtime| Loaded {
-            library: runtime.library().display().to_string(),
-            version: runtime.version().to_owned(),
-            build: runtime.build_info().to_owned(),
-        }))
-    })
 }
 
 #[pg_schema]
@@ -285,14 +261,14 @@ mod lagoon {
             name!(inference_ms, f64),
         ),
     > {
-        let loaded = loaded().or_raise();
+        let library = library().or_raise();
         let statistics = engine::statistics().unwrap_or_default();
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed) as i64;
         TableIterator::once((
-            loaded.as_ref().map_or_else(|| guc::text(&guc::ONNXRUNTIME_LIBRARY), |loaded| loaded.library.clone()),
-            loaded.is_some(),
-            loaded.as_ref().map(|loaded| loaded.version.clone()),
-            loaded.map(|loaded| loaded.build),
+            library.as_ref().map_or_else(|| guc::text(&guc::ONNXRUNTIME_LIBRARY), |l| l.path.display().to_string()),
+            library.is_some(),
+            library.as_ref().map(|library| library.version.clone()),
+            library.map(|library| library.build),
             format!("1.{}", runtime::API_LEVEL),
             guc::EMBED_THREADS.get(),
             count(&statistics.models_loaded),

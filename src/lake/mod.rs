@@ -27,12 +27,16 @@ mod relation;
 mod scan;
 mod value;
 
+use crate::pg::hook;
+
 pgrx::extension_sql_file!(
     "../../sql/lake.sql",
     name = "lake",
     requires = [lagoon::ingest, lagoon::register_dataset, lagoon::drop_dataset, lagoon::remove_orphaned_files]
 );
 
-/// Nothing to register: the foreign data wrapper and the event trigger are found through the catalogs, so they work
-/// whenever the library is loaded.
-pub fn init() {}
+/// Called from `_PG_init`. The foreign data wrapper and the event trigger need no registration: they are found through the
+/// catalogs, so they work whenever the library is loaded.
+pub fn init() {
+    hook::at_transaction(pending::transaction_ends);
+}

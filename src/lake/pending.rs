@@ -5,16 +5,14 @@
 //! transaction forgets what it was to delete: `lagoon.remove_orphaned_files` finds it later.
 
 use std::cell::RefCell;
-use std::ffi::c_void;
 use std::path::{Path, PathBuf};
-use std::sync::Once;
 
 use lagoon_lake::Result;
-use pgrx::prelude::*;
 
 use super::catalog;
 use crate::pg::error::OrRaise;
-use crate::pg::log;
+use crate::pg::hook::Transaction;
+use crate::pg::{log, transaction};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum When {
@@ -37,13 +35,7 @@ thread_local! {
 
 /// Has a file deleted when the (sub)transaction ends so.
 pub(super) fn delete(when: When, stored: &str, path: PathBuf) {
-    static REGISTERED: Once = Once::new();
-    // SAFETY: functions of this library, which is never unloaded.
-    REGISTERED.call_once(|| unsafe {
-        pg_sys::RegisterXactCallback(Some(transaction_ends), std::ptr::null_mut());
-        pg_sys::RegisterSubXactCallback(Some(subtransaction_ends), std::ptr::null_mut());
-    });
-    let pending = Pending { stored: stored.to_owned(), path, when, level: level() };
+    let pending = Pending { stored: stored.to_owned(), path, when, level: transaction::level() };
     PENDING.with_borrow_mut(|list| list.push(pending));
 }
 
@@ -66,33 +58,15 @@ pub(super) fn remove_empty_folders(path: &Path) {
     }
 }
 
-fn level() -> i32 {
-    // SAFETY: reads a variable of this process.
-    unsafe { pg_sys::GetCurrentTransactionNestLevel() }
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn transaction_ends(event: pg_sys::XactEvent::Type, _arg: *mut c_void) {
-    match event {
-        pg_sys::XactEvent::XACT_EVENT_PRE_COMMIT => keep_what_is_used().or_raise(),
-        pg_sys::XactEvent::XACT_EVENT_COMMIT => end(When::Commit),
-        pg_sys::XactEvent::XACT_EVENT_ABORT => end(When::Abort),
-        pg_sys::XactEvent::XACT_EVENT_PREPARE => PENDING.set(Vec::new()),
-        _ => {}
-    }
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn subtransaction_ends(
-    event: pg_sys::SubXactEvent::Type,
-    _own: pg_sys::SubTransactionId,
-    _parent: pg_sys::SubTransactionId,
-    _arg: *mut c_void,
-) {
-    match event {
-        pg_sys::SubXactEvent::SUBXACT_EVENT_COMMIT_SUB => hand_up(level()),
-        pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB => abort_from(level()),
-        _ => {}
+/// Called when a transaction or subtransaction ends.
+pub(super) fn transaction_ends(how: Transaction) {
+    match how {
+        Transaction::WillCommit => keep_what_is_used().or_raise(),
+        Transaction::Committed => end(When::Commit),
+        Transaction::Aborted => end(When::Abort),
+        Transaction::Prepared => PENDING.set(Vec::new()),
+        Transaction::SubtransactionCommitted(level) => hand_up(level),
+        Transaction::SubtransactionAborted(level) => abort_from(level),
     }
 }
 

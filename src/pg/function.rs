@@ -51,7 +51,7 @@ pub unsafe fn call<A>(function: impl Function<A>, fcinfo: FunctionCallInfo) -> D
     let mut call = Call { fcinfo, next: 0 };
     // SAFETY: the caller's.
     let result = unsafe { function.apply(&mut call) };
-    result.or_raise().give(call)
+    result.or_raise().into_datum(call)
 }
 
 /// A Rust function of one to three arguments `A`.
@@ -80,7 +80,7 @@ macro_rules! function_of {
             #[inline]
             unsafe fn apply(self, call: &mut Call) -> Result<R, E> {
                 // SAFETY: the caller's; arguments are evaluated from left to right.
-                unsafe { self($($argument::take(call)),*) }
+                unsafe { self($($argument::from_call(call)),*) }
             }
         }
     };
@@ -115,18 +115,18 @@ pub trait Argument {
     ///
     /// # Safety
     /// The call is under way and that argument exists, has the SQL type that belongs to `Self`, and is not NULL.
-    unsafe fn take(call: &mut Call) -> Self;
+    unsafe fn from_call(call: &mut Call) -> Self;
 }
 
 /// What a function can return.
 pub trait Return {
     /// Makes the result of the call.
-    fn give(self, call: Call) -> Datum;
+    fn into_datum(self, call: Call) -> Datum;
 }
 
 impl<E: Scalar> Argument for DenseRef<'_, E> {
     #[inline]
-    unsafe fn take(call: &mut Call) -> Self {
+    unsafe fn from_call(call: &mut Call) -> Self {
         // SAFETY: the caller's.
         unsafe { Self::from_datum(call.value()) }
     }
@@ -134,7 +134,7 @@ impl<E: Scalar> Argument for DenseRef<'_, E> {
 
 impl Argument for SparsevecRef<'_> {
     #[inline]
-    unsafe fn take(call: &mut Call) -> Self {
+    unsafe fn from_call(call: &mut Call) -> Self {
         // SAFETY: the caller's.
         unsafe { Self::from_datum(call.value()) }
     }
@@ -142,21 +142,21 @@ impl Argument for SparsevecRef<'_> {
 
 impl Argument for BitRef<'_> {
     #[inline]
-    unsafe fn take(call: &mut Call) -> Self {
+    unsafe fn from_call(call: &mut Call) -> Self {
         // SAFETY: the caller's.
         unsafe { Self::from_datum(call.value()) }
     }
 }
 
 impl Argument for ArrayRef<'_> {
-    unsafe fn take(call: &mut Call) -> Self {
+    unsafe fn from_call(call: &mut Call) -> Self {
         // SAFETY: the caller's.
         unsafe { Self::from_datum(call.value()) }
     }
 }
 
 impl Argument for i32 {
-    unsafe fn take(call: &mut Call) -> Self {
+    unsafe fn from_call(call: &mut Call) -> Self {
         // SAFETY: the caller's. An integer is the low half of its datum.
         unsafe { call.value().value() as i32 }
     }
@@ -164,7 +164,7 @@ impl Argument for i32 {
 
 /// `boolean`.
 impl Argument for bool {
-    unsafe fn take(call: &mut Call) -> Self {
+    unsafe fn from_call(call: &mut Call) -> Self {
         // SAFETY: the caller's.
         unsafe { call.value().value() & 0xFF != 0 }
     }
@@ -172,7 +172,7 @@ impl Argument for bool {
 
 /// `oid`.
 impl Argument for pg_sys::Oid {
-    unsafe fn take(call: &mut Call) -> Self {
+    unsafe fn from_call(call: &mut Call) -> Self {
         // SAFETY: the caller's.
         unsafe { Self::from(call.value().value() as u32) }
     }
@@ -180,7 +180,7 @@ impl Argument for pg_sys::Oid {
 
 /// `cstring`.
 impl Argument for &CStr {
-    unsafe fn take(call: &mut Call) -> Self {
+    unsafe fn from_call(call: &mut Call) -> Self {
         // SAFETY: the caller's; the string lives as long as the call.
         unsafe { CStr::from_ptr(call.value().cast_mut_ptr()) }
     }
@@ -213,7 +213,7 @@ impl Message {
 }
 
 impl Argument for Message {
-    unsafe fn take(call: &mut Call) -> Self {
+    unsafe fn from_call(call: &mut Call) -> Self {
         // SAFETY: the caller's.
         unsafe { Self(call.value().cast_mut_ptr()) }
     }
@@ -223,21 +223,21 @@ impl Argument for Message {
 pub struct InAggregate(pub bool);
 
 impl Argument for InAggregate {
-    unsafe fn take(call: &mut Call) -> Self {
+    unsafe fn from_call(call: &mut Call) -> Self {
         // SAFETY: the call is under way.
         Self(unsafe { pg_sys::AggCheckCallContext(call.fcinfo, std::ptr::null_mut()) != 0 })
     }
 }
 
 impl Return for Datum {
-    fn give(self, _call: Call) -> Datum {
+    fn into_datum(self, _call: Call) -> Datum {
         self
     }
 }
 
 /// None is NULL.
 impl Return for Option<Datum> {
-    fn give(self, call: Call) -> Datum {
+    fn into_datum(self, call: Call) -> Datum {
         // SAFETY: the call is under way.
         unsafe { (*call.fcinfo).isnull = self.is_none() };
         self.unwrap_or(Datum::null())
@@ -246,19 +246,19 @@ impl Return for Option<Datum> {
 
 impl Return for f64 {
     #[inline]
-    fn give(self, _call: Call) -> Datum {
+    fn into_datum(self, _call: Call) -> Datum {
         Datum::from(self.to_bits())
     }
 }
 
 impl Return for i32 {
-    fn give(self, _call: Call) -> Datum {
+    fn into_datum(self, _call: Call) -> Datum {
         Datum::from(self)
     }
 }
 
 impl Return for bool {
-    fn give(self, _call: Call) -> Datum {
+    fn into_datum(self, _call: Call) -> Datum {
         Datum::from(self)
     }
 }
@@ -267,7 +267,7 @@ impl Return for bool {
 pub struct Text(pub Vec<u8>);
 
 impl Return for Text {
-    fn give(self, _call: Call) -> Datum {
+    fn into_datum(self, _call: Call) -> Datum {
         // SAFETY: palloc gives that many bytes or raises.
         unsafe {
             let start = pg_sys::palloc(self.0.len() + 1).cast::<u8>();
@@ -282,7 +282,7 @@ impl Return for Text {
 pub struct Bytes(pub Vec<u8>);
 
 impl Return for Bytes {
-    fn give(self, _call: Call) -> Datum {
+    fn into_datum(self, _call: Call) -> Datum {
         let size = pg_sys::VARHDRSZ + self.0.len();
         // SAFETY: palloc gives that many bytes or raises; the length word comes first.
         unsafe {
@@ -296,7 +296,7 @@ impl Return for Bytes {
 
 /// An array of numbers.
 impl<T: Element> Return for Vec<T> {
-    fn give(self, _call: Call) -> Datum {
+    fn into_datum(self, _call: Call) -> Datum {
         let (datum, elements) = super::array::alloc(self.len());
         elements.copy_from_slice(&self);
         datum

@@ -1,21 +1,121 @@
-//! The utility hook and the end of a transaction, at which wings register: before a utility statement, and where a session
-//! is to let go of what it keeps.
+//! PostgreSQL's hooks, each taken once, at which wings register from `_PG_init`: utility statements, changes of objects, and
+//! the ends of transactions and subtransactions.
 //!
-//! The utility hook carries no guard of pgrx: that would report every ERROR of a utility statement anew, without position
-//! and context. It holds nothing with a destructor, so a longjmp may pass over it.
+//! The hooks themselves carry no guard of pgrx: one around `standard_ProcessUtility` would report every ERROR of every utility
+//! statement anew, without position, context, table and constraint. They hold nothing with a destructor, so that a longjmp may
+//! pass over them; what wings have registered is called behind guards.
+//!
+//! No wing has a use for `planner_hook` yet; the first one that has adds it here, in the same way.
 
-use std::ffi::{c_char, c_void};
-use std::sync::{Once, OnceLock};
+use std::ffi::{c_char, c_int, c_void};
+use std::sync::{Mutex, PoisonError};
 
 use pgrx::{pg_guard, pg_sys};
 
 use super::node::Node;
+use super::transaction;
 
-static AFTER_TRANSACTION: OnceLock<fn()> = OnceLock::new();
-static AT_DISCARD: OnceLock<fn()> = OnceLock::new();
-static BEFORE_UTILITY: OnceLock<unsafe fn(*mut pg_sys::Node)> = OnceLock::new();
-static INSTALLED: Once = Once::new();
+/// A utility statement that concerns a wing. The first function is called without a guard, so it asks nodes alone.
+type Utility<F> = (fn(Node<'_>) -> bool, F);
+
+static BEFORE_UTILITY: Registered<Utility<fn(Node<'_>)>> = Registered::new();
+static AFTER_UTILITY: Registered<Utility<fn()>> = Registered::new();
+static AT_OBJECT_ACCESS: Registered<fn(ObjectAccess)> = Registered::new();
+static AT_TRANSACTION: Registered<fn(Transaction)> = Registered::new();
+
 static mut NEXT_UTILITY: pg_sys::ProcessUtility_hook_type = None;
+static mut NEXT_ACCESS: pg_sys::object_access_hook_type = None;
+
+/// What becomes of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transaction {
+    /// It is about to commit: what is called may still fail, and then it aborts. Not in parallel workers.
+    WillCommit,
+    /// It has committed; what is called cannot fail any more, nor look anything up.
+    Committed,
+    /// It was prepared for a later COMMIT PREPARED, which may come from any session; as [`Transaction::Committed`].
+    Prepared,
+    /// It has aborted; as [`Transaction::Committed`].
+    Aborted,
+    /// The subtransaction at this depth, 2 at least, has become part of the one around it.
+    SubtransactionCommitted(i32),
+    /// The subtransaction at this depth has aborted.
+    SubtransactionAborted(i32),
+}
+
+/// A change of a database object, of those that `object_access_hook` tells of.
+#[derive(Debug, Clone, Copy)]
+pub struct ObjectAccess {
+    /// Creation, drop or other.
+    pub event: pg_sys::ObjectAccessType::Type,
+    /// The catalog that the object is in.
+    pub class: pg_sys::Oid,
+}
+
+/// `act` is called with each utility statement that `concerns` names, before it runs.
+pub fn before_utility(concerns: fn(Node<'_>) -> bool, act: fn(Node<'_>)) {
+    take_utility_hook();
+    BEFORE_UTILITY.add((concerns, act));
+}
+
+/// `act` is called after each utility statement that `concerns` names, unless that has failed.
+pub fn after_utility(concerns: fn(Node<'_>) -> bool, act: fn()) {
+    take_utility_hook();
+    AFTER_UTILITY.add((concerns, act));
+}
+
+/// `act` is called at every change of an object. Without a guard, so it calls nothing of PostgreSQL.
+pub fn at_object_access(act: fn(ObjectAccess)) {
+    if AT_OBJECT_ACCESS.add(act) {
+        // SAFETY: one thread; hooks are set while libraries are loaded.
+        unsafe {
+            NEXT_ACCESS = pg_sys::object_access_hook;
+            pg_sys::object_access_hook = Some(access);
+        }
+    }
+}
+
+/// `act` is called when a transaction or subtransaction ends, whichever way.
+pub fn at_transaction(act: fn(Transaction)) {
+    if AT_TRANSACTION.add(act) {
+        // SAFETY: functions of this library, which is never unloaded.
+        unsafe {
+            pg_sys::RegisterXactCallback(Some(transaction_ends), std::ptr::null_mut());
+            pg_sys::RegisterSubXactCallback(Some(subtransaction_ends), std::ptr::null_mut());
+        }
+    }
+}
+
+/// What is called at a hook, in order of registration.
+struct Registered<F>(Mutex<Vec<F>>);
+
+impl<F: Copy> Registered<F> {
+    const fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    /// Whether it is the first.
+    fn add(&self, f: F) -> bool {
+        let mut registered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        registered.push(f);
+        registered.len() == 1
+    }
+
+    fn is_empty(&self) -> bool {
+        self.get(0).is_none()
+    }
+
+    fn get(&self, at: usize) -> Option<F> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(at).copied()
+    }
+
+    /// Nothing is locked while the caller works with one.
+    fn iter(&self) -> impl Iterator<Item = F> {
+        (0..).map_while(|at| self.get(at))
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
 
 unsafe extern "C-unwind" {
     // utility.c; pgrx's own binding of it is guarded.
@@ -31,35 +131,14 @@ unsafe extern "C-unwind" {
     );
 }
 
-/// From now on `f` is called when a transaction has ended, whichever way. It must not fail and cannot look anything up.
-pub fn after_transaction(f: fn()) {
-    if AFTER_TRANSACTION.set(f).is_ok() {
-        // SAFETY: main thread; registered once a process.
-        unsafe { pg_sys::RegisterXactCallback(Some(transaction_ends), std::ptr::null_mut()) }
+fn take_utility_hook() {
+    if BEFORE_UTILITY.is_empty() && AFTER_UTILITY.is_empty() {
+        // SAFETY: one thread; hooks are set while libraries are loaded.
+        unsafe {
+            NEXT_UTILITY = pg_sys::ProcessUtility_hook;
+            pg_sys::ProcessUtility_hook = Some(utility);
+        }
     }
-}
-
-/// From `_PG_init`: `f` is called after `DISCARD ALL`.
-pub fn at_discard_all(f: fn()) {
-    if AT_DISCARD.set(f).is_ok() {
-        install();
-    }
-}
-
-/// From `_PG_init`: `f` is called with the node of each utility statement, before it runs. No guard is around it: what can
-/// fail in it is behind guarded functions of its own.
-pub fn before_utility(f: unsafe fn(*mut pg_sys::Node)) {
-    if BEFORE_UTILITY.set(f).is_ok() {
-        install();
-    }
-}
-
-fn install() {
-    // SAFETY: one thread; hooks are set while libraries are loaded.
-    INSTALLED.call_once(|| unsafe {
-        NEXT_UTILITY = pg_sys::ProcessUtility_hook;
-        pg_sys::ProcessUtility_hook = Some(utility);
-    });
 }
 
 unsafe extern "C-unwind" fn utility(
@@ -74,36 +153,81 @@ unsafe extern "C-unwind" fn utility(
 ) {
     // SAFETY: a planned statement has a utility node here; the next hook gets what we got.
     unsafe {
-        if let Some(before) = BEFORE_UTILITY.get() {
-            before((*statement).utilityStmt);
+        let node = (*statement).utilityStmt;
+        if concerns(&BEFORE_UTILITY, node) != 0 {
+            before(node);
         }
-        let discards = is_discard_all((*statement).utilityStmt);
+        let after_whom = concerns(&AFTER_UTILITY, node); // the node may be gone when it has run
         let next = NEXT_UTILITY.unwrap_or(standard_ProcessUtility);
         next(statement, query, read_only_tree, context, parameters, environment, receiver, completion);
-        if discards {
-            discard();
+        if after_whom != 0 {
+            after(after_whom);
         }
     }
 }
 
-unsafe fn is_discard_all(node: *mut pg_sys::Node) -> bool {
-    // SAFETY: the caller's: a node, or NULL.
-    unsafe { Node::new(node) }
-        .and_then(Node::cast::<pg_sys::DiscardStmt>)
-        .is_some_and(|statement| statement.target == pg_sys::DiscardMode::DISCARD_ALL)
+/// Whom a statement concerns, as bits.
+///
+/// # Safety
+/// `node` is a live node.
+unsafe fn concerns<F: Copy>(registered: &Registered<Utility<F>>, node: *mut pg_sys::Node) -> u32 {
+    // SAFETY: the caller's.
+    let Some(node) = (unsafe { Node::new(node) }) else { return 0 };
+    registered.iter().zip(0..u32::BITS).fold(0, |bits, ((concerns, _), at)| bits | u32::from(concerns(node)) << at)
 }
 
 #[pg_guard]
-unsafe extern "C-unwind" fn discard() {
-    AT_DISCARD.get().into_iter().for_each(|f| f());
+unsafe extern "C-unwind" fn before(node: *mut pg_sys::Node) {
+    // SAFETY: the statement that is about to run.
+    let Some(node) = (unsafe { Node::new(node) }) else { return };
+    BEFORE_UTILITY.iter().filter(|(concerns, _)| concerns(node)).for_each(|(_, act)| act(node));
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn after(whom: u32) {
+    AFTER_UTILITY.iter().zip(0..).filter(|(_, at)| whom >> at & 1 != 0).for_each(|((_, act), _)| act());
+}
+
+unsafe extern "C-unwind" fn access(
+    event: pg_sys::ObjectAccessType::Type,
+    class: pg_sys::Oid,
+    object: pg_sys::Oid,
+    sub: c_int,
+    argument: *mut c_void,
+) {
+    AT_OBJECT_ACCESS.iter().for_each(|act| act(ObjectAccess { event, class }));
+    // SAFETY: the next hook gets what we got.
+    unsafe {
+        if let Some(next) = NEXT_ACCESS {
+            next(event, class, object, sub, argument);
+        }
+    }
 }
 
 #[pg_guard]
 unsafe extern "C-unwind" fn transaction_ends(event: pg_sys::XactEvent::Type, _argument: *mut c_void) {
-    use pg_sys::XactEvent::{XACT_EVENT_ABORT, XACT_EVENT_COMMIT, XACT_EVENT_PARALLEL_ABORT};
-    use pg_sys::XactEvent::{XACT_EVENT_PARALLEL_COMMIT, XACT_EVENT_PREPARE};
-    let ends = [XACT_EVENT_COMMIT, XACT_EVENT_ABORT, XACT_EVENT_PREPARE, XACT_EVENT_PARALLEL_COMMIT];
-    if ends.contains(&event) || event == XACT_EVENT_PARALLEL_ABORT {
-        AFTER_TRANSACTION.get().into_iter().for_each(|f| f());
-    }
+    use pg_sys::XactEvent::*;
+    let what = match event {
+        XACT_EVENT_PRE_COMMIT => Transaction::WillCommit,
+        XACT_EVENT_COMMIT | XACT_EVENT_PARALLEL_COMMIT => Transaction::Committed,
+        XACT_EVENT_PREPARE => Transaction::Prepared,
+        XACT_EVENT_ABORT | XACT_EVENT_PARALLEL_ABORT => Transaction::Aborted,
+        _ => return,
+    };
+    AT_TRANSACTION.iter().for_each(|act| act(what));
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn subtransaction_ends(
+    event: pg_sys::SubXactEvent::Type,
+    _own: pg_sys::SubTransactionId,
+    _parent: pg_sys::SubTransactionId,
+    _argument: *mut c_void,
+) {
+    let what = match event {
+        pg_sys::SubXactEvent::SUBXACT_EVENT_COMMIT_SUB => Transaction::SubtransactionCommitted(transaction::level()),
+        pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB => Transaction::SubtransactionAborted(transaction::level()),
+        _ => return,
+    };
+    AT_TRANSACTION.iter().for_each(|act| act(what));
 }

@@ -21,6 +21,8 @@ pub mod memory;
 pub mod node;
 pub mod process;
 pub mod regclass;
+pub mod role;
+pub mod shmem;
 pub mod spi;
 pub mod statistics;
 pub mod text;

@@ -1,4 +1,4 @@
-//! SQL of our own that only reads.
+//! SQL of our own: planned once a process, with the rights of whom it says, and with the snapshot that it names.
 //!
 //! pgrx's `Spi::get_one` and its kin take a transaction id first, which a standby cannot give and a SELECT should not
 //! spend; its `select` takes a newer snapshot than the statement's as soon as the transaction has an id. [`read`] does
@@ -40,15 +40,7 @@ pub fn read<T>(
 ) -> SpiResult<Vec<T>> {
     let _snapshot = Snapshot::if_none();
     Spi::connect(|_client| {
-        let plan = plan(sql, args)?;
-        let value = |arg: &DatumWithOid<'_>| match arg.datum() {
-            Some(datum) => (datum.sans_lifetime(), b' ' as c_char),
-            None => (pg_sys::Datum::from(0), b'n' as c_char),
-        };
-        let (mut datums, nulls): (Vec<_>, Vec<_>) = args.iter().map(value).unzip();
-        // SAFETY: connected; the plan is kept for ever and takes as many arguments, of these types: the text decides both.
-        let status = unsafe { pg_sys::SPI_execute_plan(plan, datums.as_mut_ptr(), nulls.as_ptr(), true, 0) };
-        Spi::check_status(status)?;
+        execute(sql, args, true)?;
         // SAFETY: the result of the query above, which lives until the connection ends.
         unsafe {
             let Some(table) = pg_sys::SPI_tuptable.as_ref() else { return Ok(Vec::new()) };
@@ -94,6 +86,21 @@ pub fn read_latest<T>(
     read(sql, args, row)
 }
 
+/// Runs a statement that writes; how many rows it wrote. It is planned once a process, and sees what is committed now and what
+/// this transaction has done.
+pub fn write(sql: &'static str, args: &[DatumWithOid<'_>]) -> SpiResult<u64> {
+    Spi::connect(|_client| {
+        execute(sql, args, false)?;
+        // SAFETY: set by the statement above.
+        Ok(unsafe { pg_sys::SPI_processed })
+    })
+}
+
+/// Runs `f` with the rights of the owner of a table of ours; `None` while the extension is not there.
+pub fn as_owner<T>(table: &CStr, f: impl FnOnce() -> T) -> Option<T> {
+    relation(table).map(|(_, owner)| as_role(owner, f))
+}
+
 /// Runs `f` with the rights of another role, as a SECURITY DEFINER function does. On ERROR, PostgreSQL itself goes back to
 /// the role of the (sub)transaction.
 pub fn as_role<T>(role: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
@@ -136,6 +143,20 @@ pub fn relation(name: &CStr) -> Option<(pg_sys::Oid, pg_sys::Oid)> {
 thread_local! {
     // PostgreSQL plans a kept plan anew when what it depends on changes.
     static PLANS: RefCell<HashMap<&'static str, pg_sys::SPIPlanPtr>> = RefCell::default();
+}
+
+/// Within a connection.
+fn execute(sql: &'static str, args: &[DatumWithOid<'_>], read_only: bool) -> SpiResult<()> {
+    let plan = plan(sql, args)?;
+    let value = |arg: &DatumWithOid<'_>| match arg.datum() {
+        Some(datum) => (datum.sans_lifetime(), b' ' as c_char),
+        None => (pg_sys::Datum::from(0), b'n' as c_char),
+    };
+    let (mut datums, nulls): (Vec<_>, Vec<_>) = args.iter().map(value).unzip();
+    // SAFETY: connected; the plan is kept for ever and takes as many arguments, of these types: the text decides both.
+    let status = unsafe { pg_sys::SPI_execute_plan(plan, datums.as_mut_ptr(), nulls.as_ptr(), read_only, 0) };
+    Spi::check_status(status)?;
+    Ok(())
 }
 
 fn plan(sql: &'static str, args: &[DatumWithOid<'_>]) -> SpiResult<pg_sys::SPIPlanPtr> {

@@ -1,4 +1,5 @@
-//! A transaction of a background process, whose ERROR does not end the process; and whether this one may write.
+//! A transaction of a background process, whose ERROR does not end the process; a part of one, whose ERROR does not end the
+//! transaction; and whether this one may write.
 
 use std::ffi::CStr;
 use std::panic::AssertUnwindSafe;
@@ -59,6 +60,40 @@ pub fn run<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
     outcome
 }
 
+/// Runs a part of a transaction: an ERROR takes back what the part has done, and is returned. A cancel (57014) is not: it ends
+/// the statement. As a block with EXCEPTION in PL/pgSQL (pl_exec.c, exec_stmt_block).
+#[cfg_attr(not(feature = "pg_test"), allow(dead_code, reason = "for host calls of guests into PostgreSQL"))]
+pub fn attempt<T>(part: impl FnOnce() -> T) -> Result<T, Failure> {
+    // SAFETY: main thread, in a transaction; the memory context and the owner of resources stay those of the caller.
+    let (memory, owner, context_stack) = unsafe {
+        let before = (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner, pg_sys::error_context_stack);
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::MemoryContextSwitchTo(before.0);
+        before
+    };
+    let outcome = PgTryBuilder::new(AssertUnwindSafe(|| {
+        let value = part();
+        // SAFETY: ends what was begun above.
+        unsafe { pg_sys::ReleaseCurrentSubTransaction() };
+        Ok(value)
+    }))
+    .catch_others(|cause| {
+        let code = error::take_patched_sqlstate();
+        // SAFETY: the same. The report is a copy of what PostgreSQL knows of the error.
+        unsafe { pg_sys::RollbackAndReleaseCurrentSubTransaction() };
+        let failure = Failure::from_report(&cause, code);
+        if failure.sqlstate == "57014" { cause.rethrow() } else { Err(failure) }
+    })
+    .execute();
+    // SAFETY: as they were.
+    unsafe {
+        pg_sys::MemoryContextSwitchTo(memory);
+        pg_sys::CurrentResourceOwner = owner;
+        pg_sys::error_context_stack = context_stack;
+    }
+    outcome
+}
+
 /// First act of every SQL function that writes: the ERROR that PostgreSQL's own commands give where nothing may be written
 /// (25006 on a standby and in a read-only transaction, 25000 in a parallel worker), before anything is read or compiled.
 pub fn must_write(function: &CStr) {
@@ -68,6 +103,12 @@ pub fn must_write(function: &CStr) {
         pg_sys::PreventCommandIfReadOnly(function.as_ptr());
         pg_sys::PreventCommandIfParallelMode(function.as_ptr());
     }
+}
+
+/// The depth of the present transaction: 1, and one more for each subtransaction.
+pub fn level() -> i32 {
+    // SAFETY: reads a variable of this process.
+    unsafe { pg_sys::GetCurrentTransactionNestLevel() }
 }
 
 impl Failure {
@@ -84,13 +125,18 @@ impl Failure {
 
 impl From<CaughtError> for Failure {
     fn from(cause: CaughtError) -> Self {
+        Self::from_report(&cause, error::take_patched_sqlstate())
+    }
+}
+
+impl Failure {
+    /// `code` is one of our own, which waits beside the report for the callback that would have put it in.
+    fn from_report(cause: &CaughtError, code: Option<i32>) -> Self {
         let (CaughtError::PostgresError(report)
         | CaughtError::ErrorReport(report)
         | CaughtError::RustPanic { ereport: report, .. }) = cause;
-        // A code of our own waits beside the report for the callback that would have put it in.
-        let code = error::take_patched_sqlstate().unwrap_or(report.sql_error_code() as i32);
         Self {
-            sqlstate: error::unpack_sqlstate(code),
+            sqlstate: error::unpack_sqlstate(code.unwrap_or(report.sql_error_code() as i32)),
             message: report.message().to_owned(),
             detail: report.detail().map(str::to_owned),
             hint: report.hint().map(str::to_owned),

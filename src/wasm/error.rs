@@ -23,6 +23,11 @@ impl SqlError for Error {
     }
 }
 
+/// SQL of our own that failed without an ERROR: a mistake of ours.
+pub fn sql(error: pgrx::spi::Error) -> Error {
+    Error::Internal(error.to_string())
+}
+
 /// Ends a callback: the value, or the ERROR. A guest that was interrupted ends with PostgreSQL's own words for it.
 pub fn finish<T>(result: Result<T, Error>) -> T {
     if matches!(result, Err(Error::Interrupted)) {

@@ -1,35 +1,18 @@
-//! A call of a SQL function in language wasm, and what is kept between the calls of one statement.
+//! A call of a SQL function in language wasm.
 
-use std::rc::Rc;
-
-use lagoon_wasm::{Error, Export, Signature, Value};
-use pgrx::PgMemoryContexts;
+use lagoon_wasm::{Error, Signature, Value};
 use pgrx::pg_sys::{self, Datum};
 
+use super::call_site::{self, Bound};
 use super::convert::{to_datum, to_value};
 use super::declaration::{Declaration, Shape};
-use super::session::{self, InstanceSlot};
-use super::trigger;
-use super::version::{self, Seen};
+use super::{session, trigger};
 use crate::pg::node::Node;
+
+type CallSite = call_site::CallSite<trigger::Plan>;
 
 /// Calls with more arguments than this allocate.
 const FEW: usize = 8;
-
-/// Lives in `fn_extra`: as long as the expression or the trigger of a statement.
-pub struct CallSite {
-    pub declaration: Declaration,
-    bound: Option<Bound>,
-    pub trigger: Option<trigger::Plan>,
-}
-
-/// A declaration bound to an instance.
-pub struct Bound {
-    role: u32,
-    pub seen: Seen,
-    pub slot: Rc<InstanceSlot>,
-    pub export: Export,
-}
 
 /// The function call handler: a value, or for a trigger a tuple.
 ///
@@ -38,7 +21,7 @@ pub struct Bound {
 pub unsafe fn call(fcinfo: pg_sys::FunctionCallInfo) -> Result<Datum, Error> {
     // SAFETY: the caller's; the site belongs to this flinfo alone.
     unsafe {
-        let site = site(fcinfo)?;
+        let site: &mut CallSite = call_site::of(fcinfo)?;
         let trigger = called_as_trigger(fcinfo);
         let result = match (&site.declaration.shape, trigger) {
             (Shape::Trigger, Some(data)) => trigger::fire(site, &data),
@@ -91,49 +74,6 @@ fn run(bound: &Bound, signature: &Signature, arguments: &[Value<'_>], is_null: &
         session::show(lines);
     }
     answer
-}
-
-impl CallSite {
-    /// Makes sure that the binding is that of this statement's version, the current role and a living instance.
-    pub fn bind(&mut self) -> Result<&Bound, Error> {
-        let fresh = self
-            .bound
-            .as_ref()
-            .is_some_and(|bound| bound.role == session::role() && bound.slot.is_idle() && bound.seen.holds());
-        if !fresh {
-            self.rebind()?;
-        }
-        self.bound.as_ref().ok_or_else(|| Error::Internal("a function lost its binding".to_owned()))
-    }
-
-    #[cold]
-    fn rebind(&mut self) -> Result<(), Error> {
-        let seen = match self.bound.take() {
-            Some(bound) if bound.seen.holds() => bound.seen,
-            _ => version::seen(&self.declaration.plugin)?,
-        };
-        self.declaration.check(&seen.version.plugin)?;
-        let role = session::role();
-        let slot = seen.version.slot(role)?;
-        let export = slot.enter()?.export(&self.declaration.export)?;
-        self.bound = Some(Bound { role, seen, slot, export });
-        self.trigger = None;
-        Ok(())
-    }
-}
-
-/// # Safety
-/// As [`call`].
-unsafe fn site<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Result<&'a mut CallSite, Error> {
-    // SAFETY: the caller's; fn_extra of our language's functions is ours.
-    unsafe {
-        let flinfo = (*fcinfo).flinfo;
-        if (*flinfo).fn_extra.is_null() {
-            let site = CallSite { declaration: Declaration::of((*flinfo).fn_oid)?, bound: None, trigger: None };
-            (*flinfo).fn_extra = PgMemoryContexts::For((*flinfo).fn_mcxt).leak_and_drop_on_delete(site).cast();
-        }
-        Ok(&mut *(*flinfo).fn_extra.cast::<CallSite>())
-    }
 }
 
 /// CALLED_AS_TRIGGER in commands/trigger.h.

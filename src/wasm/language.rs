@@ -7,7 +7,8 @@ use lagoon_wasm::Error;
 
 use super::declaration::Declaration;
 use super::error::finish;
-use super::{carrier, check_trigger, function, version};
+use super::plugins::copies;
+use super::{function, trigger, version};
 use crate::pg::node::Node;
 
 static V1: Pg_finfo_record = Pg_finfo_record { api_version: 1 };
@@ -49,7 +50,7 @@ pub unsafe extern "C-unwind" fn lagoon_wasm_plugins_changed(fcinfo: FunctionCall
 pub unsafe extern "C-unwind" fn lagoon_wasm_check_trigger(fcinfo: FunctionCallInfo) -> Datum {
     // SAFETY: the context of a call is NULL or a node.
     let event = unsafe { Node::new((*fcinfo).context) }.and_then(Node::cast::<pg_sys::EventTriggerData>);
-    finish(check_trigger::after_ddl(event.is_some()));
+    finish(trigger::check::after_ddl(event.is_some()));
     Datum::null()
 }
 
@@ -85,7 +86,7 @@ unsafe fn plugins_changed(fcinfo: FunctionCallInfo) -> Result<Datum, Error> {
     let data = data.ok_or(Error::UnsupportedTrigger("fired by a table"))?;
     // SAFETY: the relation is open while its trigger runs.
     unsafe { pg_sys::CacheInvalidateRelcache(data.tg_relation) };
-    carrier::follow(&data)?;
+    copies::sync(&data)?;
     Ok(Datum::null())
 }
 

@@ -6,11 +6,10 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use lagoon_wasm::{Cache, Error, Hooks, Instance, Loaded, LogLine, Plugin, Runtime, Source};
-use pgrx::pg_sys::{self, Oid};
+use pgrx::pg_sys;
 
-use super::version;
 use crate::pg::child::{self, Failure};
-use crate::pg::{guc, hook, interrupt, log, tick};
+use crate::pg::{guc, interrupt, log, tick};
 
 /// Idle instances that a backend keeps; the one that was not used for longest goes first.
 const MAX_INSTANCES: usize = 64;
@@ -27,8 +26,6 @@ thread_local! {
     static SLOTS: RefCell<Vec<Weak<InstanceSlot>>> = const { RefCell::new(Vec::new()) };
     /// Counts calls, to tell which instance was not used for longest.
     static CLOCK: Cell<u64> = const { Cell::new(0) };
-    /// The generation for which instances were made.
-    static SWEPT: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Where an instance lives while nobody calls it.
@@ -40,7 +37,6 @@ pub struct InstanceSlot {
 /// The process's engine, made at the first use: wasmtime's signal handlers must come after PostgreSQL's.
 pub fn runtime() -> &'static Runtime {
     RUNTIME.get_or_init(|| {
-        hook::after_transaction(transaction_ended);
         let hooks = Hooks {
             interrupted: interrupt::ends_statement,
             start_ticks: || tick::start(on_tick),
@@ -51,16 +47,6 @@ pub fn runtime() -> &'static Runtime {
         };
         Runtime::new(cache(), hooks)
     })
-}
-
-/// The current role. A plain read, so that it can be asked at every call.
-pub fn role() -> u32 {
-    unsafe extern "C-unwind" {
-        // miscinit.c; declared here because pgrx's binding sets a jump point first, which costs more than the call.
-        fn GetUserId() -> Oid;
-    }
-    // SAFETY: returns a variable; asserts only that there is a session.
-    unsafe { GetUserId() }.to_u32()
 }
 
 /// From the cache, or compiled in a process of its own, which ends when the statement does.
@@ -86,10 +72,14 @@ pub fn instantiate(plugin: &Plugin) -> Result<Instance, Error> {
     plugin.instantiate(runtime(), most).map_err(|error| error.at_start(plugin.name()))
 }
 
-/// Drops all that no statement uses: after `DISCARD ALL`.
-pub fn forget() {
-    version::forget_all();
+/// Drops all instances that no statement uses.
+pub fn drop_idle() {
     evict(usize::MAX);
+}
+
+/// Drops the instances that have grown in the transaction that ends.
+pub fn drop_grown() {
+    idle_slots().iter().for_each(|slot| slot.drop_grown(MAX_GROWTH));
 }
 
 /// Shows what a guest has logged.
@@ -135,7 +125,7 @@ impl InstanceSlot {
     /// Takes the instance for one call; it comes back when the guard is dropped, unless it broke.
     pub fn enter(self: &Rc<Self>) -> Result<Running<'_>, Error> {
         unsafe extern "C-unwind" {
-            // postgres.c; as GetUserId above.
+            // postgres.c; declared here because pgrx's binding sets a jump point first, which costs more than the call.
             fn stack_is_too_deep() -> bool;
         }
         let depth = DEPTH.get();
@@ -220,17 +210,6 @@ fn compile_apart(runtime: &'static Runtime, source: &Source, fuel: bool) -> Resu
         Err(Failure::Died(how)) => Err(Error::CompilerDied(how)),
         Err(Failure::Start(error)) => Err(Error::OutOfMemory(format!("could not start the compiler: {error}"))),
     }
-}
-
-/// What a transaction made grow goes with it. After a change of the table all instances go, since some may be of plugins
-/// that are no more, and nothing can be looked up here; those that are used again are made again.
-fn transaction_ended() {
-    version::forget_statements();
-    let generation = version::announced();
-    if ![0, generation].contains(&SWEPT.replace(generation)) {
-        forget();
-    }
-    idle_slots().iter().for_each(|slot| slot.drop_grown(MAX_GROWTH));
 }
 
 /// Drops idle instances until so many bytes are free: those first that no statement holds, and were not used for longest.

@@ -5,7 +5,7 @@
 //! The table is looked at again after a change of it was announced (relcache invalidation: at commit, on standbys too, and
 //! never after a rollback), and by statements that may not see its latest version.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use lagoon_wasm::{Column, Error, Instance, Manifest, Plugin, Source};
 use pgrx::pg_sys::{self, Datum, Oid};
 
-use super::catalog::{self, Row};
+use super::plugins::catalog::{self, Row};
 use super::session::{self, InstanceSlot};
+use crate::pg::hook::Transaction;
 
 /// Statements under way whose version of a plugin is remembered; beyond that they look at the table again.
 const STATEMENTS: usize = 16;
@@ -26,6 +27,8 @@ static PLUGINS: AtomicU32 = AtomicU32::new(0);
 
 thread_local! {
     static KNOWN: RefCell<HashMap<String, Known>> = RefCell::default();
+    /// The generation for which instances were made.
+    static SWEPT: Cell<u64> = const { Cell::new(0) };
 }
 
 /// A plugin as this backend last saw it.
@@ -100,18 +103,28 @@ pub fn seen(name: &str) -> Result<Seen, Error> {
     Ok(seen)
 }
 
-/// A transaction has ended: its statements have too.
-pub fn forget_statements() {
-    with_known(|known| known.values_mut().for_each(|known| known.statements.clear()));
+/// Forgets all plugins and drops their instances; what a statement holds stays as long as that.
+pub fn forget() {
+    with_known(HashMap::clear);
+    session::drop_idle();
 }
 
-/// Forgets all plugins. Those that a statement holds stay as long as that.
-pub fn forget_all() {
-    with_known(HashMap::clear);
+/// The statements of a transaction end with it, and what it made grow goes. After a change of the table all instances go, since
+/// some may be of plugins that are no more, and nothing can be looked up here; those that are used again are made again.
+pub fn transaction_ends(how: Transaction) {
+    if !matches!(how, Transaction::Committed | Transaction::Prepared | Transaction::Aborted) {
+        return;
+    }
+    with_known(|known| known.values_mut().for_each(|known| known.statements.clear()));
+    let generation = announced();
+    if ![0, generation].contains(&SWEPT.replace(generation)) {
+        forget();
+    }
+    session::drop_grown();
 }
 
 /// Number of the last announced change; 0 before the first plugin was asked for.
-pub fn announced() -> u64 {
+fn announced() -> u64 {
     GENERATION.load(Ordering::Relaxed)
 }
 

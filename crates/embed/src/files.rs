@@ -84,7 +84,7 @@ fn shared(bytes: &[u8]) -> Result<Arc<[u8]>, Error> {
 }
 
 /// What was found at each path that the model asks for, missing files included.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Watch(Vec<(PathBuf, Option<Identity>)>);
 
 impl Watch {

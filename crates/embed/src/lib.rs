@@ -1,7 +1,8 @@
 //! Text to vectors: tokenizers and ONNX Runtime, with the conventions of sentence-transformers.
 //!
 //! A [`Model`] is read from a directory ([`layout`]), checked, and run ([`encode`]). [`Models`] keeps the ones that are
-//! loaded. Everything here may run on any thread, never calls PostgreSQL, and is stopped through [`Cancel`].
+//! loaded and answers a [`Request`] with a [`Reply`]. Everything here may run on any thread, never calls PostgreSQL, and is
+//! stopped through [`Cancel`].
 #![forbid(unsafe_code)]
 
 pub mod cancel;
@@ -13,7 +14,9 @@ mod graph;
 pub mod layout;
 pub mod models;
 pub mod pooling;
+pub mod request;
 pub mod runtime;
+mod serve;
 pub mod tokenize;
 
 #[cfg(test)]
@@ -28,6 +31,7 @@ pub use encode::Model;
 pub use error::Error;
 pub use files::{ModelFiles, Watch};
 pub use models::{Models, Registered, Settings, Statistics};
+pub use request::{Reply, Request};
 pub use runtime::Runtime;
 pub use tokenize::is_blank;
 

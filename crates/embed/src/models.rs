@@ -54,7 +54,7 @@ struct Loaded {
     registered: Registered,
     threads: usize,
     model: Model,
-    watch: Arc<Watch>,
+    watch: Watch,
 }
 
 /// Loads on demand, and keeps what was used last. Dropping it unloads all models, then the environment of ONNX Runtime,
@@ -124,14 +124,14 @@ impl Models {
         }
         if let Some(index) = found {
             let loaded = self.loaded.remove(index); // touched, and the same bytes
-            return Ok(self.keep(Loaded { watch: Arc::new(files.watch), ..loaded }));
+            return Ok(self.keep(Loaded { watch: files.watch, ..loaded }));
         }
         self.load(wanted.clone(), files, settings, cancel)
     }
 
     /// Watches the files of the model that was used last.
-    pub fn watch(&self) -> Option<Arc<Watch>> {
-        self.loaded.last().map(|loaded| loaded.watch.clone())
+    pub(crate) fn watch(&self) -> Watch {
+        self.loaded.last().map(|loaded| loaded.watch.clone()).unwrap_or_default()
     }
 
     fn load(
@@ -147,7 +147,7 @@ impl Models {
         }
         self.statistics.models_loaded.store(self.loaded.len() as u64, Ordering::Relaxed);
         let (threads, statistics) = (settings.threads, self.statistics.clone());
-        let watch = Arc::new(std::mem::take(&mut files.watch));
+        let watch = std::mem::take(&mut files.watch);
         let model = Model::load(&registered.name, files, self.runtime(settings)?, threads, statistics, cancel)?;
         Ok(self.keep(Loaded { registered, threads, model, watch }))
     }

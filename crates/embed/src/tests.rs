@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::models::{Models, Registered, Settings, Statistics};
 use crate::tiny::{TinyModel, WORDS};
-use crate::{Cancel, Error, Model, ModelFiles, Runtime, TextEncoder};
+use crate::{Cancel, Error, Model, ModelFiles, Reply, Request, Runtime, TextEncoder};
 
 mod files;
 mod text;
@@ -304,6 +304,30 @@ fn only_a_few_models_stay_loaded() {
         models.get(&registered, &settings(), &Cancel::default()).expect("model");
     }
     assert_eq!(statistics.models_loaded.load(std::sync::atomic::Ordering::Relaxed), 4);
+}
+
+/// Each request has its reply, whoever sends it: what is learned of a model from one is what the next asks for.
+#[test]
+fn requests_are_answered_in_kind() {
+    let tiny = TinyModel::default();
+    let directory = written(&tiny);
+    let (mut models, cancel) = (models(), Cancel::default());
+    let Ok(Reply::Library(Some(library))) = models.answer(Request::Library, &cancel) else { panic!("no library") };
+    assert_eq!(library.path, self::library());
+    let describe =
+        Request::Describe { name: "m".to_owned(), directory: directory.path().to_owned(), settings: settings() };
+    let Ok(Reply::Described(model)) = models.answer(describe, &cancel) else { panic!("no description") };
+    assert_eq!((model.registered.name.as_str(), model.dimension, model.batched), ("m", tiny.width, true));
+    let texts: Vec<String> = ["red", "two three"].map(str::to_owned).to_vec();
+    let embed_them = Request::Embed { model: model.registered, texts, settings: settings() };
+    let Ok(Reply::Embedded(embedded)) = models.answer(embed_them.clone(), &cancel) else { panic!("no vectors") };
+    assert_eq!(embedded.vectors, embed(&tiny, &["red", "two three"]));
+    assert!(embedded.watch.holds());
+    std::fs::write(directory.path().join("modules.json"), "[]").expect("another file");
+    assert!(!embedded.watch.holds());
+    assert!(matches!(models.answer(embed_them.clone(), &cancel), Err(Error::ModelChanged(_))));
+    cancel.cancel();
+    assert_eq!(models.answer(embed_them, &cancel), Err(Error::Cancelled));
 }
 
 /// Computed from the weights by a separate implementation of BERT in double precision; the similarities are those of the

@@ -19,6 +19,7 @@ mod error;
 pub mod folder;
 mod host;
 mod instance;
+mod limits;
 pub mod manifest;
 mod plugin;
 mod row;

@@ -81,6 +81,21 @@ pub enum Permission {
     Log,
 }
 
+impl Permission {
+    const ALL: [Self; 1] = [Self::Log];
+
+    /// As a manifest writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|permission| permission.name() == name)
+    }
+}
+
 impl Default for Manifest {
     fn default() -> Self {
         Self {
@@ -122,9 +137,7 @@ impl Manifest {
 
     /// Whether the guest may do this.
     pub fn allows(&self, permission: Permission) -> bool {
-        match permission {
-            Permission::Log => self.permissions.iter().any(|p| p == "log"),
-        }
+        self.permissions.iter().any(|own| own == permission.name())
     }
 
     fn check(self) -> Result<Self> {
@@ -140,7 +153,7 @@ impl Manifest {
         }
         for permission in &self.permissions {
             match permission.as_str() {
-                "log" => {}
+                own if Permission::from_name(own).is_some() => {}
                 other if RESERVED.contains(&other) => return Err(Error::PermissionUnavailable(other.to_owned())),
                 other => return Err(Error::Manifest(format!("unknown permission \"{}\"", shown(other)))),
             }

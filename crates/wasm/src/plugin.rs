@@ -6,6 +6,7 @@ use wasmtime::{ExternType, InstancePre};
 
 use crate::abi::{self, BUFFER_EXPORT, HOST_MODULE, MEMORY_EXPORT, Signature, VERSION_EXPORT, VERSION_PREFIX};
 use crate::host::{self, State};
+use crate::limits::MAX_TABLES;
 use crate::runtime::{self, Loaded};
 use crate::text::{NAME, printable};
 use crate::{Error, Instance, Manifest, Result, Runtime};
@@ -31,8 +32,8 @@ impl Plugin {
         }
         check_version(&loaded.module)?;
         let tables = loaded.module.resources_required().num_tables as usize;
-        if tables > host::MAX_TABLES {
-            return Err(Error::TooManyTables { count: tables, limit: host::MAX_TABLES });
+        if tables > MAX_TABLES {
+            return Err(Error::TooManyTables { count: tables, limit: MAX_TABLES });
         }
         check_imports(&loaded.module, &manifest)?;
         let linked =
@@ -116,16 +117,13 @@ fn check_version(module: &wasmtime::Module) -> Result<()> {
 
 fn check_imports(module: &wasmtime::Module, manifest: &Manifest) -> Result<()> {
     for import in module.imports() {
-        let needed = if import.module() == HOST_MODULE { host::permission(import.name()) } else { Err(()) };
-        match needed {
-            Ok(Some((permission, name))) if !manifest.allows(permission) => {
-                return Err(Error::PermissionDenied { import: import.name().to_owned(), permission: name });
-            }
-            Ok(_) => {}
-            Err(()) => {
-                let (module, name) = (printable(import.module(), NAME), printable(import.name(), NAME));
-                return Err(Error::UnknownImport { module, name });
-            }
+        let capability = Some(import.name()).filter(|_| import.module() == HOST_MODULE).and_then(host::capability);
+        let Some(capability) = capability else {
+            let (module, name) = (printable(import.module(), NAME), printable(import.name(), NAME));
+            return Err(Error::UnknownImport { module, name });
+        };
+        if let Some(permission) = capability.permission().filter(|permission| !manifest.allows(*permission)) {
+            return Err(Error::PermissionDenied { import: import.name().to_owned(), permission: permission.name() });
         }
     }
     Ok(())

@@ -6,10 +6,10 @@
 mod folder;
 mod hooks;
 mod launcher;
-mod process;
 mod state;
 mod task;
 mod view;
+mod worker;
 
 use pgrx::pg_sys;
 

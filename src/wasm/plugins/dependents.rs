@@ -3,8 +3,8 @@
 use lagoon_wasm::Error;
 use pgrx::pg_sys;
 
-use super::install::sql;
 use crate::pg::{log, spi};
+use crate::wasm::error::sql;
 
 /// Names that one message shows.
 const SHOWN: usize = 20;

@@ -5,11 +5,11 @@ use std::rc::Rc;
 use lagoon_wasm::{Column, Error, Operation, RowAnswer, Type, Value, Which};
 use pgrx::pg_sys::{self, Datum};
 
-use super::convert::{fit, to_datum, to_value};
-use super::declaration::{kind_of, type_name};
-use super::function::CallSite;
-use super::session;
 use crate::pg::compat;
+use crate::wasm::call_site::CallSite;
+use crate::wasm::convert::{fit, to_datum, to_value};
+use crate::wasm::declaration::{kind_of, type_name};
+use crate::wasm::session;
 
 /// Which columns of one table go to the guest. Made at the first row of a statement.
 pub struct Plan {
@@ -45,7 +45,7 @@ struct Row<'a> {
 ///
 /// # Safety
 /// `data` must be what PostgreSQL gave to the handler.
-pub unsafe fn fire(site: &mut CallSite, data: &pg_sys::TriggerData) -> Result<Datum, Error> {
+pub unsafe fn fire(site: &mut CallSite<Plan>, data: &pg_sys::TriggerData) -> Result<Datum, Error> {
     let row = Row::of(data)?;
     let (version, held, export) = {
         let bound = site.bind()?;
@@ -54,12 +54,12 @@ pub unsafe fn fire(site: &mut CallSite, data: &pg_sys::TriggerData) -> Result<Da
     // SAFETY: the relation is open while its trigger runs.
     let relation = unsafe { (*data.tg_relation).rd_id };
     let mut instance = held.enter()?;
-    if site.trigger.as_ref().is_none_or(|plan| plan.relation != relation) {
+    if site.prepared.as_ref().is_none_or(|plan| plan.relation != relation) {
         let columns = version.columns(&site.declaration.export, &mut instance)?;
         // SAFETY: as above.
-        site.trigger = Some(unsafe { Plan::new(version.plugin.name(), columns, data.tg_relation)? });
+        site.prepared = Some(unsafe { Plan::new(version.plugin.name(), columns, data.tg_relation)? });
     }
-    let Some(plan) = &site.trigger else { return Err(Error::Internal("a trigger lost its plan".to_owned())) };
+    let Some(plan) = &site.prepared else { return Err(Error::Internal("a trigger lost its plan".to_owned())) };
     // SAFETY: the slots are those of this row.
     let values = unsafe { plan.values(&row) };
     let answer = instance.row(&export, row.operation, &plan.kinds, &values);

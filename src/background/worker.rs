@@ -30,16 +30,16 @@ unsafe extern "C-unwind" fn leave(_code: c_int, _argument: pg_sys::Datum) {
 /// Until nothing is left to do, or a reason to end comes first.
 fn work(database: pg_sys::Oid) {
     let mut tasks = task::all();
-    let mut is_home = false;
+    let mut has_extension = false;
     while !process::termination_pending() {
-        if state::is_parked(database) {
+        if state::is_blocked(database) {
             return state::set_final_phase(database, Phase::Released);
         }
         // Clear the recheck flag before checking, so that a request arriving in between is not lost.
         let is_asked = state::take_recheck(database);
-        if is_asked || !is_home {
-            is_home = look();
-            if !is_home {
+        if is_asked || !has_extension {
+            has_extension = self::has_extension();
+            if !has_extension {
                 return state::set_final_phase(database, Phase::Absent);
             }
             state::set_phase(database, Phase::Running);
@@ -61,7 +61,7 @@ fn work(database: pg_sys::Oid) {
 }
 
 /// Looks whether the extension is there.
-fn look() -> bool {
+fn has_extension() -> bool {
     transaction::run(database::has_lagoon).unwrap_or_else(|failure| {
         // Nothing to be done in a database whose catalogs cannot be read: end, and be started again later.
         log::warning(format!("could not look for the extension: {failure}"));

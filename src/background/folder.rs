@@ -18,13 +18,13 @@ use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
 /// A change is reported when there was none for this long.
 const QUIET: Duration = Duration::from_millis(200);
 /// It is reported after this long even when there is no quiet.
-const PATIENCE: Duration = Duration::from_secs(2);
+const MAX_DELAY: Duration = Duration::from_secs(2);
 /// How often to look for a folder that is not there, or whose watch is incomplete.
-const LOOK: Duration = Duration::from_secs(2);
-/// How often to look at a folder that is watched.
-const REVIEW: Duration = Duration::from_secs(10);
-/// Looking takes at most one part in so many of the time.
-const SHARE: u32 = 50;
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
+/// How often to scan a folder that is watched.
+const SCAN_INTERVAL: Duration = Duration::from_secs(10);
+/// Scans take at most one part in so many of the time.
+const SCAN_SHARE: u32 = 50;
 /// Folders within folders that are looked into.
 const MAX_DEPTH: usize = 8;
 /// Files and folders that are looked at; what is beyond is not noticed.
@@ -34,12 +34,12 @@ const MAX_ENTRIES: usize = 100_000;
 pub struct Folder {
     path: PathBuf,
     watch: Option<Watch>,
-    noise: Option<Noise>,
-    next_look: Instant,
+    change: Option<Change>,
+    next_scan: Instant,
     /// What is not watched and why, and whether that was told.
     problem: Option<(String, bool)>,
-    /// Called while it looks, now and then.
-    breathe: fn(),
+    /// Called in a scan now and then.
+    poll: fn(),
 }
 
 struct Watch {
@@ -48,30 +48,30 @@ struct Watch {
     /// None where the kernel gives no more of them.
     inotify: Option<Inotify>,
     /// What is watched.
-    places: HashMap<Identity, WatchDescriptor>,
+    descriptors: HashMap<Identity, WatchDescriptor>,
     /// A hash of all that was seen.
     state: u64,
 }
 
 type Identity = (u64, u64);
 
-struct Noise {
+struct Change {
     first: Instant,
     last: Instant,
 }
 
-/// What a look has found.
-struct Sight {
+/// What a scan has found.
+struct Scan {
     state: u64,
     problem: Option<String>,
 }
 
 impl Folder {
-    /// Begins to watch; a folder that is there counts as changed, so that its owner looks at it once. `breathe` is called
+    /// Begins to watch; a folder that is there counts as changed, so that its owner looks at it once. `poll` is called
     /// every few entries and answers interrupts.
-    pub fn new(path: PathBuf, breathe: fn()) -> Self {
-        let mut folder = Self { path, watch: None, noise: None, next_look: Instant::now(), problem: None, breathe };
-        folder.look();
+    pub fn new(path: PathBuf, poll: fn()) -> Self {
+        let mut folder = Self { path, watch: None, change: None, next_scan: Instant::now(), problem: None, poll };
+        folder.scan();
         folder
     }
 
@@ -83,7 +83,7 @@ impl Folder {
 
     /// Whether the folder is there, and no change of it waits to be reported.
     pub fn is_quiet(&self) -> bool {
-        self.watch.is_some() && self.noise.is_none()
+        self.watch.is_some() && self.change.is_none()
     }
 
     /// What to wait on; none while the folder is not there.
@@ -95,7 +95,7 @@ impl Folder {
 
     /// When to call [`Self::take_change`] again, if the descriptor does not become readable before.
     pub fn next(&self) -> Instant {
-        self.noise.as_ref().map_or(self.next_look, |noise| noise.due().min(self.next_look))
+        self.change.as_ref().map_or(self.next_scan, |change| change.due().min(self.next_scan))
     }
 
     /// Whether the folder has changed and is quiet now. Resets the change.
@@ -103,16 +103,16 @@ impl Folder {
         let now = Instant::now();
         if self.drain(now).is_err() {
             self.watch = None;
-            self.next_look = now;
+            self.next_scan = now;
         }
-        if now >= self.next_look {
-            self.look();
+        if now >= self.next_scan {
+            self.scan();
         }
-        let is_due = self.watch.is_some() && self.noise.as_ref().is_some_and(|noise| now >= noise.due());
+        let is_due = self.watch.is_some() && self.change.as_ref().is_some_and(|change| now >= change.due());
         if is_due {
             // New folders are watched before their owner looks into them, so no change falls in between.
-            self.look();
-            self.noise = None;
+            self.scan();
+            self.change = None;
         }
         is_due && self.watch.is_some()
     }
@@ -121,7 +121,7 @@ impl Folder {
     fn drain(&mut self, now: Instant) -> io::Result<()> {
         let Some(watch) = &mut self.watch else { return Ok(()) };
         let Some(inotify) = &mut watch.inotify else { return Ok(()) };
-        let root = watch.places.get(&watch.root);
+        let root = watch.descriptors.get(&watch.root);
         let (mut is_changed, mut is_lost) = (false, false);
         let mut buffer = [0; 16 * 1024];
         loop {
@@ -141,17 +141,17 @@ impl Folder {
             return Err(io::ErrorKind::NotFound.into());
         }
         if is_changed {
-            self.make_noise(now);
+            self.note_change(now);
         }
         Ok(())
     }
 
-    fn make_noise(&mut self, now: Instant) {
-        self.noise = Some(Noise { first: self.noise.as_ref().map_or(now, |noise| noise.first), last: now });
+    fn note_change(&mut self, now: Instant) {
+        self.change = Some(Change { first: self.change.as_ref().map_or(now, |change| change.first), last: now });
     }
 
     /// Takes hold of the folder, if it is there and not the one that is watched, and looks at everything in it.
-    fn look(&mut self) {
+    fn scan(&mut self) {
         let start = Instant::now();
         let found = std::fs::metadata(&self.path).and_then(|folder| {
             let root = (folder.dev(), folder.ino());
@@ -159,27 +159,27 @@ impl Folder {
                 Some(watch) if watch.root == root => (watch, false),
                 _ => (Watch::new(root), true),
             };
-            let sight = watch.look(&self.path, self.breathe)?;
-            let is_changed = is_new || sight.state != watch.state;
-            watch.state = sight.state;
-            Ok((watch, is_changed, sight.problem))
+            let scan = watch.scan(&self.path, self.poll)?;
+            let is_changed = is_new || scan.state != watch.state;
+            watch.state = scan.state;
+            Ok((watch, is_changed, scan.problem))
         });
-        let (end, pause) = (Instant::now(), start.elapsed() * SHARE);
+        let (end, pause) = (Instant::now(), start.elapsed() * SCAN_SHARE);
         let (problem, interval) = match found {
             Ok((watch, is_changed, problem)) => {
-                let interval = if problem.is_some() { LOOK } else { REVIEW };
+                let interval = if problem.is_some() { RETRY_INTERVAL } else { SCAN_INTERVAL };
                 self.watch = Some(watch);
                 if is_changed {
-                    self.make_noise(start);
+                    self.note_change(start);
                 }
                 (problem, interval)
             }
             Err(error) => {
                 self.watch = None;
-                (Some(format!("could not watch folder \"{}\": {error}", self.path.display())), LOOK)
+                (Some(format!("could not watch folder \"{}\": {error}", self.path.display())), RETRY_INTERVAL)
             }
         };
-        self.next_look = end + interval.max(pause);
+        self.next_scan = end + interval.max(pause);
         let is_told = |new: &String| self.problem.as_ref().is_some_and(|(old, is_told)| old == new && *is_told);
         self.problem = problem.map(|new| {
             let is_told = is_told(&new);
@@ -190,17 +190,17 @@ impl Folder {
 
 impl Watch {
     fn new(root: Identity) -> Self {
-        Self { root, inotify: Inotify::init().ok(), places: HashMap::new(), state: 0 }
+        Self { root, inotify: Inotify::init().ok(), descriptors: HashMap::new(), state: 0 }
     }
 
     /// Goes through the folder, without following links in circles, and watches what it finds, no more and no less.
-    fn look(&mut self, path: &Path, breathe: fn()) -> io::Result<Sight> {
-        let mut sight = Sight { state: 0, problem: None };
+    fn scan(&mut self, path: &Path, poll: fn()) -> io::Result<Scan> {
+        let mut scan = Scan { state: 0, problem: None };
         if self.inotify.is_none() {
             self.inotify = Inotify::init().ok();
         }
         if self.inotify.is_none() {
-            sight.problem =
+            scan.problem =
                 Some(unwatched(path, "fs.inotify.max_user_instances is reached; it is looked at every few seconds"));
         }
         let mut seen = HashSet::from([self.root]);
@@ -208,7 +208,7 @@ impl Watch {
         let mut count = 0;
         while let Some((folder, identity, depth)) = folders.pop() {
             // First the watch, then the look: what changes in between is an event.
-            self.add(&folder, identity, mask() | WatchMask::ONLYDIR, path, &mut sight);
+            self.add(&folder, identity, mask() | WatchMask::ONLYDIR, path, &mut scan);
             let entries = match std::fs::read_dir(&folder) {
                 Err(error) if depth == 0 => return Err(error),
                 entries => entries.into_iter().flatten().flatten(),
@@ -216,21 +216,21 @@ impl Watch {
             for entry in entries {
                 count += 1;
                 if count % 64 == 0 {
-                    breathe();
+                    poll();
                 }
                 if count > MAX_ENTRIES {
-                    sight.problem =
+                    scan.problem =
                         Some(unwatched(path, &format!("what is beyond {MAX_ENTRIES} entries is not noticed")));
                     break;
                 }
                 let path_here = entry.path();
                 let Ok(target) = std::fs::metadata(&path_here) else {
-                    sight.add(&path_here, &[]); // gone again, or a link that leads nowhere
+                    scan.add(&path_here, &[]); // gone again, or a link that leads nowhere
                     continue;
                 };
                 let identity = (target.dev(), target.ino());
                 if target.is_dir() {
-                    sight.add(&path_here, &[target.dev(), target.ino()]);
+                    scan.add(&path_here, &[target.dev(), target.ino()]);
                     if depth < MAX_DEPTH && seen.insert(identity) {
                         folders.push((path_here, identity, depth + 1));
                     }
@@ -240,23 +240,23 @@ impl Watch {
                     [target.mtime(), target.mtime_nsec(), target.ctime(), target.ctime_nsec()].map(i64::cast_unsigned);
                 let [modified, modified_nanos, changed, changed_nanos] = parts;
                 let (dev, ino, size) = (target.dev(), target.ino(), target.size());
-                sight.add(&path_here, &[dev, ino, size, modified, modified_nanos, changed, changed_nanos]);
+                scan.add(&path_here, &[dev, ino, size, modified, modified_nanos, changed, changed_nanos]);
                 if target.is_file() && entry.file_type().is_ok_and(|kind| kind.is_symlink()) && seen.insert(identity) {
-                    self.add(&path_here, identity, mask() | WatchMask::ATTRIB, path, &mut sight);
+                    self.add(&path_here, identity, mask() | WatchMask::ATTRIB, path, &mut scan);
                 }
             }
         }
         self.forget_all_but(&seen);
-        Ok(sight)
+        Ok(scan)
     }
 
     /// Watches something; what has gone meanwhile is left out.
-    fn add(&mut self, path: &Path, identity: Identity, mask: WatchMask, root: &Path, sight: &mut Sight) {
+    fn add(&mut self, path: &Path, identity: Identity, mask: WatchMask, root: &Path, scan: &mut Scan) {
         let Some(inotify) = &self.inotify else { return };
         match inotify.watches().add(path, mask) {
-            Ok(descriptor) => drop(self.places.insert(identity, descriptor)),
+            Ok(descriptor) => drop(self.descriptors.insert(identity, descriptor)),
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-                sight.problem =
+                scan.problem =
                     Some(unwatched(root, "fs.inotify.max_user_watches is reached; it is looked at every few seconds"));
             }
             Err(_) => {}
@@ -266,7 +266,7 @@ impl Watch {
     fn forget_all_but(&mut self, seen: &HashSet<Identity>) {
         let Some(inotify) = &self.inotify else { return };
         let mut watches = inotify.watches();
-        self.places.retain(|identity, descriptor| {
+        self.descriptors.retain(|identity, descriptor| {
             let stays = seen.contains(identity);
             if !stays {
                 let _ = watches.remove(descriptor.clone()); // it may have gone with what it watched
@@ -276,7 +276,7 @@ impl Watch {
     }
 }
 
-impl Sight {
+impl Scan {
     /// Entries come in any order, so their hashes are added up.
     fn add(&mut self, path: &Path, parts: &[u64]) {
         let mut hasher = DefaultHasher::new();
@@ -285,9 +285,9 @@ impl Sight {
     }
 }
 
-impl Noise {
+impl Change {
     fn due(&self) -> Instant {
-        (self.last + QUIET).min(self.first + PATIENCE)
+        (self.last + QUIET).min(self.first + MAX_DELAY)
     }
 }
 

@@ -10,13 +10,15 @@ use std::time::Duration;
 use lagoon_wasm::{Candidate, Error, Hash, folder};
 use pgrx::prelude::*;
 
-use super::error::finish;
-use super::install::{Outcome, Patience, install, sql};
+use super::files::go_on;
+use super::install::{CheckLimit, Outcome, install};
+use super::notes::{self, Note};
 use crate::pg::transaction::{self, Failure, must_write};
-use crate::pg::{database, guc, interrupt, spi};
+use crate::pg::{database, guc};
+use crate::wasm::error::finish;
 
 /// What the worker gives each module at first, and those that need longer when all others are done.
-const PATIENCE: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(60)];
+const CHECK_LIMITS: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(60)];
 
 /// What a reload did, by plugin.
 pub struct Report {
@@ -48,7 +50,7 @@ mod lagoon {
 pub fn reload_changed(directory: &Path) -> Result<Report, Error> {
     let mut plugins = Vec::new();
     for candidate in folder::candidates(directory, go_on)? {
-        let result = Attempt::default().bring_in(&candidate, true)?;
+        let result = Attempt::default().install_candidate(&candidate, true)?;
         plugins.push((candidate.name, result));
     }
     Ok(Report { plugins })
@@ -56,32 +58,34 @@ pub fn reload_changed(directory: &Path) -> Result<Report, Error> {
 
 /// The same for the worker, outside of a transaction; a few words on each plugin that was changed or failed. A failure that is
 /// not a plugin's own is returned when all of them had their turn; a cancel at once.
-pub fn follow(directory: &Path) -> Result<Vec<String>, Failure> {
-    let mut told = Vec::new();
+pub fn reload_each(directory: &Path) -> Result<Vec<String>, Failure> {
+    let mut messages = Vec::new();
     let mut first_failure = None;
     let mut turn = transaction::run(|| folder::candidates(directory, go_on))?.map_err(Failure::of)?;
-    for limit in PATIENCE {
+    for limit in CHECK_LIMITS {
         let mut slow = Vec::new();
         for candidate in turn {
-            let attempt = Attempt { patience: Patience::of(limit), fingerprint: Cell::new(None) };
-            let outcome = transaction::run(|| database::has_lagoon().then(|| attempt.bring_in(&candidate, false)));
+            let attempt = Attempt { limit: CheckLimit::of(limit), fingerprint: Cell::new(None) };
+            let outcome =
+                transaction::run(|| database::has_lagoon().then(|| attempt.install_candidate(&candidate, false)));
             match outcome {
-                Ok(None) => return Ok(told), // the extension has gone
+                Ok(None) => return Ok(messages), // the extension has gone
                 Ok(Some(Ok(Ok(Outcome::Unchanged | Outcome::Quarantined)))) => {}
-                Ok(Some(Ok(Ok(outcome)))) => told.push(format!("{} {}", candidate.name, outcome.name())),
-                Ok(Some(Ok(Err(error)))) => told.push(format!("{} failed: {error}", candidate.name)),
+                Ok(Some(Ok(Ok(outcome)))) => messages.push(format!("{} {}", candidate.name, outcome.name())),
+                Ok(Some(Ok(Err(error)))) => messages.push(format!("{} failed: {error}", candidate.name)),
                 Ok(Some(Err(error))) => first_failure = first_failure.or(Some(Failure::of(error))),
-                Err(_) if attempt.patience.is_over() && limit == PATIENCE[0] => slow.push(candidate),
-                Err(failure) if attempt.patience.is_over() => {
+                Err(_) if attempt.limit.is_over() && limit == CHECK_LIMITS[0] => slow.push(candidate),
+                Err(failure) if attempt.limit.is_over() => {
                     let message = format!("it took longer than {} s to compile and start", limit.as_secs());
-                    told.push(format!("{} failed: {message}", candidate.name));
+                    messages.push(format!("{} failed: {message}", candidate.name));
                     let note = Note {
                         sqlstate: &failure.sqlstate,
                         message,
                         hint: None,
                         fingerprint: attempt.fingerprint.get(),
                     };
-                    let noted = transaction::run(|| database::has_lagoon().then(|| remember(&candidate, &note)))?;
+                    let noted =
+                        transaction::run(|| database::has_lagoon().then(|| notes::remember(&candidate, &note)))?;
                     first_failure = first_failure.or(noted.and_then(Result::err).map(Failure::of));
                 }
                 Err(failure) if failure.sqlstate == "57014" => return Err(failure),
@@ -90,13 +94,13 @@ pub fn follow(directory: &Path) -> Result<Vec<String>, Failure> {
         }
         turn = slow;
     }
-    first_failure.map_or(Ok(told), Err)
+    first_failure.map_or(Ok(messages), Err)
 }
 
 /// One try of one plugin.
 #[derive(Default)]
 struct Attempt {
-    patience: Patience,
+    limit: CheckLimit,
     /// Of the files, once they are read.
     fingerprint: Cell<Option<Hash>>,
 }
@@ -104,19 +108,19 @@ struct Attempt {
 impl Attempt {
     /// Reads and installs, unless the same files have failed before, or in any case if `again` says so. The outer error is
     /// none of the plugin's.
-    fn bring_in(&self, candidate: &Candidate, again: bool) -> Result<Result<Outcome, Error>, Error> {
+    fn install_candidate(&self, candidate: &Candidate, again: bool) -> Result<Result<Outcome, Error>, Error> {
         let result = candidate.read(go_on).and_then(|content| {
             self.fingerprint.set(Some(content.fingerprint));
-            if !again && is_quarantined(&candidate.name, &content.fingerprint)? {
+            if !again && notes::is_quarantined(&candidate.name, &content.fingerprint)? {
                 return Ok(Outcome::Quarantined);
             }
-            content.parsed.and_then(|(manifest, wasm)| install(&candidate.name, &wasm, &manifest, &self.patience))
+            content.parsed.and_then(|(manifest, wasm)| install(&candidate.name, &wasm, &manifest, &self.limit))
         });
         match &result {
             Ok(Outcome::Quarantined) => {}
-            Ok(_) => forget(&candidate.name)?,
+            Ok(_) => notes::forget(&candidate.name)?,
             Err(Error::Interrupted) => return result.map(Ok),
-            Err(error) => remember(
+            Err(error) => notes::remember(
                 candidate,
                 &Note {
                     sqlstate: error.sqlstate(),
@@ -128,56 +132,4 @@ impl Attempt {
         }
         Ok(result)
     }
-}
-
-/// For the engine's loops over files: answers interrupts, and never says no.
-pub(super) fn go_on() -> bool {
-    interrupt::check();
-    true
-}
-
-/// Why a plugin failed.
-struct Note<'a> {
-    sqlstate: &'a str,
-    message: String,
-    hint: Option<String>,
-    fingerprint: Option<Hash>,
-}
-
-/// Writes the note down, unless it stands there already.
-fn remember(candidate: &Candidate, note: &Note<'_>) -> Result<(), Error> {
-    let path = candidate.path().to_string_lossy().into_owned();
-    let fingerprint = note.fingerprint.map(|hash| hash.to_hex().to_string());
-    Spi::run_with_args(
-        "INSERT INTO lagoon.plugin_errors AS e (name, path, sqlstate, message, hint, fingerprint) VALUES ($1, $2, $3, $4, $5, $6)
-         ON CONFLICT (name) DO UPDATE SET path = excluded.path, sqlstate = excluded.sqlstate, message = excluded.message,
-             hint = excluded.hint, failed_at = excluded.failed_at, fingerprint = excluded.fingerprint
-         WHERE (e.path, e.sqlstate, e.message, e.hint, e.fingerprint)
-             IS DISTINCT FROM (excluded.path, excluded.sqlstate, excluded.message, excluded.hint, excluded.fingerprint)",
-        &[
-            candidate.name.as_str().into(),
-            path.into(),
-            note.sqlstate.into(),
-            note.message.as_str().into(),
-            note.hint.as_deref().into(),
-            fingerprint.into(),
-        ],
-    )
-    .map_err(sql)
-}
-
-fn is_quarantined(name: &str, fingerprint: &Hash) -> Result<bool, Error> {
-    let query = "SELECT fingerprint FROM lagoon.plugin_errors WHERE name OPERATOR(pg_catalog.=) $1";
-    let known = spi::read_latest(query, &[name.into()], |row| row.get::<String>(1)).map_err(sql)?;
-    Ok(known.into_iter().flatten().any(|known| known == fingerprint.to_hex().as_str()))
-}
-
-/// Drops the note about a failure, if there is one: a transaction that finds nothing changed takes no id.
-pub(super) fn forget(name: &str) -> Result<(), Error> {
-    let query = "SELECT name FROM lagoon.plugin_errors WHERE name OPERATOR(pg_catalog.=) $1";
-    if spi::read_latest(query, &[name.into()], |row| row.get::<String>(1)).map_err(sql)?.is_empty() {
-        return Ok(());
-    }
-    Spi::run_with_args("DELETE FROM lagoon.plugin_errors WHERE name OPERATOR(pg_catalog.=) $1", &[name.into()])
-        .map_err(sql)
 }

@@ -1,21 +1,20 @@
-//! Installing and removing plugins: everything is checked first, then one row changes.
+//! Installing a plugin: everything is checked first, then one row changes.
 
 use std::cell::Cell;
-use std::ffi::CString;
-use std::path::Path;
 use std::time::Duration;
 
-use lagoon_wasm::{Candidate, Error, Manifest, Plugin, Source};
+use lagoon_wasm::{Error, Manifest, Plugin, Source};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::declaration::Declaration;
-use super::error::finish;
-use super::{carrier, catalog, dependents, reload, session};
+use super::{catalog, dependents};
 use crate::pg::json::JsonText;
 use crate::pg::limit::Limit;
 use crate::pg::transaction::must_write;
-use crate::pg::{interrupt, spi};
+use crate::pg::{interrupt, role, spi};
+use crate::wasm::declaration::Declaration;
+use crate::wasm::error::{finish, sql};
+use crate::wasm::session;
 
 /// What an installation did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,12 +29,12 @@ pub enum Outcome {
 /// How long the checks of one module may take: compilation, its start function, the functions that use it. What it waits for
 /// otherwise, locks for example, does not count.
 #[derive(Default)]
-pub struct Patience {
+pub struct CheckLimit {
     limit: Option<Duration>,
     is_over: Cell<bool>,
 }
 
-impl Patience {
+impl CheckLimit {
     /// For a background process.
     pub fn of(limit: Duration) -> Self {
         Self { limit: Some(limit), is_over: Cell::new(false) }
@@ -47,7 +46,7 @@ impl Patience {
     }
 
     fn during<T>(&self, work: impl FnOnce() -> T) -> T {
-        struct Guard<'a>(&'a Patience, Option<Limit>);
+        struct Guard<'a>(&'a CheckLimit, Option<Limit>);
         impl Drop for Guard<'_> {
             fn drop(&mut self) {
                 self.0.is_over.set(self.1.as_ref().is_some_and(Limit::is_over));
@@ -84,24 +83,10 @@ pub mod lagoon {
         must_write(c"lagoon.install_plugin()");
         finish(install_given(name, wasm, manifest)).name()
     }
-
-    /// The same from a file of the server: a module, or a manifest that says where its module is. Superusers only.
-    #[pg_extern]
-    pub fn install_plugin_file(path: &str) -> &'static str {
-        must_write(c"lagoon.install_plugin_file()");
-        finish(install_file(Path::new(path))).name()
-    }
-
-    /// Removes a plugin. Refused while functions use it, unless `cascade` says to drop those, and their triggers, too.
-    #[pg_extern]
-    pub fn remove_plugin(name: &str, cascade: default!(bool, "false")) {
-        must_write(c"lagoon.remove_plugin()");
-        finish(remove(name, cascade));
-    }
 }
 
 /// Checks, compiles, links and starts the plugin, checks the functions that use it, then writes the row.
-pub fn install(name: &str, wasm: &[u8], manifest: &Manifest, patience: &Patience) -> Result<Outcome, Error> {
+pub fn install(name: &str, wasm: &[u8], manifest: &Manifest, limit: &CheckLimit) -> Result<Outcome, Error> {
     lagoon_wasm::manifest::check_name(name)?;
     let source = Source::new(wasm)?;
     let hash = source.hash();
@@ -115,7 +100,7 @@ pub fn install(name: &str, wasm: &[u8], manifest: &Manifest, patience: &Patience
         return Ok(Outcome::Unchanged);
     }
     let functions = functions_of(name)?;
-    patience.during(|| {
+    limit.during(|| {
         let checked = check(name, source, manifest, &functions);
         if matches!(checked, Err(Error::Interrupted)) {
             interrupt::check(); // raises what it was, while it is known whether the limit was it
@@ -134,7 +119,7 @@ fn install_given(name: Option<&str>, wasm: Option<&[u8]>, manifest: Option<JsonT
     let name = name.ok_or(Error::NullArgument("name"))?;
     let wasm = wasm.ok_or(Error::NullArgument("wasm"))?;
     let manifest = manifest.map_or_else(|| Ok(Manifest::default()), |json| Manifest::parse(&json.0))?;
-    install(name, wasm, &manifest, &Patience::default())
+    install(name, wasm, &manifest, &CheckLimit::default())
 }
 
 /// Compiles, links and starts the plugin, checks the functions that use it.
@@ -147,16 +132,9 @@ fn check(name: &str, source: Source, manifest: &Manifest, functions: &[pg_sys::O
 }
 
 /// Only who owns a plugin, and superusers, may replace or remove it.
-fn check_owner(name: &str, row: Option<&catalog::Row>) -> Result<(), Error> {
+pub(super) fn check_owner(name: &str, row: Option<&catalog::Row>) -> Result<(), Error> {
     let Some(row) = row else { return Ok(()) };
-    let owner = CString::new(row.owner.as_str()).unwrap_or_default();
-    // SAFETY: main thread, in a transaction; lookups in the caches of the catalog.
-    let is_owner = unsafe {
-        let owner = pg_sys::get_role_oid(owner.as_ptr(), true);
-        let role = pg_sys::GetUserId();
-        pg_sys::superuser_arg(role) || (owner != pg_sys::InvalidOid && pg_sys::has_privs_of_role(role, owner))
-    };
-    if is_owner { Ok(()) } else { Err(Error::NotOwner(name.to_owned())) }
+    if role::has_rights_of(&row.owner) { Ok(()) } else { Err(Error::NotOwner(name.to_owned())) }
 }
 
 fn check_function(function: pg_sys::Oid, plugin: &Plugin) -> Result<(), Error> {
@@ -167,78 +145,36 @@ fn check_function(function: pg_sys::Oid, plugin: &Plugin) -> Result<(), Error> {
     })
 }
 
-fn install_file(path: &Path) -> Result<Outcome, Error> {
-    // SAFETY: reads a flag of the session.
-    if !unsafe { pg_sys::superuser() } {
-        return Err(Error::SuperuserOnly("install a plugin from a file"));
-    }
-    let candidate = Candidate::of(path)?;
-    let (manifest, wasm) = candidate.read(reload::go_on)?.parsed?;
-    install(&candidate.name, &wasm, &manifest, &Patience::default())
-}
-
-fn remove(name: &str, cascade: bool) -> Result<(), Error> {
-    lagoon_wasm::manifest::check_name(name)?;
-    let Some(row) = catalog::find(name, false)? else { return Err(Error::UnknownPlugin(name.to_owned())) };
-    check_owner(name, Some(&row))?;
-    let functions: Vec<String> = functions_of(name)?.into_iter().map(signature_of).collect();
-    if !functions.is_empty() && !cascade {
-        return Err(Error::StillUsed { plugin: name.to_owned(), functions });
-    }
-    for function in functions {
-        Spi::run(&format!("DROP FUNCTION {function} CASCADE")).map_err(sql)?;
-    }
-    as_owner_of_table(|| {
-        reload::forget(name)?;
-        Spi::run_with_args("DELETE FROM lagoon.plugins WHERE name OPERATOR(pg_catalog.=) $1", &[name.into()])
-            .map_err(sql)?;
-        carrier::drop(name) // of a schema that was restored without its data
-    })
-}
-
 fn write(name: &str, manifest: &Manifest, hash: &str, wasm: &[u8], json: &str) -> Result<(), Error> {
-    // SAFETY: main thread, in a transaction; a palloc'd C string.
-    let owner = unsafe { std::ffi::CStr::from_ptr(pg_sys::GetUserNameFromId(pg_sys::GetUserId(), false)) };
-    let owner = owner.to_string_lossy().into_owned();
+    let owner = role::current_name();
     let statement = "INSERT INTO lagoon.plugins (name, version, hash, wasm, manifest, owner)
          VALUES ($1, $2, $3, $4, $5::pg_catalog.jsonb, $6)
          ON CONFLICT (name) DO UPDATE SET version = excluded.version, hash = excluded.hash, wasm = excluded.wasm,
              manifest = excluded.manifest, installed_at = excluded.installed_at";
     let version = manifest.version.as_str();
     let values = [name.into(), version.into(), hash.into(), wasm.to_vec().into(), json.into(), owner.into()];
-    as_owner_of_table(|| Spi::run_with_args(statement, &values).map_err(sql))
+    as_owner_of_table(|| spi::write(statement, &values).map(|_| ()).map_err(sql))
 }
 
 /// Who may execute these functions need not have rights on the table.
-fn as_owner_of_table<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    match spi::relation(c"plugins") {
-        Some((_, owner)) => spi::as_role(owner, work),
-        None => Err(Error::Internal("table lagoon.plugins is gone".to_owned())),
-    }
+pub(super) fn as_owner_of_table<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    let gone = || Error::Internal("table lagoon.plugins is gone".to_owned());
+    spi::as_owner(c"plugins", work).ok_or_else(gone)?
 }
 
 /// The functions whose body names the plugin.
-fn functions_of(plugin: &str) -> Result<Vec<pg_sys::Oid>, Error> {
-    Spi::connect(|client| {
-        let rows = client.select(
-            "SELECT p.oid FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_catalog.=) p.prolang
-             WHERE l.lanname OPERATOR(pg_catalog.=) 'wasm' AND pg_catalog.btrim(pg_catalog.split_part(p.prosrc, ':', 1))
-                   OPERATOR(pg_catalog.=) $1
-             ORDER BY p.oid",
-            None,
-            &[plugin.into()],
-        )?;
-        rows.map(|row| row.get::<pg_sys::Oid>(1)).filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()
-    })
-    .map_err(sql)
+pub(super) fn functions_of(plugin: &str) -> Result<Vec<pg_sys::Oid>, Error> {
+    let query = "SELECT p.oid FROM pg_catalog.pg_proc p
+         JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_catalog.=) p.prolang
+         WHERE l.lanname OPERATOR(pg_catalog.=) 'wasm' AND pg_catalog.btrim(pg_catalog.split_part(p.prosrc, ':', 1))
+               OPERATOR(pg_catalog.=) $1
+         ORDER BY p.oid";
+    let found = spi::read_latest(query, &[plugin.into()], |row| row.get::<pg_sys::Oid>(1)).map_err(sql)?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// `schema.name(types)`, quoted, as DROP FUNCTION takes it.
-fn signature_of(function: pg_sys::Oid) -> String {
+pub(super) fn signature_of(function: pg_sys::Oid) -> String {
     // SAFETY: a palloc'd C string for any oid.
     unsafe { std::ffi::CStr::from_ptr(pg_sys::format_procedure_qualified(function)) }.to_string_lossy().into_owned()
-}
-
-pub(super) fn sql(error: pgrx::spi::Error) -> Error {
-    Error::Internal(error.to_string())
 }

@@ -14,13 +14,13 @@ use pgrx::bgworkers::BackgroundWorkerBuilder;
 use pgrx::{IntoDatum, pg_guard, pg_sys};
 
 use super::folder::Folder;
-use super::state::{self, Asked, Phase};
+use super::state::{self, Phase, Requested};
 use super::task::{self, BackgroundTask, Trigger};
 use crate::pg::process::{Child, ChildState};
 use crate::pg::{database, guc, interrupt, log, process, transaction, wait};
 
 /// Workers that run at one time.
-const MOST_AT_ONCE: usize = 2;
+const MAX_RUNNING: usize = 2;
 /// The list of databases is read this often even when nobody asks.
 const LIST_INTERVAL: Duration = Duration::from_secs(300);
 /// The longest pause after failures of a task.
@@ -61,7 +61,7 @@ unsafe extern "C-unwind" fn leave(_code: c_int, _argument: pg_sys::Datum) {
 }
 
 /// Answers interrupts: a SIGTERM ends the process here.
-fn breathe() {
+fn check_interrupts() {
     process::drop_cancel();
     interrupt::check();
 }
@@ -102,7 +102,7 @@ struct Database {
 struct Schedule {
     due: Option<Instant>,
     /// A worker was told to do it.
-    is_given: bool,
+    is_assigned: bool,
     /// Failures since the last success.
     failures: u32,
 }
@@ -119,16 +119,16 @@ impl Launcher {
     /// Until a SIGTERM.
     fn work(&mut self) {
         while !process::termination_pending() {
-            breathe();
+            check_interrupts();
             if process::take_reload() {
                 self.configure();
             }
-            self.answer(state::take_asked());
+            self.answer(state::take_requests());
             if Instant::now() >= self.next_list {
                 self.read_list();
             }
             self.watch();
-            let next = self.keep_going();
+            let next = self.advance();
             let folders = self.tasks.iter().filter_map(|watched| watched.folder.as_ref());
             let next = next.into_iter().chain(folders.map(Folder::next)).fold(self.next_list, Instant::min);
             wait::event(self.descriptor(), Some(next.saturating_duration_since(Instant::now())));
@@ -148,7 +148,7 @@ impl Launcher {
                 continue;
             }
             watched.folder = match &trigger {
-                Trigger::Folder(path) => Some(Folder::new(path.clone(), breathe)),
+                Trigger::Folder(path) => Some(Folder::new(path.clone(), check_interrupts)),
                 Trigger::Every(_) | Trigger::Never => None,
             };
             watched.trigger = trigger;
@@ -160,7 +160,7 @@ impl Launcher {
     }
 
     /// What was asked: to look at databases again, or at the list of them.
-    fn answer(&mut self, asked: Asked) {
+    fn answer(&mut self, asked: Requested) {
         let due: Vec<_> = self.tasks.iter().map(Watched::first_due).collect();
         let again = |database: &mut Database| {
             (database.is_absent, database.not_before) = (false, Instant::now());
@@ -169,8 +169,8 @@ impl Launcher {
             }
         };
         match asked {
-            Asked::Some(databases) if databases.is_empty() => return,
-            Asked::Some(databases) => {
+            Requested::Some(databases) if databases.is_empty() => return,
+            Requested::Some(databases) => {
                 for oid in databases {
                     if let Some(database) = self.databases.get_mut(&oid) {
                         again(database);
@@ -181,7 +181,7 @@ impl Launcher {
                     }
                 }
             }
-            Asked::All => self.databases.values_mut().for_each(again),
+            Requested::All => self.databases.values_mut().for_each(again),
         }
         self.next_list = Instant::now();
     }
@@ -235,7 +235,7 @@ impl Launcher {
     }
 
     /// Takes the outcomes of workers that have ended and starts those that are due; when to do so again.
-    fn keep_going(&mut self) -> Option<Instant> {
+    fn advance(&mut self) -> Option<Instant> {
         let now = Instant::now();
         let slots = state::processes();
         let slot_of = |oid| slots.iter().find(|slot| slot.database == oid).map(|slot| (slot.pid, slot.phase));
@@ -251,7 +251,7 @@ impl Launcher {
                 is_starting |= phase == Phase::Starting;
                 let due = database.take_due(now);
                 if due != 0 {
-                    process::wake(state::give(oid, due));
+                    process::wake(state::assign(oid, due));
                 }
                 continue;
             }
@@ -264,7 +264,7 @@ impl Launcher {
             }
             // Whoever keeps a database free asks us when he is done.
             if let Some(due) = database.next()
-                && !state::is_parked(oid)
+                && !state::is_blocked(oid)
             {
                 waiting.push((due, oid));
             }
@@ -277,7 +277,7 @@ impl Launcher {
                 break;
             }
             // One after the other: two that start at once may both find that no slot is left.
-            if is_starting || running >= MOST_AT_ONCE {
+            if is_starting || running >= MAX_RUNNING {
                 break;
             }
             is_starting = self.start(oid, now);
@@ -368,7 +368,7 @@ impl Database {
         let mut bits = 0;
         for (number, schedule) in self.schedules.iter_mut().enumerate() {
             if schedule.due.is_some_and(|due| due <= now) {
-                (schedule.due, schedule.is_given) = (None, true);
+                (schedule.due, schedule.is_assigned) = (None, true);
                 bits |= 1 << number;
             }
         }
@@ -381,7 +381,7 @@ impl Database {
         let soon = now + restart_interval();
         for (number, schedule) in self.schedules.iter_mut().enumerate() {
             let is_in = |bits: u32| bits & (1 << number) != 0;
-            let was_given = std::mem::take(&mut schedule.is_given);
+            let was_assigned = std::mem::take(&mut schedule.is_assigned);
             let again = if is_in(outcome.failed) {
                 schedule.failures += 1;
                 Some(now + pause(schedule.failures))
@@ -389,10 +389,10 @@ impl Database {
                 schedule.failures = 0;
                 intervals.get(number).copied().flatten().map(|interval| now + interval)
             } else {
-                was_given.then_some(if outcome.phase == Phase::Released { now } else { soon })
+                was_assigned.then_some(if outcome.phase == Phase::Released { now } else { soon })
             };
             // Given once more while it was being done, and not begun again.
-            let again = if is_in(outcome.left) { again.into_iter().chain([now]).min() } else { again };
+            let again = if is_in(outcome.pending) { again.into_iter().chain([now]).min() } else { again };
             schedule.due = schedule.due.into_iter().chain(again).min();
         }
     }

@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 
 use super::state;
 
-pgrx::extension_sql_file!("../../sql/worker.sql", name = "worker", requires = [lagoon::worker_status]);
+pgrx::extension_sql_file!("../../sql/background.sql", name = "background", requires = [lagoon::worker_status]);
 
 fn timestamp(value: i64) -> Option<TimestampWithTimeZone> {
     (value != 0).then(|| TimestampWithTimeZone::try_from(value).ok()).flatten()

@@ -2,8 +2,8 @@
 
 use lagoon_wasm::Error;
 
-use super::install::sql;
 use crate::pg::spi;
+use crate::wasm::error::sql;
 
 /// Bits of `pg_trigger.tgtype` (catalog/pg_trigger.h).
 const ROW: i16 = 1;
@@ -28,7 +28,7 @@ pub fn after_ddl(fired: bool) -> Result<(), Error> {
     made.into_iter().try_for_each(|(kind, arguments)| check(kind.unwrap_or(0), arguments.unwrap_or(0)))
 }
 
-/// As `trigger.rs` would refuse its first row.
+/// As `row.rs` would refuse its first row.
 fn check(kind: i16, arguments: i16) -> Result<(), Error> {
     if kind & ROW == 0 {
         return Err(Error::UnsupportedTrigger("FOR EACH ROW"));

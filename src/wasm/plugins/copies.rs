@@ -12,40 +12,30 @@ use lagoon_wasm::{Error, Source};
 use pgrx::pg_catalog::pg_proc::PgProc;
 use pgrx::prelude::*;
 
-use super::catalog::Row;
-use super::install::sql;
 use crate::pg::spi;
+use crate::wasm::error::sql;
 
 /// What stands around manifest and module, which are base64 with a colon between.
 const HEAD: &str = "SELECT '";
 const TAIL: &str = "'";
 
-/// The plugin of this name, as its copy has it. Needs no privilege.
-pub fn find(name: &str) -> Result<Option<Row>, Error> {
+/// Manifest and module of the plugin of this name, as its copy has them. Needs no privilege.
+pub fn find(name: &str) -> Result<Option<(String, Source)>, Error> {
     let body = function(name).and_then(PgProc::new).map(|function| function.prosrc());
     let Some(body) = body else { return Ok(None) };
     let damaged = || Error::Internal(format!("function lagoon_plugin.{name}() does not hold a plugin"));
     let (manifest, wasm) = read(&body).ok_or_else(damaged)?;
-    let source = Source::new(wasm)?;
-    Ok(Some(Row {
-        hash: source.hash().to_hex().to_string(),
-        manifest,
-        enabled: true,
-        owner: String::new(),
-        wasm: Some(source.bytes().to_vec()),
-        since: 0,
-        is_latest: false,
-    }))
+    Ok(Some((manifest, Source::new(wasm)?)))
 }
 
 /// Makes the copies what the table is after a change of it.
-pub fn follow(data: &pg_sys::TriggerData) -> Result<(), Error> {
+pub fn sync(data: &pg_sys::TriggerData) -> Result<(), Error> {
     if data.tg_event & pg_sys::TRIGGER_EVENT_ROW == 0 {
         let all = "SELECT p.proname::pg_catalog.text FROM pg_catalog.pg_proc p
                    JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
                    WHERE n.nspname OPERATOR(pg_catalog.=) 'lagoon_plugin'";
         let names = spi::read_latest(all, &[], |row| row.get::<String>(1)).map_err(sql)?;
-        return names.iter().flatten().try_for_each(|name| follow_one(name));
+        return names.iter().flatten().try_for_each(|name| sync_one(name));
     }
     for tuple in [data.tg_trigtuple, data.tg_newtuple] {
         if tuple.is_null() {
@@ -57,12 +47,12 @@ pub fn follow(data: &pg_sys::TriggerData) -> Result<(), Error> {
             let name = pg_sys::heap_getattr(tuple, 1, (*data.tg_relation).rd_att, &mut is_null);
             String::from_datum(name, is_null)
         };
-        name.iter().try_for_each(|name| follow_one(name))?;
+        name.iter().try_for_each(|name| sync_one(name))?;
     }
     Ok(())
 }
 
-fn follow_one(name: &str) -> Result<(), Error> {
+fn sync_one(name: &str) -> Result<(), Error> {
     let query = "SELECT manifest::pg_catalog.text, wasm FROM lagoon.plugins WHERE name OPERATOR(pg_catalog.=) $1";
     let read =
         |row: &spi::Row| Ok((row.get::<String>(1)?.unwrap_or_default(), row.get::<Vec<u8>>(2)?.unwrap_or_default()));

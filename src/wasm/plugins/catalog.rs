@@ -4,7 +4,7 @@
 use lagoon_wasm::Error;
 use pgrx::pg_sys;
 
-use super::carrier;
+use super::copies;
 use crate::pg::json::JsonText;
 
 /// A plugin as the table has it.
@@ -48,7 +48,15 @@ pub fn plugins_oid() -> Option<pg_sys::Oid> {
 pub fn find(name: &str, with_wasm: bool) -> Result<Option<Row>, Error> {
     match row(name, with_wasm)? {
         Some(row) => Ok(Some(row)),
-        None => carrier::find(name),
+        None => Ok(copies::find(name)?.map(|(manifest, source)| Row {
+            hash: source.hash().to_hex().to_string(),
+            manifest,
+            enabled: true,
+            owner: String::new(),
+            wasm: Some(source.bytes().to_vec()),
+            since: 0,
+            is_latest: false,
+        })),
     }
 }
 

@@ -1,18 +1,18 @@
 //! What launcher, workers and backends tell each other, in shared memory. It exists only under `shared_preload_libraries`.
-//!
-//! Every access copies in or out under one LWLock and does nothing else there: no call of PostgreSQL, no allocation.
-
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use pgrx::pg_sys::Oid;
-use pgrx::{PGRXSharedMemory, PgLwLock, pg_guard, pg_shmem_init, pg_sys};
+use pgrx::{PGRXSharedMemory, pg_sys};
+
+use crate::pg::shmem::{Requests, Segment, Text};
 
 /// Databases of which is known what a worker did there; of more, those that have rested for longest are forgotten.
 const MAX_WORKERS: usize = 64;
 /// Databases kept free of workers at one time by `DROP DATABASE` and the like.
-const MAX_PARKED: usize = 16;
-/// Databases that the launcher was asked to look at and has not yet.
-const MAX_ASKED: usize = 32;
+const MAX_BLOCKED: usize = 16;
+/// Databases that the launcher was asked to look at and has not yet; where there are more, it looks at all.
+const MAX_REQUESTS: usize = 32;
+/// Bytes of an error that are kept.
+const ERROR_BYTES: usize = 510;
 
 /// Where a process of ours stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,33 +50,6 @@ impl Phase {
     }
 }
 
-/// The head of a text, in shared memory.
-#[derive(Clone, Copy)]
-pub struct Text {
-    length: u16,
-    bytes: [u8; 510],
-}
-
-impl Text {
-    const EMPTY: Self = Self { length: 0, bytes: [0; 510] };
-
-    fn new(text: &str) -> Self {
-        let mut end = text.len().min(Self::EMPTY.bytes.len());
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        let mut new = Self::EMPTY;
-        new.bytes[..end].copy_from_slice(&text.as_bytes()[..end]);
-        new.length = end as u16;
-        new
-    }
-
-    /// The text, if there is one.
-    pub fn get(&self) -> Option<String> {
-        (self.length > 0).then(|| String::from_utf8_lossy(&self.bytes[..usize::from(self.length)]).into_owned())
-    }
-}
-
 /// One process of ours: the launcher, or the worker of a database, which outlives its process.
 #[derive(Clone, Copy)]
 pub struct Slot {
@@ -97,13 +70,13 @@ pub struct Slot {
     /// Starts of the process after it ended without being done.
     pub restarts: i32,
     /// The last failure of a task, or what else is amiss.
-    pub last_error: Text,
+    pub last_error: Text<ERROR_BYTES>,
     /// Set by whoever created or dropped the extension: look again whether it is there.
     recheck: bool,
     /// Tasks by number, as bits: to be done, done, failed.
-    given: u32,
+    pending: u32,
     done: u32,
-    lost: u32,
+    failed: u32,
 }
 
 impl Slot {
@@ -118,14 +91,14 @@ impl Slot {
         restarts: 0,
         last_error: Text::EMPTY,
         recheck: false,
-        given: 0,
+        pending: 0,
         done: 0,
-        lost: 0,
+        failed: 0,
     };
 }
 
 #[derive(Clone, Copy)]
-struct Parked {
+struct Blocked {
     database: Oid,
     owner: i32,
 }
@@ -135,9 +108,8 @@ struct Parked {
 struct Shared {
     launcher: Slot,
     workers: [Slot; MAX_WORKERS],
-    parked: [Parked; MAX_PARKED],
-    asked: [Oid; MAX_ASKED],
-    asked_count: usize,
+    blocked: [Blocked; MAX_BLOCKED],
+    requests: Requests<Oid, MAX_REQUESTS>,
 }
 
 // SAFETY: plain data without pointers.
@@ -147,9 +119,8 @@ impl Shared {
     const NEW: Self = Self {
         launcher: Slot::FREE,
         workers: [Slot::FREE; MAX_WORKERS],
-        parked: [Parked { database: pg_sys::InvalidOid, owner: 0 }; MAX_PARKED],
-        asked: [pg_sys::InvalidOid; MAX_ASKED],
-        asked_count: 0,
+        blocked: [Blocked { database: pg_sys::InvalidOid, owner: 0 }; MAX_BLOCKED],
+        requests: Requests::none(pg_sys::InvalidOid),
     };
 
     fn slot(&mut self, database: Oid) -> Option<&mut Slot> {
@@ -159,7 +130,7 @@ impl Shared {
     /// A slot that nobody needs: a free one, or that of the database which has rested for longest.
     fn free_slot(&mut self) -> Option<&mut Slot> {
         let is_at_rest = |slot: &&mut Slot| {
-            slot.pid == 0 && !matches!(slot.phase, Phase::Starting | Phase::Released) && slot.given == 0
+            slot.pid == 0 && !matches!(slot.phase, Phase::Starting | Phase::Released) && slot.pending == 0
         };
         self.workers
             .iter_mut()
@@ -167,40 +138,21 @@ impl Shared {
             .min_by_key(|slot| (slot.database != pg_sys::InvalidOid, slot.last_run))
     }
 
-    fn is_parked(&self, database: Oid) -> bool {
-        self.parked.iter().any(|parked| parked.owner != 0 && parked.database == database)
-    }
-
-    /// Past the end of `asked`, the count alone goes on: then the launcher looks at every database.
-    fn ask(&mut self, database: Oid) {
-        if self.asked[..self.asked_count.min(MAX_ASKED)].contains(&database) {
-            return;
-        }
-        if let Some(place) = self.asked.get_mut(self.asked_count) {
-            *place = database;
-        }
-        self.asked_count = (self.asked_count + 1).min(MAX_ASKED + 1);
+    fn is_blocked(&self, database: Oid) -> bool {
+        self.blocked.iter().any(|blocked| blocked.owner != 0 && blocked.database == database)
     }
 }
 
 // SAFETY: no other shared memory has this name.
-static SHARED: PgLwLock<Shared> = unsafe { PgLwLock::new(c"lagoon_workers") };
-static AVAILABLE: AtomicBool = AtomicBool::new(false);
+static SHARED: Segment<Shared> = unsafe { Segment::new(c"lagoon_workers", Shared::NEW) };
 
 /// Reserves the shared memory; from `_PG_init` in the postmaster.
-#[allow(unexpected_cfgs)] // the macro asks for pg13, which is no feature of ours
 pub fn init() {
-    pg_shmem_init!(SHARED = Shared::NEW);
-    AVAILABLE.store(true, Ordering::Relaxed);
-}
-
-/// Whether the library was loaded by the postmaster, so that there can be workers.
-pub fn is_available() -> bool {
-    AVAILABLE.load(Ordering::Relaxed)
+    SHARED.reserve();
 }
 
 fn change<T>(f: impl FnOnce(&mut Shared) -> T) -> T {
-    f(&mut SHARED.exclusive())
+    SHARED.change(f)
 }
 
 fn change_slot<T>(database: Oid, f: impl FnOnce(&mut Slot) -> T) -> Option<T> {
@@ -209,20 +161,17 @@ fn change_slot<T>(database: Oid, f: impl FnOnce(&mut Slot) -> T) -> Option<T> {
 
 /// The launcher and the workers, as of now; free slots left out. Nothing without shared memory.
 pub fn processes() -> Vec<Slot> {
-    if !is_available() {
+    if !SHARED.is_available() {
         return Vec::new();
     }
-    let (launcher, workers) = {
-        let shared = SHARED.share();
-        (shared.launcher, shared.workers)
-    };
+    let (launcher, workers) = SHARED.read(|shared| (shared.launcher, shared.workers));
     let workers = workers.into_iter().filter(|slot| slot.database != pg_sys::InvalidOid);
     std::iter::once(launcher).chain(workers).collect()
 }
 
 /// The pid of the launcher; 0: it does not run.
 pub fn launcher() -> i32 {
-    SHARED.share().launcher.pid
+    SHARED.read(|shared| shared.launcher.pid)
 }
 
 // --- of the launcher -------------------------------------------------------------------------------------------------
@@ -242,7 +191,7 @@ pub fn launcher_leaves() {
 }
 
 /// Which databases to look at.
-pub enum Asked {
+pub enum Requested {
     /// These; may be none.
     Some(Vec<Oid>),
     /// Too many to list.
@@ -250,9 +199,9 @@ pub enum Asked {
 }
 
 /// Takes what was asked since the last call.
-pub fn take_asked() -> Asked {
-    let (asked, count) = change(|shared| (shared.asked, std::mem::take(&mut shared.asked_count)));
-    if count > MAX_ASKED { Asked::All } else { Asked::Some(asked[..count].to_vec()) }
+pub fn take_requests() -> Requested {
+    let asked = change(|shared| shared.requests.take());
+    asked.get().map_or(Requested::All, |databases| Requested::Some(databases.to_vec()))
 }
 
 /// A worker is about to be started for these tasks: its slot, or false when all are taken by running ones.
@@ -265,16 +214,16 @@ pub fn reserve(database: Oid, tasks: u32) -> bool {
         if let Some(slot) = shared.slot(database) {
             slot.restarts += i32::from(slot.phase == Phase::Stopped);
             slot.phase = Phase::Starting;
-            slot.given |= tasks;
+            slot.pending |= tasks;
         }
         true
     })
 }
 
 /// Gives more tasks to a worker that runs; its pid, to wake it.
-pub fn give(database: Oid, tasks: u32) -> i32 {
+pub fn assign(database: Oid, tasks: u32) -> i32 {
     change_slot(database, |slot| {
-        slot.given |= tasks;
+        slot.pending |= tasks;
         slot.pid
     })
     .unwrap_or(0)
@@ -286,17 +235,17 @@ pub struct Outcome {
     /// Tasks as bits: run with success, run without, not run (again).
     pub done: u32,
     pub failed: u32,
-    pub left: u32,
+    pub pending: u32,
 }
 
 /// Takes what the last worker of a database leaves.
 pub fn take_outcome(database: Oid) -> Outcome {
     let taken = change_slot(database, |slot| {
-        let outcome = Outcome { phase: slot.phase, done: slot.done, failed: slot.lost, left: slot.given };
-        (slot.done, slot.lost, slot.given) = (0, 0, 0);
+        let outcome = Outcome { phase: slot.phase, done: slot.done, failed: slot.failed, pending: slot.pending };
+        (slot.done, slot.failed, slot.pending) = (0, 0, 0);
         outcome
     });
-    taken.unwrap_or(Outcome { phase: Phase::Stopped, done: 0, failed: 0, left: 0 })
+    taken.unwrap_or(Outcome { phase: Phase::Stopped, done: 0, failed: 0, pending: 0 })
 }
 
 /// A worker that could not be started, and why.
@@ -304,7 +253,7 @@ pub fn set_waiting(database: Oid, why: &str) {
     let why = Text::new(why);
     change_slot(database, |slot| {
         if slot.pid == 0 {
-            (slot.phase, slot.last_error, slot.given) = (Phase::Waiting, why, 0);
+            (slot.phase, slot.last_error, slot.pending) = (Phase::Waiting, why, 0);
         }
     });
 }
@@ -325,8 +274,8 @@ pub fn free(database: Oid) {
 }
 
 /// Whether somebody keeps a database free of workers.
-pub fn is_parked(database: Oid) -> bool {
-    SHARED.share().is_parked(database)
+pub fn is_blocked(database: Oid) -> bool {
+    SHARED.read(|shared| shared.is_blocked(database))
 }
 
 // --- of a worker -----------------------------------------------------------------------------------------------------
@@ -346,8 +295,8 @@ pub fn enter(database: Oid, pid: i32, now: i64) -> bool {
 /// The next task that was given to a worker, by number.
 pub fn take_task(database: Oid) -> Option<usize> {
     change_slot(database, |slot| {
-        let number = slot.given.trailing_zeros();
-        slot.given &= slot.given.wrapping_sub(1);
+        let number = slot.pending.trailing_zeros();
+        slot.pending &= slot.pending.wrapping_sub(1);
         (number < u32::BITS).then_some(number as usize)
     })?
 }
@@ -355,9 +304,9 @@ pub fn take_task(database: Oid) -> Option<usize> {
 /// Whether nothing was given to a worker meanwhile, so that it ends.
 pub fn finish(database: Oid) -> bool {
     change_slot(database, |slot| {
-        let is_done = slot.given == 0 && !slot.recheck;
+        let is_done = slot.pending == 0 && !slot.recheck;
         if is_done {
-            slot.phase = if slot.lost == 0 { Phase::Idle } else { Phase::BackingOff };
+            slot.phase = if slot.failed == 0 { Phase::Idle } else { Phase::BackingOff };
         }
         is_done
     })
@@ -372,7 +321,7 @@ pub fn set_phase(database: Oid, phase: Phase) {
 /// A task was done.
 pub fn succeeded(database: Oid, task: usize, now: i64) {
     change_slot(database, |slot| {
-        (slot.done, slot.lost) = (slot.done | 1 << task, slot.lost & !(1 << task));
+        (slot.done, slot.failed) = (slot.done | 1 << task, slot.failed & !(1 << task));
         slot.runs += 1;
         slot.last_run = now;
     });
@@ -382,7 +331,7 @@ pub fn succeeded(database: Oid, task: usize, now: i64) {
 pub fn failed(database: Oid, task: usize, now: i64, why: &str) {
     let why = Text::new(why);
     change_slot(database, |slot| {
-        (slot.done, slot.lost) = (slot.done & !(1 << task), slot.lost | 1 << task);
+        (slot.done, slot.failed) = (slot.done & !(1 << task), slot.failed | 1 << task);
         slot.failures += 1;
         slot.last_run = now;
         slot.last_error = why;
@@ -404,12 +353,12 @@ pub fn set_final_phase(database: Oid, phase: Phase) {
 /// or by a process that never entered, it does nothing.
 pub fn leave(database: Oid, pid: i32) {
     change(|shared| {
-        let is_parked = shared.is_parked(database);
+        let is_blocked = shared.is_blocked(database);
         if let Some(slot) = shared.slot(database).filter(|slot| slot.pid == pid) {
             slot.pid = 0;
             slot.phase = match slot.phase {
                 phase @ (Phase::Absent | Phase::Released | Phase::Idle | Phase::BackingOff) => phase,
-                _ if is_parked => Phase::Released,
+                _ if is_blocked => Phase::Released,
                 _ => Phase::Stopped,
             };
         }
@@ -419,9 +368,9 @@ pub fn leave(database: Oid, pid: i32) {
 // --- of a backend ----------------------------------------------------------------------------------------------------
 
 /// Asks the launcher and the worker of `database`, if there is one, to look at it again; their pids, to wake them.
-pub fn ask(database: Oid) -> [i32; 2] {
+pub fn request(database: Oid) -> [i32; 2] {
     change(|shared| {
-        shared.ask(database);
+        shared.requests.add(database);
         let worker = shared.slot(database).map_or(0, |slot| {
             slot.recheck = true;
             slot.pid
@@ -431,33 +380,33 @@ pub fn ask(database: Oid) -> [i32; 2] {
 }
 
 /// Asks the launcher to read the list of databases again; its pid, to wake it.
-pub fn ask_for_list() -> i32 {
+pub fn request_list() -> i32 {
     change(|shared| {
-        shared.ask(pg_sys::InvalidOid);
+        shared.requests.add(pg_sys::InvalidOid);
         shared.launcher.pid
     })
 }
 
-/// Keeps `database` free of workers until [`unpark`]; the pid of the one that is in it. False when too many are kept free
+/// Keeps `database` free of workers until [`unblock`]; the pid of the one that is in it. False when too many are kept free
 /// already: then only the restart interval keeps the next worker away.
-pub fn park(database: Oid, owner: i32) -> (bool, i32) {
+pub fn block(database: Oid, owner: i32) -> (bool, i32) {
     change(|shared| {
-        let place = shared.parked.iter_mut().find(|parked| parked.owner == 0);
+        let place = shared.blocked.iter_mut().find(|blocked| blocked.owner == 0);
         let is_kept = place.is_some();
         if let Some(place) = place {
-            *place = Parked { database, owner };
+            *place = Blocked { database, owner };
         }
         (is_kept, shared.slot(database).map_or(0, |slot| slot.pid))
     })
 }
 
-/// Ends what `owner` has parked, asks the launcher to look at those databases; its pid, to wake it.
-pub fn unpark(owner: i32) -> i32 {
+/// Ends what `owner` has blocked, asks the launcher to look at those databases; its pid, to wake it.
+pub fn unblock(owner: i32) -> i32 {
     change(|shared| {
-        for at in 0..MAX_PARKED {
-            if shared.parked[at].owner == owner {
-                shared.ask(shared.parked[at].database);
-                shared.parked[at].owner = 0;
+        for at in 0..MAX_BLOCKED {
+            if shared.blocked[at].owner == owner {
+                shared.requests.add(shared.blocked[at].database);
+                shared.blocked[at].owner = 0;
             }
         }
         shared.launcher.pid

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::pg::guc;
 use crate::pg::transaction::Failure;
-use crate::wasm::reload;
+use crate::wasm::plugins::reload;
 
 /// A piece of work that is done again and again, in each database that has the extension. The launcher asks when; a worker,
 /// which is started for that, does it.
@@ -53,7 +53,7 @@ impl BackgroundTask for ReloadPlugins {
     }
 
     fn run(&mut self) -> Result<Option<String>, Failure> {
-        let changed = reload::follow(Path::new(&guc::text(&guc::FUNCTIONS_DIRECTORY)))?.join("; ");
+        let changed = reload::reload_each(Path::new(&guc::text(&guc::FUNCTIONS_DIRECTORY)))?.join("; ");
         Ok((!changed.is_empty()).then_some(changed))
     }
 }
