@@ -11,7 +11,7 @@ use crate::pg::vector::{
     DenseRef, Scalar, SparsevecRef, VectorError, alloc, alloc_sparse, check_dimensions, check_finite,
     check_sparse_dimensions,
 };
-use crate::vector::error::Error;
+use crate::vector::types::error::Error;
 
 sql_functions! {
     /// `sparsevec` to `sparsevec(n)`.

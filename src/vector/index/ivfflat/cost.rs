@@ -6,10 +6,10 @@ use pgrx::pg_sys::{Cost, IndexOptInfo, IndexPath, PlannerInfo, Selectivity};
 use lagoon_vector::ivf::format::Meta;
 use lagoon_vector::store::PageStore;
 
-use crate::index::cost::{Reach, estimate};
-use crate::index::{PgPages, Purpose};
 use crate::pg::error::OrRaise;
 use crate::pg::guc::{IVFFLAT_ITERATIVE_SCAN, IvfflatIterativeScan, MAX_PROBES, PROBES};
+use crate::vector::index::cost::{Reach, estimate};
+use crate::vector::index::{PgPages, Purpose};
 
 /// How many of the pages of a list follow each other on disk, at a guess.
 const SEQUENTIAL: f64 = 0.5;

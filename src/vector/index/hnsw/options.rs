@@ -9,8 +9,8 @@ use pgrx::pg_sys::{self, Datum, bytea};
 use lagoon_vector::hnsw::format::Meta;
 use lagoon_vector::{Error, Method};
 
-use crate::index::space;
 use crate::pg::compat::integer_option;
+use crate::vector::index::space;
 
 /// Links per layer, and candidates while inserting, when nothing is said.
 const DEFAULT_M: c_int = 16;

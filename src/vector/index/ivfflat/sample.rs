@@ -5,9 +5,9 @@ use pgrx::pg_sys::{self, ForkNumber, IndexInfo, Relation};
 use lagoon_vector::Error;
 use lagoon_vector::ivf::build::Builder;
 
-use crate::index::Column;
-use crate::index::rows::{self, Rows};
-use crate::index::sample::random_blocks;
+use crate::vector::index::Column;
+use crate::vector::index::rows::{self, Rows};
+use crate::vector::index::sample::random_blocks;
 
 /// Rows that a table of so many blocks can hold.
 pub fn most_rows(blocks: u32) -> usize {

@@ -13,12 +13,12 @@ use lagoon_vector::page::Tid;
 use lagoon_vector::{Coder, Error, Method};
 
 use super::options::{self, Options};
-use crate::index::build::{again, log_all, memory, poll, progress, result};
-use crate::index::rows::{self, Rows};
-use crate::index::workers::{self, Workers};
-use crate::index::{Column, PgPages, Purpose, sample, seed};
 use crate::pg::error::OrRaise;
 use crate::pg::log;
+use crate::vector::index::build::{again, log_all, memory, poll, progress, result};
+use crate::vector::index::rows::{self, Rows};
+use crate::vector::index::workers::{self, Workers};
+use crate::vector::index::{Column, PgPages, Purpose, sample, seed};
 
 /// PROGRESS_CREATEIDX_SUBPHASE of pg_stat_progress_create_index; 1 is PostgreSQL's own "initializing".
 const PHASE_SAMPLE: i64 = 2;

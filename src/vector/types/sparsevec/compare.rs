@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use crate::pg::function::sql_functions;
 use crate::pg::vector::SparsevecRef;
-use crate::vector::error::Error;
+use crate::vector::types::error::Error;
 
 sql_functions! {
     fn sparsevec_lt(a: SparsevecRef<'_>, b: SparsevecRef<'_>) -> Result<bool, Error> {

@@ -9,8 +9,8 @@ use pgrx::pg_sys::{self, Datum, bytea};
 use lagoon_vector::ivf::format::{MAX_LISTS, Meta};
 use lagoon_vector::{Coder, Error, Method, Metric};
 
-use crate::index::space;
 use crate::pg::compat::integer_option;
+use crate::vector::index::space;
 
 /// Lists when nothing is said.
 const DEFAULT_LISTS: c_int = 100;

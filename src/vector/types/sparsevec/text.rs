@@ -5,7 +5,7 @@ use super::{TYPE, check_indices};
 use crate::pg::float::append_f32;
 use crate::pg::interrupt;
 use crate::pg::vector::{MAX_NON_ZERO, SparsevecRef, check_finite, check_sparse_dimensions};
-use crate::vector::error::Error;
+use crate::vector::types::error::Error;
 
 /// What a literal says.
 pub struct Parsed {

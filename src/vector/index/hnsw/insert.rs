@@ -8,8 +8,8 @@ use lagoon_vector::hnsw::insert::insert;
 use lagoon_vector::page::Tid;
 use lagoon_vector::{Error, Method};
 
-use crate::index::{Column, PgPages, Purpose, seed, tid};
 use crate::pg::error::OrRaise;
+use crate::vector::index::{Column, PgPages, Purpose, seed, tid};
 
 /// Adds a row. The result matters for unique indexes only.
 #[pg_guard]

@@ -6,7 +6,7 @@ use pgrx::pg_sys::Datum;
 use super::same_dimensions;
 use crate::pg::function::sql_functions;
 use crate::pg::vector::{SparsevecRef, alloc_sparse};
-use crate::vector::error::Error;
+use crate::vector::types::error::Error;
 
 sql_functions! {
     /// Operator `<->`.

@@ -11,7 +11,7 @@ mod options;
 mod scan;
 mod vacuum;
 
-pgrx::extension_sql_file!("../../../sql/hnsw.sql", name = "hnsw", requires = ["vector", "sparsevec", "bit"]);
+pgrx::extension_sql_file!("../../../../sql/hnsw.sql", name = "hnsw", requires = ["vector", "sparsevec", "bit"]);
 
 /// Called once per process from `_PG_init`.
 pub fn init() {

@@ -9,7 +9,7 @@ use super::{TYPE, check_count, check_indices, text};
 use crate::pg::array::ArrayRef;
 use crate::pg::function::{Bytes, Message, Text, sql_functions};
 use crate::pg::vector::{MAX_SPARSE_DIMENSIONS, SparsevecRef, alloc_sparse, check_finite, check_sparse_dimensions};
-use crate::vector::error::Error;
+use crate::vector::types::error::Error;
 
 sql_functions! {
     fn sparsevec_in(literal: &CStr, _element: Oid, modifier: i32) -> Result<Datum, Error> {

@@ -9,7 +9,7 @@ use pgrx::pg_sys::{self, Datum, Oid};
 use pgrx::spi::{Spi, SpiClient, SpiError};
 
 use super::planner::{Allow, Planner};
-use crate::index::Opened;
+use crate::vector::index::Opened;
 
 #[pgrx::pg_schema]
 mod lagoon {

@@ -7,8 +7,8 @@ use pgrx::pg_sys::{IndexBulkDeleteCallback, IndexBulkDeleteResult, IndexVacuumIn
 
 use lagoon_vector::ivf::vacuum::vacuum;
 
-use crate::index::vacuum::{Outcome, bulk_delete, cleanup};
 use crate::pg::error::OrRaise;
+use crate::vector::index::vacuum::{Outcome, bulk_delete, cleanup};
 
 /// Removes the rows that PostgreSQL says are dead. Called once or more per VACUUM.
 #[pg_guard]

@@ -7,8 +7,8 @@ use lagoon_vector::report::{Misfits, Report};
 use lagoon_vector::store::PageStore;
 use lagoon_vector::{Method, hnsw, ivf};
 
-use crate::index::Opened;
 use crate::pg::log;
+use crate::vector::index::Opened;
 
 #[pgrx::pg_schema]
 mod lagoon {

@@ -5,7 +5,7 @@ use lagoon_vector::ivf::info::{Info, info};
 use lagoon_vector::{Error, Method};
 use pgrx::pg_sys::Oid;
 
-use crate::index::Opened;
+use crate::vector::index::Opened;
 
 #[pgrx::pg_schema]
 mod lagoon {

@@ -12,7 +12,7 @@ mod sample;
 mod scan;
 mod vacuum;
 
-pgrx::extension_sql_file!("../../../sql/ivfflat.sql", name = "ivfflat", requires = ["vector", "halfvec", "bit"]);
+pgrx::extension_sql_file!("../../../../sql/ivfflat.sql", name = "ivfflat", requires = ["vector", "halfvec", "bit"]);
 
 /// Called once per process from `_PG_init`.
 pub fn init() {

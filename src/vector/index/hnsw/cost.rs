@@ -10,10 +10,10 @@ use pgrx::pg_sys::{Cost, IndexOptInfo, IndexPath, PlannerInfo, Selectivity};
 use lagoon_vector::hnsw::format::Meta;
 use lagoon_vector::store::PageStore;
 
-use crate::index::cost::{Reach, estimate};
-use crate::index::{PgPages, Purpose};
 use crate::pg::error::OrRaise;
 use crate::pg::guc::{EF_SEARCH, ITERATIVE_SCAN, IterativeScan, MAX_SCAN_TUPLES};
+use crate::vector::index::cost::{Reach, estimate};
+use crate::vector::index::{PgPages, Purpose};
 
 /// Costs of scanning this index as the path says.
 #[pg_guard]

@@ -5,13 +5,13 @@ use std::ffi::c_int;
 use pgrx::pg_guard;
 use pgrx::pg_sys::{self, IndexScanDesc, Relation, ScanDirection, ScanKey};
 
-use lagoon_vector::ivf::coder;
-use lagoon_vector::ivf::scan::{Limits, Scan};
+use lagoon_vector::hnsw::coder;
+use lagoon_vector::hnsw::scan::{Iterative, Limits, Scan};
 use lagoon_vector::{Error, Method};
 
-use crate::index::{PgPages, Purpose, scan as index_scan};
 use crate::pg::error::OrRaise;
 use crate::pg::guc;
+use crate::vector::index::{PgPages, Purpose, scan as index_scan};
 
 /// Begins a scan; the query comes with amrescan.
 #[pg_guard]
@@ -53,7 +53,7 @@ unsafe fn next(scan: IndexScanDesc) -> Result<bool, Error> {
         let pages = PgPages::new((*scan).indexRelation, Purpose::Use);
         let start = || {
             let coder = coder(&pages)?;
-            let query = index_scan::query(scan, Method::Ivfflat, coder.clone())?;
+            let query = index_scan::query(scan, Method::Hnsw, coder.clone())?;
             Ok(Scan::new(coder, query, limits()))
         };
         index_scan::give(scan, start, |scan: &mut Scan, values| scan.next(&pages, values))
@@ -61,11 +61,16 @@ unsafe fn next(scan: IndexScanDesc) -> Result<bool, Error> {
 }
 
 fn limits() -> Limits {
+    // SAFETY: a setting of this process.
+    let work_mem = unsafe { pg_sys::work_mem } as f64 * 1024.0;
     Limits {
-        probes: guc::PROBES.get() as usize,
-        max_probes: guc::MAX_PROBES.get() as usize,
-        iterative: guc::IVFFLAT_ITERATIVE_SCAN.get() == guc::IvfflatIterativeScan::RelaxedOrder,
-        // SAFETY: a setting of this process.
-        max_memory: unsafe { pg_sys::work_mem } as usize * 1024,
+        ef: guc::EF_SEARCH.get() as usize,
+        iterative: match guc::ITERATIVE_SCAN.get() {
+            guc::IterativeScan::Off => Iterative::Off,
+            guc::IterativeScan::RelaxedOrder => Iterative::Relaxed,
+            guc::IterativeScan::StrictOrder => Iterative::Strict,
+        },
+        max_elements: guc::MAX_SCAN_TUPLES.get() as usize,
+        max_memory: (work_mem * guc::SCAN_MEM_MULTIPLIER.get()) as usize,
     }
 }

@@ -5,24 +5,24 @@ use pgrx::pg_guard;
 use pgrx::pg_sys::{Datum, IndexAmRoutine, Oid};
 
 use super::{build, cost, insert, options, scan, vacuum};
-use crate::index;
 use crate::pg::error::OrRaise;
 use crate::pg::function::sql_functions;
+use crate::vector::index;
 
 sql_functions! {
-    fn ivfflat_handler(_request: i32) -> Result<Datum, Error> {
+    fn hnsw_handler(_request: i32) -> Result<Datum, Error> {
         Ok(index::handler(routine()))
     }
 
-    fn ivfflat_wide_support(_nothing: i32) -> Result<Datum, Error> {
-        Err(Error::NotCallable("ivfflat_wide_support"))
+    fn hnsw_wide_support(_nothing: i32) -> Result<Datum, Error> {
+        Err(Error::NotCallable("hnsw_wide_support"))
     }
 }
 
 /// Says what is wrong with an operator class and its family; true when nothing is.
 #[pg_guard]
 unsafe extern "C-unwind" fn amvalidate(class: Oid) -> bool {
-    index::validate(Method::Ivfflat, class).or_raise()
+    index::validate(Method::Hnsw, class).or_raise()
 }
 
 fn routine() -> IndexAmRoutine {
