@@ -14,10 +14,10 @@ use lagoon_embed::{Error, Registered, Settings, TextEncoder, Watch, is_blank, ru
 use pgrx::pg_schema;
 use pgrx::prelude::*;
 
+use crate::pg::datum::vector::{MAX_DIMENSIONS, Vector, VectorArray, VectorError};
 use crate::pg::error::OrRaise;
 use crate::pg::text::{Utf8, is_utf8};
 use crate::pg::transaction::must_write;
-use crate::pg::vector::{MAX_DIMENSIONS, Vector, VectorArray, VectorError};
 use crate::pg::{exit, guc, interrupt, log};
 
 /// Texts, and their bytes, that go to the engine at once. Between two such pieces nothing but the result is kept.

@@ -11,7 +11,7 @@ use lagoon_vector::{Coder, Error, Method, Metric, Space};
 
 use super::{DISTANCE, NORM, WIDE};
 use crate::pg::compat;
-use crate::pg::vector::{
+use crate::pg::datum::vector::{
     BitRef, DenseRef, HALFVEC, MAX_DIMENSIONS, SPARSEVEC, Scalar, SparsevecRef, VECTOR, VectorRef,
 };
 

@@ -2,8 +2,8 @@
 
 use lagoon_vector::Error;
 
+use crate::pg::datum::vector::VectorHint;
 use crate::pg::error::SqlError;
-use crate::pg::vector::VectorHint;
 
 impl SqlError for Error {
     fn sqlstate(&self) -> &str {

@@ -6,9 +6,9 @@ use pgrx::pg_sys::Datum;
 
 use super::error::Error;
 use super::{check_modifier, to_element};
-use crate::pg::array::{self, ArrayRef};
+use crate::pg::datum::array::{self, ArrayRef};
+use crate::pg::datum::vector::{DenseRef, Scalar, VectorError, alloc, check_dimensions, check_elements};
 use crate::pg::function::{InAggregate, sql_symbols};
-use crate::pg::vector::{DenseRef, Scalar, VectorError, alloc, check_dimensions, check_elements};
 
 /// Adds a row to the state: in place when PostgreSQL runs the aggregate.
 fn accum<E: Scalar>(mut state: ArrayRef<'_>, row: DenseRef<'_, E>, aggregate: InAggregate) -> Result<Datum, Error> {

@@ -5,8 +5,8 @@ use pgrx::pg_sys::Datum;
 
 use super::error::Error;
 use super::same_dimensions;
+use crate::pg::datum::vector::{DenseRef, Scalar, VectorError, alloc, check_dimensions, to_datum};
 use crate::pg::function::sql_symbols;
-use crate::pg::vector::{DenseRef, Scalar, VectorError, alloc, check_dimensions, to_datum};
 
 fn add<E: Scalar>(a: DenseRef<'_, E>, b: DenseRef<'_, E>) -> Result<Datum, Error> {
     elementwise(&a, &b, |x, y| Ok(x + y))

@@ -5,9 +5,9 @@ use lagoon_vector::distance::half::f16;
 use pgrx::pg_sys::Datum;
 
 use super::error::Error;
+use crate::pg::datum::vector::{BitRef, DenseRef, Scalar, alloc_bits};
 use crate::pg::function::{sql_functions, sql_symbols};
 use crate::pg::interrupt;
-use crate::pg::vector::{BitRef, DenseRef, Scalar, alloc_bits};
 
 sql_functions! {
     /// Operator `<~>`: the number of bits that differ.

@@ -7,9 +7,9 @@ use pgrx::pg_sys::Datum;
 use super::error::Error;
 use super::numbers::Numbers;
 use super::{check_modifier, to_element};
-use crate::pg::array::ArrayRef;
+use crate::pg::datum::array::ArrayRef;
+use crate::pg::datum::vector::{DenseRef, Scalar, alloc, check_dimensions, check_elements};
 use crate::pg::function::sql_symbols;
-use crate::pg::vector::{DenseRef, Scalar, alloc, check_dimensions, check_elements};
 
 /// `vector` to `vector(n)`.
 fn sized<E: Scalar>(value: DenseRef<'_, E>, modifier: i32, _explicit: bool) -> Result<Datum, Error> {

@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 use lagoon_vector::distance::half::f16;
 
 use super::error::Error;
+use crate::pg::datum::vector::{DenseRef, Scalar};
 use crate::pg::function::sql_symbols;
-use crate::pg::vector::{DenseRef, Scalar};
 
 fn lt<E: Scalar>(a: DenseRef<'_, E>, b: DenseRef<'_, E>) -> Result<bool, Error> {
     Ok(compare(&a, &b).is_lt())

@@ -4,8 +4,8 @@ use lagoon_vector::distance::half::f16;
 
 use super::error::Error;
 use super::same_dimensions;
+use crate::pg::datum::vector::{DenseRef, Scalar};
 use crate::pg::function::sql_symbols;
-use crate::pg::vector::{DenseRef, Scalar};
 
 /// Operator `<->`.
 fn l2<E: Scalar>(a: DenseRef<'_, E>, b: DenseRef<'_, E>) -> Result<f64, Error> {

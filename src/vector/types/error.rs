@@ -1,7 +1,7 @@
 //! What can be wrong with a vector. Texts and codes are pgvector's, which clients and test suites compare.
 
+use crate::pg::datum::vector::{MAX_NON_ZERO, VectorError, VectorHint};
 use crate::pg::error::SqlError;
-use crate::pg::vector::{MAX_NON_ZERO, VectorError, VectorHint};
 
 /// Every failure of the wing. A first field `&'static str` is the name of the SQL type.
 #[derive(Debug, thiserror::Error)]

@@ -7,9 +7,9 @@ use pgrx::pg_sys::{Datum, Oid};
 
 use super::error::Error;
 use super::{check_modifier, modifier, text};
-use crate::pg::array::ArrayRef;
+use crate::pg::datum::array::ArrayRef;
+use crate::pg::datum::vector::{DenseRef, MAX_DIMENSIONS, Scalar, alloc, check_dimensions, check_elements, to_datum};
 use crate::pg::function::{Bytes, Message, Text, sql_functions, sql_symbols};
-use crate::pg::vector::{DenseRef, MAX_DIMENSIONS, Scalar, alloc, check_dimensions, check_elements, to_datum};
 
 fn read<E: Scalar>(literal: &CStr, _element: Oid, modifier: i32) -> Result<Datum, Error> {
     let values = text::parse::<E>(literal.to_bytes())?;

@@ -3,7 +3,7 @@
 //!
 //! One file a verb, for `vector` and `halfvec` at once: functions generic over the element, with a table of their C symbols
 //! at the end. `sparsevec` has its own folder. The symbols are declared in `sql/vector.sql` and beside it. Layouts are in
-//! `pg::vector`, arithmetic in `lagoon_vector::distance`.
+//! `pg::datum::vector`, arithmetic in `lagoon_vector::distance`.
 
 mod aggregate;
 mod arithmetic;
@@ -19,9 +19,9 @@ mod text;
 
 use error::Error;
 
-use crate::pg::array::ArrayRef;
-use crate::pg::float::append_f32;
-use crate::pg::vector::{DenseRef, Scalar};
+use crate::pg::datum::array::ArrayRef;
+use crate::pg::datum::float::append_f32;
+use crate::pg::datum::vector::{DenseRef, Scalar};
 
 // First of all, because every wing may use the type.
 pgrx::extension_sql_file!("../../../sql/vector.sql", name = "vector", bootstrap);

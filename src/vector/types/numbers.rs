@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use pgrx::pg_sys;
 
 use super::error::Error;
-use crate::pg::array::{ArrayRef, each_numeric};
+use crate::pg::datum::array::{ArrayRef, each_numeric};
 use crate::pg::interrupt;
 
 /// Numbers between two looks at interrupts.

@@ -1,9 +1,9 @@
 //! `[1,2.5,-3e-05]`: dense vectors as text, and the reader for sparse ones too.
 
 use super::error::Error;
-use crate::pg::float::{append_f32, read_f32};
+use crate::pg::datum::float::{append_f32, read_f32};
+use crate::pg::datum::vector::{MAX_DIMENSIONS, Scalar, VectorError, check_elements};
 use crate::pg::interrupt;
-use crate::pg::vector::{MAX_DIMENSIONS, Scalar, VectorError, check_elements};
 
 /// Bytes of a number, at most: nobody writes longer ones, and to read one takes its time.
 const LONGEST: usize = 1 << 16;

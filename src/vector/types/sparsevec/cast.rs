@@ -5,12 +5,12 @@ use pgrx::pg_sys::Datum;
 
 use super::super::{check_modifier, numbers::Numbers, to_element};
 use super::{TYPE, check_count};
-use crate::pg::array::ArrayRef;
-use crate::pg::function::{sql_functions, sql_symbols};
-use crate::pg::vector::{
+use crate::pg::datum::array::ArrayRef;
+use crate::pg::datum::vector::{
     DenseRef, Scalar, SparsevecRef, VectorError, alloc, alloc_sparse, check_dimensions, check_finite,
     check_sparse_dimensions,
 };
+use crate::pg::function::{sql_functions, sql_symbols};
 use crate::vector::types::error::Error;
 
 sql_functions! {

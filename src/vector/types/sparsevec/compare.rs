@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
+use crate::pg::datum::vector::SparsevecRef;
 use crate::pg::function::sql_functions;
-use crate::pg::vector::SparsevecRef;
 use crate::vector::types::error::Error;
 
 sql_functions! {

@@ -4,8 +4,8 @@ use lagoon_vector::distance::sparse;
 use pgrx::pg_sys::Datum;
 
 use super::same_dimensions;
+use crate::pg::datum::vector::{SparsevecRef, alloc_sparse};
 use crate::pg::function::sql_functions;
-use crate::pg::vector::{SparsevecRef, alloc_sparse};
 use crate::vector::types::error::Error;
 
 sql_functions! {

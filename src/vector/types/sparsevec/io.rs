@@ -6,9 +6,11 @@ use pgrx::pg_sys::{Datum, Oid};
 
 use super::super::{check_modifier, modifier};
 use super::{TYPE, check_count, check_indices, text};
-use crate::pg::array::ArrayRef;
+use crate::pg::datum::array::ArrayRef;
+use crate::pg::datum::vector::{
+    MAX_SPARSE_DIMENSIONS, SparsevecRef, alloc_sparse, check_finite, check_sparse_dimensions,
+};
 use crate::pg::function::{Bytes, Message, Text, sql_functions};
-use crate::pg::vector::{MAX_SPARSE_DIMENSIONS, SparsevecRef, alloc_sparse, check_finite, check_sparse_dimensions};
 use crate::vector::types::error::Error;
 
 sql_functions! {

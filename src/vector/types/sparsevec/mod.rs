@@ -7,7 +7,7 @@ mod io;
 mod text;
 
 use super::error::Error;
-use crate::pg::vector::{MAX_NON_ZERO, SparsevecRef};
+use crate::pg::datum::vector::{MAX_NON_ZERO, SparsevecRef};
 
 /// The name of the type in messages.
 const TYPE: &str = "sparsevec";

@@ -2,9 +2,9 @@
 
 use super::super::text::{Reader, STRETCH};
 use super::{TYPE, check_indices};
-use crate::pg::float::append_f32;
+use crate::pg::datum::float::append_f32;
+use crate::pg::datum::vector::{MAX_NON_ZERO, SparsevecRef, check_finite, check_sparse_dimensions};
 use crate::pg::interrupt;
-use crate::pg::vector::{MAX_NON_ZERO, SparsevecRef, check_finite, check_sparse_dimensions};
 use crate::vector::types::error::Error;
 
 /// What a literal says.

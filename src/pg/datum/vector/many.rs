@@ -5,7 +5,7 @@ use pgrx::datum::Datum as BorrowedDatum;
 use pgrx::pg_sys::{ArrayType, Datum};
 
 use super::{dense, type_oid};
-use crate::pg::varlena;
+use crate::pg::datum::varlena;
 
 /// The most bytes of one value: MaxAllocSize in memutils.h.
 const MAX_SIZE: usize = 0x3FFF_FFFF;

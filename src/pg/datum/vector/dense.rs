@@ -8,8 +8,8 @@ use lagoon_vector::distance::{self, CosineParts};
 use pgrx::pg_sys::Datum;
 
 use super::{MAX_DIMENSIONS, VectorError, check_finite};
+use crate::pg::datum::varlena::{self, Varlena};
 use crate::pg::error::raise;
-use crate::pg::varlena::{self, Varlena};
 
 /// An element of a dense vector, with the distances of such vectors. Both slices of a distance have the same length.
 ///

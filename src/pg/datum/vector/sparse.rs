@@ -5,8 +5,8 @@ use lagoon_vector::distance::sparse::Sparse;
 use pgrx::pg_sys::Datum;
 
 use super::VectorError;
+use crate::pg::datum::varlena::{self, Varlena};
 use crate::pg::error::raise;
-use crate::pg::varlena::{self, Varlena};
 
 /// The most dimensions that a `sparsevec` may have.
 pub const MAX_SPARSE_DIMENSIONS: i32 = 1_000_000_000;

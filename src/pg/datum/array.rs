@@ -4,9 +4,9 @@ use std::ptr::NonNull;
 
 use pgrx::pg_sys::{self, ArrayType, Datum, Oid};
 
-use super::error::raise;
 use super::varlena::{self, Varlena};
 use super::vector::VectorError;
+use crate::pg::error::raise;
 
 /// A number that an array holds as in memory.
 ///

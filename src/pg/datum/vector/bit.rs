@@ -5,8 +5,8 @@ use std::ops::Deref;
 use pgrx::pg_sys::Datum;
 
 use super::VectorError;
+use crate::pg::datum::varlena::{self, Varlena};
 use crate::pg::error::raise;
-use crate::pg::varlena::{self, Varlena};
 
 /// As VarBit of utils/varbit.h.
 #[repr(C)]
