@@ -1,15 +1,15 @@
-//! What every build does around its own work: memory, progress, WAL.
+//! What every build does around its own work: memory, progress, interrupts.
 
 use std::ffi::{CStr, c_char};
 use std::path::PathBuf;
 
 use pgrx::PgLogLevel;
-use pgrx::pg_sys::{self, IndexBuildResult, Oid, Relation};
+use pgrx::pg_sys::{self, Oid};
 
 use lagoon_vector::memory::{Memory, TemporaryFile};
 use lagoon_vector::{Coder, Error};
 
-use crate::pg::{compat, interrupt, log};
+use crate::pg::{interrupt, log};
 
 /// Of `maintenance_work_mem`, what is left for the stacks, heaps and visited sets of threads. As in pgvector, which sets it
 /// aside for the same in its parallel builds.
@@ -51,43 +51,13 @@ pub fn progress(parameter: u32, value: i64) {
     unsafe { pg_sys::pgstat_progress_update_param(parameter as i32, value) }
 }
 
-/// What `ambuild` returns.
-pub fn result(heap_rows: f64, index_rows: u64) -> *mut IndexBuildResult {
-    // SAFETY: palloc0 gives a zeroed struct.
-    unsafe {
-        let result: *mut IndexBuildResult = pg_sys::palloc0(size_of::<IndexBuildResult>()).cast();
-        (*result).heap_tuples = heap_rows;
-        (*result).index_tuples = index_rows as f64;
-        result
-    }
-}
-
-/// `RelationNeedsWAL` of rel.h.
-///
-/// # Safety
-/// The relation is open.
-pub unsafe fn needs_wal(index: Relation) -> bool {
-    // SAFETY: the caller's. wal_level is a setting of the server.
-    unsafe {
-        let is_permanent = (*(*index).rd_rel).relpersistence == pg_sys::RELPERSISTENCE_PERMANENT as c_char;
-        let is_archived = pg_sys::wal_level >= pg_sys::WalLevel::WAL_LEVEL_REPLICA as i32;
-        let new_files = compat::new_files_subtransaction(index);
-        let is_old = (*index).rd_createSubid == 0 && new_files == 0; // InvalidSubTransactionId
-        is_permanent && (is_archived || is_old)
-    }
-}
-
-/// Writes what a build has written to the WAL, if that is needed.
-///
-/// # Safety
-/// The index is open, and `pages` are its pages.
-pub unsafe fn log_all(index: Relation, pages: &super::PgPages) -> Result<(), Error> {
-    // SAFETY: the caller's.
-    if unsafe { needs_wal(index) } { pages.log_all() } else { Ok(()) }
+/// Sets the phase, a number of [`AccessMethod::PHASES`](super::am::AccessMethod::PHASES).
+pub fn progress_phase(phase: i64) {
+    progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, phase);
 }
 
 /// Says that an index is built once more, with finer codes, which are the result.
-pub fn again(coarse: &Coder, finer: Coder) -> Coder {
+pub fn rebuild_with(coarse: &Coder, finer: Coder) -> Coder {
     let (coarse, fine) = (coarse.space.form.name(), finer.space.form.name());
     log::at(PgLogLevel::DEBUG1, format!("codes of {coarse} are too coarse, building again with {fine}"));
     finer

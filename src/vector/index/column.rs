@@ -9,7 +9,7 @@ use lagoon_vector::page::Tid;
 use lagoon_vector::space::{Element, Value};
 use lagoon_vector::{Coder, Error, Method, Metric, Space};
 
-use super::{DISTANCE, NORM, WIDE};
+use super::support::{DISTANCE, NORM, WIDE, metric_of};
 use crate::pg::compat;
 use crate::pg::datum::vector::{
     BitRef, DenseRef, HALFVEC, MAX_DIMENSIONS, SPARSEVEC, Scalar, SparsevecRef, VECTOR, VectorRef,
@@ -103,21 +103,6 @@ unsafe fn metric(index: Relation) -> Option<Metric> {
         (CStr::from_ptr(name).to_string_lossy(), pg_sys::index_getprocid(index, 1, NORM) != Oid::INVALID)
     };
     metric_of(&name, has_norm)
-}
-
-/// The distance that a support function of this name stands for, together with whether there is one for the norm.
-pub fn metric_of(function: &str, has_norm: bool) -> Option<Metric> {
-    // As pgvector names them: vector_l2_squared_distance, halfvec_negative_inner_product, l1_distance ...
-    let is = |suffix: &str| function.ends_with(suffix);
-    match has_norm {
-        true if is("negative_inner_product") => Some(Metric::Cosine),
-        _ if is("l2_squared_distance") => Some(Metric::L2),
-        _ if is("negative_inner_product") => Some(Metric::InnerProduct),
-        _ if is("l1_distance") => Some(Metric::L1),
-        _ if is("hamming_distance") => Some(Metric::Hamming),
-        _ if is("jaccard_distance") => Some(Metric::Jaccard),
-        _ => None,
-    }
 }
 
 /// Whether values of a type can be indexed.

@@ -9,14 +9,14 @@ use lagoon_vector::{Coder, Error, Method};
 
 use super::column::{Column, space};
 use super::pages::{PgPages, Purpose};
-use super::rows::{self, Rows};
+use super::rows::{IndexedTable, Rows};
 use crate::pg::compat::{self, SafeSearchPath};
 
 const LOCK: pg_sys::LOCKMODE = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
 const RLS_ENABLED: i32 = pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32;
 
 /// A readable index of one of our access methods and its table, locked against being dropped or altered until it goes.
-pub struct Opened {
+pub struct OpenIndex {
     /// Its access method.
     pub method: Method,
     /// The index.
@@ -31,20 +31,20 @@ pub struct Opened {
 
 /// What is going to be done with an index.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Use {
+enum Access {
     /// Its pages are read, and writers wait.
     Pages,
     /// Rows are asked for by SQL.
     Queries,
 }
 
-impl Opened {
+impl OpenIndex {
     /// For the owner of its table: whoever reads the pages learns of all rows, and holds off writers as often as he likes.
     ///
     /// While it lives, what the index says of rows (expression, predicate) runs as the owner of the table and cannot leave
     /// traces, as in CREATE INDEX and amcheck: it is not the caller's to trust.
     pub fn by_owner(oid: Oid) -> Result<Self, Error> {
-        let mut opened = Self::new(oid, Use::Pages)?;
+        let mut opened = Self::new(oid, Access::Pages)?;
         opened.become_owner();
         Ok(opened)
     }
@@ -53,7 +53,7 @@ impl Opened {
     /// expression or a predicate runs as the owner of the table, as above, whom row security does not hold: there it is refused
     /// to those whom it holds.
     pub fn for_queries(oid: Oid) -> Result<Self, Error> {
-        let mut opened = Self::new(oid, Use::Queries)?;
+        let mut opened = Self::new(oid, Access::Queries)?;
         if opened.is_computed() {
             let table = opened.table();
             // SAFETY: the table is open.
@@ -65,7 +65,7 @@ impl Opened {
         Ok(opened)
     }
 
-    fn new(oid: Oid, purpose: Use) -> Result<Self, Error> {
+    fn new(oid: Oid, access: Access) -> Result<Self, Error> {
         // SAFETY: the table is locked before its index, as everywhere; both are open until the end, or the ERROR. Those without
         // any right do not come as far as a lock.
         unsafe {
@@ -73,9 +73,9 @@ impl Opened {
             if table == Oid::INVALID {
                 return Err(Error::NotOurs(name_of(oid)));
             }
-            match purpose {
-                Use::Pages => check_owner(table)?,
-                Use::Queries => check_reader(table)?,
+            match access {
+                Access::Pages => check_owner(table)?,
+                Access::Queries => check_reader(table)?,
             }
             let heap = pg_sys::try_relation_open(table, LOCK);
             if heap.is_null() {
@@ -91,7 +91,7 @@ impl Opened {
                 return Err(Error::NotOurs(name_of(oid)));
             };
             let opened = Self { method, index, heap, caller: None, search_path: None };
-            if purpose == Use::Queries {
+            if access == Access::Queries {
                 opened.check_columns()?;
             }
             opened.check_readable()?;
@@ -117,7 +117,8 @@ impl Opened {
             (*info).ii_Concurrent = true; // says that the snapshot is an MVCC one
             (*info).ii_Unique = false;
             let scan = pg_sys::table_beginscan_strat(self.heap, snapshot, 0, std::ptr::null_mut(), true, true);
-            rows::each(self.heap, self.index, info, Rows::Seen(scan), &column, &mut |_, tid| tids.push(tid));
+            IndexedTable::new(self.heap, self.index, info)
+                .each(Rows::Seen(scan), &column, &mut |_, tid| tids.push(tid));
             pg_sys::UnregisterSnapshot(snapshot);
         }
         Ok(tids)
@@ -201,7 +202,7 @@ impl Opened {
     }
 }
 
-impl Drop for Opened {
+impl Drop for OpenIndex {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             self.search_path = None;

@@ -8,8 +8,8 @@ use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::{self, Datum, Oid};
 use pgrx::spi::{Spi, SpiClient, SpiError};
 
+use super::open::OpenIndex;
 use super::planner::{Allow, Planner};
-use crate::vector::index::Opened;
 
 #[pgrx::pg_schema]
 mod lagoon {
@@ -32,13 +32,13 @@ fn recall(oid: Oid, k: i32, sample: i32) -> Result<Option<f64>, Error> {
             return Err(Error::NotPositive(name));
         }
     }
-    let opened = Opened::for_queries(oid)?;
+    let index = OpenIndex::for_queries(oid)?;
     Spi::connect(|client| {
-        let queries = Queries::of(client, &opened)?;
+        let queries = Queries::of(client, &index)?;
         let _settings = Settings::push();
         let sample = queries.open_sample(client, sample)?;
         let (mut found, mut wanted) = (0, 0);
-        while let Some((hits, of)) = queries.next(&opened, &sample, k)? {
+        while let Some((hits, of)) = queries.next(&index, &sample, k)? {
             found += hits;
             wanted += of;
         }
@@ -85,11 +85,11 @@ JOIN pg_catalog.pg_opclass opc ON opc.oid OPERATOR(pg_catalog.=) i.indclass[0]
 WHERE i.indexrelid OPERATOR(pg_catalog.=) $1";
 
 impl Queries {
-    fn of(client: &SpiClient<'_>, opened: &Opened) -> Result<Self, Error> {
-        let row = client.select(DEFINITION, Some(1), &[opened.oid().into()]).map_err(unexpected)?.first();
+    fn of(client: &SpiClient<'_>, index: &OpenIndex) -> Result<Self, Error> {
+        let row = client.select(DEFINITION, Some(1), &[index.oid().into()]).map_err(unexpected)?.first();
         let text = |column| row.get::<String>(column).map_err(unexpected);
         let (Some(table), Some(key), Some(operator)) = (text(1)?, text(2)?, text(4)?) else {
-            return Err(opened.unreadable());
+            return Err(index.unreadable());
         };
         let type_id = row.get::<Oid>(5).map_err(unexpected)?.unwrap_or(Oid::INVALID);
         let predicate = text(3)?.unwrap_or_else(|| "true".to_owned());
@@ -124,7 +124,7 @@ impl Queries {
 
     /// Of the `k` rows nearest to the next value, how many the index finds, and how many there are; None after the last value. At
     /// equal distance any row will do.
-    fn next(&self, opened: &Opened, sample: &str, k: i32) -> Result<Option<(i64, i64)>, Error> {
+    fn next(&self, index: &OpenIndex, sample: &str, k: i32) -> Result<Option<(i64, i64)>, Error> {
         // In a connection of its own, whose memory goes at its end.
         Spi::connect(|client| {
             let mut cursor = ManuallyDrop::new(client.find_cursor(sample).map_err(unexpected)?); // it stays open
@@ -133,25 +133,25 @@ impl Queries {
                 return Ok(None);
             }
             let Some(vector) = rows.get_datum_by_ordinal(1).map_err(unexpected)? else { return Ok(Some((0, 0))) };
-            self.hits(client, opened, vector, k).map(Some)
+            self.hits(client, index, vector, k).map(Some)
         })
     }
 
-    fn hits(&self, client: &SpiClient<'_>, opened: &Opened, vector: Datum, k: i32) -> Result<(i64, i64), Error> {
+    fn hits(&self, client: &SpiClient<'_>, index: &OpenIndex, vector: Datum, k: i32) -> Result<(i64, i64), Error> {
         // SAFETY: a value of that type, which lives as long as the connection.
         let arguments = || [unsafe { DatumWithOid::new(vector, self.type_id) }, i64::from(k).into()];
         let (furthest, of) = {
-            let _planner = Planner::allow(opened.table(), Allow::NoIndex);
+            let _planner = Planner::allow(index.table(), Allow::NoIndex);
             let row = client.select(self.exact.as_str(), None, &arguments()).map_err(unexpected)?.first();
             (row.get::<f64>(1).map_err(unexpected)?, row.get::<i64>(2).map_err(unexpected)?.unwrap_or_default())
         };
         let Some(furthest) = furthest else { return Ok((0, 0)) };
-        let planner = Planner::allow(opened.table(), Allow::Only(opened.oid()));
+        let planner = Planner::allow(index.table(), Allow::Only(index.oid()));
         let [vector, count] = arguments();
         let row = client.select(self.approximate.as_str(), None, &[vector, count, furthest.into()]);
         let found = row.map_err(unexpected)?.first().get::<i64>(1).map_err(unexpected)?.unwrap_or_default();
         if !planner.was_found() {
-            return Err(opened.unreadable());
+            return Err(index.unreadable());
         }
         Ok((found.min(of), of))
     }
@@ -196,7 +196,7 @@ impl Settings {
 impl Drop for Settings {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            // SAFETY: the level that push() has opened.
+            // SAFETY: the level that push() has index.
             unsafe { pg_sys::AtEOXact_GUC(true, self.0) }
         }
     }

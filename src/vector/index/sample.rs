@@ -1,6 +1,6 @@
 //! What a build learns of the values of a table before it begins.
 
-use pgrx::pg_sys::{self, BlockSamplerData, ForkNumber, IndexInfo, Relation};
+use pgrx::pg_sys;
 
 use lagoon_vector::sample::Sample;
 use lagoon_vector::space::{ENOUGH, Element, MOST, learn};
@@ -8,8 +8,8 @@ use lagoon_vector::{Coder, Error, Method};
 
 use super::build::poll;
 use super::column::{Column, space};
-use super::rows::{self, Rows};
-use super::seed;
+use super::random::{random_blocks, seed};
+use super::rows::{IndexedTable, Rows};
 
 /// Random blocks that are read of a larger table: with a few values on each there are enough.
 const BLOCKS: u32 = 2000;
@@ -20,20 +20,20 @@ const LEAST_BYTES: usize = 4 << 20;
 /// whose codes can be more or less fine.
 ///
 /// # Safety
-/// As for [`rows::each`].
-pub unsafe fn coder(heap: Relation, index: Relation, info: *mut IndexInfo, method: Method) -> Result<Coder, Error> {
+/// `table` is being indexed by that method.
+pub unsafe fn coder(table: &IndexedTable, method: Method) -> Result<Coder, Error> {
     // SAFETY: the caller's.
     unsafe {
-        let plain = Coder::plain(space(index, method)?);
+        let plain = Coder::plain(space(table.index, method)?);
         let space = plain.space;
         if !space.is_quantised() {
             return Ok(plain);
         }
-        let column = Column::new(index, method, plain)?;
-        let all = pg_sys::RelationGetNumberOfBlocksInFork(heap, ForkNumber::MAIN_FORKNUM);
+        let column = Column::new(table.index, method, plain)?;
+        let all = table.blocks();
         let mut sample = Sample::new(space.dimensions, most(space.dimensions), seed());
         let take = |first, count, sample: &mut Sample<f32>| {
-            rows::sample(heap, index, info, Rows::Blocks(first, count), &column, sample);
+            table.sample(Rows::Blocks(first, count), &column, sample);
         };
         if all > BLOCKS {
             random_blocks(all, BLOCKS, |block| take(block, 1, &mut sample));
@@ -53,16 +53,4 @@ fn most(dimensions: usize) -> usize {
     let limit = unsafe { pg_sys::maintenance_work_mem } as usize * 1024;
     let bytes = (limit / 2).max(LEAST_BYTES);
     (bytes / (size_of::<f32>() * dimensions)).clamp(1, MOST)
-}
-
-/// Gives `f` as many random ones of all blocks of a table, in ascending order, as ANALYZE takes its own.
-pub fn random_blocks(all: u32, wanted: u32, mut f: impl FnMut(u32)) {
-    let mut sampler = BlockSamplerData::default();
-    // SAFETY: the sampler is initialised before it is used.
-    unsafe {
-        pg_sys::BlockSampler_Init(&mut sampler, all, wanted as i32, seed() as u32);
-        while pg_sys::BlockSampler_HasMore(&mut sampler) {
-            f(pg_sys::BlockSampler_Next(&mut sampler));
-        }
-    }
 }

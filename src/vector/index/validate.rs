@@ -5,8 +5,8 @@ use pgrx::PgLogLevel;
 use pgrx::pg_sys::{self, Oid};
 use pgrx::spi::{Spi, SpiError, SpiHeapTupleData};
 
-use super::column::{is_indexable, metric_of};
-use super::{DISTANCE, NORM, WIDE};
+use super::column::is_indexable;
+use super::support::{DISTANCE, NORM, WIDE, metric_of};
 use crate::pg::log;
 
 /// Says what is wrong with an operator class and its family; true when nothing is.

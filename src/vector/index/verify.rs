@@ -7,8 +7,8 @@ use lagoon_vector::report::{Misfits, Report};
 use lagoon_vector::store::PageStore;
 use lagoon_vector::{Method, hnsw, ivf};
 
+use super::open::OpenIndex;
 use crate::pg::log;
-use crate::vector::index::Opened;
 
 #[pgrx::pg_schema]
 mod lagoon {
@@ -29,11 +29,11 @@ mod lagoon {
 }
 
 fn report(oid: Oid) -> Result<Report, Error> {
-    let opened = Opened::by_owner(oid)?;
+    let index = OpenIndex::by_owner(oid)?;
     // The table first: what this snapshot sees is in the index by then, and stays.
-    let rows = opened.rows()?;
-    let pages = opened.pages();
-    let mut report = match opened.method {
+    let rows = index.rows()?;
+    let pages = index.pages();
+    let mut report = match index.method {
         Method::Hnsw => hnsw::verify::verify(&pages)?,
         Method::Ivfflat => ivf::verify::verify(&pages)?,
     };
@@ -41,7 +41,7 @@ fn report(oid: Oid) -> Result<Report, Error> {
     if report.misfits.are_many() {
         let Misfits { count, of } = report.misfits;
         log::warning_with(
-            format!("codes of index \"{}\" are too coarse for {count} of {of} values", opened.name()),
+            format!("codes of index \"{}\" are too coarse for {count} of {of} values", index.name()),
             "These values were inserted after the index was built and differ from those that its codes were learnt from; recall is lower.",
             "REINDEX the index.",
         );

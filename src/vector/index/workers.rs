@@ -16,8 +16,8 @@ const JOIN_LIMIT: Duration = Duration::from_secs(1);
 
 /// What threads share in a build.
 pub trait Job: Send + Sync + 'static {
-    /// Run by each thread, until there is nothing left to do. `ring` makes the main thread look.
-    fn work(&self, ring: &dyn Fn()) -> Result<(), Error>;
+    /// Run by each thread, until there is nothing left to do. `wake` makes the main thread look.
+    fn work(&self, wake: &dyn Fn()) -> Result<(), Error>;
     /// Makes every thread return soon.
     fn cancel(&self);
     /// Whether all is done.
@@ -81,7 +81,7 @@ impl Workers {
         self.wait_until(|| self.job.is_done())
     }
 
-    /// Until something is done of which a thread tells by ringing.
+    /// Until something is done of which a thread tells by `wake`.
     pub fn wait_until(&self, is_done: impl Fn() -> bool) -> Result<(), Error> {
         let take = || self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         wait::until(&self.notify, || match take() {

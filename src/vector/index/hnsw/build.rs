@@ -1,91 +1,63 @@
-//! `ambuild`: a sample of the table says what codes its values need; then the main thread scans the table and feeds, engine
+//! Builds: a sample of the table says what codes its values need; then the main thread scans the table and feeds, engine
 //! threads link, and the graph is written out and logged once. Where the finished graph shows that its codes are too coarse
 //! after all, it is built again with finer ones.
 
-use std::ffi::c_char;
+use std::ffi::CStr;
 use std::sync::Arc;
 
-use pgrx::pg_guard;
-use pgrx::pg_sys::{self, IndexBuildResult, IndexInfo, Relation};
+use pgrx::pg_sys;
 
-use lagoon_vector::hnsw::build::{Builder, Job, write_empty};
+use lagoon_vector::hnsw::build::{Builder, Job};
 use lagoon_vector::page::Tid;
 use lagoon_vector::{Coder, Error, Method};
 
 use super::options::{self, Options};
-use crate::pg::error::OrRaise;
 use crate::pg::log;
-use crate::vector::index::build::{again, log_all, memory, poll, progress, result};
-use crate::vector::index::rows::{self, Rows};
+use crate::vector::index::am::Built;
+use crate::vector::index::build::{memory, poll, progress, progress_phase, rebuild_with};
+use crate::vector::index::column::Column;
+use crate::vector::index::pages::PgPages;
+use crate::vector::index::random::seed;
+use crate::vector::index::rows::{IndexedTable, Rows};
+use crate::vector::index::sample;
 use crate::vector::index::workers::{self, Workers};
-use crate::vector::index::{Column, PgPages, Purpose, sample, seed};
 
-/// PROGRESS_CREATEIDX_SUBPHASE of pg_stat_progress_create_index; 1 is PostgreSQL's own "initializing".
-const PHASE_SAMPLE: i64 = 2;
-const PHASE_LOAD: i64 = 3;
+const SAMPLE: i64 = 2;
+const LOAD: i64 = 3;
 
-/// Builds an index over a table.
-#[pg_guard]
-pub unsafe extern "C-unwind" fn ambuild(
-    heap: Relation,
-    index: Relation,
-    info: *mut IndexInfo,
-) -> *mut IndexBuildResult {
-    // SAFETY: PostgreSQL passes an open table, an open empty index and its description.
-    unsafe { build(heap, index, info) }.or_raise()
-}
+/// The phases of a build.
+pub const PHASES: [(i64, &CStr); 2] = [(SAMPLE, c"sampling table"), (LOAD, c"loading tuples")];
 
-/// Writes the empty index from which an unlogged one starts again after a crash.
-#[pg_guard]
-pub unsafe extern "C-unwind" fn ambuildempty(index: Relation) {
-    // SAFETY: PostgreSQL passes an open index whose init fork is empty.
-    let outcome = unsafe {
-        let pages = PgPages::init_fork(index);
-        options::meta(index).and_then(|meta| write_empty(&meta, &pages)).and_then(|()| pages.log_all())
-    };
-    outcome.or_raise();
-}
-
-/// The names of the phases in pg_stat_progress_create_index.
-#[pg_guard]
-pub unsafe extern "C-unwind" fn ambuildphasename(phase: i64) -> *mut c_char {
-    let name = match phase {
-        1 => c"initializing",
-        PHASE_SAMPLE => c"sampling table",
-        PHASE_LOAD => c"loading tuples",
-        _ => return std::ptr::null_mut(),
-    };
-    name.as_ptr().cast_mut() // PostgreSQL only reads it
-}
-
-unsafe fn build(heap: Relation, index: Relation, info: *mut IndexInfo) -> Result<*mut IndexBuildResult, Error> {
+/// Fills the pages of an index over a table.
+///
+/// # Safety
+/// `table` is being indexed, and `pages` are those of its index.
+pub unsafe fn build(table: &IndexedTable, pages: &PgPages) -> Result<Built, Error> {
     // SAFETY: the caller's.
     unsafe {
-        let options = options::of(index)?;
-        progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_SAMPLE);
-        let mut coder = sample::coder(heap, index, info, Method::Hnsw)?;
-        progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, PHASE_LOAD);
+        let options = options::of(table.index)?;
+        progress_phase(SAMPLE);
+        let mut coder = sample::coder(table, Method::Hnsw)?;
+        progress_phase(LOAD);
         loop {
-            let mut load = Load::new(&coder, options);
-            let column = Column::new(index, Method::Hnsw, coder.clone())?;
-            let heap_rows = rows::each(heap, index, info, Rows::All, &column, &mut |code, tid| load.row(code, tid));
-            load.link()?;
-            if !load.builder.fits(&poll)?
+            let mut build = Build::new(&coder, options);
+            let column = Column::new(table.index, Method::Hnsw, coder.clone())?;
+            let heap_rows = table.each(Rows::All, &column, &mut |code, tid| build.row(code, tid));
+            build.link()?;
+            if !build.builder.fits(&poll)?
                 && let Some(finer) = coder.finer()
             {
-                coder = again(&coder, finer);
+                coder = rebuild_with(&coder, finer);
                 continue;
             }
-            let pages = PgPages::new(index, Purpose::Build);
-            load.builder.flush(&pages)?;
-            log_all(index, &pages)?;
-            return Ok(result(heap_rows, load.builder.fed()));
+            build.builder.flush(pages)?;
+            return Ok(Built { heap_rows, index_rows: build.builder.fed() });
         }
     }
 }
 
 /// A build under way.
-struct Load {
+struct Build {
     builder: Builder,
     job: Arc<Job>,
     workers: Workers,
@@ -93,7 +65,7 @@ struct Load {
 }
 
 impl workers::Job for Job {
-    fn work(&self, _ring: &dyn Fn()) -> Result<(), Error> {
+    fn work(&self, _wake: &dyn Fn()) -> Result<(), Error> {
         self.work()
     }
 
@@ -106,7 +78,7 @@ impl workers::Job for Job {
     }
 }
 
-impl Load {
+impl Build {
     fn new(coder: &Coder, options: Options) -> Self {
         let threads = workers::count();
         let builder = Builder::new(coder, options.m, options.ef_construction, memory(threads), seed());
@@ -117,7 +89,8 @@ impl Load {
 
     fn row(&mut self, code: &[u32], tid: Tid) -> Result<(), Error> {
         self.builder.push(code, tid)?;
-        self.help()?;
+        self.report_full();
+        self.work_without_threads()?;
         self.report();
         Ok(())
     }
@@ -127,8 +100,8 @@ impl Load {
         progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, self.job.done().into());
     }
 
-    /// Says once when memory is full, and without threads does the work.
-    fn help(&mut self) -> Result<(), Error> {
+    /// Says once when memory is full.
+    fn report_full(&mut self) {
         if let Some(rows) = self.builder.fitting().filter(|_| !self.is_full) {
             self.is_full = true;
             log::notice(
@@ -137,6 +110,10 @@ impl Load {
                 "Increase maintenance_work_mem to speed up builds.",
             );
         }
+    }
+
+    /// Without threads the main one does the work.
+    fn work_without_threads(&mut self) -> Result<(), Error> {
         while self.workers.is_empty() && self.builder.work_here(&poll)? {}
         Ok(())
     }
@@ -145,7 +122,8 @@ impl Load {
     fn link(&mut self) -> Result<(), Error> {
         self.builder.close()?;
         progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_TOTAL, self.builder.fed() as i64);
-        self.help()?;
+        self.report_full();
+        self.work_without_threads()?;
         self.workers.wait_until(|| {
             self.report();
             self.job.is_done()

@@ -5,7 +5,7 @@ use lagoon_vector::hnsw::info::{Info, info};
 use lagoon_vector::{Error, Method};
 use pgrx::pg_sys::Oid;
 
-use crate::vector::index::Opened;
+use crate::vector::index::open::OpenIndex;
 
 #[pgrx::pg_schema]
 mod lagoon {
@@ -75,5 +75,5 @@ mod lagoon {
 }
 
 fn read(oid: Oid) -> Result<Info, Error> {
-    info(&Opened::by_owner(oid)?.only(Method::Hnsw)?.pages())
+    info(&OpenIndex::by_owner(oid)?.only(Method::Hnsw)?.pages())
 }

@@ -1,43 +1,18 @@
-//! What a scan costs: it reads the share of the lists that `ivfflat.probes` says before the first row.
+//! How many of the lists a scan reads: before the first row, the share that `ivfflat.probes` says.
 
-use pgrx::pg_guard;
-use pgrx::pg_sys::{Cost, IndexOptInfo, IndexPath, PlannerInfo, Selectivity};
-
+use lagoon_vector::Error;
 use lagoon_vector::ivf::format::Meta;
 use lagoon_vector::store::PageStore;
 
-use crate::pg::error::OrRaise;
 use crate::pg::guc::{IVFFLAT_ITERATIVE_SCAN, IvfflatIterativeScan, MAX_PROBES, PROBES};
-use crate::vector::index::cost::{Reach, estimate};
-use crate::vector::index::{PgPages, Purpose};
+use crate::vector::index::am::ScanExtent;
+use crate::vector::index::pages::PgPages;
 
-/// How many of the pages of a list follow each other on disk, at a guess.
-const SEQUENTIAL: f64 = 0.5;
-
-/// Costs of scanning this index as the path says.
-#[pg_guard]
-#[allow(clippy::too_many_arguments)] // PostgreSQL's signature
-pub unsafe extern "C-unwind" fn amcostestimate(
-    root: *mut PlannerInfo,
-    path: *mut IndexPath,
-    loop_count: f64,
-    startup: *mut Cost,
-    total: *mut Cost,
-    selectivity: *mut Selectivity,
-    correlation: *mut f64,
-    pages: *mut f64,
-) {
-    // SAFETY: the planner passes valid pointers.
-    unsafe {
-        let reach = |info: &IndexOptInfo, index| {
-            let lists = f64::from(Meta::read(&PgPages::new(index, Purpose::Use).read(0)?)?.lists);
-            let of_lists = |probes: i32| (f64::from(probes) / lists).min(1.0);
-            Ok(Reach { share: of_lists(PROBES.get()), rows: info.tuples * of_lists(probes_in_all()) })
-        };
-        let estimate = estimate(root, path, loop_count, SEQUENTIAL, reach).or_raise();
-        (*startup, *total) = (estimate.startup, estimate.total);
-        (*selectivity, *correlation, *pages) = (estimate.selectivity, estimate.correlation, estimate.pages);
-    }
+/// What a scan reads of an index of so many rows.
+pub fn extent(pages: &PgPages, rows: f64) -> Result<ScanExtent, Error> {
+    let lists = f64::from(Meta::read(&pages.read(0)?)?.lists);
+    let of_lists = |probes: i32| (f64::from(probes) / lists).min(1.0);
+    Ok(ScanExtent { share: of_lists(PROBES.get()), rows: rows * of_lists(probes_in_all()) })
 }
 
 /// Lists that a scan reads when all of its rows are asked for.

@@ -5,7 +5,7 @@ use lagoon_vector::ivf::info::{Info, info};
 use lagoon_vector::{Error, Method};
 use pgrx::pg_sys::Oid;
 
-use crate::vector::index::Opened;
+use crate::vector::index::open::OpenIndex;
 
 #[pgrx::pg_schema]
 mod lagoon {
@@ -74,5 +74,5 @@ mod lagoon {
 }
 
 fn read(oid: Oid) -> Result<Info, Error> {
-    info(&Opened::by_owner(oid)?.only(Method::Ivfflat)?.pages())
+    info(&OpenIndex::by_owner(oid)?.only(Method::Ivfflat)?.pages())
 }

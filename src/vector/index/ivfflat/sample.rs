@@ -1,13 +1,13 @@
 //! Rows of random blocks of a table, for the clustering.
 
-use pgrx::pg_sys::{self, ForkNumber, IndexInfo, Relation};
+use pgrx::pg_sys;
 
 use lagoon_vector::Error;
 use lagoon_vector::ivf::build::Builder;
 
-use crate::vector::index::Column;
-use crate::vector::index::rows::{self, Rows};
-use crate::vector::index::sample::random_blocks;
+use crate::vector::index::column::Column;
+use crate::vector::index::random::random_blocks;
+use crate::vector::index::rows::{IndexedTable, Rows};
 
 /// Rows that a table of so many blocks can hold.
 pub fn most_rows(blocks: u32) -> usize {
@@ -16,30 +16,17 @@ pub fn most_rows(blocks: u32) -> usize {
     blocks as usize * ((pg_sys::BLCKSZ as usize - 24) / row)
 }
 
-/// Gives a build the sample that it wants, from as many random blocks at most, as ANALYZE takes its own.
+/// Feeds a build with the sample that it wants, from as many random blocks at most, as ANALYZE takes its own.
 ///
 /// # Safety
-/// As for [`rows::each`].
-pub unsafe fn give(
-    heap: Relation,
-    index: Relation,
-    info: *mut IndexInfo,
-    column: &Column,
-    wanted: usize,
-    builder: &mut Builder,
-) -> Result<(), Error> {
-    let mut take = |code: &[u32], _| {
-        if let Some(place) = builder.draw() {
-            builder.sample(place, code)?;
-        }
-        Ok(())
+/// As for [`IndexedTable::each`].
+pub unsafe fn sample_rows(table: &IndexedTable, column: &Column, wanted: usize, builder: &mut Builder) {
+    let mut sample = |code: &[u32], _| match builder.draw() {
+        Some(place) => builder.sample(place, code),
+        None => Ok(()),
     };
-    // SAFETY: the caller's.
-    unsafe {
-        let blocks = pg_sys::RelationGetNumberOfBlocksInFork(heap, ForkNumber::MAIN_FORKNUM);
-        random_blocks(blocks, wanted as u32, |block| {
-            rows::each(heap, index, info, Rows::Blocks(block, 1), column, &mut take);
-        });
-    }
-    Ok(())
+    random_blocks(table.blocks(), wanted as u32, |block| {
+        // SAFETY: the caller's.
+        unsafe { table.each(Rows::Blocks(block, 1), column, &mut sample) };
+    });
 }

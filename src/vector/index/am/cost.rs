@@ -1,33 +1,50 @@
 //! What a scan costs, given the share of the index that it reads before the first row. The formula is pgvector's, so that plans
-//! are as there, but where a scan [ends too early](super::demand).
+//! are as there, but where a scan [ends too early](super::shortfall).
 
-use pgrx::pg_sys::{self, IndexOptInfo, IndexPath, PlannerInfo, Relation};
+use pgrx::pg_guard;
+use pgrx::pg_sys::{self, Cost, IndexPath, PlannerInfo, Selectivity};
 
 use lagoon_vector::Error;
 
-use super::demand::{TOO_SHORT, is_too_short};
+use super::method::{AccessMethod, ScanExtent};
+use super::shortfall::{PENALTY, falls_short};
 use crate::pg::compat;
+use crate::pg::error::OrRaise;
+use crate::vector::index::pages::{PgPages, Purpose};
 
-/// What a scan does.
-pub struct Reach {
-    /// The share of the index that it reads before the first row, 0 to 1.
-    pub share: f64,
-    /// Rows that it gives, about and at most, before filters.
-    pub rows: f64,
+/// Costs of scanning an index as the path says.
+#[pg_guard]
+#[allow(clippy::too_many_arguments)] // PostgreSQL's signature
+pub unsafe extern "C-unwind" fn amcostestimate<A: AccessMethod>(
+    root: *mut PlannerInfo,
+    path: *mut IndexPath,
+    loop_count: f64,
+    startup: *mut Cost,
+    total: *mut Cost,
+    selectivity: *mut Selectivity,
+    correlation: *mut f64,
+    pages: *mut f64,
+) {
+    // SAFETY: the planner passes valid pointers, and holds a lock on the index.
+    unsafe {
+        let estimate = estimate::<A>(root, path, loop_count).or_raise();
+        (*startup, *total) = (estimate.startup, estimate.total);
+        (*selectivity, *correlation, *pages) = (estimate.selectivity, estimate.correlation, estimate.pages);
+    }
 }
 
 /// Costs of one path.
-pub struct Estimate {
+struct Estimate {
     /// Before the first row.
-    pub startup: f64,
+    startup: f64,
     /// Of all rows.
-    pub total: f64,
+    total: f64,
     /// The share of the rows that the scan returns.
-    pub selectivity: f64,
+    selectivity: f64,
     /// Of the order of the index and that of the table.
-    pub correlation: f64,
+    correlation: f64,
     /// Pages of the index.
-    pub pages: f64,
+    pages: f64,
 }
 
 /// Of a scan that an index cannot do: without ORDER BY, or by two distances, of which it knows the first only. Infinity would
@@ -35,16 +52,10 @@ pub struct Estimate {
 const NEVER: Estimate =
     Estimate { startup: f64::MAX / 1e10, total: f64::MAX / 1e10, selectivity: 0.0, correlation: 0.0, pages: 0.0 };
 
-/// Costs of a path. `sequential` is the share of its pages that follow each other on disk; `reach` says what a scan does.
-///
-/// # Safety
-/// What the planner passes to amcostestimate: it holds a lock on the index.
-pub unsafe fn estimate(
+unsafe fn estimate<A: AccessMethod>(
     root: *mut PlannerInfo,
     path: *mut IndexPath,
     loop_count: f64,
-    sequential: f64,
-    reach: impl FnOnce(&IndexOptInfo, Relation) -> Result<Reach, Error>,
 ) -> Result<Estimate, Error> {
     // SAFETY: the caller's.
     unsafe {
@@ -54,24 +65,25 @@ pub unsafe fn estimate(
         }
         let info = &*(*path).indexinfo;
         let index = pg_sys::index_open(info.indexoid, pg_sys::NoLock as pg_sys::LOCKMODE);
-        let reach = reach(info, index);
+        // Of the index as it is: ALTER INDEX changes options, but nothing in it before a REINDEX.
+        let extent = A::extent(&PgPages::new(index, Purpose::Use), info.tuples);
         pg_sys::index_close(index, pg_sys::NoLock as pg_sys::LOCKMODE);
-        let Reach { share, rows } = reach?;
+        let ScanExtent { share, rows } = extent?;
 
         let mut costs = pg_sys::GenericCosts::default();
         pg_sys::genericcostestimate(root, path, loop_count, &mut costs);
         let mut seq_page_cost = 0.0;
         pg_sys::get_tablespace_page_costs(info.reltablespace, std::ptr::null_mut(), &mut seq_page_cost);
         let saved = costs.spc_random_page_cost - seq_page_cost;
-        let total = costs.indexTotalCost - sequential * costs.numIndexPages * saved;
+        let total = costs.indexTotalCost - A::SEQUENTIAL * costs.numIndexPages * saved;
         let mut startup = total * share;
         // Vectors that are out of line are not counted in the cost of a sequential scan: so neither here.
         let (pages, table_pages) = (costs.numIndexPages * share, f64::from((*info.rel).pages));
         if pages > table_pages && share < 0.5 {
-            startup -= (1.0 - sequential) * pages * saved;
+            startup -= (1.0 - A::SEQUENTIAL) * pages * saved;
             startup -= (pages - table_pages) * seq_page_cost;
         }
-        let penalty = if is_too_short(root, path, rows) { TOO_SHORT } else { 0.0 };
+        let penalty = if falls_short(root, path, rows) { PENALTY } else { 0.0 };
         Ok(Estimate {
             startup: startup + penalty,
             total: total + penalty,

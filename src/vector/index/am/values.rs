@@ -8,7 +8,7 @@ use lagoon_vector::page::Tid;
 use lagoon_vector::store::Values;
 use lagoon_vector::{Error, Result};
 
-use super::column::item_pointer;
+use crate::vector::index::column::item_pointer;
 
 /// The functions themselves: called inside one jump mark for each row, where pgrx's wrappers set one for each call.
 mod raw {
@@ -36,7 +36,7 @@ pub struct ScanValues {
     scan: IndexScanDesc,
     /// That of the scan.
     memory: MemoryContext,
-    opened: Option<Opened>,
+    reader: Option<Reader>,
     /// Whether the query has distances: NULL has none, nor a vector of zeros a direction. None: not looked at yet.
     has_distances: Option<bool>,
 }
@@ -44,7 +44,7 @@ pub struct ScanValues {
 /// What reads a row, all of it in the memory of its executor state, which goes with that of the scan: after an ERROR nobody
 /// closes it.
 #[derive(Clone, Copy)]
-struct Opened {
+struct Reader {
     state: *mut EState,
     context: *mut ExprContext,
     slot: *mut TupleTableSlot,
@@ -59,7 +59,7 @@ impl ScanValues {
     pub unsafe fn new(scan: IndexScanDesc) -> Self {
         // SAFETY: a variable of this process.
         let memory = unsafe { pg_sys::CurrentMemoryContext };
-        Self { scan, memory, opened: None, has_distances: None }
+        Self { scan, memory, reader: None, has_distances: None }
     }
 
     /// For another query.
@@ -69,14 +69,14 @@ impl ScanValues {
 
     /// Gives back what was opened.
     pub fn close(&mut self) {
-        if let Some(opened) = self.opened.take() {
+        if let Some(reader) = self.reader.take() {
             // SAFETY: made by open(), and freed once. The slot is empty.
-            unsafe { pg_sys::FreeExecutorState(opened.state) }
+            unsafe { pg_sys::FreeExecutorState(reader.state) }
         }
     }
 
-    fn open(&mut self) -> Opened {
-        *self.opened.get_or_insert_with(|| {
+    fn open(&mut self) -> Reader {
+        *self.reader.get_or_insert_with(|| {
             // SAFETY: the index and the table of the scan are open. What pgrx's wrappers raise leaves memory of the scan only.
             unsafe {
                 let heap = (*self.scan).heapRelation;
@@ -91,7 +91,7 @@ impl ScanValues {
                 (*context).ecxt_scantuple = slot;
                 let info = pg_sys::BuildIndexInfo((*self.scan).indexRelation);
                 pg_sys::MemoryContextSwitchTo(before);
-                Opened { state, context, slot, info }
+                Reader { state, context, slot, info }
             }
         })
     }
@@ -115,7 +115,7 @@ impl Values for ScanValues {
         if !self.has_distances() {
             return Ok(Some(f64::NEG_INFINITY)); // the row comes at once
         }
-        let Opened { state, context, slot, info } = self.open();
+        let Reader { state, context, slot, info } = self.open();
         let scan = self.scan;
         // SAFETY: the scan has its table open. All frames below are PostgreSQL's, or have nothing to drop; an ERROR becomes a
         // panic here, and the transaction gives back what is pinned.

@@ -1,4 +1,4 @@
-//! Whether an index can give the rows that a query asks for.
+//! Whether an index scan returns as many rows as a query asks for.
 //!
 //! A scan ends after about so many rows, and filters are applied to those: where a query wants more, it would come back with
 //! fewer rows than there are, or none beyond an OFFSET. pgvector's costs leave that to chance; here such a path costs more than
@@ -7,24 +7,24 @@
 use pgrx::PgList;
 use pgrx::pg_sys::{self, IndexPath, Node, PlannerInfo, RelOptInfo};
 
-/// What a path is dearer by whose scan ends too early: more than real plans cost, less than PostgreSQL adds to those that are
-/// switched off.
-pub const TOO_SHORT: f64 = 5e9;
+/// Added to the cost of a path whose scan ends too early: more than real plans cost, less than PostgreSQL adds to those that
+/// are switched off.
+pub const PENALTY: f64 = 5e9;
 
 /// Of the rows wanted, what may be missing because estimates are rounded.
 const SLACK: f64 = 1e-3;
 
-/// Whether a scan that gives `gives` rows at most, before filters, gives fewer than the query wants and there are.
+/// Whether a scan that returns `rows` at most, before filters, returns fewer than the query wants and there are.
 ///
 /// # Safety
-/// What the planner passes to amcostestimate, with one ORDER BY key at least.
-pub unsafe fn is_too_short(root: *mut PlannerInfo, path: *mut IndexPath, gives: f64) -> bool {
+/// What the planner passes to amcostestimate, with one ORDER BY key.
+pub unsafe fn falls_short(root: *mut PlannerInfo, path: *mut IndexPath, rows: f64) -> bool {
     // SAFETY: the caller's; a setting of this process.
     unsafe {
         let Some(wanted) = wanted(root, path).filter(|_| pg_sys::enable_seqscan) else { return false };
         let tuples = (*(*path).indexinfo).tuples.max(1.0);
         let passing = (passing(root, path) / tuples).min(1.0);
-        gives.min(tuples) * passing < wanted * (1.0 - SLACK)
+        rows.min(tuples) * passing < wanted * (1.0 - SLACK)
     }
 }
 
