@@ -223,12 +223,12 @@ impl PageStore for PgPages {
         {
             return Ok(Locked::new(buffer, pg_sys::BUFFER_LOCK_SHARE));
         }
-        Ok(Locked(self.pages.read(block)))
+        Ok(Locked(self.pages.lock(block)))
     }
 
     fn show(&self, block: u32, f: &mut dyn FnMut(&[u8])) -> Result<()> {
         // SAFETY: pinned and locked while `f` runs.
-        self.pages.with(block, |page| f(unsafe { std::slice::from_raw_parts(page, PAGE_SIZE) }));
+        self.pages.read(block, |page| f(unsafe { std::slice::from_raw_parts(page, PAGE_SIZE) }));
         Ok(())
     }
 
