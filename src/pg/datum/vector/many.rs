@@ -4,7 +4,8 @@ use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::datum::Datum as BorrowedDatum;
 use pgrx::pg_sys::{ArrayType, Datum};
 
-use super::{dense, type_oid};
+use super::dense;
+use super::oid::type_oid;
 use crate::pg::datum::varlena;
 
 /// The most bytes of one value: MaxAllocSize in memutils.h.

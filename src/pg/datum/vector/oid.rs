@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use pgrx::pg_sys::{self, Datum, Oid};
 
-use super::VectorError;
+use super::error::VectorError;
 use crate::pg::error::OrRaise;
 
 /// Type `vector`.
