@@ -7,7 +7,7 @@ mod tests {
 
     use lagoon_vector::distance::half::f16;
 
-    use crate::pg::vector::{
+    use crate::pg::datum::vector::{
         BitRef, SparsevecRef, Vector, VectorError, VectorRef, alloc, alloc_bits, alloc_sparse, to_datum, type_oid,
     };
 

@@ -5,7 +5,6 @@
 
 mod background;
 mod embed;
-mod index;
 mod lake;
 mod pg;
 mod vector;
@@ -32,7 +31,7 @@ compile_error!("Lagoon needs panic = \"unwind\": a panic must become an ERROR");
 pub extern "C-unwind" fn _PG_init() {
     pg::init();
     embed::init();
-    index::init();
+    vector::init();
     lake::init();
     wasm::init();
     background::init();

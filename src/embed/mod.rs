@@ -14,10 +14,10 @@ use lagoon_embed::{Error, Registered, Reply, Request, Settings, is_blank, runtim
 use pgrx::pg_schema;
 use pgrx::prelude::*;
 
+use crate::pg::datum::vector::{MAX_DIMENSIONS, Vector, VectorArray, VectorError};
 use crate::pg::error::OrRaise;
 use crate::pg::text::{Utf8, is_utf8};
 use crate::pg::transaction::must_write;
-use crate::pg::vector::{MAX_DIMENSIONS, Vector, VectorArray, VectorError};
 use crate::pg::{exit, guc, interrupt, log, role};
 
 /// Elements of an array between two looks for interrupts.

@@ -63,11 +63,11 @@ mod raw {
 /// # Safety
 /// An ERROR in `f` becomes a panic here: what it jumps over has nothing to drop.
 #[inline(always)]
-unsafe fn marked(f: impl FnOnce()) {
+unsafe fn marked<R>(f: impl FnOnce() -> R) -> R {
     // SAFETY: the caller's.
-    let outcome = unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| catch_unwind(AssertUnwindSafe(f))) };
-    if let Err(panic) = outcome {
-        resume_unwind(panic);
+    match unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| catch_unwind(AssertUnwindSafe(f))) } {
+        Ok(result) => result,
+        Err(panic) => resume_unwind(panic),
     }
 }
 
@@ -101,22 +101,24 @@ impl Pages {
     }
 
     /// Pins a page and locks it for reading. UnlockReleaseBuffer() ends both.
-    pub fn read(&self, block: BlockNumber) -> Buffer {
-        HINTS.with_borrow_mut(|hints| {
-            hints.prepare();
-            // SAFETY: the relation is open; an ERROR becomes a panic here.
-            unsafe {
-                pg_sys::ffi::pg_guard_ffi_boundary(|| {
-                    let buffer = self.pin(hints, block);
-                    raw::LockBuffer(buffer, pg_sys::BUFFER_LOCK_SHARE as i32);
-                    buffer
-                })
-            }
-        })
+    pub fn lock(&self, block: BlockNumber) -> Buffer {
+        self.locked(block, |buffer| buffer)
     }
 
     /// Gives `f` a page that is pinned and locked for reading. In it no function of PostgreSQL may be called.
-    pub fn with(&self, block: BlockNumber, f: impl FnOnce(*const u8)) {
+    pub fn read(&self, block: BlockNumber, f: impl FnOnce(*const u8)) {
+        self.locked(block, |buffer| {
+            // SAFETY: pinned and locked just now, and inside a jump mark.
+            unsafe {
+                f(pg_sys::BufferGetPage(buffer).cast::<u8>().cast_const());
+                raw::UnlockReleaseBuffer(buffer);
+            }
+        });
+    }
+
+    /// Gives `f` a buffer that is pinned and locked for reading, inside a jump mark.
+    #[inline]
+    fn locked<R>(&self, block: BlockNumber, f: impl FnOnce(Buffer) -> R) -> R {
         HINTS.with_borrow_mut(|hints| {
             hints.prepare();
             // SAFETY: the relation is open; an ERROR becomes a panic here. What it jumps over has nothing to drop.
@@ -124,11 +126,10 @@ impl Pages {
                 marked(|| {
                     let buffer = self.pin(hints, block);
                     raw::LockBuffer(buffer, pg_sys::BUFFER_LOCK_SHARE as i32);
-                    f(pg_sys::BufferGetPage(buffer).cast::<u8>().cast_const());
-                    raw::UnlockReleaseBuffer(buffer);
+                    f(buffer)
                 })
             }
-        });
+        })
     }
 
     /// Whether a page is where this process saw it last. That does not make it count as used.

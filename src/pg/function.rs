@@ -7,9 +7,9 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 
-use super::array::{ArrayRef, Element};
+use super::datum::array::{ArrayRef, Element};
+use super::datum::vector::{BitRef, DenseRef, Scalar, SparsevecRef};
 use super::error::{OrRaise, SqlError};
-use super::vector::{BitRef, DenseRef, Scalar, SparsevecRef};
 
 /// Gives functions C symbols, with the record that PostgreSQL looks for (`PG_FUNCTION_INFO_V1`): `add_i4 = add::<i32>, ...`.
 /// Arguments and results are those of the function, which returns a `Result`; its error is raised behind the last destructor.
@@ -297,7 +297,7 @@ impl Return for Bytes {
 /// An array of numbers.
 impl<T: Element> Return for Vec<T> {
     fn into_datum(self, _call: Call) -> Datum {
-        let (datum, elements) = super::array::alloc(self.len());
+        let (datum, elements) = super::datum::array::alloc(self.len());
         elements.copy_from_slice(&self);
         datum
     }

@@ -1,13 +1,12 @@
 //! What all wings share when they talk to PostgreSQL. Only here, and in the callback shells of the wings, is `unsafe` allowed.
 
-pub mod array;
 pub mod buffer;
 pub mod child;
 pub mod compat;
 pub mod database;
+pub mod datum;
 pub mod error;
 pub mod exit;
-pub mod float;
 pub mod function;
 pub mod guc;
 pub mod hook;
@@ -29,8 +28,6 @@ pub mod text;
 pub mod thread;
 pub mod tick;
 pub mod transaction;
-pub mod varlena;
-pub mod vector;
 pub mod wait;
 
 /// Called once per process from `_PG_init`. Starts nothing: no thread, no engine, no environment.

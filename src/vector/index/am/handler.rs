@@ -1,0 +1,59 @@
+//! The table of callbacks that a handler function returns.
+
+use pgrx::pg_guard;
+use pgrx::pg_sys::{self, Datum, IndexAmRoutine, Oid};
+
+use super::build::{ambuild, ambuildempty, ambuildphasename};
+use super::cost::amcostestimate;
+use super::insert::aminsert;
+use super::method::AccessMethod;
+use super::options::amoptions;
+use super::scan::{ambeginscan, amendscan, amgettuple, amrescan};
+use super::vacuum::{ambulkdelete, amvacuumcleanup};
+use crate::pg::error::OrRaise;
+use crate::vector::index::support::SUPPORT_FUNCTIONS;
+use crate::vector::index::validate::validate;
+
+/// What a handler function returns.
+pub fn handler<A: AccessMethod>() -> Datum {
+    // SAFETY: palloc0 gives a zeroed node of that size; zero is a valid value of every field.
+    unsafe {
+        let node = pg_sys::palloc0(size_of::<IndexAmRoutine>()).cast::<IndexAmRoutine>();
+        *node = routine::<A>();
+        Datum::from(node)
+    }
+}
+
+fn routine<A: AccessMethod>() -> IndexAmRoutine {
+    IndexAmRoutine {
+        type_: pg_sys::NodeTag::T_IndexAmRoutine,
+        // No strategy numbers: any operator of the class orders.
+        amstrategies: 0,
+        amsupport: SUPPORT_FUNCTIONS,
+        amcanorderbyop: true,
+        // A column may be NULL, and the planner may use the index without a clause on it: ORDER BY is all we serve.
+        amoptionalkey: true,
+        amparallelvacuumoptions: pg_sys::VACUUM_OPTION_PARALLEL_BULKDEL as u8,
+        ambuild: Some(ambuild::<A>),
+        ambuildempty: Some(ambuildempty::<A>),
+        aminsert: Some(aminsert::<A>),
+        ambulkdelete: Some(ambulkdelete::<A>),
+        amvacuumcleanup: Some(amvacuumcleanup),
+        amcostestimate: Some(amcostestimate::<A>),
+        amoptions: Some(amoptions::<A>),
+        ambuildphasename: Some(ambuildphasename::<A>),
+        amvalidate: Some(amvalidate::<A>),
+        ambeginscan: Some(ambeginscan::<A>),
+        amrescan: Some(amrescan::<A>),
+        amgettuple: Some(amgettuple::<A>),
+        amendscan: Some(amendscan::<A>),
+        // Everything else is no: not ordered, unique, multicolumn, covering, clusterable, parallel; no bitmap, no marks.
+        ..IndexAmRoutine::default()
+    }
+}
+
+/// Says what is wrong with an operator class and its family; true when nothing is.
+#[pg_guard]
+unsafe extern "C-unwind" fn amvalidate<A: AccessMethod>(class: Oid) -> bool {
+    validate(A::METHOD, class).or_raise()
+}

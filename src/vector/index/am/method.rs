@@ -1,0 +1,95 @@
+//! What one access method does otherwise than another.
+
+use std::ffi::{CStr, c_int};
+
+use pgrx::pg_sys::Relation;
+
+use lagoon_vector::page::{Hit, Tid};
+use lagoon_vector::{Coder, Error, Method};
+
+use super::values::ScanValues;
+use crate::vector::index::pages::PgPages;
+use crate::vector::index::rows::IndexedTable;
+
+/// An access method. Its codes are those of [`Coder`], its pages those of [`PgPages`], and its only scan is
+/// `ORDER BY column <operator> query`.
+pub trait AccessMethod: 'static {
+    /// Its name, for messages.
+    const METHOD: Method;
+    /// What can be said in `WITH (...)`.
+    const OPTIONS: &'static [IntegerOption];
+    /// Numbers and names of the phases of a build in pg_stat_progress_create_index; 1 is PostgreSQL's own "initializing".
+    const PHASES: &'static [(i64, &'static CStr)];
+    /// How many of the pages that a scan reads follow each other on disk, 0 to 1, at a guess.
+    const SEQUENTIAL: f64;
+    /// A scan for one query.
+    type Scan: 'static;
+
+    /// Fills the pages of a new index, without WAL.
+    ///
+    /// # Safety
+    /// `table` is being indexed, and `pages` are those of its index.
+    unsafe fn build(table: &IndexedTable, pages: &PgPages) -> Result<Built, Error>;
+
+    /// Fills the pages of an index without rows, without WAL.
+    ///
+    /// # Safety
+    /// `index` is an open index of this access method.
+    unsafe fn build_empty(index: Relation, pages: &PgPages) -> Result<(), Error>;
+
+    /// What makes the codes of an index.
+    fn coder(pages: &PgPages) -> Result<Coder, Error>;
+
+    /// Adds a row.
+    fn insert(pages: &PgPages, code: &[u32], tid: Tid) -> Result<(), Error>;
+
+    /// Removes the rows for which `is_dead` says so.
+    fn vacuum(pages: &PgPages, is_dead: &dyn Fn(Tid) -> bool) -> Result<Vacuumed, Error>;
+
+    /// What a scan reads of an index of so many rows, under the settings of the session.
+    fn extent(pages: &PgPages, rows: f64) -> Result<ScanExtent, Error>;
+
+    /// Begins a scan for the code of a query, under the settings of the session.
+    fn scan(coder: Coder, query: Vec<u32>) -> Self::Scan;
+
+    /// The next row, nearest first by the operator.
+    fn next(scan: &mut Self::Scan, pages: &PgPages, values: &mut ScanValues) -> Result<Option<Hit>, Error>;
+}
+
+/// An option of an index.
+pub struct IntegerOption {
+    /// As in `WITH (name = value)`.
+    pub name: &'static CStr,
+    /// What it is, for PostgreSQL's table of options.
+    pub description: &'static CStr,
+    /// When nothing is said.
+    pub default: c_int,
+    /// At least.
+    pub min: c_int,
+    /// At most.
+    pub max: c_int,
+}
+
+/// What a build has seen and done.
+pub struct Built {
+    /// Rows of the table, as PostgreSQL counts them.
+    pub heap_rows: f64,
+    /// Rows in the index.
+    pub index_rows: u64,
+}
+
+/// What a vacuum has done.
+pub struct Vacuumed {
+    /// Rows left in the index.
+    pub rows: u64,
+    /// Rows removed from it.
+    pub removed: u64,
+}
+
+/// How far a scan goes.
+pub struct ScanExtent {
+    /// The share of the index that it reads before the first row, 0 to 1.
+    pub share: f64,
+    /// Rows that it returns, about and at most, before filters.
+    pub rows: f64,
+}

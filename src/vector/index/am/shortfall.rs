@@ -1,0 +1,102 @@
+//! Whether an index scan returns as many rows as a query asks for.
+//!
+//! A scan ends after about so many rows, and filters are applied to those: where a query wants more, it would come back with
+//! fewer rows than there are, or none beyond an OFFSET. pgvector's costs leave that to chance; here such a path costs more than
+//! any other plan, unless the user has told the planner to have none (`enable_seqscan = off`).
+
+use pgrx::PgList;
+use pgrx::pg_sys::{self, IndexPath, Node, PlannerInfo, RelOptInfo};
+
+/// Added to the cost of a path whose scan ends too early: more than real plans cost, less than PostgreSQL adds to those that
+/// are switched off.
+pub const PENALTY: f64 = 5e9;
+
+/// Of the rows wanted, what may be missing because estimates are rounded.
+const SLACK: f64 = 1e-3;
+
+/// Whether a scan that returns `rows` at most, before filters, returns fewer than the query wants and there are.
+///
+/// # Safety
+/// What the planner passes to amcostestimate, with one ORDER BY key.
+pub unsafe fn falls_short(root: *mut PlannerInfo, path: *mut IndexPath, rows: f64) -> bool {
+    // SAFETY: the caller's; a setting of this process.
+    unsafe {
+        let Some(wanted) = wanted(root, path).filter(|_| pg_sys::enable_seqscan) else { return false };
+        let tuples = (*(*path).indexinfo).tuples.max(1.0);
+        let passing = (passing(root, path) / tuples).min(1.0);
+        rows.min(tuples) * passing < wanted * (1.0 - SLACK)
+    }
+}
+
+/// Rows that the query takes from this path, as far as the planner knows; None where a LIMIT is known when it runs only, or
+/// applies to what becomes of the rows.
+unsafe fn wanted(root: *mut PlannerInfo, path: *mut IndexPath) -> Option<f64> {
+    // SAFETY: the caller's.
+    unsafe {
+        let (root, rows) = (&*root, (*path).path.rows);
+        let count = (*root.parse).limitCount;
+        let limit = if root.limit_tuples >= 0.0 {
+            root.limit_tuples * share_of_parent(root, (*path).path.parent)
+        } else if !count.is_null() && !is_null_constant(count) {
+            return None;
+        } else if root.tuple_fraction >= 1.0 {
+            root.tuple_fraction // as many as EXISTS wants
+        } else {
+            f64::INFINITY
+        };
+        Some(limit.min(rows))
+    }
+}
+
+/// LIMIT ALL.
+unsafe fn is_null_constant(node: *mut Node) -> bool {
+    // SAFETY: the caller's: a node, which is what its tag says.
+    unsafe { (*node).type_ == pg_sys::NodeTag::T_Const && (*node.cast::<pg_sys::Const>()).constisnull }
+}
+
+/// Of a partition, its share of the rows of the whole table: no more can be expected to come from it.
+unsafe fn share_of_parent(root: &PlannerInfo, rel: *mut RelOptInfo) -> f64 {
+    // SAFETY: the caller's; both arrays are indexed by relid, and NULL where there is nothing.
+    unsafe {
+        let mut top = rel;
+        while (*top).reloptkind == pg_sys::RelOptKind::RELOPT_OTHER_MEMBER_REL && !root.append_rel_array.is_null() {
+            let Some(info) = (*root.append_rel_array.add((*top).relid as usize)).as_ref() else { break };
+            let parent = *root.simple_rel_array.add(info.parent_relid as usize);
+            if parent.is_null() {
+                break;
+            }
+            top = parent;
+        }
+        if top == rel || (*top).rows <= 0.0 { 1.0 } else { ((*rel).rows / (*top).rows).min(1.0) }
+    }
+}
+
+/// Rows of the table that pass the filters. Those on the distance itself do not count: its smallest come first, so that they let
+/// pass what the scan gives until nothing more passes; and of them the planner knows nothing (a third of the rows, it says).
+unsafe fn passing(root: *mut PlannerInfo, path: *mut IndexPath) -> f64 {
+    // SAFETY: the caller's; lists of the nodes that their names say.
+    unsafe {
+        let mut rows = (*path).path.rows;
+        let Some(distance) = PgList::<Node>::from_pg((*path).indexorderbys).get_ptr(0) else { return rows };
+        let rel = (*path).path.parent;
+        for filter in PgList::<pg_sys::RestrictInfo>::from_pg((*rel).baserestrictinfo).iter_ptr() {
+            let clause = (*filter).clause.cast::<Node>();
+            if clause.is_null() || (*clause).type_ != pg_sys::NodeTag::T_OpExpr {
+                continue;
+            }
+            let operands = PgList::<Node>::from_pg((*clause.cast::<pg_sys::OpExpr>()).args);
+            if operands.iter_ptr().any(|operand| pg_sys::equal(operand.cast(), distance.cast())) {
+                let sql_join = pg_sys::JoinType::JOIN_INNER;
+                let share = pg_sys::clause_selectivity(
+                    root,
+                    filter.cast(),
+                    (*rel).relid as i32,
+                    sql_join,
+                    std::ptr::null_mut(),
+                );
+                rows /= share.max(f64::MIN_POSITIVE);
+            }
+        }
+        rows
+    }
+}
