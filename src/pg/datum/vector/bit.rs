@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use pgrx::pg_sys::Datum;
 
-use super::VectorError;
+use super::error::VectorError;
 use crate::pg::datum::varlena::{self, Varlena};
 use crate::pg::error::raise;
 

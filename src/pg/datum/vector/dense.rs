@@ -7,9 +7,12 @@ use lagoon_vector::distance::half::{self, f16};
 use lagoon_vector::distance::{self, CosineParts};
 use pgrx::pg_sys::Datum;
 
-use super::{MAX_DIMENSIONS, VectorError, check_finite};
+use super::error::{VectorError, check_finite};
 use crate::pg::datum::varlena::{self, Varlena};
 use crate::pg::error::raise;
+
+/// The most elements that a `vector` or a `halfvec` may have.
+pub const MAX_DIMENSIONS: usize = 16_000;
 
 /// An element of a dense vector, with the distances of such vectors. Both slices of a distance have the same length.
 ///

@@ -14,13 +14,10 @@ mod owned;
 mod sparse;
 
 pub use bit::{BitRef, alloc_bits};
-pub use dense::{DenseRef, Scalar, VectorRef, alloc, check_dimensions, check_elements, to_datum};
+pub use dense::{DenseRef, MAX_DIMENSIONS, Scalar, VectorRef, alloc, check_dimensions, check_elements, to_datum};
 pub use error::{VectorError, check_finite};
 pub use hint::VectorHint;
 pub use many::VectorArray;
-pub use oid::{HALFVEC, SPARSEVEC, VECTOR, type_oid};
+pub use oid::{HALFVEC, SPARSEVEC, VECTOR};
 pub use owned::Vector;
 pub use sparse::{MAX_NON_ZERO, MAX_SPARSE_DIMENSIONS, SparsevecRef, alloc_sparse, check_sparse_dimensions};
-
-/// The most elements that a `vector` or a `halfvec` may have.
-pub const MAX_DIMENSIONS: usize = 16_000;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use pgrx::pg_sys::{self, Datum, Oid};
 
-use super::VectorError;
+use super::error::VectorError;
 use crate::pg::error::OrRaise;
 
 /// Type `vector`.
@@ -14,11 +14,6 @@ pub static VECTOR: ExtensionType = ExtensionType::new(c"vector", "vector");
 pub static HALFVEC: ExtensionType = ExtensionType::new(c"halfvec", "halfvec");
 /// Type `sparsevec`.
 pub static SPARSEVEC: ExtensionType = ExtensionType::new(c"sparsevec", "sparsevec");
-
-/// The OID of type `vector`. Raises 42704 without the extension.
-pub fn type_oid() -> Oid {
-    VECTOR.oid()
-}
 
 /// A type that the extension creates.
 pub struct ExtensionType {

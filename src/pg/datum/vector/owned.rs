@@ -7,10 +7,12 @@ use pgrx::datum::{Datum as BorrowedDatum, UnboxDatum};
 use pgrx::pg_sys::{Datum, Oid};
 use pgrx::{FromDatum, IntoDatum};
 
-use super::{VectorError, VectorRef, check_dimensions, check_elements, to_datum, type_oid};
+use super::dense::{VectorRef, check_dimensions, check_elements, to_datum};
+use super::error::VectorError;
+use super::oid::VECTOR;
 use crate::pg::error::raise;
 
-/// An owned vector of 1 to [`MAX_DIMENSIONS`](super::MAX_DIMENSIONS) finite elements.
+/// An owned vector of 1 to [`MAX_DIMENSIONS`](super::dense::MAX_DIMENSIONS) finite elements.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Vector(Vec<f32>);
 
@@ -45,7 +47,7 @@ impl IntoDatum for Vector {
     }
 
     fn type_oid() -> Oid {
-        type_oid()
+        VECTOR.oid()
     }
 }
 

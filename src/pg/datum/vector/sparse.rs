@@ -4,7 +4,7 @@
 use lagoon_vector::distance::sparse::Sparse;
 use pgrx::pg_sys::Datum;
 
-use super::VectorError;
+use super::error::VectorError;
 use crate::pg::datum::varlena::{self, Varlena};
 use crate::pg::error::raise;
 
