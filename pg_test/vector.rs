@@ -8,7 +8,7 @@ mod tests {
     use lagoon_vector::distance::half::f16;
 
     use crate::pg::datum::vector::{
-        BitRef, SparsevecRef, Vector, VectorError, VectorRef, alloc, alloc_bits, alloc_sparse, to_datum, type_oid,
+        BitRef, SparsevecRef, VECTOR, Vector, VectorError, VectorRef, alloc, alloc_bits, alloc_sparse, to_datum,
     };
 
     fn vector(values: &[f32]) -> Vector {
@@ -46,7 +46,7 @@ mod tests {
     fn vector_is_a_parameter_of_spi() {
         let given = vector(&[0.5, -1.0]);
         // SAFETY: a datum of that type.
-        let parameter = unsafe { DatumWithOid::new(to_datum::<f32>(&given), type_oid()) };
+        let parameter = unsafe { DatumWithOid::new(to_datum::<f32>(&given), VECTOR.oid()) };
         let found = Spi::get_one_with_args::<Vector>("SELECT $1 + '[1,1]'", &[parameter]).unwrap();
         assert_eq!(found, Some(vector(&[1.5, 0.0])));
     }
@@ -74,10 +74,10 @@ mod tests {
 
     #[pg_test]
     fn vector_of_another_schema_is_not_ours() {
-        let ours = type_oid();
+        let ours = VECTOR.oid();
         Spi::run("CREATE SCHEMA other; CREATE DOMAIN other.vector AS text; SET LOCAL search_path = other, public")
             .unwrap();
-        assert_eq!(type_oid(), ours);
+        assert_eq!(VECTOR.oid(), ours);
         assert_eq!(Vector::type_oid(), ours);
     }
 

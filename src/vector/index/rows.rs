@@ -50,7 +50,7 @@ impl IndexedTable {
     ///
     /// # Safety
     /// `column` reads the index.
-    pub unsafe fn each(&self, rows: Rows, column: &Column, f: &mut dyn FnMut(&[u32], Tid) -> Result<(), Error>) -> f64 {
+    pub unsafe fn each(&self, rows: Rows, column: &Column, f: &mut OnRow<'_>) -> f64 {
         // SAFETY: the caller's.
         self.values(rows, &mut |value, is_null, tid| match unsafe { column.code(value, is_null)? } {
             Some(code) => f(&code, tid),
@@ -93,6 +93,9 @@ impl IndexedTable {
         }
     }
 }
+
+/// What is called with the code of a row, and its identifier.
+pub type OnRow<'a> = dyn FnMut(&[u32], Tid) -> Result<(), Error> + 'a;
 
 /// What is called with a value, whether it is NULL, and its row.
 type OnValue<'a> = dyn FnMut(Datum, bool, Tid) -> Result<(), Error> + 'a;

@@ -5,7 +5,7 @@ use pgrx::datum::Datum as BorrowedDatum;
 use pgrx::pg_sys::{ArrayType, Datum};
 
 use super::dense;
-use super::oid::type_oid;
+use super::oid::VECTOR;
 use crate::pg::datum::varlena;
 
 /// The most bytes of one value: MaxAllocSize in memutils.h.
@@ -38,7 +38,7 @@ impl VectorArray {
         // SAFETY: zero bytes make a header; all that is written lies inside of what was allocated.
         unsafe {
             (*start).ndim = dimensions as i32;
-            (*start).elemtype = type_oid();
+            (*start).elemtype = VECTOR.oid();
             (*start).dataoffset = if has_nulls { data as i32 } else { 0 };
             if !present.is_empty() {
                 *start.add(1).cast::<[i32; 2]>() = [present.len() as i32, 1];

@@ -18,6 +18,6 @@ pub use dense::{DenseRef, MAX_DIMENSIONS, Scalar, VectorRef, alloc, check_dimens
 pub use error::{VectorError, check_finite};
 pub use hint::VectorHint;
 pub use many::VectorArray;
-pub use oid::{HALFVEC, SPARSEVEC, VECTOR, type_oid};
+pub use oid::{HALFVEC, SPARSEVEC, VECTOR};
 pub use owned::Vector;
 pub use sparse::{MAX_NON_ZERO, MAX_SPARSE_DIMENSIONS, SparsevecRef, alloc_sparse, check_sparse_dimensions};

@@ -15,11 +15,6 @@ pub static HALFVEC: ExtensionType = ExtensionType::new(c"halfvec", "halfvec");
 /// Type `sparsevec`.
 pub static SPARSEVEC: ExtensionType = ExtensionType::new(c"sparsevec", "sparsevec");
 
-/// The OID of type `vector`. Raises 42704 without the extension.
-pub fn type_oid() -> Oid {
-    VECTOR.oid()
-}
-
 /// A type that the extension creates.
 pub struct ExtensionType {
     key: &'static CStr,

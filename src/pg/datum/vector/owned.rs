@@ -9,7 +9,7 @@ use pgrx::{FromDatum, IntoDatum};
 
 use super::dense::{VectorRef, check_dimensions, check_elements, to_datum};
 use super::error::VectorError;
-use super::oid::type_oid;
+use super::oid::VECTOR;
 use crate::pg::error::raise;
 
 /// An owned vector of 1 to [`MAX_DIMENSIONS`](super::dense::MAX_DIMENSIONS) finite elements.
@@ -47,7 +47,7 @@ impl IntoDatum for Vector {
     }
 
     fn type_oid() -> Oid {
-        type_oid()
+        VECTOR.oid()
     }
 }
 

@@ -2,7 +2,6 @@
 
 use pgrx::pg_sys;
 
-use lagoon_vector::Error;
 use lagoon_vector::ivf::build::Builder;
 
 use crate::vector::index::column::Column;
