@@ -323,7 +323,7 @@ fn requests_are_answered_in_kind() {
     let Ok(Reply::Embedded(embedded)) = models.answer(embed_them.clone(), &cancel) else { panic!("no vectors") };
     assert_eq!(embedded.vectors, embed(&tiny, &["red", "two three"]));
     assert!(embedded.watch.holds());
-    std::fs::write(directory.path().join("modules.json"), "[]").expect("another file");
+    std::fs::write(directory.path().join("config_sentence_transformers.json"), "{}").expect("another file");
     assert!(!embedded.watch.holds());
     assert!(matches!(models.answer(embed_them.clone(), &cancel), Err(Error::ModelChanged(_))));
     cancel.cancel();
