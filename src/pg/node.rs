@@ -141,6 +141,14 @@ impl Node<'_> {
     }
 }
 
+impl Node<'_> {
+    /// Whether two trees are the same (`equal` in equalfuncs.c).
+    pub fn equals(self, other: Node<'_>) -> bool {
+        // SAFETY: two live trees.
+        unsafe { pg_sys::equal(self.as_ptr().cast(), other.as_ptr().cast()) }
+    }
+}
+
 impl Node<'_, pg_sys::Const> {
     /// The value; none is NULL.
     pub fn value(self) -> Option<Datum> {

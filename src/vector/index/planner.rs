@@ -2,8 +2,10 @@
 
 use std::cell::Cell;
 
+use pgrx::pg_guard;
 use pgrx::pg_sys::{self, Oid, PlannerInfo, RelOptInfo};
-use pgrx::{PgList, pg_guard};
+
+use crate::pg::node::{self, List, Node};
 
 /// What the planner may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,14 +84,10 @@ impl Rule {
     unsafe fn filter(mut self, rel: *mut RelOptInfo) -> Self {
         // SAFETY: the caller's.
         unsafe {
-            let mut kept = PgList::<pg_sys::IndexOptInfo>::new();
-            for index in PgList::<pg_sys::IndexOptInfo>::from_pg((*rel).indexlist).iter_ptr() {
-                if self.allow == Allow::Only((*index).indexoid) {
-                    kept.push(index);
-                    self.was_found = true;
-                }
-            }
-            (*rel).indexlist = kept.into_pg();
+            let indexes = List::<pg_sys::IndexOptInfo>::new((*rel).indexlist).iter();
+            let allowed = indexes.filter(|index| self.allow == Allow::Only(index.indexoid));
+            (*rel).indexlist = node::list(allowed.map(Node::as_ptr));
+            self.was_found |= !(*rel).indexlist.is_null();
         }
         self
     }

@@ -4,8 +4,9 @@
 //! fewer rows than there are, or none beyond an OFFSET. pgvector's costs leave that to chance; here such a path costs more than
 //! any other plan, unless the user has told the planner to have none (`enable_seqscan = off`).
 
-use pgrx::PgList;
-use pgrx::pg_sys::{self, IndexPath, Node, PlannerInfo, RelOptInfo};
+use pgrx::pg_sys::{self, IndexPath, PlannerInfo, RelOptInfo};
+
+use crate::pg::node::{List, Node};
 
 /// Added to the cost of a path whose scan ends too early: more than real plans cost, less than PostgreSQL adds to those that
 /// are switched off.
@@ -34,10 +35,10 @@ unsafe fn wanted(root: *mut PlannerInfo, path: *mut IndexPath) -> Option<f64> {
     // SAFETY: the caller's.
     unsafe {
         let (root, rows) = (&*root, (*path).path.rows);
-        let count = (*root.parse).limitCount;
+        let count = Node::new((*root.parse).limitCount);
         let limit = if root.limit_tuples >= 0.0 {
             root.limit_tuples * share_of_parent(root, (*path).path.parent)
-        } else if !count.is_null() && !is_null_constant(count) {
+        } else if count.is_some_and(|count| !is_null_constant(count)) {
             return None;
         } else if root.tuple_fraction >= 1.0 {
             root.tuple_fraction // as many as EXISTS wants
@@ -49,9 +50,8 @@ unsafe fn wanted(root: *mut PlannerInfo, path: *mut IndexPath) -> Option<f64> {
 }
 
 /// LIMIT ALL.
-unsafe fn is_null_constant(node: *mut Node) -> bool {
-    // SAFETY: the caller's: a node, which is what its tag says.
-    unsafe { (*node).type_ == pg_sys::NodeTag::T_Const && (*node.cast::<pg_sys::Const>()).constisnull }
+fn is_null_constant(node: Node<'_>) -> bool {
+    node.cast::<pg_sys::Const>().is_some_and(|constant| constant.value().is_none())
 }
 
 /// Of a partition, its share of the rows of the whole table: no more can be expected to come from it.
@@ -75,28 +75,20 @@ unsafe fn share_of_parent(root: &PlannerInfo, rel: *mut RelOptInfo) -> f64 {
 /// pass what the scan gives until nothing more passes; and of them the planner knows nothing (a third of the rows, it says).
 unsafe fn passing(root: *mut PlannerInfo, path: *mut IndexPath) -> f64 {
     // SAFETY: the caller's; lists of the nodes that their names say.
-    unsafe {
-        let mut rows = (*path).path.rows;
-        let Some(distance) = PgList::<Node>::from_pg((*path).indexorderbys).get_ptr(0) else { return rows };
+    let (rel, rows, distance, filters) = unsafe {
         let rel = (*path).path.parent;
-        for filter in PgList::<pg_sys::RestrictInfo>::from_pg((*rel).baserestrictinfo).iter_ptr() {
-            let clause = (*filter).clause.cast::<Node>();
-            if clause.is_null() || (*clause).type_ != pg_sys::NodeTag::T_OpExpr {
-                continue;
-            }
-            let operands = PgList::<Node>::from_pg((*clause.cast::<pg_sys::OpExpr>()).args);
-            if operands.iter_ptr().any(|operand| pg_sys::equal(operand.cast(), distance.cast())) {
-                let sql_join = pg_sys::JoinType::JOIN_INNER;
-                let share = pg_sys::clause_selectivity(
-                    root,
-                    filter.cast(),
-                    (*rel).relid as i32,
-                    sql_join,
-                    std::ptr::null_mut(),
-                );
-                rows /= share.max(f64::MIN_POSITIVE);
-            }
-        }
-        rows
-    }
+        let distance: Option<Node<'_>> = List::new((*path).indexorderbys).get(0);
+        (rel, (*path).path.rows, distance, List::<pg_sys::RestrictInfo>::new((*rel).baserestrictinfo))
+    };
+    let Some(distance) = distance else { return rows };
+    let is_of_distance = |filter: &Node<'_, pg_sys::RestrictInfo>| {
+        let operands = filter.clause().and_then(Node::cast::<pg_sys::OpExpr>).map(|operator| operator.args());
+        operands.is_some_and(|operands| operands.iter().any(|operand| operand.equals(distance)))
+    };
+    let share = |filter: Node<'_, pg_sys::RestrictInfo>| {
+        let (join, none) = (pg_sys::JoinType::JOIN_INNER, std::ptr::null_mut());
+        // SAFETY: the caller's; a filter of this relation.
+        unsafe { pg_sys::clause_selectivity(root, filter.as_ptr().cast(), (*rel).relid as i32, join, none) }
+    };
+    filters.iter().filter(is_of_distance).fold(rows, |rows, filter| rows / share(filter).max(f64::MIN_POSITIVE))
 }
