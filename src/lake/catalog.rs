@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 
 use lagoon_lake::dataset::{self, fingerprint};
-use lagoon_lake::files::DataFile;
 use lagoon_lake::schema::Column;
-use lagoon_lake::{Error, Result, table};
+use lagoon_lake::source::files::DataFile;
+use lagoon_lake::source::table;
+use lagoon_lake::{Error, Result};
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::Oid;
 use pgrx::spi::{Spi, SpiError, SpiResult};

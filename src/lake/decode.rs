@@ -217,7 +217,7 @@ impl Decoder {
             type_oid: element.oid,
             typmod: self.attribute.typmod,
             from_text: false,
-            column: lagoon_lake::table::TableColumn {
+            column: lagoon_lake::source::table::TableColumn {
                 name: self.attribute.column.name.clone(),
                 ty: item.clone(),
                 trust: Default::default(),

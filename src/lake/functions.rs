@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use lagoon_lake::files::Found;
 use lagoon_lake::ingest::{self, Ingested, Options, Source};
-use lagoon_lake::metadata::SchemaElement;
-use lagoon_lake::{Error, Result, dataset, metadata};
+use lagoon_lake::source::files::Found;
+use lagoon_lake::source::metadata::{self, SchemaElement};
+use lagoon_lake::{Error, Result, dataset};
 use pgrx::{Uuid, pg_schema, pg_sys};
 
 use super::catalog::{self, Entry, Registration};

@@ -4,7 +4,8 @@
 //! catalog, so it works in the very session that has not loaded the library yet; it needs no chain of hooks; it sees the
 //! table as PostgreSQL made it, whatever way the statement came (function, DO, script); and it goes with DROP EXTENSION.
 
-use lagoon_lake::{Error, Result, table};
+use lagoon_lake::source::table;
+use lagoon_lake::{Error, Result};
 use pgrx::prelude::*;
 
 use super::error::spi;

@@ -1,6 +1,6 @@
 //! Options of wrapper, server and table: only a table has any, and exactly one of `path` and `dataset`.
 
-use lagoon_lake::files::{self, Found};
+use lagoon_lake::source::files::{self, Found};
 use lagoon_lake::{Error, Result, dataset};
 use pgrx::{PgList, pg_sys};
 

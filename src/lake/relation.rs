@@ -3,9 +3,9 @@
 use std::ffi::CStr;
 use std::sync::atomic::Ordering;
 
-use lagoon_lake::files::{self, DataFile, Found};
 use lagoon_lake::schema::{ColumnType, Declared};
-use lagoon_lake::table::{self, TableColumn};
+use lagoon_lake::source::files::{self, DataFile, Found};
+use lagoon_lake::source::table::{self, TableColumn};
 use lagoon_lake::{Error, Result};
 use pgrx::pg_sys;
 use serde_json::{Value, json};
@@ -75,13 +75,13 @@ pub(super) fn open(found: Vec<Found>) -> Result<Vec<DataFile>> {
 
 /// Starts the engine's runtime, once a process, so that all its threads have every signal blocked.
 pub(super) fn start_engine() -> Result<()> {
-    lagoon_lake::runtime::set_release(memory::release);
+    lagoon_lake::engine::runtime::set_release(memory::release);
     let megabytes = u64::try_from(guc::SCAN_MEMORY.get()).unwrap_or(0);
-    lagoon_lake::memory::set_limit(megabytes << 20);
+    lagoon_lake::engine::memory::set_limit(megabytes << 20);
     if !memory::settle() {
         return Err(Error::Memory { message: "no room for the reserve of address space".to_owned() });
     }
-    thread::signals_blocked(|| lagoon_lake::runtime::engine().map(|_| ()))
+    thread::signals_blocked(|| lagoon_lake::engine::runtime::engine().map(|_| ()))
 }
 
 struct DeclaredColumn {

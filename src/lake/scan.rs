@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lagoon_lake::arrow::array::RecordBatch;
-use lagoon_lake::scan::{Poll, Scan, ScanSpec, Statistics, rows_within};
+use lagoon_lake::exec::{Poll, Scan, ScanSpec, Statistics, rows_within};
 use lagoon_lake::{Error, Result};
 use pgrx::{PgList, PgMemoryContexts, pg_sys};
 

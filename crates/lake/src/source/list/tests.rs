@@ -75,7 +75,7 @@ fn what_is_no_file_and_no_directory_is_named_and_not_opened() {
     let pipe = f.0.path().join("d/x.parquet");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     for path in [pipe.to_str().unwrap(), f.0.path().join("d").to_str().unwrap()] {
-        let found = crate::files::find(path, &Rights::everywhere(), &mut || true);
+        let found = crate::source::files::find(path, &Rights::everywhere(), &mut || true);
         assert_eq!(found.unwrap_err().sqlstate(), "42809");
     }
 }

@@ -16,9 +16,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use lagoon_file::{Error as FileError, Identity, Kind, Place, RegularFile, Scope};
 use parquet::file::metadata::ParquetMetaData;
 
+use super::footer::{self, unpanicked};
+use super::{cache, list};
 use crate::error::{Error, Result};
-use crate::footer::{self, cache, unpanicked};
-use crate::list;
 use crate::schema::{self, Column};
 
 /// Files that a process holds by their descriptors.

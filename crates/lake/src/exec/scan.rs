@@ -14,40 +14,14 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
+use super::plan::Plan;
+use super::spec::ScanSpec;
+use super::work::{self, Counts, Outlet, QUEUE_BYTES, Queued, Todo, Work};
+use crate::engine::runtime::engine;
 use crate::error::Result;
-use crate::expr::Filter;
-use crate::files::DataFile;
-use crate::runtime::engine;
-use crate::table::TableColumn;
-use plan::Plan;
-use work::{Counts, Outlet, Queued, Todo, Work};
-
-mod pieces;
-mod plan;
-mod prune;
-mod work;
-
-pub use pieces::{BATCH_BYTES, BATCH_ROWS};
-pub use work::{QUEUE_BYTES, rows_within};
 
 /// Batches that may wait for the consumer, if they are small.
 const CHANNEL_BATCHES: usize = 4;
-
-/// What to read.
-#[derive(Clone, Debug)]
-pub struct ScanSpec {
-    pub files: Vec<DataFile>,
-    /// Columns of the table that the projection or the filter uses.
-    pub columns: Vec<TableColumn>,
-    /// Indexes into `columns`, in the order of delivery.
-    pub projection: Vec<usize>,
-    /// A bound filter. Only rows for which it is true are delivered.
-    pub filter: Option<Arc<Filter>>,
-    /// Rows after which the scan may stop; it never delivers more.
-    pub limit: Option<u64>,
-    /// Partitions that are decoded at the same time.
-    pub parallelism: usize,
-}
 
 /// What a poll finds.
 #[derive(Debug)]

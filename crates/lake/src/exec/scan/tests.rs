@@ -12,10 +12,13 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 
 use super::*;
+use crate::exec::rows_within;
+use crate::expr::Filter;
 use crate::expr::{Operand, Value};
-use crate::files::Rights;
 use crate::pushable::Op;
-use crate::{files, table};
+use crate::source::files::DataFile;
+use crate::source::files::Rights;
+use crate::source::{files, table};
 
 const LONG: Duration = Duration::from_secs(20);
 

@@ -17,10 +17,10 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::pieces::{self, Piece};
 use super::plan::{Plan, failed};
+use crate::engine::memory::{self, Permit};
+use crate::engine::runtime::Live;
 use crate::error::{Error, Result};
-use crate::files::DataFile;
-use crate::memory::{self, Permit};
-use crate::runtime::Live;
+use crate::source::files::DataFile;
 
 /// Bytes of a value as it is counted, beside its text.
 const VALUE_BYTES: usize = 16;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::claims::tests::{Bytes, footer, group, leaf};
 use crate::error::Error;
-use crate::files::{self, Rights};
+use crate::source::files::{self, Rights};
 
 /// What the footer says of the only column chunk.
 #[derive(Clone, Copy)]
@@ -57,7 +57,7 @@ fn read(bytes: &[u8]) -> Result<usize, Error> {
     std::fs::write(&path, bytes).unwrap();
     let found = files::look(&[PathBuf::from(&path)], &Rights::everywhere(), &mut || true)?;
     let files = files::open(&found, &mut || true)?;
-    crate::scan::tests::rows_of(files)
+    crate::exec::scan::tests::rows_of(files)
 }
 
 fn is_damaged(bytes: &[u8]) -> bool {
@@ -138,7 +138,7 @@ fn a_count_of_unlikely_many_rows_is_not_believed() {
     std::fs::write(&path, bytes).unwrap();
     let found = files::look(&[path], &Rights::everywhere(), &mut || true).unwrap();
     let files = files::open(&found, &mut || true).unwrap();
-    assert!(matches!(crate::scan::tests::count(files), Err(Error::Corrupt { .. })));
+    assert!(matches!(crate::exec::scan::tests::count(files), Err(Error::Corrupt { .. })));
 }
 
 #[test]

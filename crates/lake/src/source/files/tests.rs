@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use parquet::arrow::ArrowWriter;
 
 use super::*;
-use crate::scan::tests::sum_of;
+use crate::exec::scan::tests::sum_of;
 
 /// A file of a thousand rows of one number.
 fn write(path: &Path, value: i64) {

@@ -10,7 +10,7 @@ fn check(footer: &[u8]) -> Result<Checked, Refusal> {
 
 /// Thrift's compact protocol, as far as a footer needs it.
 #[derive(Clone, Default)]
-pub(in crate::footer) struct Bytes(pub Vec<u8>);
+pub(in crate::source::footer) struct Bytes(pub Vec<u8>);
 
 impl Bytes {
     pub fn byte(mut self, byte: u8) -> Self {
@@ -55,15 +55,15 @@ impl Bytes {
     }
 }
 
-pub(in crate::footer) fn group(children: i64) -> Bytes {
+pub(in crate::source::footer) fn group(children: i64) -> Bytes {
     Bytes::default().int(3, 5, 0).binary(1, b"g").int(1, 5, children).end()
 }
 
-pub(in crate::footer) fn leaf() -> Bytes {
+pub(in crate::source::footer) fn leaf() -> Bytes {
     Bytes::default().int(1, 5, 1).int(2, 5, 1).binary(1, b"a").end()
 }
 
-pub(in crate::footer) fn footer(elements: &[Bytes], rest: &Bytes) -> Vec<u8> {
+pub(in crate::source::footer) fn footer(elements: &[Bytes], rest: &Bytes) -> Vec<u8> {
     let begun = Bytes::default().int(1, 5, 1).list(1, elements.len() as u64, 12);
     let schema = elements.iter().fold(begun, Bytes::add);
     schema.int(1, 6, 0).add(rest).end().0

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::files::DataFile;
 use crate::error::{Error, Result};
-use crate::files::DataFile;
 use crate::schema::{self, Column, ColumnType, Declared};
 use crate::trust::Trust;
 

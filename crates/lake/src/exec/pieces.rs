@@ -13,11 +13,11 @@ use parquet::basic::{Encoding, Type as Physical};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use parquet::file::page_index::offset_index::{OffsetIndexMetaData, PageLocation};
 
+use super::reader::Chunks;
 use crate::error::Result;
-use crate::files::DataFile;
-use crate::footer::check_codec;
-use crate::footer::pages::{PREFIXED_ROWS, PageKind, walk_chunk};
-use crate::reader::Chunks;
+use crate::source::files::DataFile;
+use crate::source::footer::check_codec;
+use crate::source::footer::pages::{PREFIXED_ROWS, PageKind, walk_chunk};
 
 /// Rows of a batch at most.
 pub const BATCH_ROWS: usize = 8192;

@@ -62,7 +62,7 @@ fn start() -> Result<Engine> {
         .worker_threads(workers)
         .thread_name("lagoon-engine")
         .thread_stack_size(STACK)
-        .on_thread_start(crate::memory::enter_engine)
+        .on_thread_start(super::memory::enter_engine)
         .enable_all();
     // It panics when a thread cannot be had.
     let runtime = std::panic::catch_unwind(AssertUnwindSafe(|| runtime.build()))

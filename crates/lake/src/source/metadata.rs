@@ -3,9 +3,10 @@
 use parquet::basic::{ConvertedType, LogicalType};
 use parquet::schema::types::Type;
 
+use super::files::{self, Found};
+use super::footer;
 use crate::error::{Error, Result};
-use crate::files::Found;
-use crate::{files, footer, schema};
+use crate::schema;
 
 /// One node of the schema, in depth-first order, root first.
 #[derive(Clone, Debug, PartialEq, Eq)]

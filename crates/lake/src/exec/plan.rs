@@ -18,16 +18,16 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExecBuilder;
 use parquet::file::metadata::ParquetMetaData;
 
-use super::ScanSpec;
 use super::pieces::Piece;
 use super::prune::Pruner;
+use super::reader::Source;
+use super::spec::ScanSpec;
 use crate::adapt::Adapters;
 use crate::error::{Error, Result};
 use crate::expr::Condition;
-use crate::files::DataFile;
-use crate::reader::Source;
 use crate::schema::{ColumnType, Declared};
-use crate::table::{self, TableColumn};
+use crate::source::files::DataFile;
+use crate::source::table::{self, TableColumn};
 
 /// What all pieces of a scan have in common.
 pub(super) struct Plan {

@@ -1,7 +1,7 @@
 //! Memory that scans take for what files claim: asked for before it is taken, so that what cannot be had is an error.
 //!
 //! Counted is what grows with the data: the pages that were read and what they decompress to. What decoding adds to that, a
-//! batch for each task and those that wait for the consumer, is bounded by `scan::BATCH_BYTES` and not counted.
+//! batch for each task and those that wait for the consumer, is bounded by `exec::BATCH_BYTES` and not counted.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

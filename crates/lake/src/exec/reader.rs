@@ -17,10 +17,10 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 
+use crate::engine::memory::{self, Permit};
+use crate::engine::runtime::Live;
 use crate::error::{Error, Result};
-use crate::footer::{damaged, pages};
-use crate::memory::{self, Permit};
-use crate::runtime::Live;
+use crate::source::footer::{damaged, pages};
 
 /// Bytes that are read between two chances to be cancelled.
 const PIECE: u64 = 4 << 20;

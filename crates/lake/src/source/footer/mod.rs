@@ -4,10 +4,8 @@
 //! thrift, shapes -> claims   lengths, depths and counts against the footer's own bytes, before anything is built from it
 //! plausible                  offsets, sizes and rows against the file
 //! pages                      headers of pages, before one is decompressed
-//! cache                      what a process remembers
 //! ```
 
-pub(crate) mod cache;
 mod claims;
 pub(crate) mod pages;
 mod plausible;
@@ -54,8 +52,8 @@ pub(crate) fn read(file: &RegularFile, path: &Path, mut go_on: impl FnMut() -> b
     if length > LARGEST_FOOTER {
         return Err(unsupported(path, &format!("its footer has {length} bytes")));
     }
-    let bytes =
-        crate::memory::fallible(|| file.read_range(size - TAIL - length, length, &mut go_on)).map_err(failed)?;
+    let bytes = crate::engine::memory::fallible(|| file.read_range(size - TAIL - length, length, &mut go_on))
+        .map_err(failed)?;
     let room = room(path, length + ROOM)?;
     let claims::Checked { footer, parsed } = claims::check(&bytes, room).map_err(|refusal| refused(path, refusal))?;
     drop(bytes);
@@ -70,7 +68,7 @@ fn room(path: &Path, bytes: u64) -> Result<Vec<u8>> {
     let mut room = Vec::new();
     let wanted = usize::try_from(bytes).unwrap_or(usize::MAX);
     let no_room = |_| Error::Memory { message: format!("footer of \"{}\": {bytes} bytes", path.display()) };
-    crate::memory::fallible(|| room.try_reserve_exact(wanted)).map_err(no_room)?;
+    crate::engine::memory::fallible(|| room.try_reserve_exact(wanted)).map_err(no_room)?;
     Ok(room)
 }
 

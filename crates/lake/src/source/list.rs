@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use glob::{MatchOptions, Pattern};
 use lagoon_file::{Error as FileError, Kind};
 
+use super::files::Rights;
 use crate::error::{Error, Result};
-use crate::files::Rights;
 
 /// Directory entries that are looked at for one path, at most.
 pub const MOST_ENTRIES: usize = 1_000_000;
