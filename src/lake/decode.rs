@@ -11,8 +11,8 @@ use lagoon_lake::schema::ColumnType;
 use lagoon_lake::{Error, Result};
 use pgrx::pg_sys;
 
+use super::attribute::Attribute;
 use super::numeric;
-use super::relation::Attribute;
 use super::value::{EPOCH_DAYS, EPOCH_MICROS};
 
 /// MIN_TIMESTAMP and END_TIMESTAMP of datatype/timestamp.h, in microseconds since 2000-01-01.

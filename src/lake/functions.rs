@@ -5,17 +5,19 @@ use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use lagoon_lake::dataset::check_name;
 use lagoon_lake::ingest::{self, Ingested, Options, Source};
 use lagoon_lake::source::files::Found;
 use lagoon_lake::source::metadata::{self, SchemaElement};
-use lagoon_lake::{Error, Result, dataset};
+use lagoon_lake::{Error, Result};
 use pgrx::{Uuid, pg_schema, pg_sys};
 
-use super::catalog::{self, Entry, Registration};
-use super::home::Home;
-use super::pending::{self, When};
-use super::relation::{open, start_engine};
-use super::{access, options, orphans};
+use super::dataset::catalog::{self, Entry, Registration};
+use super::dataset::home::Home;
+use super::dataset::orphans;
+use super::dataset::pending::{self, When};
+use super::engine;
+use super::source::{access, files};
 use crate::pg::job;
 
 #[pg_schema]
@@ -133,7 +135,7 @@ pub(super) mod lagoon {
 
 fn ingest_csv(name: &str, source: &str, json: &str) -> Result<(Uuid, Ingested)> {
     access::check_writer("ingest files")?;
-    dataset::check_name(name)?;
+    check_name(name)?;
     let options = Options::parse(json)?;
     let home = Home::new()?;
     check_owner(name)?;
@@ -184,17 +186,17 @@ fn ingest_csv(name: &str, source: &str, json: &str) -> Result<(Uuid, Ingested)> 
 
 fn register(name: &str, path: &str) -> Result<Uuid> {
     access::check_writer("register datasets")?;
-    dataset::check_name(name)?;
+    check_name(name)?;
     check_owner(name)?;
     let home = Home::new()?;
     let files = loop {
-        let find = || options::files_at(path, access::current_role());
+        let find = || files::at(path, access::current_role());
         let known: HashSet<String> = find()?.iter().map(|found| home.stored(&found.path)).collect();
         home.lock(name, &known)?;
         // Once more: what another transaction deleted while we waited for it is held, but has no name any more.
         let found = find()?;
         if found.iter().all(|found| known.contains(&home.stored(&found.path))) {
-            break open(found)?;
+            break files::open(found)?;
         }
     };
     let before = check_owner(name)?;
@@ -255,8 +257,8 @@ fn remove_orphans(micros: i128) -> Result<Vec<orphans::Orphan>> {
 }
 
 fn schema(path: &str) -> Result<Vec<(String, SchemaElement)>> {
-    let files = options::files_at(path, access::current_role())?;
-    start_engine()?;
+    let files = files::at(path, access::current_role())?;
+    engine::start()?;
     let per_file = job::run(
         "lagoon metadata",
         || {},

@@ -1,12 +1,12 @@
 //! Options of wrapper, server and table: only a table has any, and exactly one of `path` and `dataset`.
 
-use lagoon_lake::source::files::{self, Found};
-use lagoon_lake::{Error, Result, dataset};
+use lagoon_lake::dataset::check_name;
+use lagoon_lake::source::files::Found;
+use lagoon_lake::{Error, Result};
 use pgrx::{PgList, pg_sys};
 
-use super::home::Home;
-use super::{access, catalog};
-use crate::pg::interrupt;
+use crate::lake::source::access;
+use crate::lake::{dataset, source};
 
 const TABLE_OPTIONS: [&str; 2] = ["path", "dataset"];
 
@@ -31,47 +31,22 @@ pub(super) fn validate(options: &[(String, String)], catalog: pg_sys::Oid) -> Re
     if !is_table {
         return Ok(());
     }
-    match source(options)? {
+    match chosen(options)? {
         Source::Path(path) => access::check_pattern(&path, access::current_role(), false),
-        Source::Dataset(name) => dataset::check_name(&name),
+        Source::Dataset(name) => check_name(&name),
     }
 }
 
 /// The files of a foreign table, found and judged by the rights of its owner.
 pub(super) fn files_of(table: pg_sys::Oid) -> Result<Vec<Found>> {
     let owner = owner_of(table);
-    match source(&table_options(table))? {
-        Source::Path(path) => files_at(&path, owner),
-        Source::Dataset(name) => {
-            let entry = catalog::find(&name)?.ok_or_else(|| Error::NoDataset { name: name.clone() })?;
-            entry.check_reader(&name, owner)?;
-            let home = Home::new()?;
-            let paths: Vec<_> = entry.files.iter().map(|stored| home.located(stored)).collect();
-            for path in &paths {
-                access::check_pattern(&path.to_string_lossy(), entry.owner, true)?;
-            }
-            // Who may read the dataset reads it as its owner.
-            files::look(&paths, &access::rights(entry.owner, true), &mut go_on).map_err(|error| match error {
-                Error::MissingFile { path } => Error::DatasetFile { name, path },
-                other => other,
-            })
-        }
+    match chosen(&table_options(table))? {
+        Source::Path(path) => source::files::at(&path, owner),
+        Source::Dataset(name) => dataset::files::of(&name, owner),
     }
 }
 
-/// The files that a path names, found and judged by the rights of `role`.
-pub(super) fn files_at(path: &str, role: pg_sys::Oid) -> Result<Vec<Found>> {
-    access::check_pattern(path, role, false)?;
-    files::find(path, &access::rights(role, false), &mut go_on)
-}
-
-/// Answers interrupts between two files or directory entries: nothing is on the stack there that must not be jumped out of.
-fn go_on() -> bool {
-    interrupt::check();
-    true
-}
-
-fn source(options: &[(String, String)]) -> Result<Source> {
+fn chosen(options: &[(String, String)]) -> Result<Source> {
     let get = |wanted: &str| options.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
     match (get("path"), get("dataset")) {
         (Some(path), None) => Ok(Source::Path(path)),

@@ -12,17 +12,17 @@ use std::path::{Path, PathBuf};
 use lagoon_lake::{Error, Result, dataset};
 use pgrx::pg_sys;
 
-use super::access;
+use crate::lake::source::access;
 use crate::pg::{process, spi};
 
 /// The dataset directory and this database's part of it.
-pub(super) struct Home {
+pub struct Home {
     directory: PathBuf,
     name: String,
 }
 
 impl Home {
-    pub(super) fn new() -> Result<Self> {
+    pub fn new() -> Result<Self> {
         let directory = access::dataset_directory();
         if !directory.is_absolute() {
             return Err(Error::RelativePath { path: directory.to_string_lossy().into_owned() });
@@ -31,27 +31,27 @@ impl Home {
     }
 
     /// How the homes of this cluster's databases begin; the oid of the database follows.
-    pub(super) fn prefix() -> String {
+    pub fn prefix() -> String {
         // SAFETY: read from shared memory, where it is since the start of the server.
         format!("{}-", unsafe { pg_sys::GetSystemIdentifier() })
     }
 
-    pub(super) fn directory(&self) -> &Path {
+    pub fn directory(&self) -> &Path {
         &self.directory
     }
 
     /// The folder of this database.
-    pub(super) fn folder(&self) -> PathBuf {
+    pub fn folder(&self) -> PathBuf {
         self.directory.join(&self.name)
     }
 
     /// What the catalogue calls a file of a dataset that ingest writes.
-    pub(super) fn name_of(&self, dataset: &str, fingerprint: &str, file: &str) -> String {
+    pub fn name_of(&self, dataset: &str, fingerprint: &str, file: &str) -> String {
         format!("{}/{dataset}/{fingerprint}/{file}", self.name)
     }
 
     /// What the catalogue calls a path: relative if it lies below the dataset directory.
-    pub(super) fn stored(&self, path: &Path) -> String {
+    pub fn stored(&self, path: &Path) -> String {
         let real = std::fs::canonicalize(&self.directory).ok();
         let below =
             [Some(&self.directory), real.as_ref()].into_iter().flatten().find_map(|d| path.strip_prefix(d).ok());
@@ -59,19 +59,19 @@ impl Home {
     }
 
     /// Where the file is that the catalogue calls so.
-    pub(super) fn located(&self, stored: &str) -> PathBuf {
+    pub fn located(&self, stored: &str) -> PathBuf {
         self.directory.join(stored)
     }
 
     /// The dataset in whose folder of this home a file is; `None` for files of others, which are not ours to delete.
-    pub(super) fn dataset_of<'a>(&self, stored: &'a str) -> Option<&'a str> {
+    pub fn dataset_of<'a>(&self, stored: &'a str) -> Option<&'a str> {
         let mut parts = stored.strip_prefix(&self.name)?.strip_prefix('/')?.split('/');
         let (name, depth) = (parts.next()?, parts.count());
         (depth == 2 && dataset::check_name(name).is_ok()).then_some(name)
     }
 
     /// Locks a dataset and those in whose folders the files are, until the transaction ends.
-    pub(super) fn lock<'a>(&self, dataset: &'a str, files: impl IntoIterator<Item = &'a String>) -> Result<()> {
+    pub fn lock<'a>(&self, dataset: &'a str, files: impl IntoIterator<Item = &'a String>) -> Result<()> {
         let mut names: Vec<&str> =
             files.into_iter().filter_map(|file| self.dataset_of(file)).chain([dataset]).collect();
         // Always in the same order, so that two of us do not wait for each other.
@@ -86,7 +86,7 @@ impl Home {
     }
 
     /// Locks a dataset, or says that another transaction has.
-    pub(super) fn try_lock(&self, dataset: &str) -> Result<bool> {
+    pub fn try_lock(&self, dataset: &str) -> Result<bool> {
         let (table, key) = lock_key(dataset)?;
         // SAFETY: as above.
         Ok(unsafe { pg_sys::ConditionalLockDatabaseObject(table, key, 0, pg_sys::ExclusiveLock as i32) })

@@ -15,13 +15,13 @@ use pgrx::pg_sys;
 use crate::pg::guc;
 
 /// The role that the current statement runs as.
-pub(super) fn current_role() -> pg_sys::Oid {
+pub fn current_role() -> pg_sys::Oid {
     // SAFETY: reads a variable of this process.
     unsafe { pg_sys::GetUserId() }
 }
 
 /// The role of that name; invalid for `public`. An ERROR (42704) if there is none.
-pub(super) fn role_named(name: &str) -> Result<pg_sys::Oid> {
+pub fn role_named(name: &str) -> Result<pg_sys::Oid> {
     if name.eq_ignore_ascii_case("public") {
         return Ok(pg_sys::Oid::INVALID);
     }
@@ -36,7 +36,7 @@ pub(super) fn role_named(name: &str) -> Result<pg_sys::Oid> {
 ///
 /// # Safety
 /// `root` and `rel` are the planner's, of the table that is planned.
-pub(super) unsafe fn check_select(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo) {
+pub unsafe fn check_select(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo) {
     // SAFETY: the caller's: both arrays have an entry for every relation of the query.
     unsafe {
         let mut relid = (*rel).relid;
@@ -63,7 +63,7 @@ pub(super) unsafe fn check_select(root: *mut pg_sys::PlannerInfo, rel: *mut pg_s
 }
 
 /// Refuses roles that may not write files on the server.
-pub(super) fn check_writer(action: &'static str) -> Result<()> {
+pub fn check_writer(action: &'static str) -> Result<()> {
     if has_role(current_role(), pg_sys::Oid::from(pg_sys::ROLE_PG_WRITE_SERVER_FILES)) {
         return Ok(());
     }
@@ -71,7 +71,7 @@ pub(super) fn check_writer(action: &'static str) -> Result<()> {
 }
 
 /// Refuses a path, which may be a pattern, that `role` may not read whatever it leads to.
-pub(super) fn check_pattern(path: &str, role: pg_sys::Oid, dataset: bool) -> Result<()> {
+pub fn check_pattern(path: &str, role: pg_sys::Oid, dataset: bool) -> Result<()> {
     if !path.starts_with('/') {
         return Err(Error::RelativePath { path: path.to_owned() });
     }
@@ -87,17 +87,17 @@ pub(super) fn check_pattern(path: &str, role: pg_sys::Oid, dataset: bool) -> Res
 }
 
 /// Where `role` may read, for what looks at files.
-pub(super) fn rights(role: pg_sys::Oid, dataset: bool) -> Rights {
+pub fn rights(role: pg_sys::Oid, dataset: bool) -> Rights {
     if reads_all(role) { Rights::everywhere() } else { Rights::beneath(allowed(dataset)) }
 }
 
 /// Opens a file that `role` may read. It is judged by its descriptor, so it is this one that is read.
-pub(super) fn open(path: &Path, role: pg_sys::Oid) -> Result<RegularFile> {
+pub fn open(path: &Path, role: pg_sys::Oid) -> Result<RegularFile> {
     rights(role, false).open(path).map_err(|error| Error::file("open", path, error))
 }
 
 /// Where ingest writes.
-pub(super) fn dataset_directory() -> PathBuf {
+pub fn dataset_directory() -> PathBuf {
     match guc::text(&guc::DATASET_DIRECTORY) {
         configured if configured.is_empty() => data_directory().join("lagoon/datasets"),
         configured => PathBuf::from(configured),
@@ -129,12 +129,12 @@ fn reads_all(role: pg_sys::Oid) -> bool {
 }
 
 /// Whether `role` may read what it was not granted: all data, or all files.
-pub(super) fn reads_data(role: pg_sys::Oid) -> bool {
+pub fn reads_data(role: pg_sys::Oid) -> bool {
     has_role(role, pg_sys::Oid::from(pg_sys::ROLE_PG_READ_ALL_DATA)) || reads_all(role)
 }
 
 /// Whether one role has the rights of another; superusers have those of all.
-pub(super) fn has_role(member: pg_sys::Oid, role: pg_sys::Oid) -> bool {
+pub fn has_role(member: pg_sys::Oid, role: pg_sys::Oid) -> bool {
     // SAFETY: a catalog lookup on the main thread, inside a transaction.
     unsafe { pg_sys::has_privs_of_role(member, role) }
 }

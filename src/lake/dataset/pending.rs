@@ -15,7 +15,7 @@ use crate::pg::hook::Transaction;
 use crate::pg::{log, transaction};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum When {
+pub enum When {
     Abort,
     Commit,
 }
@@ -34,13 +34,13 @@ thread_local! {
 }
 
 /// Has a file deleted when the (sub)transaction ends so.
-pub(super) fn delete(when: When, stored: &str, path: PathBuf) {
+pub fn delete(when: When, stored: &str, path: PathBuf) {
     let pending = Pending { stored: stored.to_owned(), path, when, level: transaction::level() };
     PENDING.with_borrow_mut(|list| list.push(pending));
 }
 
 /// Deletes a file of a dataset now, and its folders if they are empty. A file that is not there is fine.
-pub(super) fn remove(path: &Path) {
+pub fn remove(path: &Path) {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             log::warning(format!("could not remove file \"{}\": {error}", path.display()));
@@ -50,7 +50,7 @@ pub(super) fn remove(path: &Path) {
 }
 
 /// Removes the folders of fingerprint and dataset that a file was in, where nothing else is in them.
-pub(super) fn remove_empty_folders(path: &Path) {
+pub fn remove_empty_folders(path: &Path) {
     for folder in path.ancestors().skip(1).take(2) {
         if std::fs::remove_dir(folder).is_err() {
             return; // not empty, as a rule
@@ -59,7 +59,7 @@ pub(super) fn remove_empty_folders(path: &Path) {
 }
 
 /// Called when a transaction or subtransaction ends.
-pub(super) fn transaction_ends(how: Transaction) {
+pub fn transaction_ends(how: Transaction) {
     match how {
         Transaction::WillCommit => keep_what_is_used().or_raise(),
         Transaction::Committed => end(When::Commit),

@@ -8,8 +8,9 @@ use lagoon_lake::source::table;
 use lagoon_lake::{Error, Result};
 use pgrx::prelude::*;
 
-use super::error::spi;
-use super::{options, relation};
+use super::options;
+use crate::lake::error::spi;
+use crate::lake::source::files;
 
 /// Tables that the statement made with our wrapper, without columns, and that get none from a parent.
 const NEW_TABLES: &str = "
@@ -50,7 +51,7 @@ pub(super) fn after_ddl(fired: bool) -> Result<()> {
 }
 
 fn add_columns(oid: pg_sys::Oid, name: &str) -> Result<()> {
-    let files = relation::open(options::files_of(oid)?)?;
+    let files = files::open(options::files_of(oid)?)?;
     let columns = files.first().map_or(0, |file| file.footer.columns.len());
     if columns > MOST_COLUMNS {
         return Err(Error::NotSupported {

@@ -9,9 +9,10 @@ use lagoon_lake::{Error, Result};
 use pgrx::{PgList, PgMemoryContexts, pg_sys};
 use serde_json::{Value, json};
 
-use super::access;
-use super::filter::{Reason, Translator};
-use super::relation::{Attribute, Relation};
+use super::relation::Relation;
+use crate::lake::attribute::Attribute;
+use crate::lake::filter::{Reason, Translator};
+use crate::lake::source::access;
 use crate::pg::compat::{self, Costs};
 use crate::pg::guc;
 

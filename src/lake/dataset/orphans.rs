@@ -7,18 +7,19 @@ use std::time::{Duration, SystemTime};
 use lagoon_lake::ingest::TEMPORARY;
 use lagoon_lake::{Error, Result, dataset};
 
+use super::catalog;
 use super::home::Home;
 use super::pending::{self, When};
-use super::{access, catalog};
+use crate::lake::source::access;
 use crate::pg::{database, interrupt};
 
 /// A file that goes: its path and its bytes.
-pub(super) type Orphan = (String, u64);
+pub type Orphan = (String, u64);
 
 /// Has all files of this database's home deleted that are older than `age` and in no row, when the transaction commits;
 /// temporary files and the homes of databases that are no more, at once. A dataset that another transaction has in hand is
 /// left alone.
-pub(super) fn remove(age: Duration) -> Result<Vec<Orphan>> {
+pub fn remove(age: Duration) -> Result<Vec<Orphan>> {
     let home = Home::new()?;
     let mut found = Vec::new();
     for entry in entries(home.directory())? {

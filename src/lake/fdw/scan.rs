@@ -9,10 +9,10 @@ use lagoon_lake::exec::{Poll, Scan, ScanSpec, Statistics, rows_within};
 use lagoon_lake::{Error, Result};
 use pgrx::{PgList, PgMemoryContexts, pg_sys};
 
-use super::decode::Decoder;
 use super::plan::ScanPlan;
-use super::relation::{Relation, start_engine};
-use super::value;
+use super::relation::Relation;
+use crate::lake::decode::Decoder;
+use crate::lake::{engine, value};
 use crate::pg::{guc, memory, wait};
 
 /// How long the end of a scan waits for its task. The task holds nothing of PostgreSQL's, so this is only tidiness.
@@ -201,7 +201,7 @@ impl ScanState {
 
     unsafe fn start(&mut self, node: *mut pg_sys::ForeignScanState) -> Result<()> {
         let Some(relation) = &self.relation else { return Ok(()) };
-        start_engine()?;
+        engine::start()?;
         // SAFETY: the caller's: expressions belong to the node, whose context evaluates them.
         let params = unsafe { self.evaluate((*node).ss.ps.ps_ExprContext)? };
         let filter = self.plan.filter.as_ref().map(|filter| filter.bind(params)).transpose()?.map(Arc::new);

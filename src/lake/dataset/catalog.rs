@@ -13,13 +13,13 @@ use pgrx::spi::{Spi, SpiError, SpiResult};
 use pgrx::{JsonB, Uuid};
 use serde_json::{Value, json};
 
-use super::access;
-use super::error::spi as unexpected;
 use super::home::Home;
+use crate::lake::error::spi as unexpected;
+use crate::lake::source::access;
 use crate::pg::spi::{self, Row};
 
 /// What a row says.
-pub(super) struct Entry {
+pub struct Entry {
     /// As [`Home`] calls them.
     pub files: Vec<String>,
     pub owner: Oid,
@@ -29,7 +29,7 @@ pub(super) struct Entry {
 impl Entry {
     /// Whether `role` may read the files, by this row: the owner may, those whom it was granted to, and who may read
     /// everything anyway.
-    pub(super) fn check_reader(&self, name: &str, role: Oid) -> Result<()> {
+    pub fn check_reader(&self, name: &str, role: Oid) -> Result<()> {
         let granted = self.readers.iter().any(|reader| *reader == Oid::INVALID || access::has_role(role, *reader));
         if granted || access::has_role(role, self.owner) || access::reads_data(role) {
             return Ok(());
@@ -38,7 +38,7 @@ impl Entry {
     }
 
     /// Whether the current role may change or drop the row.
-    pub(super) fn check_owner(&self, name: &str) -> Result<()> {
+    pub fn check_owner(&self, name: &str) -> Result<()> {
         if access::has_role(access::current_role(), self.owner) {
             return Ok(());
         }
@@ -47,7 +47,7 @@ impl Entry {
 }
 
 /// A registration: what is to stand in the row.
-pub(super) struct Registration<'a> {
+pub struct Registration<'a> {
     pub name: &'a str,
     pub path: &'a str,
     pub fingerprint: String,
@@ -61,7 +61,7 @@ pub(super) struct Registration<'a> {
 
 impl<'a> Registration<'a> {
     /// For files that are there already. All must have the columns of the first.
-    pub(super) fn of_files(name: &'a str, path: &'a str, files: &'a [DataFile]) -> Result<Self> {
+    pub fn of_files(name: &'a str, path: &'a str, files: &'a [DataFile]) -> Result<Self> {
         table::check_agreement(files)?;
         let home = Home::new()?;
         let first = files.first().ok_or_else(|| Error::NoFile { path: path.to_owned() })?;
@@ -99,7 +99,7 @@ WHERE d.fingerprint OPERATOR(pg_catalog.=) excluded.fingerprint
 RETURNING d.id";
 
 /// Makes or refreshes the row and returns its id; LG001 if there is one with other columns, which stays as it is.
-pub(super) fn register(registration: &Registration<'_>) -> Result<Uuid> {
+pub fn register(registration: &Registration<'_>) -> Result<Uuid> {
     let id = Uuid::from_bytes(*dataset::id(registration.name).as_bytes());
     let bigint = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let arguments: [DatumWithOid<'_>; 10] = [
@@ -129,7 +129,7 @@ pub(super) fn register(registration: &Registration<'_>) -> Result<Uuid> {
 }
 
 /// LG001 if the dataset exists with another fingerprint.
-pub(super) fn check_drift(name: &str, path: &str, fingerprint: &str, columns: &[Column]) -> Result<()> {
+pub fn check_drift(name: &str, path: &str, fingerprint: &str, columns: &[Column]) -> Result<()> {
     // A dataset that was made since the statement began counts as well.
     let live = as_owner(|| {
         spi::read_latest(
@@ -166,17 +166,17 @@ fn oid(number: i64) -> Oid {
 }
 
 /// The row of a dataset, as a statement that is being planned or begins is to see it.
-pub(super) fn find(name: &str) -> Result<Option<Entry>> {
+pub fn find(name: &str) -> Result<Option<Entry>> {
     Ok(as_owner(|| spi::read_for_planning(FIND, &[name.into()], entry))?.pop())
 }
 
 /// The row of a dataset as it is now.
-pub(super) fn find_latest(name: &str) -> Result<Option<Entry>> {
+pub fn find_latest(name: &str) -> Result<Option<Entry>> {
     Ok(as_owner(|| spi::read_latest(FIND, &[name.into()], entry))?.pop())
 }
 
 /// Those of the files that a row refers to, whatever its name, as it is now.
-pub(super) fn used(files: Vec<String>) -> Result<HashSet<String>> {
+pub fn used(files: Vec<String>) -> Result<HashSet<String>> {
     let used = "SELECT f FROM pg_catalog.unnest($1) AS f
                 WHERE EXISTS (SELECT FROM lagoon.datasets AS d WHERE f OPERATOR(pg_catalog.=) ANY (d.files))";
     if spi::relation(c"datasets").is_none() {
@@ -187,12 +187,12 @@ pub(super) fn used(files: Vec<String>) -> Result<HashSet<String>> {
 }
 
 /// Deletes the row.
-pub(super) fn drop(name: &str) -> Result<()> {
+pub fn drop(name: &str) -> Result<()> {
     change("DELETE FROM lagoon.datasets WHERE name OPERATOR(pg_catalog.=) $1", &[name.into()])
 }
 
 /// Lets a role, or everybody (invalid), read the dataset.
-pub(super) fn grant(name: &str, role: Oid) -> Result<()> {
+pub fn grant(name: &str, role: Oid) -> Result<()> {
     change(
         "UPDATE lagoon.datasets SET readers = pg_catalog.array_append(
              pg_catalog.array_remove(readers, $2::pg_catalog.oid::pg_catalog.regrole), $2::pg_catalog.oid::pg_catalog.regrole)
@@ -202,7 +202,7 @@ pub(super) fn grant(name: &str, role: Oid) -> Result<()> {
 }
 
 /// Takes that back.
-pub(super) fn revoke(name: &str, role: Oid) -> Result<()> {
+pub fn revoke(name: &str, role: Oid) -> Result<()> {
     change(
         "UPDATE lagoon.datasets SET readers = pg_catalog.array_remove(readers, $2::pg_catalog.oid::pg_catalog.regrole)
          WHERE name OPERATOR(pg_catalog.=) $1",
@@ -211,7 +211,7 @@ pub(super) fn revoke(name: &str, role: Oid) -> Result<()> {
 }
 
 /// Gives the dataset to another role.
-pub(super) fn set_owner(name: &str, role: Oid) -> Result<()> {
+pub fn set_owner(name: &str, role: Oid) -> Result<()> {
     change("UPDATE lagoon.datasets SET owner = $2 WHERE name OPERATOR(pg_catalog.=) $1", &[name.into(), role.into()])
 }
 

@@ -1,17 +1,14 @@
-//! A foreign table and its files: the columns of both, matched.
+//! The columns of a foreign table: what is declared, and what that asks of the files.
 
 use std::ffi::CStr;
-use std::sync::atomic::Ordering;
 
 use lagoon_lake::schema::{ColumnType, Declared};
-use lagoon_lake::source::files::{self, DataFile, Found};
-use lagoon_lake::source::table::{self, TableColumn};
+use lagoon_lake::source::table::TableColumn;
 use lagoon_lake::{Error, Result};
 use pgrx::pg_sys;
 use serde_json::{Value, json};
 
-use super::options;
-use crate::pg::{compat, guc, job, memory, thread};
+use crate::pg::compat;
 
 /// A column of the foreign table with its counterpart in the files.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,66 +22,8 @@ pub(super) struct Attribute {
     pub column: TableColumn,
 }
 
-/// What the planner and the executor work with.
-#[derive(Debug)]
-pub(super) struct Relation {
-    pub files: Vec<DataFile>,
-    pub attributes: Vec<Attribute>,
-}
-
-impl Relation {
-    /// Looks up the files, reads the footers that are not remembered, and matches the columns.
-    pub(super) fn load(table: pg_sys::Oid) -> Result<Self> {
-        let files = open(options::files_of(table)?)?;
-        let declared = declared_columns(table)?;
-        let names: Vec<_> = declared
-            .iter()
-            .map(|column| (column.name.clone(), column.declared.clone(), column.shown.clone()))
-            .collect();
-        let columns = table::resolve(&files, &names)?;
-        let attribute = |(declared, column): (&DeclaredColumn, TableColumn)| Attribute {
-            number: declared.number,
-            type_oid: declared.type_oid,
-            typmod: declared.typmod,
-            from_text: declared.declared == Declared::FromText,
-            column,
-        };
-        Ok(Self { files, attributes: declared.iter().zip(columns).map(attribute).collect() })
-    }
-
-    /// Rows of all files.
-    pub(super) fn rows(&self) -> u64 {
-        self.files.iter().map(|file| file.footer.rows).sum()
-    }
-}
-
-/// Opens files; those with unknown footers on an engine thread, while this one answers interrupts.
-pub(super) fn open(found: Vec<Found>) -> Result<Vec<DataFile>> {
-    if let Some(files) = files::remembered(&found) {
-        return Ok(files);
-    }
-    job::run(
-        "lagoon footers",
-        || {},
-        move |cancel| {
-            let cancel = cancel.as_atomic();
-            files::open(&found, &mut || !cancel.load(Ordering::Relaxed))
-        },
-    )
-}
-
-/// Starts the engine's runtime, once a process, so that all its threads have every signal blocked.
-pub(super) fn start_engine() -> Result<()> {
-    lagoon_lake::engine::runtime::set_release(memory::release);
-    let megabytes = u64::try_from(guc::SCAN_MEMORY.get()).unwrap_or(0);
-    lagoon_lake::engine::memory::set_limit(megabytes << 20);
-    if !memory::settle() {
-        return Err(Error::Memory { message: "no room for the reserve of address space".to_owned() });
-    }
-    thread::signals_blocked(|| lagoon_lake::engine::runtime::engine().map(|_| ()))
-}
-
-struct DeclaredColumn {
+/// A column as the foreign table declares it.
+pub(super) struct DeclaredColumn {
     number: i16,
     name: String,
     declared: Declared,
@@ -93,7 +32,26 @@ struct DeclaredColumn {
     typmod: i32,
 }
 
-fn declared_columns(table: pg_sys::Oid) -> Result<Vec<DeclaredColumn>> {
+impl DeclaredColumn {
+    /// Name, type, and type as the user wrote it.
+    pub(super) fn wanted(&self) -> (String, Declared, String) {
+        (self.name.clone(), self.declared.clone(), self.shown.clone())
+    }
+
+    /// With what the files have of it.
+    pub(super) fn with(&self, column: TableColumn) -> Attribute {
+        Attribute {
+            number: self.number,
+            type_oid: self.type_oid,
+            typmod: self.typmod,
+            from_text: self.declared == Declared::FromText,
+            column,
+        }
+    }
+}
+
+/// The columns of a foreign table that are not dropped.
+pub(super) fn declared(table: pg_sys::Oid) -> Result<Vec<DeclaredColumn>> {
     // SAFETY: the relation is locked by the statement; its descriptor is read before it is closed.
     unsafe {
         let relation = pg_sys::RelationIdGetRelation(table);
@@ -106,7 +64,7 @@ fn declared_columns(table: pg_sys::Oid) -> Result<Vec<DeclaredColumn>> {
             DeclaredColumn {
                 number: attribute.attnum,
                 name: CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy().into_owned(),
-                declared: declared(attribute.atttypid, attribute.atttypmod),
+                declared: asked(attribute.atttypid, attribute.atttypmod),
                 shown: CStr::from_ptr(shown).to_string_lossy().into_owned(),
                 type_oid: attribute.atttypid,
                 typmod: attribute.atttypmod,
@@ -119,7 +77,7 @@ fn declared_columns(table: pg_sys::Oid) -> Result<Vec<DeclaredColumn>> {
 }
 
 /// What a declared type asks of the files. A type without a counterpart is made from text by its input function.
-fn declared(oid: pg_sys::Oid, typmod: i32) -> Declared {
+fn asked(oid: pg_sys::Oid, typmod: i32) -> Declared {
     if oid == pg_sys::NUMERICOID && typmod < 0 {
         return Declared::AnyNumeric;
     }
