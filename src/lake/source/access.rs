@@ -8,7 +8,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use lagoon_file::RegularFile;
-use lagoon_lake::source::files::Rights;
+use lagoon_lake::source::store::Rights;
 use lagoon_lake::{Error, Result};
 use pgrx::pg_sys;
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::Options;
+use super::options::Options;
 use super::record::{Dialect, Record, Records};
 use super::source::Source;
 use crate::error::{Error, Result};

@@ -6,7 +6,6 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::Ingested;
 use crate::error::{Error, Result};
 
 /// How names of temporary files begin and end.
@@ -30,6 +29,16 @@ pub struct Written {
     hash: String,
     rows: u64,
     bytes: u64,
+}
+
+/// What the second pass makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ingested {
+    pub file: PathBuf,
+    pub rows: u64,
+    pub bytes: u64,
+    /// Whether the file was there already.
+    pub existed: bool,
 }
 
 struct Temporary {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::Options;
+use super::options::Options;
 use super::record::{Record, Records};
 use super::source::Source;
 use crate::error::{Error, Result};

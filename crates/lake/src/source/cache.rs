@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use lagoon_file::Identity;
 use parquet::file::metadata::ParquetMetaData;
 
-use super::files::Footer;
+use super::footer::Footer;
 
 /// Bytes of summaries and of parsed footers that are remembered, each.
 const MOST_BYTES: usize = 64 << 20;

@@ -9,69 +9,21 @@
 //! A process holds [`MOST_HELD`] files by their descriptors. Those beyond are looked up again by name when their turn comes,
 //! and must then be the same.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lagoon_file::{Error as FileError, Identity, Kind, Place, RegularFile, Scope};
+use lagoon_file::{Error as FileError, Identity, Kind, Place, RegularFile};
 use parquet::file::metadata::ParquetMetaData;
 
-use super::footer::{self, unpanicked};
+use super::footer::{self, Footer, unpanicked};
+use super::store::Rights;
 use super::{cache, list};
 use crate::error::{Error, Result};
-use crate::schema::{self, Column};
+use crate::schema;
 
 /// Files that a process holds by their descriptors.
 pub const MOST_HELD: usize = 256;
-
-/// Where a role may read.
-#[derive(Clone, Debug)]
-pub struct Rights(Option<Arc<[PathBuf]>>);
-
-impl Rights {
-    /// Wherever the operating system permits it.
-    pub fn everywhere() -> Self {
-        Self(None)
-    }
-
-    /// Below these directories.
-    pub fn beneath(directories: Vec<PathBuf>) -> Self {
-        Self(Some(directories.into()))
-    }
-
-    fn scope(&self) -> Scope<'_> {
-        self.0.as_deref().map_or(Scope::Anywhere, Scope::Beneath)
-    }
-
-    /// Opens a regular file within them.
-    pub fn open(&self, path: &Path) -> lagoon_file::Result<RegularFile> {
-        lagoon_file::open(path, self.scope())
-    }
-
-    pub(crate) fn look(&self, path: &Path) -> lagoon_file::Result<Place> {
-        lagoon_file::look(path, self.scope())
-    }
-}
-
-/// What the planner wants to know of a file.
-#[derive(Debug)]
-pub struct Footer {
-    pub columns: Arc<[Column]>,
-    pub rows: u64,
-    pub row_groups: usize,
-    /// Uncompressed bytes of each top-level column over all row groups.
-    pub column_bytes: Vec<u64>,
-    /// Whether there are more rows than are believed without decoding a column.
-    pub(crate) doubtful: bool,
-}
-
-impl Footer {
-    /// Bytes that it takes, about.
-    pub(crate) fn memory(&self) -> usize {
-        let names: usize = self.columns.iter().map(|column| size_of::<Column>() + column.name.len()).sum();
-        size_of::<Self>() + names + self.column_bytes.len() * size_of::<u64>()
-    }
-}
 
 /// A file that a path led to, judged. It stays the same file whatever happens to its name.
 #[derive(Clone, Debug)]
@@ -157,24 +109,8 @@ fn open_one(found: &Found, go_on: &mut dyn FnMut() -> bool) -> Result<DataFile> 
     if let Some(twice) = columns.iter().find(|column| !seen.insert(column.name.as_str())) {
         return Err(Error::DuplicateColumn { path: path.clone(), column: twice.name.clone() });
     }
-    let footer = cache::remember(found.held.identity, summary(columns, &metadata));
+    let footer = cache::remember(found.held.identity, Footer::new(columns, &metadata));
     Ok(DataFile { path: path.clone(), held: found.held.clone(), footer })
-}
-
-fn summary(columns: Vec<Column>, metadata: &ParquetMetaData) -> Footer {
-    let descriptor = metadata.file_metadata().schema_descr();
-    let mut column_bytes = vec![0u64; columns.len()];
-    let mut rows = 0u64;
-    for group in metadata.row_groups() {
-        rows = rows.saturating_add(u64::try_from(group.num_rows()).unwrap_or(0));
-        for (leaf, chunk) in group.columns().iter().enumerate().take(descriptor.num_columns()) {
-            if let Some(bytes) = column_bytes.get_mut(descriptor.get_column_root_idx(leaf)) {
-                *bytes = bytes.saturating_add(u64::try_from(chunk.uncompressed_size()).unwrap_or(0));
-            }
-        }
-    }
-    let doubtful = metadata.row_groups().iter().any(footer::is_doubtful);
-    Footer { columns: columns.into(), rows, row_groups: metadata.num_row_groups(), column_bytes, doubtful }
 }
 
 /// A file as it was found.

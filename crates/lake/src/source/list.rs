@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use glob::{MatchOptions, Pattern};
 use lagoon_file::{Error as FileError, Kind};
 
-use super::files::Rights;
+use super::store::Rights;
 use crate::error::{Error, Result};
 
 /// Directory entries that are looked at for one path, at most.

@@ -5,4 +5,7 @@ pub mod files;
 pub(crate) mod footer;
 pub mod list;
 pub mod metadata;
+pub mod store;
 pub mod table;
+
+pub use footer::Footer;

@@ -17,7 +17,7 @@ use crate::expr::Filter;
 use crate::expr::{Operand, Value};
 use crate::pushable::Op;
 use crate::source::files::DataFile;
-use crate::source::files::Rights;
+use crate::source::store::Rights;
 use crate::source::{files, table};
 
 const LONG: Duration = Duration::from_secs(20);

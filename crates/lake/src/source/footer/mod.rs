@@ -4,24 +4,28 @@
 //! thrift, shapes -> claims   lengths, depths and counts against the footer's own bytes, before anything is built from it
 //! plausible                  offsets, sizes and rows against the file
 //! pages                      headers of pages, before one is decompressed
+//! summary                    what the planner wants to know
 //! ```
 
 mod claims;
+mod fault;
 pub(crate) mod pages;
 mod plausible;
 mod shapes;
+mod summary;
 mod thrift;
 
-use std::panic::AssertUnwindSafe;
 use std::path::Path;
 
 use lagoon_file::RegularFile;
-use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use crate::error::{Error, Result};
 use claims::Refusal;
-pub(crate) use plausible::{check_codec, is_doubtful};
+pub(crate) use fault::{damaged, unpanicked};
+use fault::{parse_error, unsupported};
+pub(crate) use plausible::check_codec;
+pub use summary::Footer;
 
 /// The shortest possible file: magic, footer length, magic.
 const SHORTEST: u64 = 12;
@@ -72,11 +76,6 @@ fn room(path: &Path, bytes: u64) -> Result<Vec<u8>> {
     Ok(room)
 }
 
-/// Runs a parser that may still have a panic for damaged bytes. Its text is for us and not for the user.
-pub(crate) fn unpanicked<T>(path: &Path, parse: impl FnOnce() -> T) -> Result<T> {
-    std::panic::catch_unwind(AssertUnwindSafe(parse)).map_err(|_| Error::unreadable(path))
-}
-
 fn check_magic(path: &Path, head: &[u8], tail: &[u8]) -> Result<()> {
     let path = path.to_owned();
     match (head == MAGIC, tail == MAGIC) {
@@ -87,26 +86,11 @@ fn check_magic(path: &Path, head: &[u8], tail: &[u8]) -> Result<()> {
     }
 }
 
-fn parse_error(path: &Path, error: &ParquetError) -> Error {
-    match Error::from_engine(error, path) {
-        Error::Internal { message } | Error::Convert { message, .. } => damaged(path, message),
-        other => other,
-    }
-}
-
 fn refused(path: &Path, refusal: Refusal) -> Error {
     match refusal {
         Refusal::Damaged(message) => damaged(path, message),
         Refusal::Unsupported(message) => unsupported(path, &message),
     }
-}
-
-pub(crate) fn damaged(path: &Path, message: String) -> Error {
-    Error::Corrupt { path: path.to_owned(), message }
-}
-
-pub(crate) fn unsupported(path: &Path, why: &str) -> Error {
-    Error::NotSupported { message: format!("Parquet file \"{}\" cannot be read: {why}", path.display()), hint: None }
 }
 
 #[cfg(test)]

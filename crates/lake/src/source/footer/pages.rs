@@ -6,7 +6,7 @@ use lagoon_file::RegularFile;
 use parquet::basic::{Compression, Type as Physical};
 use parquet::file::metadata::ColumnChunkMetaData;
 
-use super::damaged;
+use super::fault::damaged;
 use super::shapes::{PAGE, field};
 use super::thrift::{Event, Fault, Tag, walk};
 use crate::error::{Error, Result};

@@ -8,8 +8,8 @@ use parquet::file::metadata::{
     ColumnChunkMetaData, FileMetaData, ParquetMetaData, ParquetMetaDataBuilder, RowGroupMetaData,
 };
 
+use super::fault::{damaged, parse_error, unsupported};
 use super::pages::{PageKind, walk_chunk};
-use super::{damaged, parse_error, unsupported};
 use crate::error::{Error, Result};
 
 /// Rows that a byte of a column chunk stands for before its pages are asked whether that is so. Runs of one value, or of
@@ -62,7 +62,7 @@ fn check_chunk(chunk: &ColumnChunkMetaData, rows: u64, end: u64) -> std::result:
 
 /// Whether a row group claims more rows than its bytes make likely. The headers of its pages agree, if it was opened; only
 /// decoding them shows whether that is so.
-pub(crate) fn is_doubtful(group: &RowGroupMetaData) -> bool {
+pub(super) fn is_doubtful(group: &RowGroupMetaData) -> bool {
     let bytes = smallest(group).map_or(0, |chunk| u64::try_from(chunk.compressed_size()).unwrap_or(0));
     let rows = u64::try_from(group.num_rows()).unwrap_or(0);
     rows > ROWS_BELIEVED.saturating_add(bytes.saturating_mul(ROWS_A_BYTE))

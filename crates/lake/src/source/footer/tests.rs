@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use super::claims::tests::{Bytes, footer, group, leaf};
 use crate::error::Error;
-use crate::source::files::{self, Rights};
+use crate::source::files;
+use crate::source::store::Rights;
 
 /// What the footer says of the only column chunk.
 #[derive(Clone, Copy)]
