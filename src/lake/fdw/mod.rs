@@ -3,7 +3,7 @@
 //! ```text
 //! options  -> which files          relation -> files and columns, matched
 //! plan     -> rows, cost, plan     scan     -> tuples               explain
-//! infer    -> CREATE FOREIGN TABLE t ()     handler -> what PostgreSQL calls
+//! infer    -> CREATE FOREIGN TABLE t ()     handler -> what PostgreSQL calls   private -> what a plan carries
 //! ```
 
 mod explain;
@@ -11,5 +11,6 @@ mod handler;
 mod infer;
 mod options;
 mod plan;
+mod private;
 mod relation;
 mod scan;

@@ -1,16 +1,14 @@
 //! Planning: row counts from the footers, one path a table, LIMIT taken over where nothing is left to do above.
 
 use std::collections::HashMap;
-use std::ffi::CStr;
 use std::ptr::null_mut;
 
+use lagoon_lake::Result;
 use lagoon_lake::expr::Filter;
-use lagoon_lake::{Error, Result};
 use pgrx::{PgList, PgMemoryContexts, pg_sys};
-use serde_json::{Value, json};
 
+use super::private::{Limit, ScanPlan};
 use super::relation::Relation;
-use crate::lake::attribute::Attribute;
 use crate::lake::filter::{Reason, Translator};
 use crate::lake::source::access;
 use crate::pg::compat::{self, Costs};
@@ -30,67 +28,6 @@ pub(super) struct Planned {
     pushed: Vec<(*mut pg_sys::RestrictInfo, Filter)>,
     kept: Vec<(*mut pg_sys::RestrictInfo, Reason)>,
     params: Vec<*mut pg_sys::Expr>,
-}
-
-/// The executor's part of the plan. PostgreSQL copies and caches plans, so it travels as JSON: one text for the filter,
-/// which may be long, and one for the rest.
-#[derive(Clone, Debug, Default)]
-pub(super) struct ScanPlan {
-    /// Columns that are read, those that are delivered first.
-    pub attributes: Vec<Attribute>,
-    /// How many of `attributes` are delivered.
-    pub delivered: usize,
-    /// Over `attributes`, with parameters.
-    pub filter: Option<Filter>,
-    /// Why each condition of the plan's qual was kept, in its order.
-    pub reasons: Vec<Reason>,
-    pub limit: Option<Limit>,
-    /// For EXPLAIN without ANALYZE.
-    pub files: Vec<String>,
-}
-
-/// A LIMIT that the scan itself carries out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Limit {
-    pub count: Option<u64>,
-    pub offset: u64,
-}
-
-impl ScanPlan {
-    fn to_json(&self) -> String {
-        json!({
-            "attributes": self.attributes.iter().map(Attribute::to_json).collect::<Vec<_>>(),
-            "delivered": self.delivered,
-            "reasons": self.reasons,
-            "limit": self.limit.map(|limit| json!([limit.count, limit.offset])),
-            "files": self.files,
-        })
-        .to_string()
-    }
-
-    /// The inverse, from the private list of a plan node.
-    ///
-    /// # Safety
-    /// `list` must be the fdw_private that [`make_plan`] made, or a copy of it.
-    pub(super) unsafe fn from_private(list: *mut pg_sys::List) -> Result<Self> {
-        // SAFETY: the caller's.
-        let (text, filter) = unsafe { (private_text(list, 0), private_text(list, 1)) };
-        let parse = || {
-            let plan: Value = serde_json::from_str(&text?).ok()?;
-            let strings = |key: &str| serde_json::from_value::<Vec<String>>(plan.get(key)?.clone()).ok();
-            let attributes = plan.get("attributes")?.as_array()?.iter().map(Attribute::from_json);
-            let limit: Option<(Option<u64>, u64)> = serde_json::from_value(plan.get("limit")?.clone()).ok()?;
-            Some(Self {
-                attributes: attributes.collect::<Option<Vec<_>>>()?,
-                delivered: usize::try_from(plan.get("delivered")?.as_u64()?).ok()?,
-                filter: serde_json::from_str(&filter?).ok()?,
-                reasons: strings("reasons")?,
-                limit: limit.map(|(count, offset)| Limit { count, offset }),
-                files: strings("files")?,
-            })
-        };
-        parse().ok_or_else(|| Error::Internal { message: "unreadable plan".to_owned() })
-    }
 }
 
 /// GetForeignRelSize: files, columns, conditions, rows.
@@ -198,7 +135,7 @@ pub(super) unsafe fn final_path(
         let total = (startup + (total - startup) * share) * LIMIT_GAIN;
         let startup = startup * LIMIT_GAIN;
         let upper = pg_sys::UpperRelationKind::UPPERREL_FINAL as usize;
-        let private = private_list(&[&json!([limit.count, limit.offset]).to_string()]);
+        let private = limit.to_private();
         let (target, costs) = ((*root).upper_targets[upper], Costs { rows, startup, total });
         let path = compat::foreign_upper_path(root, input, target, costs, private);
         pg_sys::add_path(output, path.cast());
@@ -284,10 +221,7 @@ pub(super) unsafe fn make_plan(
             plan.filter = Some(Filter::And(pushed.iter().map(|filter| filter.map_columns(&position)).collect()));
         }
         plan.files = planned.relation.files.iter().map(|file| file.path.to_string_lossy().into_owned()).collect();
-        let limit = private_text((*best).fdw_private, 0).and_then(|text| serde_json::from_str(&text).ok());
-        plan.limit = limit.map(|(count, offset): (Option<u64>, u64)| Limit { count, offset });
-        let filter =
-            serde_json::to_string(&plan.filter).map_err(|error| Error::Internal { message: error.to_string() })?;
+        plan.limit = Limit::from_private((*best).fdw_private);
         let mut params = PgList::<pg_sys::Expr>::new();
         planned.params.iter().for_each(|param| params.push(*param));
         Ok(pg_sys::make_foreignscan(
@@ -295,28 +229,10 @@ pub(super) unsafe fn make_plan(
             quals.into_pg(),
             (*rel).relid,
             params.into_pg(),
-            private_list(&[&plan.to_json(), &filter]),
+            plan.to_private()?,
             null_mut(),
             rechecks.into_pg(),
             outer,
         ))
-    }
-}
-
-/// String nodes: what copyObject, and the functions that read and write plans, know how to treat.
-unsafe fn private_list(texts: &[&str]) -> *mut pg_sys::List {
-    let mut list = PgList::<pg_sys::String>::new();
-    for text in texts {
-        // SAFETY: the string is copied into the current memory context, which is the planner's.
-        unsafe { list.push(pg_sys::makeString(pg_sys::pnstrdup(text.as_ptr().cast(), text.len()))) }
-    }
-    list.into_pg()
-}
-
-unsafe fn private_text(list: *mut pg_sys::List, index: usize) -> Option<String> {
-    // SAFETY: the caller's: NIL or what private_list made.
-    unsafe {
-        let node = PgList::<pg_sys::String>::from_pg(list).get_ptr(index)?;
-        Some(CStr::from_ptr((*node).sval).to_string_lossy().into_owned())
     }
 }

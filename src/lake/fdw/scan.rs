@@ -9,7 +9,7 @@ use lagoon_lake::exec::{Poll, Scan, ScanSpec, Statistics, rows_within};
 use lagoon_lake::{Error, Result};
 use pgrx::{PgList, PgMemoryContexts, pg_sys};
 
-use super::plan::ScanPlan;
+use super::private::ScanPlan;
 use super::relation::Relation;
 use crate::lake::decode::Decoder;
 use crate::lake::{engine, value};
