@@ -139,10 +139,7 @@ fn ingest_csv(name: &str, source: &str, json: &str) -> Result<(Uuid, Ingested)> 
     let options = Options::parse(json)?;
     let home = Home::new()?;
     check_owner(name)?;
-    let role = access::current_role();
-    access::check_pattern(source, role, false)?;
-    let path = Path::new(source);
-    let source_file = Source::new(path, access::open(path, role)?);
+    let source_file = Source::open(&access::locate(source, access::current_role())?)?;
     // Learn first, so that a dataset with other columns is refused before anything is written.
     let (first, first_options) = (source_file.clone(), options.clone());
     let learnt =
@@ -191,11 +188,11 @@ fn register(name: &str, path: &str) -> Result<Uuid> {
     let home = Home::new()?;
     let files = loop {
         let find = || files::at(path, access::current_role());
-        let known: HashSet<String> = find()?.iter().map(|found| home.stored(&found.path)).collect();
+        let known: HashSet<String> = find()?.iter().map(|found| home.stored(found.location().path())).collect();
         home.lock(name, &known)?;
         // Once more: what another transaction deleted while we waited for it is held, but has no name any more.
         let found = find()?;
-        if found.iter().all(|found| known.contains(&home.stored(&found.path))) {
+        if found.iter().all(|found| known.contains(&home.stored(found.location().path()))) {
             break files::open(found)?;
         }
     };
@@ -264,7 +261,7 @@ fn schema(path: &str) -> Result<Vec<(String, SchemaElement)>> {
         || {},
         move |_| {
             let one = |file: &Found| {
-                let uri = file.path.to_string_lossy().into_owned();
+                let uri = file.location().to_string();
                 let elements = metadata::schema(file)?;
                 Ok(elements.into_iter().map(|element| (uri.clone(), element)).collect::<Vec<_>>())
             };

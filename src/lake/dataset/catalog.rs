@@ -71,7 +71,7 @@ impl<'a> Registration<'a> {
             path,
             fingerprint: fingerprint(columns),
             columns,
-            files: files.iter().map(|file| home.stored(&file.path)).collect(),
+            files: files.iter().map(|file| home.stored(file.location().path())).collect(),
             rows: files.iter().map(|file| file.footer.rows).sum(),
             bytes: files.iter().map(DataFile::size).sum(),
             append: false,

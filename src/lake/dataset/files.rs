@@ -1,5 +1,6 @@
 //! The files of a dataset, on behalf of a role.
 
+use lagoon_lake::source::Location;
 use lagoon_lake::source::files::{self, Found};
 use lagoon_lake::{Error, Result};
 use pgrx::pg_sys;
@@ -14,11 +15,10 @@ pub fn of(name: &str, role: pg_sys::Oid) -> Result<Vec<Found>> {
     let entry = catalog::find(name)?.ok_or_else(|| Error::NoDataset { name: name.to_owned() })?;
     entry.check_reader(name, role)?;
     let home = Home::new()?;
-    let paths: Vec<_> = entry.files.iter().map(|stored| home.located(stored)).collect();
-    for path in &paths {
-        access::check_pattern(&path.to_string_lossy(), entry.owner, true)?;
-    }
-    files::look(&paths, &access::rights(entry.owner, true), &mut go_on).map_err(|error| match error {
+    let rights = access::rights(entry.owner, true);
+    let locate = |stored: &String| Location::local(home.located(stored), &rights);
+    let locations = entry.files.iter().map(locate).collect::<Result<Vec<_>>>()?;
+    files::look(&locations, &mut go_on).map_err(|error| match error {
         Error::MissingFile { path } => Error::DatasetFile { name: name.to_owned(), path },
         other => other,
     })

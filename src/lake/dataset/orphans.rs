@@ -73,7 +73,7 @@ fn remove_from_dataset(home: &Home, folder: &Path, age: Duration, found: &mut Ve
 fn remove_tree(folder: &Path, age: Duration, depth: usize, found: &mut Vec<Orphan>) -> Result<()> {
     for entry in entries(folder)? {
         if let Some(bytes) = old(&entry, age)? {
-            fs::remove_file(&entry).map_err(|error| Error::io("remove", &entry, &error))?;
+            fs::remove_file(&entry).map_err(|error| Error::io("remove", &entry.display(), &error))?;
             found.push((entry.to_string_lossy().into_owned(), bytes));
         } else if depth > 0 {
             remove_tree(&entry, age, depth - 1, found)?;
@@ -94,7 +94,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     if !is_folder {
         return Ok(Vec::new());
     }
-    let failed = |error: std::io::Error| Error::io("read directory", folder, &error);
+    let failed = |error: std::io::Error| Error::io("read directory", &folder.display(), &error);
     fs::read_dir(folder).map_err(failed)?.map(|entry| Ok(entry.map_err(failed)?.path())).collect()
 }
 
@@ -108,6 +108,6 @@ fn old(path: &Path, age: Duration) -> Result<Option<u64>> {
         Ok(found) if found.is_file() && is_old(&found) => Ok(Some(found.len())),
         Ok(_) => Ok(None),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io("stat", path, &error)),
+        Err(error) => Err(Error::io("stat", &path.display(), &error)),
     }
 }

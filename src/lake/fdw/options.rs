@@ -32,7 +32,7 @@ pub(super) fn validate(options: &[(String, String)], catalog: pg_sys::Oid) -> Re
         return Ok(());
     }
     match chosen(options)? {
-        Source::Path(path) => access::check_pattern(&path, access::current_role(), false),
+        Source::Path(path) => access::locate(&path, access::current_role()).map(|_| ()),
         Source::Dataset(name) => check_name(&name),
     }
 }

@@ -220,7 +220,7 @@ pub(super) unsafe fn make_plan(
             let position = |column: usize| positions.get(column).copied().flatten().unwrap_or(column);
             plan.filter = Some(Filter::And(pushed.iter().map(|filter| filter.map_columns(&position)).collect()));
         }
-        plan.files = planned.relation.files.iter().map(|file| file.path.to_string_lossy().into_owned()).collect();
+        plan.files = planned.relation.files.iter().map(|file| file.location().to_string()).collect();
         plan.limit = Limit::from_private((*best).fdw_private);
         let mut params = PgList::<pg_sys::Expr>::new();
         planned.params.iter().for_each(|param| params.push(*param));

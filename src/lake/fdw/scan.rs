@@ -109,7 +109,7 @@ impl ScanState {
         let relation = Relation::load(table)?;
         for planned in &mut plan.attributes {
             let Some(now) = relation.attributes.iter().find(|now| now.is_declared_as(planned)) else {
-                let path = relation.files.first().map(|file| file.path.clone()).unwrap_or_default();
+                let path = relation.files.first().map(|file| file.location().to_string()).unwrap_or_default();
                 return Err(Error::FileChanged { path });
             };
             *planned = now.clone();

@@ -5,9 +5,9 @@
 //! as it is written, so that nothing outside is even looked at, and by what it leads to, once that is held and can no longer
 //! become something else. For a foreign table the role is its owner, as for a view.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 
-use lagoon_file::RegularFile;
+use lagoon_lake::source::Location;
 use lagoon_lake::source::store::Rights;
 use lagoon_lake::{Error, Result};
 use pgrx::pg_sys;
@@ -70,30 +70,14 @@ pub fn check_writer(action: &'static str) -> Result<()> {
     Err(Error::RoleDenied { action, hint: "It needs membership in the role pg_write_server_files." })
 }
 
-/// Refuses a path, which may be a pattern, that `role` may not read whatever it leads to.
-pub fn check_pattern(path: &str, role: pg_sys::Oid, dataset: bool) -> Result<()> {
-    if !path.starts_with('/') {
-        return Err(Error::RelativePath { path: path.to_owned() });
-    }
-    if reads_all(role) {
-        return Ok(());
-    }
-    let given = Path::new(path);
-    let climbs = given.components().any(|part| matches!(part, Component::ParentDir));
-    if !climbs && allowed(dataset).iter().any(|directory| given.starts_with(directory)) {
-        return Ok(());
-    }
-    Err(Error::denied(given))
+/// Where a path leads to, which may be a pattern, for `role`; refused if it may not read there whatever it finds.
+pub fn locate(path: &str, role: pg_sys::Oid) -> Result<Location> {
+    Location::local(path, &rights(role, false))
 }
 
-/// Where `role` may read, for what looks at files.
+/// Where `role` may read.
 pub fn rights(role: pg_sys::Oid, dataset: bool) -> Rights {
     if reads_all(role) { Rights::everywhere() } else { Rights::beneath(allowed(dataset)) }
-}
-
-/// Opens a file that `role` may read. It is judged by its descriptor, so it is this one that is read.
-pub fn open(path: &Path, role: pg_sys::Oid) -> Result<RegularFile> {
-    rights(role, false).open(path).map_err(|error| Error::file("open", path, error))
 }
 
 /// Where ingest writes.

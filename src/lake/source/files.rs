@@ -11,8 +11,7 @@ use crate::pg::{interrupt, job};
 
 /// The files that a path names, found and judged by the rights of `role`.
 pub fn at(path: &str, role: pg_sys::Oid) -> Result<Vec<Found>> {
-    access::check_pattern(path, role, false)?;
-    files::find(path, &access::rights(role, false), &mut go_on)
+    files::find(&access::locate(path, role)?, &mut go_on)
 }
 
 /// Opens files; those with unknown footers on an engine thread, while this one answers interrupts.

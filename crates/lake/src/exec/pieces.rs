@@ -3,7 +3,6 @@
 //! A piece is some row groups, or of a large row group the rows of some pages, so that no more of it has to be in memory.
 //! Where pages lie is found by walking their headers: few files have an index of them, and this one does not lie.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
@@ -15,6 +14,7 @@ use parquet::file::page_index::offset_index::{OffsetIndexMetaData, PageLocation}
 
 use super::reader::Chunks;
 use crate::error::Result;
+use crate::source::Location;
 use crate::source::files::DataFile;
 use crate::source::footer::check_codec;
 use crate::source::footer::pages::{PREFIXED_ROWS, PageKind, walk_chunk};
@@ -30,7 +30,7 @@ const SMALL: u64 = 4 << 20;
 /// What one task decodes at a time.
 #[derive(Debug)]
 pub(super) struct Piece {
-    pub path: Arc<PathBuf>,
+    pub location: Location,
     pub file: Arc<RegularFile>,
     pub metadata: Arc<ParquetMetaData>,
     pub access: ParquetAccessPlan,
@@ -46,7 +46,7 @@ pub(super) fn cut(file: &DataFile, columns: &[usize], survivors: &[bool], wanted
     let metadata = file.held.parsed(&mut || true)?;
     let leaves = leaves(&metadata, columns);
     let mut cutter = Cutter {
-        path: Arc::new(file.path.clone()),
+        location: file.location().clone(),
         file: Arc::new(file.held.open()?),
         metadata,
         leaves,
@@ -67,7 +67,7 @@ fn leaves(metadata: &ParquetMetaData, columns: &[usize]) -> Vec<usize> {
 }
 
 struct Cutter {
-    path: Arc<PathBuf>,
+    location: Location,
     file: Arc<RegularFile>,
     metadata: Arc<ParquetMetaData>,
     leaves: Vec<usize>,
@@ -81,7 +81,7 @@ impl Cutter {
         let metadata = self.metadata.clone();
         let group = metadata.row_group(i);
         for chunk in self.chunks(group) {
-            check_codec(chunk, &self.path)?;
+            check_codec(chunk, &self.location)?;
         }
         let bytes: u64 = self.chunks(group).map(size).sum();
         if bytes > wanted
@@ -123,7 +123,7 @@ impl Cutter {
     ) -> Piece {
         let batch_rows = usize::try_from(rows).unwrap_or(most).clamp(1, most);
         let chunks = Arc::new(Chunks::new(&metadata, &access.row_group_indexes(), &self.leaves));
-        Piece { path: self.path.clone(), file: self.file.clone(), metadata, access, chunks, bytes, batch_rows }
+        Piece { location: self.location.clone(), file: self.file.clone(), metadata, access, chunks, bytes, batch_rows }
     }
 
     /// The rows of a large row group, cut where pages of its largest column begin; `None` if that is not known of a column.
@@ -176,7 +176,7 @@ impl Cutter {
     fn locate(&self, chunk: &ColumnChunkMetaData) -> Result<Option<(Vec<PageLocation>, Vec<u64>)>> {
         let flat = chunk.column_descr().max_rep_level() == 0;
         let (mut locations, mut sizes, mut row, mut known) = (Vec::new(), Vec::new(), 0u64, true);
-        walk_chunk(&self.file, &self.path, chunk, |page, offset| {
+        walk_chunk(&self.file, &self.location, chunk, |page, offset| {
             if page.kind != PageKind::Data {
                 // Between the beginning and the first data page, the reader takes all for the dictionary.
                 known &= page.kind == PageKind::Dictionary && locations.is_empty();

@@ -1,7 +1,6 @@
 //! The physical plan of a piece: a Parquet source that prunes by the filter, and the filter itself, exactly.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -26,6 +25,7 @@ use crate::adapt::Adapters;
 use crate::error::{Error, Result};
 use crate::expr::Condition;
 use crate::schema::{ColumnType, Declared};
+use crate::source::Location;
 use crate::source::files::DataFile;
 use crate::source::table::{self, TableColumn};
 
@@ -101,14 +101,14 @@ impl Plan {
     }
 
     pub(super) fn of(&self, piece: &Piece, limit: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.build(piece, limit).map_err(|error| failed(&error, &piece.path))
+        self.build(piece, limit).map_err(|error| failed(&error, &piece.location))
     }
 
     fn build(&self, piece: &Piece, limit: Option<usize>) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
         let mut options = TableParquetOptions::default();
         options.global.coerce_int96 = Some("us".to_owned());
         let readers = Source {
-            path: piece.path.clone(),
+            location: piece.location.clone(),
             file: piece.file.clone(),
             metadata: piece.metadata.clone(),
             chunks: piece.chunks.clone(),
@@ -151,8 +151,8 @@ fn witness(files: &[DataFile]) -> Result<Option<TableColumn>> {
     Ok(table::resolve(files, &[declared]).ok().and_then(|mut columns| columns.pop()))
 }
 
-pub(super) fn failed(error: &DataFusionError, path: &Path) -> Error {
-    Error::from_engine(error, path)
+pub(super) fn failed(error: &DataFusionError, location: &Location) -> Error {
+    Error::from_engine(error, location)
 }
 
 fn schema(columns: &mut dyn Iterator<Item = &TableColumn>) -> Schema {

@@ -1,7 +1,6 @@
 //! Reads the ranges of one open file for the Parquet decoder, and looks at every page before the decoder does.
 
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,6 +19,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use crate::engine::memory::{self, Permit};
 use crate::engine::runtime::Live;
 use crate::error::{Error, Result};
+use crate::source::Location;
 use crate::source::footer::{damaged, pages};
 
 /// Bytes that are read between two chances to be cancelled.
@@ -28,7 +28,7 @@ const PIECE: u64 = 4 << 20;
 /// What is read of one file. DataFusion asks it for readers of the only file of a plan.
 #[derive(Clone)]
 pub(crate) struct Source {
-    pub path: Arc<PathBuf>,
+    pub location: Location,
     pub file: Arc<RegularFile>,
     pub metadata: Arc<ParquetMetaData>,
     pub chunks: Arc<Chunks>,
@@ -38,7 +38,7 @@ pub(crate) struct Source {
 
 impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Source({:?})", self.path)
+        write!(f, "Source({})", self.location)
     }
 }
 
@@ -97,7 +97,7 @@ impl Source {
             let mut of_range = 0;
             for chunk in self.chunks.of(&self.metadata, range) {
                 let (total, largest) =
-                    pages::check_pages(&bytes, chunk).map_err(|message| damaged(&self.path, message))?;
+                    pages::check_pages(&bytes, chunk).map_err(|message| damaged(&self.location, message))?;
                 // The decoder has one page at a time, and the rows of a batch may still be in the one before.
                 of_range = of_range.max(total.min(largest.saturating_mul(2)));
             }
@@ -110,7 +110,7 @@ impl Source {
     }
 
     fn take(&self, bytes: u64) -> Result<Permit> {
-        memory::take(bytes, &|| format!("\"{}\"", self.path.display()))
+        memory::take(bytes, &|| format!("\"{}\"", self.location))
     }
 
     fn read_at_once(&self, start: u64, length: u64) -> lagoon_file::Result<Vec<u8>> {
@@ -118,10 +118,13 @@ impl Source {
     }
 
     async fn read(&self, range: &Range<u64>) -> Result<Vec<u8>> {
-        let failed = |error| Error::file("read", &self.path, error);
+        let failed = |error| Error::file("read", &self.location, error);
         let size = self.file.identity().size;
         if range.start > range.end || range.end > size {
-            return Err(damaged(&self.path, format!("a range of bytes {} to {} of {size}", range.start, range.end)));
+            return Err(damaged(
+                &self.location,
+                format!("a range of bytes {} to {} of {size}", range.start, range.end),
+            ));
         }
         self.bytes.fetch_add(length(range), Ordering::Relaxed);
         Live::used(length(range));

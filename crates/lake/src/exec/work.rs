@@ -127,7 +127,7 @@ impl Work {
                 return Ok(None);
             }
             if let Some(piece) = todo.pieces.pop_front() {
-                let what = || format!("a part of \"{}\"", piece.path.display());
+                let what = || format!("a part of \"{}\"", piece.location);
                 return match memory::take(piece.bytes, &what) {
                     Ok(permit) => Ok(Some((piece, permit))),
                     // Another task goes on with it when it has finished its own.
@@ -149,7 +149,7 @@ impl Work {
     fn survivors(&self, file: &DataFile) -> Result<Vec<bool>> {
         let metadata = file.held.parsed(&mut || true)?;
         let pruned = std::panic::catch_unwind(AssertUnwindSafe(|| self.plan.survivors(&metadata)));
-        let pruned = pruned.map_err(|_| Error::unreadable(&file.path))?;
+        let pruned = pruned.map_err(|_| Error::unreadable(file.location()))?;
         let survivors = pruned.unwrap_or_else(|| vec![true; metadata.num_row_groups()]);
         let gone = survivors.iter().filter(|survives| !**survives).count();
         self.counts.row_groups_pruned.fetch_add(gone, Ordering::Relaxed);
@@ -166,14 +166,14 @@ impl Work {
         let share = memory::limit() / (SHARES * Live::count().max(1));
         let wanted = share.clamp(SMALLEST_PIECE, LARGEST_PIECE);
         let cut = std::panic::catch_unwind(AssertUnwindSafe(|| pieces::cut(file, &columns, &survivors, wanted)));
-        cut.unwrap_or_else(|_| Err(Error::unreadable(&file.path)))
+        cut.unwrap_or_else(|_| Err(Error::unreadable(file.location())))
     }
 
     /// Decodes a piece; false when the consumer has what it wants.
     async fn decode(&self, piece: Piece, permit: Permit, outlet: &Outlet) -> Result<bool> {
-        let path = piece.path.clone();
+        let location = piece.location.clone();
         let decoded = AssertUnwindSafe(self.stream(piece, permit, outlet)).catch_unwind().await;
-        decoded.unwrap_or_else(|_| Err(Error::unreadable(&path)))
+        decoded.unwrap_or_else(|_| Err(Error::unreadable(&location)))
     }
 
     async fn stream(&self, piece: Piece, permit: Permit, outlet: &Outlet) -> Result<bool> {
@@ -185,12 +185,12 @@ impl Work {
             Arc::new(TaskContext::default().with_session_config(config).with_runtime(self.environment.clone()));
         let plan = self.plan.of(&piece, limit)?;
         let _counted = Counted { plan: plan.as_ref(), counts: &self.counts };
-        let mut stream = plan.execute(0, context).map_err(|error| failed(&error, &piece.path))?;
+        let mut stream = plan.execute(0, context).map_err(|error| failed(&error, &piece.location))?;
         // What was taken for the piece is taken again by the reader, now that it knows the bytes.
         drop(permit);
         while let Some(batch) = stream.next().await {
             check_memory()?;
-            let batch = self.plan.trim(batch.map_err(|error| failed(&error, &piece.path))?);
+            let batch = self.plan.trim(batch.map_err(|error| failed(&error, &piece.location))?);
             if batch.num_rows() > 0 && !self.deliver(batch, outlet).await {
                 return Ok(false);
             }

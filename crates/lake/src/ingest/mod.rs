@@ -134,7 +134,7 @@ fn write_rows(
     let fields: Vec<_> =
         columns.iter().zip(&types).map(|(column, ty)| Field::new(&column.name, stored(ty), true)).collect();
     let schema = Arc::new(Schema::new(fields));
-    let path = output.path().to_owned();
+    let path = output.path().display().to_string();
     let failed = |error: parquet::errors::ParquetError| match error {
         parquet::errors::ParquetError::External(inner) => match inner.downcast::<io::Error>() {
             Ok(error) => Error::io("write", &path, &error),
@@ -155,7 +155,7 @@ fn write_rows(
             }
             for ((builder, column), field) in builders.iter_mut().zip(columns).zip(row.fields()) {
                 let value = (!field.is(&options.null)).then_some(field.bytes);
-                builder.push(value).map_err(|problem| problem.at(source.path(), reader.row(), column))?;
+                builder.push(value).map_err(|problem| problem.at(source.location(), reader.row(), column))?;
             }
             pending += 1;
             pending_bytes += row.size();

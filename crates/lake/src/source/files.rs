@@ -9,7 +9,6 @@
 //! A process holds [`MOST_HELD`] files by their descriptors. Those beyond are looked up again by name when their turn comes,
 //! and must then be the same.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,7 +16,7 @@ use lagoon_file::{Error as FileError, Identity, Kind, Place, RegularFile};
 use parquet::file::metadata::ParquetMetaData;
 
 use super::footer::{self, Footer, unpanicked};
-use super::store::Rights;
+use super::location::Location;
 use super::{cache, list};
 use crate::error::{Error, Result};
 use crate::schema;
@@ -25,52 +24,59 @@ use crate::schema;
 /// Files that a process holds by their descriptors.
 pub const MOST_HELD: usize = 256;
 
-/// A file that a path led to, judged. It stays the same file whatever happens to its name.
+/// A file that a location led to, judged. It stays the same file whatever happens to its name.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// With all symbolic links resolved.
-    pub path: PathBuf,
     pub(crate) held: Arc<Held>,
+}
+
+impl Found {
+    /// With all symbolic links resolved.
+    pub fn location(&self) -> &Location {
+        &self.held.location
+    }
 }
 
 /// A Parquet file at one moment.
 #[derive(Clone, Debug)]
 pub struct DataFile {
-    /// With all symbolic links resolved.
-    pub path: PathBuf,
     pub(crate) held: Arc<Held>,
     pub footer: Arc<Footer>,
 }
 
 impl DataFile {
+    /// With all symbolic links resolved.
+    pub fn location(&self) -> &Location {
+        &self.held.location
+    }
+
     /// Bytes.
     pub fn size(&self) -> u64 {
         self.held.identity.size
     }
 }
 
-/// Finds the files that a path names (see [`list::list`]) within the rights of a role.
-pub fn find(path: &str, rights: &Rights, go_on: &mut dyn FnMut() -> bool) -> Result<Vec<Found>> {
-    let paths = list::list(path, rights, go_on)?;
-    look(&paths, rights, go_on)
+/// Finds the files that a location names (see [`list::list`]).
+pub fn find(location: &Location, go_on: &mut dyn FnMut() -> bool) -> Result<Vec<Found>> {
+    look(&list::list(location, go_on)?, go_on)
 }
 
 /// Resolves and judges files. Does not open them.
-pub fn look(paths: &[PathBuf], rights: &Rights, go_on: &mut dyn FnMut() -> bool) -> Result<Vec<Found>> {
-    let mut one = |path: &PathBuf| {
+pub fn look(locations: &[Location], go_on: &mut dyn FnMut() -> bool) -> Result<Vec<Found>> {
+    let mut one = |location: &Location| {
         if !go_on() {
             return Err(Error::Canceled);
         }
-        let failed = |error| Error::file("read", path, error);
-        let place = rights.look(path).map_err(failed)?;
+        let failed = |error| Error::file("read", location, error);
+        let place = location.look().map_err(failed)?;
         if place.kind() != Kind::Regular {
             return Err(failed(FileError::NotRegular));
         }
-        let real = place.real_path().map_err(failed)?;
-        let held = Held { path: real.clone(), identity: place.identity(), rights: rights.clone(), place: hold(place) };
-        Ok(Found { path: real, held: Arc::new(held) })
+        let real = location.leads_to(&place.real_path().map_err(failed)?);
+        let held = Held { location: real, identity: place.identity(), place: hold(place) };
+        Ok(Found { held: Arc::new(held) })
     };
-    paths.iter().map(&mut one).collect()
+    locations.iter().map(&mut one).collect()
 }
 
 /// The files, if the footers of all of them are remembered, without any wait; `None` if one is not, and then [`open`] is to be
@@ -97,28 +103,27 @@ pub(crate) fn footer(found: &Found) -> Result<Arc<ParquetMetaData>> {
 
 fn recall(found: &Found) -> Option<DataFile> {
     let footer = cache::summary(&found.held.identity)?;
-    Some(DataFile { path: found.path.clone(), held: found.held.clone(), footer })
+    Some(DataFile { held: found.held.clone(), footer })
 }
 
 fn open_one(found: &Found, go_on: &mut dyn FnMut() -> bool) -> Result<DataFile> {
-    let path = &found.path;
+    let location = found.location();
     let metadata = found.held.parsed(go_on)?;
-    let columns = unpanicked(path, || schema::columns(&metadata))?;
-    let columns = columns.map_err(|error| Error::from_engine(&error, path))?;
+    let columns = unpanicked(location, || schema::columns(&metadata))?;
+    let columns = columns.map_err(|error| Error::from_engine(&error, location))?;
     let mut seen = std::collections::HashSet::new();
     if let Some(twice) = columns.iter().find(|column| !seen.insert(column.name.as_str())) {
-        return Err(Error::DuplicateColumn { path: path.clone(), column: twice.name.clone() });
+        return Err(Error::DuplicateColumn { path: location.to_string(), column: twice.name.clone() });
     }
     let footer = cache::remember(found.held.identity, Footer::new(columns, &metadata));
-    Ok(DataFile { path: path.clone(), held: found.held.clone(), footer })
+    Ok(DataFile { held: found.held.clone(), footer })
 }
 
 /// A file as it was found.
 #[derive(Debug)]
 pub(crate) struct Held {
-    path: PathBuf,
+    location: Location,
     pub(crate) identity: Identity,
-    rights: Rights,
     /// None beyond [`MOST_HELD`].
     place: Option<Descriptor>,
 }
@@ -126,14 +131,14 @@ pub(crate) struct Held {
 impl Held {
     /// Opens it for reading: the file that was found, with the contents that it had then.
     pub(crate) fn open(&self) -> Result<RegularFile> {
-        let changed = || Error::FileChanged { path: self.path.clone() };
+        let changed = || Error::FileChanged { path: self.location.to_string() };
         let opened = match &self.place {
             Some(descriptor) => descriptor.0.open(),
-            None => self.rights.look(&self.path).and_then(|place| place.open()),
+            None => self.location.look().and_then(|place| place.open()),
         };
         let file = opened.map_err(|error| match error {
             FileError::Missing => changed(),
-            error => Error::file("read", &self.path, error),
+            error => Error::file("read", &self.location, error),
         })?;
         if file.identity().is_same(&self.identity) { Ok(file) } else { Err(changed()) }
     }
@@ -143,7 +148,7 @@ impl Held {
         if let Some(metadata) = cache::parsed(&self.identity) {
             return Ok(metadata);
         }
-        let metadata = footer::read(&self.open()?, &self.path, go_on)?;
+        let metadata = footer::read(&self.open()?, &self.location, go_on)?;
         Ok(cache::remember_parsed(self.identity, metadata))
     }
 }

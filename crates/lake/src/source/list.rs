@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use glob::{MatchOptions, Pattern};
 use lagoon_file::{Error as FileError, Kind};
 
-use super::store::Rights;
+use super::location::Location;
+use super::store::{Rights, Store};
 use crate::error::{Error, Result};
 
 /// Directory entries that are looked at for one path, at most.
@@ -24,24 +25,26 @@ pub const DEEPEST: usize = 64;
 /// `[...]`, `**`). Sorted by name. Names that begin with a dot or an underscore are hidden: of such files a directory has
 /// none, and a pattern only those that it names that way. A pattern or directory without files is an error. `go_on` is asked
 /// at every directory entry; false ends the search with [`Error::Canceled`].
-pub fn list(path: &str, rights: &Rights, go_on: &mut dyn FnMut() -> bool) -> Result<Vec<PathBuf>> {
-    if !path.starts_with('/') {
-        return Err(Error::RelativePath { path: path.to_owned() });
-    }
+pub fn list(location: &Location, go_on: &mut dyn FnMut() -> bool) -> Result<Vec<Location>> {
+    let Store::Local(rights) = location.store();
+    let (given, path) = (location.path(), location.to_string());
+    let path = path.as_str();
     let mut search = Search { path, rights, go_on, entries: 0, files: Vec::new() };
-    let given = Path::new(path);
     match rights.look(given) {
         Ok(place) if place.kind() == Kind::Directory => {
             let every = Part::pattern("*.parquet", path)?;
             search.matches(given, &every)?;
         }
-        Ok(_) => return Ok(vec![given.to_owned()]),
+        Ok(_) => return Ok(vec![location.clone()]),
         Err(FileError::Missing) if path.contains(['*', '?', '[']) => search.walk(given)?,
-        Err(error) => return Err(Error::file("read", given, error)),
+        Err(error) => return Err(Error::file("read", location, error)),
     }
     let mut files = search.files;
     files.sort();
-    if files.is_empty() { Err(Error::NoFile { path: path.to_owned() }) } else { Ok(files) }
+    if files.is_empty() {
+        return Err(Error::NoFile { path: path.to_owned() });
+    }
+    Ok(files.iter().map(|file| location.leads_to(file)).collect())
 }
 
 struct Search<'a> {
@@ -171,7 +174,7 @@ impl Search<'_> {
         match outcome {
             Ok(()) => Ok(found),
             Err(FileError::Interrupted) => Err(self.stopped()),
-            Err(error) => Err(Error::file("read", directory, error)),
+            Err(error) => Err(Error::file("read", &directory.display(), error)),
         }
     }
 
@@ -188,7 +191,7 @@ impl Search<'_> {
         match error {
             FileError::Missing | FileError::NotDirectory => Ok(()),
             FileError::Io(error) if error.kind() == std::io::ErrorKind::NotADirectory => Ok(()),
-            error => Err(Error::file("read", Path::new(self.path), error)),
+            error => Err(Error::file("read", &self.path, error)),
         }
     }
 

@@ -28,10 +28,10 @@ pub struct SchemaElement {
 
 /// The schema of a file. Blocks.
 pub fn schema(found: &Found) -> Result<Vec<SchemaElement>> {
-    let path = found.path.as_path();
+    let location = found.location();
     let metadata = files::footer(found)?;
-    let columns = footer::unpanicked(path, || schema::columns(&metadata))?;
-    let columns = columns.map_err(|error| Error::from_engine(&error, path))?;
+    let columns = footer::unpanicked(location, || schema::columns(&metadata))?;
+    let columns = columns.map_err(|error| Error::from_engine(&error, location))?;
     let mut elements = Vec::new();
     let root = metadata.file_metadata().schema();
     elements.push(element(root, true));

@@ -45,7 +45,11 @@ pub fn check_agreement(files: &[DataFile]) -> Result<()> {
             })
         });
         if let Some(message) = message {
-            return Err(Error::FilesDisagree { path: file.path.clone(), first: first.path.clone(), message });
+            return Err(Error::FilesDisagree {
+                path: file.location().to_string(),
+                first: first.location().to_string(),
+                message,
+            });
         }
     }
     Ok(())
@@ -54,13 +58,15 @@ pub fn check_agreement(files: &[DataFile]) -> Result<()> {
 /// The columns that an empty column list stands for: those of the first file. The other files must have the same.
 pub fn infer(files: &[DataFile]) -> Result<Vec<TableColumn>> {
     let Some(first) = files.first() else { return Ok(Vec::new()) };
-    first.footer.columns.iter().try_for_each(|column| schema::check_name(&first.path, &column.name))?;
+    first.footer.columns.iter().try_for_each(|column| schema::check_name(first.location(), &column.name))?;
     check_agreement(files)?;
     let declared = first.footer.columns.iter().map(|column| match &column.ty {
         Ok(ty) => Ok((column.name.clone(), Declared::Exactly(ty.clone()), ty.to_string())),
-        Err(ty) => {
-            Err(Error::UnsupportedType { path: first.path.clone(), column: column.name.clone(), ty: ty.clone() })
-        }
+        Err(ty) => Err(Error::UnsupportedType {
+            path: first.location().to_string(),
+            column: column.name.clone(),
+            ty: ty.clone(),
+        }),
     });
     let declared = declared.collect::<Result<Vec<_>>>()?;
     resolve(files, &declared)
@@ -78,16 +84,16 @@ fn resolve_one(files: &[DataFile], name: &str, wanted: &Declared, shown: &str) -
         let columns = &file.footer.columns;
         let Some(column) = columns.iter().find(|column| column.name == name) else {
             let names: Vec<_> = columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
-            let (path, column) = (file.path.clone(), name.to_owned());
+            let (path, column) = (file.location().to_string(), name.to_owned());
             return Err(Error::NoColumn { path, column, available: names.join(", ") });
         };
         let own = column.ty.as_ref().map_err(|ty| Error::UnsupportedType {
-            path: file.path.clone(),
+            path: file.location().to_string(),
             column: name.to_owned(),
             ty: ty.clone(),
         })?;
         let ty = own.read_as(wanted).ok_or_else(|| Error::ColumnType {
-            path: file.path.clone(),
+            path: file.location().to_string(),
             column: name.to_owned(),
             declared: shown.to_owned(),
             found: own.to_string(),
@@ -96,7 +102,7 @@ fn resolve_one(files: &[DataFile], name: &str, wanted: &Declared, shown: &str) -
         so_far = Some(match so_far {
             None => ty,
             Some(before) => widest(before, ty).ok_or_else(|| Error::ColumnType {
-                path: file.path.clone(),
+                path: file.location().to_string(),
                 column: name.to_owned(),
                 declared: shown.to_owned(),
                 found: own.to_string(),

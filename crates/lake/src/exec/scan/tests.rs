@@ -12,13 +12,13 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 
 use super::*;
-use crate::exec::rows_within;
+use crate::exec::{pieces, rows_within};
 use crate::expr::Filter;
 use crate::expr::{Operand, Value};
 use crate::pushable::Op;
 use crate::source::files::DataFile;
 use crate::source::store::Rights;
-use crate::source::{files, table};
+use crate::source::{Location, files, table};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -40,8 +40,13 @@ fn sample(path: &Path) {
     writer.close().unwrap();
 }
 
+fn located(path: &Path) -> Location {
+    Location::local(path, &Rights::everywhere()).unwrap()
+}
+
 fn opened(paths: &[PathBuf]) -> Result<Vec<DataFile>> {
-    files::open(&files::look(paths, &Rights::everywhere(), &mut || true)?, &mut || true)
+    let locations = paths.iter().map(|path| located(path)).collect::<Vec<_>>();
+    files::open(&files::look(&locations, &mut || true)?, &mut || true)
 }
 
 fn spec(path: &Path) -> Result<ScanSpec> {
@@ -177,8 +182,7 @@ fn several_files_are_one_scan() {
     for name in ["a.parquet", "b.parquet", "c d%20é.parquet"] {
         sample(&folder.path().join(name));
     }
-    let everywhere = Rights::everywhere();
-    let found = files::find(folder.path().to_str().unwrap(), &everywhere, &mut || true).unwrap();
+    let found = files::find(&located(folder.path()), &mut || true).unwrap();
     let files = files::open(&found, &mut || true).unwrap();
     let columns = table::infer(&files).unwrap();
     let spec = ScanSpec { files, columns, projection: vec![0], filter: None, limit: None, parallelism: 4 };
@@ -379,7 +383,7 @@ fn errors_name_the_file_that_they_are_about() {
     let mut bytes = std::fs::read(&damaged).unwrap();
     bytes[4..2000].fill(0xff);
     std::fs::write(&damaged, bytes).unwrap();
-    let found = files::find(folder.path().to_str().unwrap(), &Rights::everywhere(), &mut || true).unwrap();
+    let found = files::find(&located(folder.path()), &mut || true).unwrap();
     let error = rows_of(files::open(&found, &mut || true).unwrap()).unwrap_err();
     assert_eq!(error.sqlstate(), "LG004");
     assert!(error.to_string().contains("b.parquet"), "{error}");

@@ -8,6 +8,7 @@ use parquet::arrow::ArrowWriter;
 
 use super::*;
 use crate::exec::scan::tests::sum_of;
+use crate::source::store::Rights;
 
 /// A file of a thousand rows of one number.
 fn write(path: &Path, value: i64) {
@@ -18,8 +19,12 @@ fn write(path: &Path, value: i64) {
     writer.close().unwrap();
 }
 
+fn located(path: &Path) -> Location {
+    Location::local(path, &Rights::everywhere()).unwrap()
+}
+
 fn open_all(folder: &Path) -> Vec<DataFile> {
-    let found = find(folder.to_str().unwrap(), &Rights::everywhere(), &mut || true).unwrap();
+    let found = find(&located(folder), &mut || true).unwrap();
     open(&found, &mut || true).unwrap()
 }
 
@@ -55,7 +60,7 @@ fn files_are_read_as_they_were_found() {
     let files = open_all(folder.path());
     assert!(HELD.load(Ordering::Relaxed) <= MOST_HELD);
     assert_eq!(sum_of(files.clone()).unwrap(), (MOST_HELD as i64 + 20) * 1000);
-    let last = files.last().unwrap().path.clone();
+    let last = files.last().unwrap().location().path().to_owned();
     write(&folder.path().join("new"), 2);
     fs::rename(folder.path().join("new"), last).unwrap();
     assert!(matches!(sum_of(files), Err(Error::FileChanged { .. })));
@@ -67,10 +72,7 @@ fn opening_can_be_ended() {
     let folder = tempfile::tempdir().unwrap();
     write(&folder.path().join("a.parquet"), 1);
     write(&folder.path().join("b.parquet"), 1);
-    let found = find(folder.path().to_str().unwrap(), &Rights::everywhere(), &mut || true).unwrap();
+    let found = find(&located(folder.path()), &mut || true).unwrap();
     assert!(matches!(open(&found, &mut || false), Err(Error::Canceled)));
-    assert!(matches!(
-        find(folder.path().to_str().unwrap(), &Rights::everywhere(), &mut || false),
-        Err(Error::Canceled)
-    ));
+    assert!(matches!(find(&located(folder.path()), &mut || false), Err(Error::Canceled)));
 }

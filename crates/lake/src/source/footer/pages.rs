@@ -1,7 +1,5 @@
 //! Headers of pages: what they claim, held against the chunk that they stand in, before a page is decompressed.
 
-use std::path::Path;
-
 use lagoon_file::RegularFile;
 use parquet::basic::{Compression, Type as Physical};
 use parquet::file::metadata::ColumnChunkMetaData;
@@ -10,6 +8,7 @@ use super::fault::damaged;
 use super::shapes::{PAGE, field};
 use super::thrift::{Event, Fault, Tag, walk};
 use crate::error::{Error, Result};
+use crate::source::location::Location;
 
 /// A page as its header describes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -154,34 +153,34 @@ const LARGEST_HEADER: u64 = 16 << 20;
 /// Calls `each` with every page of a chunk and its offset in the file, in order. Reads only their headers.
 pub(crate) fn walk_chunk(
     file: &RegularFile,
-    path: &Path,
+    location: &Location,
     chunk: &ColumnChunkMetaData,
     mut each: impl FnMut(&PageHead, u64) -> Result<()>,
 ) -> Result<()> {
     let (mut at, length) = chunk.byte_range();
     let end = at + length;
     while at < end {
-        let head = read_head(file, path, at, end)?;
-        head.check(chunk).map_err(|message| damaged(path, message))?;
+        let head = read_head(file, location, at, end)?;
+        head.check(chunk).map_err(|message| damaged(location, message))?;
         each(&head, at)?;
         at += head.header as u64 + head.compressed;
         if at > end {
-            return Err(damaged(path, "a page runs on over the end of its column chunk".to_owned()));
+            return Err(damaged(location, "a page runs on over the end of its column chunk".to_owned()));
         }
     }
     Ok(())
 }
 
-fn read_head(file: &RegularFile, path: &Path, at: u64, end: u64) -> Result<PageHead> {
+fn read_head(file: &RegularFile, location: &Location, at: u64, end: u64) -> Result<PageHead> {
     let mut room = HEADER;
     loop {
         let length = room.min(end - at);
-        let bytes = file.read_range(at, length, || true).map_err(|error| Error::file("read", path, error))?;
+        let bytes = file.read_range(at, length, || true).map_err(|error| Error::file("read", location, error))?;
         match PageHead::parse(&bytes) {
             Ok(head) => return Ok(head),
             Err(Fault::Short) if length == room && room < LARGEST_HEADER => room *= 8,
-            Err(Fault::Short) => return Err(damaged(path, "a page header ends too early".to_owned())),
-            Err(Fault::Bad(message)) => return Err(damaged(path, message)),
+            Err(Fault::Short) => return Err(damaged(location, "a page header ends too early".to_owned())),
+            Err(Fault::Bad(message)) => return Err(damaged(location, message)),
         }
     }
 }

@@ -1,7 +1,5 @@
 //! Whether what a parsed footer says of offsets, sizes and rows can be true of the file.
 
-use std::path::Path;
-
 use lagoon_file::RegularFile;
 use parquet::basic::Type as Physical;
 use parquet::file::metadata::{
@@ -11,6 +9,7 @@ use parquet::file::metadata::{
 use super::fault::{damaged, parse_error, unsupported};
 use super::pages::{PageKind, walk_chunk};
 use crate::error::{Error, Result};
+use crate::source::location::Location;
 
 /// Rows that a byte of a column chunk stands for before its pages are asked whether that is so. Runs of one value, or of
 /// NULLs, reach this; sorted and random data never do.
@@ -20,10 +19,15 @@ const ROWS_BELIEVED: u64 = 1 << 16;
 
 /// Checks all row groups, of which `end` is where the footer begins, and mends what some writers leave behind: a dictionary
 /// at offset 0, which means none, and a number of rows that is not that of the row groups.
-pub(super) fn check(metadata: ParquetMetaData, file: &RegularFile, path: &Path, end: u64) -> Result<ParquetMetaData> {
-    let metadata = mend(metadata, path)?;
+pub(super) fn check(
+    metadata: ParquetMetaData,
+    file: &RegularFile,
+    location: &Location,
+    end: u64,
+) -> Result<ParquetMetaData> {
+    let metadata = mend(metadata, location)?;
     for (i, group) in metadata.row_groups().iter().enumerate() {
-        let bad = |message: String| damaged(path, format!("row group {i}: {message}"));
+        let bad = |message: String| damaged(location, format!("row group {i}: {message}"));
         let rows = u64::try_from(group.num_rows()).map_err(|_| bad(format!("{} rows", group.num_rows())))?;
         if group.columns().is_empty() && rows > 0 {
             return Err(bad(format!("{rows} rows without a column")));
@@ -32,7 +36,7 @@ pub(super) fn check(metadata: ParquetMetaData, file: &RegularFile, path: &Path, 
             check_chunk(chunk, rows, end)
                 .map_err(|message| bad(format!("column \"{}\": {message}", chunk.column_path().string())))?;
         }
-        check_rows(group, rows, file, path).map_err(|error| match error {
+        check_rows(group, rows, file, location).map_err(|error| match error {
             Error::Corrupt { message, .. } => bad(message),
             other => other,
         })?;
@@ -77,10 +81,10 @@ fn smallest(group: &RowGroupMetaData) -> Option<&ColumnChunkMetaData> {
 
 /// More rows than the bytes make likely are counted in the headers of the pages, without which `count(*)` would believe
 /// whatever the footer says.
-fn check_rows(group: &RowGroupMetaData, rows: u64, file: &RegularFile, path: &Path) -> Result<()> {
+fn check_rows(group: &RowGroupMetaData, rows: u64, file: &RegularFile, location: &Location) -> Result<()> {
     let Some(chunk) = smallest(group).filter(|_| is_doubtful(group)) else { return Ok(()) };
     let mut values = 0u64;
-    walk_chunk(file, path, chunk, |page, _| {
+    walk_chunk(file, location, chunk, |page, _| {
         if page.kind == PageKind::Data {
             values = values.saturating_add(page.values);
         }
@@ -89,14 +93,14 @@ fn check_rows(group: &RowGroupMetaData, rows: u64, file: &RegularFile, path: &Pa
     if i64::try_from(values).is_ok_and(|values| values == chunk.num_values()) {
         return Ok(());
     }
-    Err(damaged(path, format!("{rows} rows, but pages of {values} values")))
+    Err(damaged(location, format!("{rows} rows, but pages of {values} values")))
 }
 
-fn mend(metadata: ParquetMetaData, path: &Path) -> Result<ParquetMetaData> {
+fn mend(metadata: ParquetMetaData, location: &Location) -> Result<ParquetMetaData> {
     for column in metadata.file_metadata().schema_descr().columns() {
         let (physical, length) = (column.physical_type(), column.type_length());
         if physical == Physical::FIXED_LEN_BYTE_ARRAY && length < 0 {
-            return Err(damaged(path, format!("column \"{}\" has no length", column.path().string())));
+            return Err(damaged(location, format!("column \"{}\" has no length", column.path().string())));
         }
     }
     let metadata = count_rows(metadata);
@@ -104,7 +108,7 @@ fn mend(metadata: ParquetMetaData, path: &Path) -> Result<ParquetMetaData> {
     if !metadata.row_groups().iter().any(|group| group.columns().iter().any(is_unset)) {
         return Ok(metadata);
     }
-    let failed = |error| parse_error(path, &error);
+    let failed = |error| parse_error(location, &error);
     let mut builder = metadata.into_builder();
     let mut groups = builder.take_row_groups();
     for group in &mut groups {
@@ -142,9 +146,9 @@ fn count_rows(metadata: ParquetMetaData) -> ParquetMetaData {
 }
 
 /// A codec that this build cannot decompress, if a column that is read has one.
-pub(crate) fn check_codec(chunk: &ColumnChunkMetaData, path: &Path) -> Result<()> {
+pub(crate) fn check_codec(chunk: &ColumnChunkMetaData, location: &Location) -> Result<()> {
     if chunk.compression() == parquet::basic::Compression::LZO {
-        return Err(unsupported(path, "it is compressed with LZO"));
+        return Err(unsupported(location, "it is compressed with LZO"));
     }
     Ok(())
 }

@@ -1,12 +1,10 @@
 #![allow(clippy::unwrap_used)]
 //! Files that lie, written byte by byte: one column of integers, one chunk, and claims about them.
 
-use std::path::PathBuf;
-
 use super::claims::tests::{Bytes, footer, group, leaf};
 use crate::error::Error;
-use crate::source::files;
 use crate::source::store::Rights;
+use crate::source::{Location, files};
 
 /// What the footer says of the only column chunk.
 #[derive(Clone, Copy)]
@@ -56,7 +54,7 @@ fn read(bytes: &[u8]) -> Result<usize, Error> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.parquet");
     std::fs::write(&path, bytes).unwrap();
-    let found = files::look(&[PathBuf::from(&path)], &Rights::everywhere(), &mut || true)?;
+    let found = files::look(&[Location::local(&path, &Rights::everywhere())?], &mut || true)?;
     let files = files::open(&found, &mut || true)?;
     crate::exec::scan::tests::rows_of(files)
 }
@@ -137,7 +135,7 @@ fn a_count_of_unlikely_many_rows_is_not_believed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.parquet");
     std::fs::write(&path, bytes).unwrap();
-    let found = files::look(&[path], &Rights::everywhere(), &mut || true).unwrap();
+    let found = files::look(&[Location::local(path, &Rights::everywhere()).unwrap()], &mut || true).unwrap();
     let files = files::open(&found, &mut || true).unwrap();
     assert!(matches!(crate::exec::scan::tests::count(files), Err(Error::Corrupt { .. })));
 }

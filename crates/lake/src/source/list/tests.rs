@@ -23,8 +23,8 @@ impl Folder {
 
     fn list_by(&self, path: &str, rights: &Rights) -> Result<Vec<String>> {
         let root = self.0.path();
-        let files = list(root.join(path).to_str().unwrap(), rights, &mut || true)?;
-        Ok(files.iter().map(|file| file.strip_prefix(root).unwrap().to_str().unwrap().to_owned()).collect())
+        let files = list(&Location::local(root.join(path), rights)?, &mut || true)?;
+        Ok(files.iter().map(|file| file.path().strip_prefix(root).unwrap().to_str().unwrap().to_owned()).collect())
     }
 }
 
@@ -43,7 +43,7 @@ fn patterns_match_as_in_a_shell() {
     assert!(matches!(f.list("*.csv"), Err(Error::NoFile { .. })));
     assert!(matches!(f.list("no.parquet"), Err(Error::MissingFile { .. })));
     assert!(matches!(f.list("a**/x"), Err(Error::BadValue { .. })));
-    assert!(matches!(list("a.parquet", &Rights::everywhere(), &mut || true), Err(Error::RelativePath { .. })));
+    assert!(matches!(Location::local("a.parquet", &Rights::everywhere()), Err(Error::RelativePath { .. })));
 }
 
 #[test]
@@ -74,8 +74,9 @@ fn what_is_no_file_and_no_directory_is_named_and_not_opened() {
     assert_eq!(f.list("d").unwrap(), ["d/a.parquet"]);
     let pipe = f.0.path().join("d/x.parquet");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    for path in [pipe.to_str().unwrap(), f.0.path().join("d").to_str().unwrap()] {
-        let found = crate::source::files::find(path, &Rights::everywhere(), &mut || true);
+    for path in [pipe, f.0.path().join("d")] {
+        let location = Location::local(path, &Rights::everywhere()).unwrap();
+        let found = crate::source::files::find(&location, &mut || true);
         assert_eq!(found.unwrap_err().sqlstate(), "42809");
     }
 }
@@ -84,13 +85,13 @@ fn what_is_no_file_and_no_directory_is_named_and_not_opened() {
 fn a_search_can_be_ended_at_every_entry() {
     let f = Folder::with(&["a.parquet", "b.parquet", "c.parquet", "d.parquet"]);
     for pattern in ["", "*.parquet", "**/*"] {
-        let path = f.0.path().join(pattern);
+        let location = Location::local(f.0.path().join(pattern), &Rights::everywhere()).unwrap();
         let mut left = 3;
         let mut go_on = || {
             left -= 1;
             left > 0
         };
-        let outcome = list(path.to_str().unwrap(), &Rights::everywhere(), &mut go_on);
+        let outcome = list(&location, &mut go_on);
         assert!(matches!(outcome, Err(Error::Canceled)), "{pattern}");
     }
 }
