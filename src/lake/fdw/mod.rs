@@ -3,11 +3,13 @@
 //! ```text
 //! options  -> which files          relation -> files and columns, matched
 //! plan     -> rows, cost, plan     scan     -> tuples               explain
-//! infer    -> CREATE FOREIGN TABLE t ()     handler -> what PostgreSQL calls   private -> what a plan carries
+//! infer    -> CREATE FOREIGN TABLE t ()     handler -> what PostgreSQL calls
+//! private, handover -> from plan to execution
 //! ```
 
 mod explain;
 mod handler;
+mod handover;
 mod infer;
 mod options;
 mod plan;

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::ptr::null_mut;
+use std::rc::Rc;
 
 use lagoon_lake::Result;
 use lagoon_lake::expr::Filter;
 use pgrx::{PgList, PgMemoryContexts, pg_sys};
 
+use super::handover::{self, Ticket};
 use super::private::{Limit, ScanPlan};
 use super::relation::Relation;
 use crate::lake::filter::{Reason, Translator};
@@ -24,7 +26,8 @@ const LIMIT_GAIN: f64 = 0.9;
 
 /// What planning knows of one relation, from GetForeignRelSize to GetForeignPlan.
 pub(super) struct Planned {
-    relation: Relation,
+    relation: Rc<Relation>,
+    ticket: Option<Ticket>,
     pushed: Vec<(*mut pg_sys::RestrictInfo, Filter)>,
     kept: Vec<(*mut pg_sys::RestrictInfo, Reason)>,
     params: Vec<*mut pg_sys::Expr>,
@@ -41,10 +44,11 @@ pub(super) unsafe fn size(
 ) -> Result<()> {
     // SAFETY: the caller's.
     unsafe { access::check_select(root, rel) };
-    let relation = Relation::load(table)?;
+    let relation = Rc::new(Relation::load(table)?);
+    let ticket = handover::offer(&relation);
     // SAFETY: the caller's: both are live for all of planning; conditions are RestrictInfo with a clause.
     unsafe {
-        let mut planned = Planned { pushed: Vec::new(), kept: Vec::new(), params: Vec::new(), relation };
+        let mut planned = Planned { pushed: Vec::new(), kept: Vec::new(), params: Vec::new(), relation, ticket };
         let mut translator = Translator::new((*rel).relid, &planned.relation.attributes);
         for info in PgList::<pg_sys::RestrictInfo>::from_pg((*rel).baserestrictinfo).iter_ptr() {
             let condition = if guc::PUSHDOWN.get() {
@@ -220,6 +224,7 @@ pub(super) unsafe fn make_plan(
             let position = |column: usize| positions.get(column).copied().flatten().unwrap_or(column);
             plan.filter = Some(Filter::And(pushed.iter().map(|filter| filter.map_columns(&position)).collect()));
         }
+        plan.resolved = planned.ticket.as_ref().map(Ticket::number);
         plan.files = planned.relation.files.iter().map(|file| file.location().to_string()).collect();
         plan.limit = Limit::from_private((*best).fdw_private);
         let mut params = PgList::<pg_sys::Expr>::new();

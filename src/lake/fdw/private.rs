@@ -24,6 +24,8 @@ pub(super) struct ScanPlan {
     /// Why each condition of the plan's qual was kept, in its order.
     pub reasons: Vec<Reason>,
     pub limit: Option<Limit>,
+    /// Where the first execution finds what planning has resolved (see [`super::handover`]).
+    pub resolved: Option<u64>,
     /// For EXPLAIN without ANALYZE.
     pub files: Vec<String>,
 }
@@ -43,6 +45,7 @@ impl ScanPlan {
             "delivered": self.delivered,
             "reasons": self.reasons,
             "limit": self.limit.map(Limit::to_json),
+            "resolved": self.resolved,
             "files": self.files,
         });
         let unwritable = |error: serde_json::Error| Error::Internal { message: error.to_string() };
@@ -67,6 +70,7 @@ impl ScanPlan {
                 filter: serde_json::from_str(&filter?).ok()?,
                 reasons: strings("reasons")?,
                 limit: Limit::from_json(plan.get("limit")?.clone())?,
+                resolved: serde_json::from_value(plan.get("resolved")?.clone()).ok()?,
                 files: strings("files")?,
             })
         };

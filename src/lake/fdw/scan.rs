@@ -1,5 +1,6 @@
 //! Execution: a scan of the engine as a foreign scan node. The main thread only waits, decodes and hands out tuples.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use lagoon_lake::exec::{Poll, Scan, ScanSpec, Statistics, rows_within};
 use lagoon_lake::{Error, Result};
 use pgrx::{PgList, PgMemoryContexts, pg_sys};
 
+use super::handover;
 use super::private::ScanPlan;
 use super::relation::Relation;
 use crate::lake::decode::Decoder;
@@ -30,7 +32,7 @@ const RELEASE_BYTES: u64 = 16 << 20;
 /// The state of one foreign scan node. Dropped by EndForeignScan, or by the query's memory context on ERROR.
 pub(super) struct ScanState {
     pub plan: ScanPlan,
-    relation: Option<Relation>,
+    relation: Option<Rc<Relation>>,
     params: Vec<(*mut pg_sys::ExprState, pg_sys::Oid)>,
     decoders: Vec<Decoder>,
     batch_context: pg_sys::MemoryContext,
@@ -68,7 +70,7 @@ impl ScanState {
             let plan_node = (*node).ss.ps.plan.cast::<pg_sys::ForeignScan>();
             let mut plan = ScanPlan::from_private((*plan_node).fdw_private)?;
             let table = (*(*node).ss.ss_currentRelation).rd_id;
-            let relation = if explain_only { None } else { Some(Self::reload(&mut plan, table)?) };
+            let relation = if explain_only { None } else { Some(Self::resolved(&mut plan, table)?) };
             let expressions = PgList::<pg_sys::Node>::from_pg((*plan_node).fdw_exprs);
             let oids: Vec<_> = expressions.iter_ptr().map(|expression| pg_sys::exprType(expression)).collect();
             let states = pg_sys::ExecInitExprList((*plan_node).fdw_exprs, &mut (*node).ss.ps);
@@ -100,6 +102,14 @@ impl ScanState {
                 done: false,
                 before: Statistics::default(),
             })
+        }
+    }
+
+    /// What planning has resolved, if this is the execution that it was for.
+    fn resolved(plan: &mut ScanPlan, table: pg_sys::Oid) -> Result<Rc<Relation>> {
+        match plan.resolved.and_then(handover::take) {
+            Some(relation) => Ok(relation),
+            None => Self::reload(plan, table).map(Rc::new),
         }
     }
 
