@@ -18,7 +18,7 @@ use super::dataset::orphans;
 use super::dataset::pending::{self, When};
 use super::engine;
 use super::source::{access, files};
-use crate::pg::job;
+use crate::pg::{job, role};
 
 #[pg_schema]
 pub(super) mod lagoon {
@@ -139,7 +139,7 @@ fn ingest_csv(name: &str, source: &str, json: &str) -> Result<(Uuid, Ingested)> 
     let options = Options::parse(json)?;
     let home = Home::new()?;
     check_owner(name)?;
-    let source_file = Source::open(&access::locate(source, access::current_role())?)?;
+    let source_file = Source::open(&access::locate(source, role::current())?)?;
     // Learn first, so that a dataset with other columns is refused before anything is written.
     let (first, first_options) = (source_file.clone(), options.clone());
     let learnt =
@@ -187,7 +187,7 @@ fn register(name: &str, path: &str) -> Result<Uuid> {
     check_owner(name)?;
     let home = Home::new()?;
     let files = loop {
-        let find = || files::at(path, access::current_role());
+        let find = || files::at(path, role::current());
         let known: HashSet<String> = find()?.iter().map(|found| home.stored(found.location().path())).collect();
         home.lock(name, &known)?;
         // Once more: what another transaction deleted while we waited for it is held, but has no name any more.
@@ -233,14 +233,14 @@ fn change(name: &str, role: &str, change: impl Fn(&str, pg_sys::Oid) -> Result<(
     change(name, access::role_named(role)?)
 }
 
-fn set_owner(name: &str, role: pg_sys::Oid) -> Result<()> {
-    if role == pg_sys::Oid::INVALID || !access::has_role(access::current_role(), role) {
+fn set_owner(name: &str, new: pg_sys::Oid) -> Result<()> {
+    if new == pg_sys::Oid::INVALID || !role::has(role::current(), new) {
         return Err(Error::RoleDenied {
             action: "give the dataset to that role",
             hint: "It must be one whose rights the current role has.",
         });
     }
-    catalog::set_owner(name, role)
+    catalog::set_owner(name, new)
 }
 
 fn remove_orphans(micros: i128) -> Result<Vec<orphans::Orphan>> {
@@ -254,7 +254,7 @@ fn remove_orphans(micros: i128) -> Result<Vec<orphans::Orphan>> {
 }
 
 fn schema(path: &str) -> Result<Vec<(String, SchemaElement)>> {
-    let files = files::at(path, access::current_role())?;
+    let files = files::at(path, role::current())?;
     engine::start()?;
     let per_file = job::run(
         "lagoon metadata",

@@ -9,13 +9,14 @@ use lagoon_lake::source::table;
 use lagoon_lake::{Error, Result};
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::Oid;
-use pgrx::spi::{Spi, SpiError, SpiResult};
+use pgrx::spi::SpiResult;
 use pgrx::{JsonB, Uuid};
 use serde_json::{Value, json};
 
 use super::home::Home;
 use crate::lake::error::spi as unexpected;
 use crate::lake::source::access;
+use crate::pg::role;
 use crate::pg::spi::{self, Row};
 
 /// What a row says.
@@ -30,8 +31,8 @@ impl Entry {
     /// Whether `role` may read the files, by this row: the owner may, those whom it was granted to, and who may read
     /// everything anyway.
     pub fn check_reader(&self, name: &str, role: Oid) -> Result<()> {
-        let granted = self.readers.iter().any(|reader| *reader == Oid::INVALID || access::has_role(role, *reader));
-        if granted || access::has_role(role, self.owner) || access::reads_data(role) {
+        let granted = self.readers.iter().any(|reader| *reader == Oid::INVALID || role::has(role, *reader));
+        if granted || role::has(role, self.owner) || access::reads_data(role) {
             return Ok(());
         }
         Err(Error::DatasetDenied { name: name.to_owned() })
@@ -39,7 +40,7 @@ impl Entry {
 
     /// Whether the current role may change or drop the row.
     pub fn check_owner(&self, name: &str) -> Result<()> {
-        if access::has_role(access::current_role(), self.owner) {
+        if role::has(role::current(), self.owner) {
             return Ok(());
         }
         Err(Error::NotDatasetOwner { name: name.to_owned() })
@@ -95,8 +96,7 @@ ON CONFLICT (name) DO UPDATE SET
                  WHEN excluded.files OPERATOR(pg_catalog.<@) d.files THEN d.bytes
                  ELSE d.bytes OPERATOR(pg_catalog.+) excluded.bytes END,
     refreshed = pg_catalog.now()
-WHERE d.fingerprint OPERATOR(pg_catalog.=) excluded.fingerprint
-RETURNING d.id";
+WHERE d.fingerprint OPERATOR(pg_catalog.=) excluded.fingerprint";
 
 /// Makes or refreshes the row and returns its id; LG001 if there is one with other columns, which stays as it is.
 pub fn register(registration: &Registration<'_>) -> Result<Uuid> {
@@ -112,15 +112,9 @@ pub fn register(registration: &Registration<'_>) -> Result<Uuid> {
         bigint(registration.bytes).into(),
         JsonB(columns_json(registration.columns)).into(),
         registration.append.into(),
-        access::current_role().into(),
+        role::current().into(),
     ];
-    let registered = as_owner(|| {
-        Spi::connect_mut(|client| {
-            let rows = client.update(UPSERT, None, &arguments)?;
-            Ok(!rows.is_empty())
-        })
-    })?;
-    if registered {
+    if as_owner(|| spi::write(UPSERT, &arguments))? > 0 {
         return Ok(id);
     }
     let path = registration.files.first().map_or(registration.path, String::as_str);
@@ -215,8 +209,8 @@ pub fn set_owner(name: &str, role: Oid) -> Result<()> {
     change("UPDATE lagoon.datasets SET owner = $2 WHERE name OPERATOR(pg_catalog.=) $1", &[name.into(), role.into()])
 }
 
-fn change(statement: &str, arguments: &[DatumWithOid<'_>]) -> Result<()> {
-    as_owner(|| Spi::connect_mut(|client| client.update(statement, None, arguments).map(|_| ())))
+fn change(statement: &'static str, arguments: &[DatumWithOid<'_>]) -> Result<()> {
+    as_owner(|| spi::write(statement, arguments)).map(|_| ())
 }
 
 fn columns_json(columns: &[Column]) -> Value {
@@ -237,8 +231,7 @@ fn columns_text(columns: &Value) -> String {
 }
 
 /// Runs `f` with the rights of the table's owner.
-fn as_owner<T>(f: impl FnOnce() -> std::result::Result<T, SpiError>) -> Result<T> {
+fn as_owner<T>(f: impl FnOnce() -> SpiResult<T>) -> Result<T> {
     let gone = || Error::Internal { message: "table lagoon.datasets is gone".to_owned() };
-    let (_, owner) = spi::relation(c"datasets").ok_or_else(gone)?;
-    spi::as_role(owner, f).map_err(unexpected)
+    spi::as_owner(c"datasets", f).ok_or_else(gone)?.map_err(unexpected)
 }

@@ -7,6 +7,7 @@ use pgrx::{PgList, pg_sys};
 
 use crate::lake::source::access;
 use crate::lake::{dataset, source};
+use crate::pg::role;
 
 const TABLE_OPTIONS: [&str; 2] = ["path", "dataset"];
 
@@ -32,7 +33,7 @@ pub(super) fn validate(options: &[(String, String)], catalog: pg_sys::Oid) -> Re
         return Ok(());
     }
     match chosen(options)? {
-        Source::Path(path) => access::locate(&path, access::current_role()).map(|_| ()),
+        Source::Path(path) => access::locate(&path, role::current()).map(|_| ()),
         Source::Dataset(name) => check_name(&name),
     }
 }

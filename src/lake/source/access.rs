@@ -12,13 +12,7 @@ use lagoon_lake::source::store::Rights;
 use lagoon_lake::{Error, Result};
 use pgrx::pg_sys;
 
-use crate::pg::guc;
-
-/// The role that the current statement runs as.
-pub fn current_role() -> pg_sys::Oid {
-    // SAFETY: reads a variable of this process.
-    unsafe { pg_sys::GetUserId() }
-}
+use crate::pg::{guc, role};
 
 /// The role of that name; invalid for `public`. An ERROR (42704) if there is none.
 pub fn role_named(name: &str) -> Result<pg_sys::Oid> {
@@ -49,12 +43,12 @@ pub unsafe fn check_select(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::Rel
             relid = (*member).parent_relid;
         }
         let (table, user) = ((*entry(relid)).relid, (*rel).userid);
-        let role = if user == pg_sys::InvalidOid { current_role() } else { user };
+        let reader = if user == pg_sys::InvalidOid { role::current() } else { user };
         let select = pg_sys::AclMode::from(pg_sys::ACL_SELECT);
         let any = pg_sys::AclMaskHow::ACLMASK_ANY;
         let ok = pg_sys::AclResult::ACLCHECK_OK;
-        if pg_sys::pg_class_aclcheck(table, role, select) != ok
-            && pg_sys::pg_attribute_aclcheck_all(table, role, select, any) != ok
+        if pg_sys::pg_class_aclcheck(table, reader, select) != ok
+            && pg_sys::pg_attribute_aclcheck_all(table, reader, select, any) != ok
         {
             let kind = pg_sys::get_relkind_objtype(pg_sys::get_rel_relkind(table));
             pg_sys::aclcheck_error(pg_sys::AclResult::ACLCHECK_NO_PRIV, kind, pg_sys::get_rel_name(table));
@@ -64,7 +58,7 @@ pub unsafe fn check_select(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::Rel
 
 /// Refuses roles that may not write files on the server.
 pub fn check_writer(action: &'static str) -> Result<()> {
-    if has_role(current_role(), pg_sys::Oid::from(pg_sys::ROLE_PG_WRITE_SERVER_FILES)) {
+    if role::has(role::current(), pg_sys::Oid::from(pg_sys::ROLE_PG_WRITE_SERVER_FILES)) {
         return Ok(());
     }
     Err(Error::RoleDenied { action, hint: "It needs membership in the role pg_write_server_files." })
@@ -109,16 +103,10 @@ fn allowed(dataset: bool) -> Vec<PathBuf> {
 }
 
 fn reads_all(role: pg_sys::Oid) -> bool {
-    has_role(role, pg_sys::Oid::from(pg_sys::ROLE_PG_READ_SERVER_FILES))
+    role::has(role, pg_sys::Oid::from(pg_sys::ROLE_PG_READ_SERVER_FILES))
 }
 
 /// Whether `role` may read what it was not granted: all data, or all files.
 pub fn reads_data(role: pg_sys::Oid) -> bool {
-    has_role(role, pg_sys::Oid::from(pg_sys::ROLE_PG_READ_ALL_DATA)) || reads_all(role)
-}
-
-/// Whether one role has the rights of another; superusers have those of all.
-pub fn has_role(member: pg_sys::Oid, role: pg_sys::Oid) -> bool {
-    // SAFETY: a catalog lookup on the main thread, inside a transaction.
-    unsafe { pg_sys::has_privs_of_role(member, role) }
+    role::has(role, pg_sys::Oid::from(pg_sys::ROLE_PG_READ_ALL_DATA)) || reads_all(role)
 }
