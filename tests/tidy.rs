@@ -165,6 +165,29 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
+/// Which folder of the lake's two rooms stands on which.
+#[test]
+fn floors_of_the_lake_do_not_look_up() {
+    let floors = [
+        ("src/lake/", "crate::lake::", ["source", "dataset", "fdw"].as_slice()),
+        ("crates/lake/src/", "crate::", ["engine", "source", "expr", "exec"].as_slice()),
+    ];
+    let mut found = Vec::new();
+    for (room, prefix, floors) in floors {
+        for (at, floor) in floors.iter().enumerate() {
+            let above = &floors[at + 1..];
+            let own: Vec<_> = files(&format!("{room}{floor}"), "rs")
+                .into_iter()
+                .filter(|(name, _)| !name.contains("tests"))
+                .collect();
+            assert!(!own.is_empty(), "{room}{floor}");
+            let names = |line: &str, upper: &str| line.contains(&format!("{prefix}{upper}::"));
+            found.extend(matching(&own, |_, line| above.iter().any(|upper| names(line, upper))));
+        }
+    }
+    none(found, "a floor of the lake imports one that stands on it");
+}
+
 #[test]
 fn versions_of_the_server_differ_in_compat_only() {
     let mut glue = files("src", "rs");

@@ -11,8 +11,8 @@ use lagoon_lake::schema::ColumnType;
 use lagoon_lake::{Error, Result};
 use pgrx::pg_sys;
 
+use super::attribute::Attribute;
 use super::numeric;
-use super::relation::Attribute;
 use super::value::{EPOCH_DAYS, EPOCH_MICROS};
 
 /// MIN_TIMESTAMP and END_TIMESTAMP of datatype/timestamp.h, in microseconds since 2000-01-01.
@@ -217,7 +217,7 @@ impl Decoder {
             type_oid: element.oid,
             typmod: self.attribute.typmod,
             from_text: false,
-            column: lagoon_lake::table::TableColumn {
+            column: lagoon_lake::source::table::TableColumn {
                 name: self.attribute.column.name.clone(),
                 ty: item.clone(),
                 trust: Default::default(),

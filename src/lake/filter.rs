@@ -13,7 +13,7 @@ use lagoon_lake::expr::{Filter, MAX_DEPTH, Operand, Truth, Value};
 use lagoon_lake::pushable::{Condition, Kind, Op, rule};
 use pgrx::{PgList, pg_sys};
 
-use super::relation::Attribute;
+use super::attribute::Attribute;
 use super::value;
 use crate::pg::compat;
 

@@ -5,18 +5,20 @@ use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use lagoon_lake::files::Found;
+use lagoon_lake::dataset::check_name;
 use lagoon_lake::ingest::{self, Ingested, Options, Source};
-use lagoon_lake::metadata::SchemaElement;
-use lagoon_lake::{Error, Result, dataset, metadata};
+use lagoon_lake::source::files::Found;
+use lagoon_lake::source::metadata::{self, SchemaElement};
+use lagoon_lake::{Error, Result};
 use pgrx::{Uuid, pg_schema, pg_sys};
 
-use super::catalog::{self, Entry, Registration};
-use super::home::Home;
-use super::pending::{self, When};
-use super::relation::{open, start_engine};
-use super::{access, options, orphans};
-use crate::pg::job;
+use super::dataset::catalog::{self, Entry, Registration};
+use super::dataset::home::Home;
+use super::dataset::orphans;
+use super::dataset::pending::{self, When};
+use super::engine;
+use super::source::{access, files};
+use crate::pg::{job, role};
 
 #[pg_schema]
 pub(super) mod lagoon {
@@ -133,14 +135,11 @@ pub(super) mod lagoon {
 
 fn ingest_csv(name: &str, source: &str, json: &str) -> Result<(Uuid, Ingested)> {
     access::check_writer("ingest files")?;
-    dataset::check_name(name)?;
+    check_name(name)?;
     let options = Options::parse(json)?;
     let home = Home::new()?;
     check_owner(name)?;
-    let role = access::current_role();
-    access::check_pattern(source, role, false)?;
-    let path = Path::new(source);
-    let source_file = Source::new(path, access::open(path, role)?);
+    let source_file = Source::open(&access::locate(source, role::current())?)?;
     // Learn first, so that a dataset with other columns is refused before anything is written.
     let (first, first_options) = (source_file.clone(), options.clone());
     let learnt =
@@ -184,17 +183,17 @@ fn ingest_csv(name: &str, source: &str, json: &str) -> Result<(Uuid, Ingested)> 
 
 fn register(name: &str, path: &str) -> Result<Uuid> {
     access::check_writer("register datasets")?;
-    dataset::check_name(name)?;
+    check_name(name)?;
     check_owner(name)?;
     let home = Home::new()?;
     let files = loop {
-        let find = || options::files_at(path, access::current_role());
-        let known: HashSet<String> = find()?.iter().map(|found| home.stored(&found.path)).collect();
+        let find = || files::at(path, role::current());
+        let known: HashSet<String> = find()?.iter().map(|found| home.stored(found.location().path())).collect();
         home.lock(name, &known)?;
         // Once more: what another transaction deleted while we waited for it is held, but has no name any more.
         let found = find()?;
-        if found.iter().all(|found| known.contains(&home.stored(&found.path))) {
-            break open(found)?;
+        if found.iter().all(|found| known.contains(&home.stored(found.location().path()))) {
+            break files::open(found)?;
         }
     };
     let before = check_owner(name)?;
@@ -234,14 +233,14 @@ fn change(name: &str, role: &str, change: impl Fn(&str, pg_sys::Oid) -> Result<(
     change(name, access::role_named(role)?)
 }
 
-fn set_owner(name: &str, role: pg_sys::Oid) -> Result<()> {
-    if role == pg_sys::Oid::INVALID || !access::has_role(access::current_role(), role) {
+fn set_owner(name: &str, new: pg_sys::Oid) -> Result<()> {
+    if new == pg_sys::Oid::INVALID || !role::has(role::current(), new) {
         return Err(Error::RoleDenied {
             action: "give the dataset to that role",
             hint: "It must be one whose rights the current role has.",
         });
     }
-    catalog::set_owner(name, role)
+    catalog::set_owner(name, new)
 }
 
 fn remove_orphans(micros: i128) -> Result<Vec<orphans::Orphan>> {
@@ -255,14 +254,14 @@ fn remove_orphans(micros: i128) -> Result<Vec<orphans::Orphan>> {
 }
 
 fn schema(path: &str) -> Result<Vec<(String, SchemaElement)>> {
-    let files = options::files_at(path, access::current_role())?;
-    start_engine()?;
+    let files = files::at(path, role::current())?;
+    engine::start()?;
     let per_file = job::run(
         "lagoon metadata",
         || {},
         move |_| {
             let one = |file: &Found| {
-                let uri = file.path.to_string_lossy().into_owned();
+                let uri = file.location().to_string();
                 let elements = metadata::schema(file)?;
                 Ok(elements.into_iter().map(|element| (uri.clone(), element)).collect::<Vec<_>>())
             };

@@ -1,30 +1,22 @@
 //! Parquet files as tables: the foreign data wrapper `lagoon_parquet`, datasets and ingest, over the engine `lagoon_lake`.
 //!
 //! ```text
-//! options  -> which files          access  -> who may read them
-//! relation -> files and columns    filter  -> what is pushed, and why not
-//! plan     -> rows, cost, plan     scan    -> tuples (decode: batches to datums)   explain
-//! infer    -> CREATE FOREIGN TABLE t ()    functions, catalog -> datasets, ingest
-//! home     -> where the files of datasets are; pending, orphans -> when they go
+//! source     what a path leads to for a role      dataset    the catalogue, and where its files are
+//! attribute  columns of a foreign table           filter     what is pushed, and why not
+//! decode     batches to datums (value, numeric)   fdw        plan and execution of scans
+//! functions  datasets, ingest                     engine     its threads
 //! ```
 
-mod access;
-mod catalog;
+mod attribute;
+mod dataset;
 mod decode;
+mod engine;
 mod error;
-mod explain;
+mod fdw;
 mod filter;
 mod functions;
-mod handler;
-mod home;
-mod infer;
 mod numeric;
-mod options;
-mod orphans;
-mod pending;
-mod plan;
-mod relation;
-mod scan;
+mod source;
 mod value;
 
 use crate::pg::hook;
@@ -38,5 +30,5 @@ pgrx::extension_sql_file!(
 /// Called from `_PG_init`. The foreign data wrapper and the event trigger need no registration: they are found through the
 /// catalogs, so they work whenever the library is loaded.
 pub fn init() {
-    hook::at_transaction(pending::transaction_ends);
+    hook::at_transaction(dataset::pending::transaction_ends);
 }

@@ -6,7 +6,7 @@
 use std::mem::MaybeUninit;
 
 /// Stack of each thread, in bytes.
-const STACK: usize = lagoon_lake::runtime::STACK;
+const STACK: usize = lagoon_lake::engine::runtime::STACK;
 
 /// Runs `f` with every signal blocked. Whatever starts threads (a runtime, a pool, an ONNX session) is called inside.
 pub fn signals_blocked<T>(f: impl FnOnce() -> T) -> T {

@@ -1,6 +1,6 @@
 //! What can go wrong in the lake. SQLSTATEs of class `LG0` are ours: errcodes.h has no code for a bad Parquet file.
 
-use std::path::PathBuf;
+use std::fmt::Display;
 
 /// Shorthand of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -12,29 +12,29 @@ pub enum Error {
     #[error("dataset \"{name}\" has other columns than file \"{path}\"")]
     SchemaDrift { name: String, path: String, was: String, now: String },
     /// LG002: neither the head nor the tail of the file is a Parquet file's.
-    #[error("file \"{}\" is not a Parquet file", path.display())]
-    NotParquet { path: PathBuf },
+    #[error("file \"{path}\" is not a Parquet file")]
+    NotParquet { path: String },
     /// LG003: begins as a Parquet file, does not end as one.
-    #[error("Parquet file \"{}\" is truncated", path.display())]
-    Truncated { path: PathBuf },
+    #[error("Parquet file \"{path}\" is truncated")]
+    Truncated { path: String },
     /// LG004: magic at both ends, nonsense between.
-    #[error("Parquet file \"{}\" is damaged: {message}", path.display())]
-    Corrupt { path: PathBuf, message: String },
+    #[error("Parquet file \"{path}\" is damaged: {message}")]
+    Corrupt { path: String, message: String },
     /// LG005: the files of one table have different columns.
-    #[error("file \"{}\" has other columns than \"{}\": {message}", path.display(), first.display())]
-    FilesDisagree { path: PathBuf, first: PathBuf, message: String },
+    #[error("file \"{path}\" has other columns than \"{first}\": {message}")]
+    FilesDisagree { path: String, first: String, message: String },
     /// LG006: a file was replaced between planning and reading.
-    #[error("file \"{}\" changed while it was being read", path.display())]
-    FileChanged { path: PathBuf },
+    #[error("file \"{path}\" changed while it was being read")]
+    FileChanged { path: String },
     /// 58P01: no such file, or a pattern that matches none.
     #[error("no Parquet file matches \"{path}\"")]
     NoFile { path: String },
     /// 58P01: no such file.
-    #[error("could not open file \"{}\": no such file or directory", path.display())]
-    MissingFile { path: PathBuf },
+    #[error("could not open file \"{path}\": no such file or directory")]
+    MissingFile { path: String },
     /// 42501: the operating system says no.
-    #[error("could not open file \"{}\": permission denied", path.display())]
-    FilePermission { path: PathBuf },
+    #[error("could not open file \"{path}\": permission denied")]
+    FilePermission { path: String },
     /// 42501: our rules say no.
     #[error("permission denied to {action} \"{path}\"")]
     PathDenied { action: &'static str, path: String, hint: &'static str },
@@ -42,8 +42,8 @@ pub enum Error {
     #[error("permission denied to {action}")]
     RoleDenied { action: &'static str, hint: &'static str },
     /// 42809: a directory, pipe, socket or device.
-    #[error("\"{}\" is not a regular file", path.display())]
-    NotRegular { path: PathBuf },
+    #[error("\"{path}\" is not a regular file")]
+    NotRegular { path: String },
     /// 54000: a path that names more than we look at.
     #[error("path \"{path}\" leads to more than {limit} {what}")]
     TooMany { path: String, what: &'static str, limit: usize },
@@ -51,29 +51,29 @@ pub enum Error {
     #[error("path \"{path}\" is not absolute")]
     RelativePath { path: String },
     /// 58030: anything else that the operating system reports.
-    #[error("could not {action} \"{}\": {message}", path.display())]
-    Io { action: &'static str, path: PathBuf, message: String },
+    #[error("could not {action} \"{path}\": {message}")]
+    Io { action: &'static str, path: String, message: String },
     /// 53100: no room left, on the disk or in a quota.
-    #[error("could not {action} \"{}\": {message}", path.display())]
-    DiskFull { action: &'static str, path: PathBuf, message: String },
+    #[error("could not {action} \"{path}\": {message}")]
+    DiskFull { action: &'static str, path: String, message: String },
     /// 0A000: a column whose type has no counterpart.
-    #[error("column \"{column}\" of file \"{}\" has type {ty}, which is not supported", path.display())]
-    UnsupportedType { path: PathBuf, column: String, ty: String },
+    #[error("column \"{column}\" of file \"{path}\" has type {ty}, which is not supported")]
+    UnsupportedType { path: String, column: String, ty: String },
     /// 0A000: something that this version does not do.
     #[error("{message}")]
     NotSupported { message: String, hint: Option<String> },
     /// HV005: a column of the table that a file lacks.
-    #[error("file \"{}\" has no column \"{column}\"", path.display())]
-    NoColumn { path: PathBuf, column: String, available: String },
+    #[error("file \"{path}\" has no column \"{column}\"")]
+    NoColumn { path: String, column: String, available: String },
     /// HV004: a column of the table whose type a file's column cannot become.
-    #[error("column \"{column}\" is {declared} in the table but {found} in file \"{}\"", path.display())]
-    ColumnType { path: PathBuf, column: String, declared: String, found: String },
+    #[error("column \"{column}\" is {declared} in the table but {found} in file \"{path}\"")]
+    ColumnType { path: String, column: String, declared: String, found: String },
     /// 42602: a name that no column of a table can have.
-    #[error("invalid column name \"{column}\" in \"{}\": {message}", path.display())]
-    ColumnName { path: PathBuf, column: String, message: &'static str },
+    #[error("invalid column name \"{column}\" in \"{path}\": {message}")]
+    ColumnName { path: String, column: String, message: &'static str },
     /// 42701: a name that stands twice.
-    #[error("column name \"{column}\" appears more than once in \"{}\"", path.display())]
-    DuplicateColumn { path: PathBuf, column: String },
+    #[error("column name \"{column}\" appears more than once in \"{path}\"")]
+    DuplicateColumn { path: String, column: String },
     /// HV00D: an option that does not exist.
     #[error("invalid option \"{option}\"")]
     UnknownOption { option: String, valid: String },
@@ -81,17 +81,17 @@ pub enum Error {
     #[error("invalid value for {what}: {message}")]
     BadValue { what: String, message: String, hint: Option<String> },
     /// 22P04: the CSV itself is malformed.
-    #[error("malformed CSV in \"{}\", {}: {message}", path.display(), line(*row))]
-    CsvFormat { path: PathBuf, row: u64, message: String, hint: Option<String> },
+    #[error("malformed CSV in \"{path}\", {}: {message}", line(*row))]
+    CsvFormat { path: String, row: u64, message: String, hint: Option<String> },
     /// 54000: more of something than ingest takes.
-    #[error("{} of CSV file \"{}\" {how}", line(*row), path.display())]
-    CsvTooLarge { path: PathBuf, row: u64, how: String },
+    #[error("{} of CSV file \"{path}\" {how}", line(*row))]
+    CsvTooLarge { path: String, row: u64, how: String },
     /// 22P02: a value that contradicts the column's type.
-    #[error("invalid {ty} \"{value}\" in column \"{column}\" of \"{}\", row {row}", path.display())]
-    CsvValue { path: PathBuf, row: u64, column: String, ty: String, value: String },
+    #[error("invalid {ty} \"{value}\" in column \"{column}\" of \"{path}\", row {row}")]
+    CsvValue { path: String, row: u64, column: String, ty: String, value: String },
     /// 22021: not UTF-8, or a zero byte.
-    #[error("invalid text in column \"{column}\" of \"{}\", {}: {message}", path.display(), line(*row))]
-    CsvText { path: PathBuf, row: u64, column: String, message: String },
+    #[error("invalid text in column \"{column}\" of \"{path}\", {}: {message}", line(*row))]
+    CsvText { path: String, row: u64, column: String, message: String },
     /// 42704: no such dataset.
     #[error("dataset \"{name}\" does not exist")]
     NoDataset { name: String },
@@ -102,8 +102,8 @@ pub enum Error {
     #[error("must be owner of dataset \"{name}\"")]
     NotDatasetOwner { name: String },
     /// 58P01: the catalogue has a file that the file system lacks.
-    #[error("file \"{}\" of dataset \"{name}\" does not exist", path.display())]
-    DatasetFile { name: String, path: PathBuf },
+    #[error("file \"{path}\" of dataset \"{name}\" does not exist")]
+    DatasetFile { name: String, path: String },
     /// 42602: a dataset name that cannot be a folder's.
     #[error("invalid dataset name \"{name}\"")]
     DatasetName { name: String },
@@ -114,8 +114,8 @@ pub enum Error {
     #[error("invalid text in column \"{column}\": {message}")]
     BadText { column: String, message: &'static str },
     /// 22000: a value that a file holds and the declared type cannot.
-    #[error("could not convert a value of \"{}\": {message}", path.display())]
-    Convert { path: PathBuf, message: String },
+    #[error("could not convert a value of \"{path}\": {message}")]
+    Convert { path: String, message: String },
     /// 54000: more than a PostgreSQL value can hold.
     #[error("value of column \"{column}\" is larger than 1 GB")]
     TooLarge { column: String },
@@ -231,24 +231,24 @@ impl Error {
     }
 
     /// A file that our rules keep from the role that asks.
-    pub fn denied(path: &std::path::Path) -> Self {
+    pub fn denied(path: &dyn Display) -> Self {
         Self::PathDenied {
             action: "read",
-            path: path.to_string_lossy().into_owned(),
+            path: path.to_string(),
             hint: "Reading outside lagoon.data_directories needs membership in the role pg_read_server_files.",
         }
     }
 
     /// A file that made a parser panic: damaged, and nothing more is known.
-    pub(crate) fn unreadable(path: &std::path::Path) -> Self {
-        Self::Corrupt { path: path.to_owned(), message: "its contents are not valid".to_owned() }
+    pub(crate) fn unreadable(path: &dyn Display) -> Self {
+        Self::Corrupt { path: path.to_string(), message: "its contents are not valid".to_owned() }
     }
 
     /// What [`lagoon_file`] says about a path.
-    pub fn file(action: &'static str, path: &std::path::Path, error: lagoon_file::Error) -> Self {
+    pub fn file(action: &'static str, path: &dyn Display, error: lagoon_file::Error) -> Self {
         use lagoon_file::Error as File;
-        let memory = |size: u64| Self::Memory { message: format!("{size} bytes of \"{}\"", path.display()) };
-        let path = path.to_owned();
+        let memory = |size: u64| Self::Memory { message: format!("{size} bytes of \"{path}\"") };
+        let path = path.to_string();
         match error {
             File::Missing => Self::MissingFile { path },
             File::Permission => Self::FilePermission { path },
@@ -263,8 +263,8 @@ impl Error {
     }
 
     /// What the operating system says about a path.
-    pub fn io(action: &'static str, path: &std::path::Path, error: &std::io::Error) -> Self {
-        let path = path.to_owned();
+    pub fn io(action: &'static str, path: &dyn Display, error: &std::io::Error) -> Self {
+        let path = path.to_string();
         match error.kind() {
             std::io::ErrorKind::NotFound => Self::MissingFile { path },
             std::io::ErrorKind::PermissionDenied => Self::FilePermission { path },
@@ -280,7 +280,7 @@ impl Error {
     }
 
     /// The cause of an engine's error, found by walking its chain of sources.
-    pub(crate) fn from_engine(error: &(dyn std::error::Error + 'static), path: &std::path::Path) -> Self {
+    pub(crate) fn from_engine(error: &(dyn std::error::Error + 'static), path: &dyn Display) -> Self {
         use arrow::error::ArrowError;
         use datafusion::error::DataFusionError;
         use parquet::errors::ParquetError;
@@ -295,13 +295,13 @@ impl Error {
                 return Self::io("read", path, io);
             }
             if let Some(object_store::Error::NotFound { .. }) = error.downcast_ref() {
-                return Self::MissingFile { path: path.to_owned() };
+                return Self::MissingFile { path: path.to_string() };
             }
             if let Some(DataFusionError::ResourcesExhausted(message)) = error.downcast_ref() {
                 return Self::Memory { message: message.clone() };
             }
             if let Some(DataFusionError::Execution(message)) = error.downcast_ref() {
-                found = found.or(Some(Self::Convert { path: path.to_owned(), message: first_line(message) }));
+                found = found.or(Some(Self::Convert { path: path.to_string(), message: first_line(message) }));
             }
             // DataFusion boxes what it wraps, and a box is not what it holds.
             let arrow = match error.downcast_ref() {
@@ -313,18 +313,18 @@ impl Error {
                 _ => error.downcast_ref::<ParquetError>(),
             };
             if let Some(ParquetError::NYI(message)) = parquet {
-                let message = format!("Parquet file \"{}\" has {}", path.display(), first_line(message));
+                let message = format!("Parquet file \"{path}\" has {}", first_line(message));
                 return Self::NotSupported { message, hint: None };
             } else if let Some(error) = parquet {
-                found = Some(Self::Corrupt { path: path.to_owned(), message: first_line(error) });
+                found = Some(Self::Corrupt { path: path.to_string(), message: first_line(error) });
             } else if let Some(error) = arrow {
                 found = found.or(match error {
                     ArrowError::ParquetError(message) => {
-                        Some(Self::Corrupt { path: path.to_owned(), message: first_line(message) })
+                        Some(Self::Corrupt { path: path.to_string(), message: first_line(message) })
                     }
                     ArrowError::MemoryError(message) => Some(Self::Memory { message: message.clone() }),
                     ArrowError::ExternalError(_) => None,
-                    other => Some(Self::Convert { path: path.to_owned(), message: first_line(other) }),
+                    other => Some(Self::Convert { path: path.to_string(), message: first_line(other) }),
                 });
             }
             next = error.source();

@@ -1,32 +1,26 @@
 //! Parquet for PostgreSQL without PostgreSQL: scans on DataFusion, an expression model, CSV ingest and datasets.
 //!
 //! ```text
-//! list, files::open -> Footer                what the planner asks: files, columns, rows
-//! table::resolve                             declared columns against those of the files
+//! source::files -> Footer                    what the planner asks: files, columns, rows
+//! source::table::resolve                     declared columns against those of the files
 //! pushable::rule -> expr::Filter             what may be pushed, and what becomes of it
-//! scan::Scan                                 a stream of record batches over a bounded channel
+//! exec::Scan                                 a stream of record batches over a bounded channel
 //! ingest::write -> dataset                   CSV to content-addressed Parquet files
 //! ```
 //!
-//! Nothing here knows of PostgreSQL or panics on bad input; nothing here starts a thread before [`runtime::engine`].
+//! Nothing here knows of PostgreSQL or panics on bad input; nothing here starts a thread before [`engine::runtime::engine`].
 #![forbid(unsafe_code)]
 
 mod adapt;
 pub mod dataset;
+pub mod engine;
 pub mod error;
+pub mod exec;
 pub mod expr;
-pub mod files;
-mod footer;
 pub mod ingest;
-pub mod list;
-pub mod memory;
-pub mod metadata;
 pub mod pushable;
-mod reader;
-pub mod runtime;
-pub mod scan;
 pub mod schema;
-pub mod table;
+pub mod source;
 pub mod trust;
 
 pub use error::{Error, Result};

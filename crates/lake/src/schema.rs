@@ -186,7 +186,7 @@ const LONGEST_NAME: usize = 63;
 const SYSTEM_COLUMNS: [&str; 6] = ["ctid", "xmin", "cmin", "xmax", "cmax", "tableoid"];
 
 /// Whether a table can have a column of this name.
-pub fn check_name(path: &std::path::Path, name: &str) -> Result<()> {
+pub fn check_name(file: &dyn std::fmt::Display, name: &str) -> Result<()> {
     let message = match name {
         "" => "it is empty",
         _ if name.len() > LONGEST_NAME => "it is longer than 63 bytes",
@@ -195,7 +195,7 @@ pub fn check_name(path: &std::path::Path, name: &str) -> Result<()> {
         _ => return Ok(()),
     };
     let column = name.chars().map(|c| if c == '\0' { '\u{fffd}' } else { c }).collect();
-    Err(Error::ColumnName { path: path.to_owned(), column, message })
+    Err(Error::ColumnName { path: file.to_string(), column, message })
 }
 
 /// The top-level columns of a file.

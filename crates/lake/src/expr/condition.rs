@@ -26,7 +26,7 @@ use super::{Filter, Operand, Truth, Value, prune};
 use crate::error::{Error, Result};
 use crate::pushable::Op;
 use crate::schema::ColumnType;
-use crate::table::TableColumn;
+use crate::source::table::TableColumn;
 
 /// A bound filter over the columns of a scan.
 #[derive(Clone)]

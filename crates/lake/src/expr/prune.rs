@@ -17,7 +17,7 @@ use super::number::{Place, Range};
 use super::{Filter, Operand, Truth, Value};
 use crate::pushable::Op;
 use crate::schema::ColumnType;
-use crate::table::TableColumn;
+use crate::source::table::TableColumn;
 
 /// Comparisons of one condition. The engine's work on it grows with their square.
 const MOST_COMPARISONS: usize = 60;

@@ -6,7 +6,7 @@ use datafusion::physical_expr::PhysicalExpr;
 
 use super::*;
 use crate::schema::ColumnType;
-use crate::table::TableColumn;
+use crate::source::table::TableColumn;
 
 fn equals(column: usize, value: i64) -> Filter {
     Filter::Compare { op: Op::Eq, column, operand: Operand::Value(Value::Int(value)) }

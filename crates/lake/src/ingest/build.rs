@@ -1,6 +1,5 @@
 //! From fields to Arrow arrays, one builder for each column.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -12,6 +11,7 @@ use arrow::datatypes::DataType;
 use super::infer;
 use crate::error::{Error, Result};
 use crate::schema::{Column, ColumnType};
+use crate::source::Location;
 
 /// Why a field did not become a value.
 pub(super) enum Problem {
@@ -20,8 +20,8 @@ pub(super) enum Problem {
 }
 
 impl Problem {
-    pub(super) fn at(self, path: &Path, row: u64, column: &Column) -> Error {
-        let (path, name) = (path.to_owned(), column.name.clone());
+    pub(super) fn at(self, source: &Location, row: u64, column: &Column) -> Error {
+        let (path, name) = (source.to_string(), column.name.clone());
         match self {
             Self::Text(message) => Error::CsvText { path, row, column: name, message: message.to_owned() },
             Self::Value(value) => {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::Options;
+use super::options::Options;
 use super::record::{Dialect, Record, Records};
 use super::source::Source;
 use crate::error::{Error, Result};
@@ -45,7 +45,7 @@ impl Options {
                 let shown = |trial: &Trial| format!("\"{}\"", char::from(trial.delimiter).escape_default());
                 let shown: Vec<_> = trials.iter().map(shown).collect();
                 Err(Error::CsvFormat {
-                    path: source.path().to_owned(),
+                    path: source.location().to_string(),
                     row: u64::from(!self.header),
                     message: format!("the delimiter could be {}", shown.join(" or ")),
                     hint: Some("Name it with the option delimiter, for example {\"delimiter\": \",\"}.".to_owned()),

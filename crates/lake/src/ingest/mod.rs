@@ -16,26 +16,27 @@ mod build;
 mod dialect;
 mod encode;
 pub mod infer;
+mod options;
 mod output;
 mod read;
 mod record;
 mod source;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-use serde::Deserialize;
 
 use crate::dataset;
 use crate::error::{Error, Result};
 use crate::schema::{Column, ColumnType};
 use build::Builder;
 use encode::Encoder;
+pub use options::Options;
 use output::Output;
-pub use output::{TEMPORARY, Written};
+pub use output::{Ingested, TEMPORARY, Written};
 use read::Reader;
 use record::{Record, check_memory};
 pub use source::Source;
@@ -51,93 +52,6 @@ const WORKING_MEMORY: usize = 32 << 20;
 /// Columns with a value of more bytes than this have no dictionary.
 const LARGE_VALUE: usize = 1 << 20;
 
-/// How to read the source. Field names are the keys of the SQL function's `options`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Options {
-    /// `csv`, the only one of this version.
-    pub format: String,
-    /// One byte; absent: found out, see [`dialect`].
-    pub delimiter: Option<char>,
-    /// One byte.
-    pub quote: char,
-    /// One byte; absent: a doubled quote stands for one.
-    pub escape: Option<char>,
-    /// Whether the first row holds the names.
-    pub header: bool,
-    /// What stands for NULL.
-    pub null: String,
-    /// Rows that the types are learnt from; 0: all.
-    pub sample_rows: u64,
-    /// Types by column name, instead of what is learnt.
-    pub types: std::collections::BTreeMap<String, String>,
-    /// Whether the dataset is to have this file only, instead of this one too. For the caller; the file is the same.
-    pub replace: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            format: "csv".to_owned(),
-            delimiter: None,
-            quote: '"',
-            escape: None,
-            header: true,
-            null: String::new(),
-            sample_rows: 0,
-            types: Default::default(),
-            replace: false,
-        }
-    }
-}
-
-impl Options {
-    /// From the JSON of the SQL function.
-    pub fn parse(json: &str) -> Result<Self> {
-        let options: Self = serde_json::from_str(json).map_err(|error| Error::BadValue {
-            what: "options".to_owned(),
-            message: error.to_string(),
-            hint: Some(
-                "Valid keys are: format, delimiter, quote, escape, header, null, sample_rows, types, replace."
-                    .to_owned(),
-            ),
-        })?;
-        if options.format != "csv" {
-            return Err(Error::BadValue {
-                what: "option \"format\"".to_owned(),
-                message: format!("\"{}\" is not supported", options.format),
-                hint: Some("Only csv is.".to_owned()),
-            });
-        }
-        for (name, value) in
-            [("delimiter", options.delimiter), ("quote", Some(options.quote)), ("escape", options.escape)]
-        {
-            if value.is_some_and(|value| !value.is_ascii() || matches!(value, '\n' | '\r' | '\0')) {
-                return Err(Error::BadValue {
-                    what: format!("option \"{name}\""),
-                    message: "it must be one ASCII character, not a line end".to_owned(),
-                    hint: None,
-                });
-            }
-        }
-        if options.delimiter == Some(options.quote) {
-            return Err(Error::BadValue {
-                what: "option \"quote\"".to_owned(),
-                message: "it must differ from the delimiter".to_owned(),
-                hint: None,
-            });
-        }
-        if options.null.contains(|c| matches!(c, '\n' | '\r') || c == options.quote || Some(c) == options.delimiter) {
-            return Err(Error::BadValue {
-                what: "option \"null\"".to_owned(),
-                message: "it must hold no line end, no quote and no delimiter".to_owned(),
-                hint: None,
-            });
-        }
-        Ok(options)
-    }
-}
-
 /// What the first pass learns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Learnt {
@@ -145,16 +59,6 @@ pub struct Learnt {
     pub fingerprint: String,
     /// Which columns have large values.
     large: Vec<bool>,
-}
-
-/// What the second pass makes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ingested {
-    pub file: PathBuf,
-    pub rows: u64,
-    pub bytes: u64,
-    /// Whether the file was there already.
-    pub existed: bool,
 }
 
 /// The first pass: the columns of `source`. Blocks; `cancel` stops it soon, with [`Error::Canceled`].
@@ -230,7 +134,7 @@ fn write_rows(
     let fields: Vec<_> =
         columns.iter().zip(&types).map(|(column, ty)| Field::new(&column.name, stored(ty), true)).collect();
     let schema = Arc::new(Schema::new(fields));
-    let path = output.path().to_owned();
+    let path = output.path().display().to_string();
     let failed = |error: parquet::errors::ParquetError| match error {
         parquet::errors::ParquetError::External(inner) => match inner.downcast::<io::Error>() {
             Ok(error) => Error::io("write", &path, &error),
@@ -251,7 +155,7 @@ fn write_rows(
             }
             for ((builder, column), field) in builders.iter_mut().zip(columns).zip(row.fields()) {
                 let value = (!field.is(&options.null)).then_some(field.bytes);
-                builder.push(value).map_err(|problem| problem.at(source.path(), reader.row(), column))?;
+                builder.push(value).map_err(|problem| problem.at(source.location(), reader.row(), column))?;
             }
             pending += 1;
             pending_bytes += row.size();

@@ -6,7 +6,6 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::Ingested;
 use crate::error::{Error, Result};
 
 /// How names of temporary files begin and end.
@@ -32,6 +31,16 @@ pub struct Written {
     bytes: u64,
 }
 
+/// What the second pass makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ingested {
+    pub file: PathBuf,
+    pub rows: u64,
+    pub bytes: u64,
+    /// Whether the file was there already.
+    pub existed: bool,
+}
+
 struct Temporary {
     path: PathBuf,
     file: File,
@@ -55,7 +64,7 @@ impl<'a> Output<'a> {
         let path = folder.join(format!("{begin}{}-{serial}{end}", std::process::id()));
         let _ = fs::remove_file(&path); // left by a crashed process of the same id
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        let file = file.map_err(|error| Error::io("create", &path, &error))?;
+        let file = file.map_err(|error| Error::io("create", &path.display(), &error))?;
         let temporary = Temporary { path, file, published: false };
         Ok(Self { temporary, hasher: blake3::Hasher::new(), bytes: 0, cancel })
     }
@@ -110,11 +119,12 @@ impl Written {
             let folder = file.parent().ok_or_else(|| Error::internal("a file without a folder"))?;
             make_folder(folder)?;
             let temporary = &mut self.temporary;
-            temporary.file.sync_all().map_err(|error| Error::io("sync", &temporary.path, &error))?;
+            temporary.file.sync_all().map_err(|error| Error::io("sync", &temporary.path.display(), &error))?;
             if cancel.load(Ordering::Relaxed) {
                 return Err(Error::Canceled);
             }
-            fs::rename(&temporary.path, file).map_err(|error| Error::io("rename", &temporary.path, &error))?;
+            fs::rename(&temporary.path, file)
+                .map_err(|error| Error::io("rename", &temporary.path.display(), &error))?;
             temporary.published = true;
             sync_folder(folder)?;
         }
@@ -126,12 +136,12 @@ fn make_folder(folder: &Path) -> Result<()> {
     let missing: Vec<&Path> = folder.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true).mode(0o700);
-    builder.create(folder).map_err(|error| Error::io("create directory", folder, &error))?;
+    builder.create(folder).map_err(|error| Error::io("create directory", &folder.display(), &error))?;
     // A new folder lasts only once the one above it is synced.
     missing.iter().filter_map(|folder| folder.parent()).try_for_each(sync_folder)
 }
 
 fn sync_folder(folder: &Path) -> Result<()> {
     let synced = File::open(folder).and_then(|directory| directory.sync_all());
-    synced.map_err(|error| Error::io("sync directory", folder, &error))
+    synced.map_err(|error| Error::io("sync directory", &folder.display(), &error))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::Options;
+use super::options::Options;
 use super::record::{Record, Records};
 use super::source::Source;
 use crate::error::{Error, Result};
@@ -74,13 +74,13 @@ impl<'a> Reader<'a> {
 }
 
 fn names(header: &Record, source: &Source) -> Result<Vec<String>> {
-    let path = source.path();
+    let path = source.location().to_string();
     let mut names = Vec::with_capacity(header.len());
     let mut seen = std::collections::HashSet::new();
     for (i, field) in header.fields().enumerate() {
         let column = format!("column{}", i + 1);
         let text = std::str::from_utf8(field.bytes).map_err(|_| Error::CsvText {
-            path: path.to_owned(),
+            path: path.clone(),
             row: 0,
             column: column.clone(),
             message: "it is not UTF-8".to_owned(),
@@ -89,9 +89,9 @@ fn names(header: &Record, source: &Source) -> Result<Vec<String>> {
             "" => column,
             name => name.to_owned(),
         };
-        schema::check_name(path, &name)?;
+        schema::check_name(&path, &name)?;
         if !seen.insert(name.clone()) {
-            return Err(Error::DuplicateColumn { path: path.to_owned(), column: name });
+            return Err(Error::DuplicateColumn { path: path.clone(), column: name });
         }
         names.push(name);
     }

@@ -257,12 +257,12 @@ impl<'a> Records<'a> {
     }
 
     pub(super) fn malformed(&self, message: &str, hint: Option<String>) -> Error {
-        let (path, message) = (self.source.path().to_owned(), message.to_owned());
+        let (path, message) = (self.source.location().to_string(), message.to_owned());
         Error::CsvFormat { path, row: self.row(), message, hint }
     }
 
     fn too_large(&self, how: String) -> Error {
-        Error::CsvTooLarge { path: self.source.path().to_owned(), row: self.row(), how }
+        Error::CsvTooLarge { path: self.source.location().to_string(), row: self.row(), how }
     }
 }
 

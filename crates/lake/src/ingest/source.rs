@@ -2,12 +2,12 @@
 
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lagoon_file::RegularFile;
 
 use crate::error::{Error, Result};
+use crate::source::Location;
 
 /// What begins a file that is something else, and what to do with it.
 const FOREIGN: [(&[u8], &str, &str); 8] = [
@@ -25,18 +25,18 @@ const UTF_16: &str = "Convert it to UTF-8 first, for example with iconv -f UTF-1
 /// A CSV file. Clones read the same descriptor.
 #[derive(Clone, Debug)]
 pub struct Source {
-    path: PathBuf,
+    location: Location,
     file: Arc<RegularFile>,
 }
 
 impl Source {
-    /// `path` is for messages; only `file` is read.
-    pub fn new(path: &Path, file: RegularFile) -> Self {
-        Self { path: path.to_owned(), file: Arc::new(file) }
+    /// Opens the file. What was judged is what is read.
+    pub fn open(location: &Location) -> Result<Self> {
+        Ok(Self { file: Arc::new(location.open()?), location: location.clone() })
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    pub(super) fn location(&self) -> &Location {
+        &self.location
     }
 
     /// Bytes, when it was opened. What is appended later is not read.
@@ -53,10 +53,10 @@ impl Source {
         }
         loop {
             match self.file.file().read_at(&mut room[..wanted], at) {
-                Ok(0) => return Err(Error::FileChanged { path: self.path.clone() }),
+                Ok(0) => return Err(Error::FileChanged { path: self.location.to_string() }),
                 Ok(count) => return Ok(count),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::io("read", &self.path, &error)),
+                Err(error) => return Err(Error::io("read", &self.location, &error)),
             }
         }
     }
@@ -65,7 +65,7 @@ impl Source {
     pub(super) fn check_unchanged(&self) -> Result<()> {
         match self.file.is_unchanged() {
             Ok(true) => Ok(()),
-            _ => Err(Error::FileChanged { path: self.path.clone() }),
+            _ => Err(Error::FileChanged { path: self.location.to_string() }),
         }
     }
 
@@ -83,7 +83,7 @@ impl Source {
         match foreign.or(bzip2).or(wide) {
             None => Ok(()),
             Some((what, hint)) => Err(Error::NotSupported {
-                message: format!("file \"{}\" {what}, not CSV text", self.path.display()),
+                message: format!("file \"{}\" {what}, not CSV text", self.location),
                 hint: Some(hint.to_owned()),
             }),
         }

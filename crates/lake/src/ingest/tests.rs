@@ -4,9 +4,11 @@ use std::io::{Seek, SeekFrom, Write};
 
 use super::record::{Dialect, MOST_RECORD_BYTES, Records};
 use super::*;
+use crate::source::Location;
+use crate::source::store::Rights;
 
 fn source(path: &Path) -> Source {
-    Source::new(path, lagoon_file::open(path, lagoon_file::Scope::Anywhere).unwrap())
+    Source::open(&Location::local(path, &Rights::everywhere()).unwrap()).unwrap()
 }
 
 fn ingest(folder: &Path, csv: &[u8], options: &str) -> Result<(Learnt, Ingested)> {

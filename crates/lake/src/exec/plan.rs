@@ -1,0 +1,160 @@
+//! The physical plan of a piece: a Parquet source that prunes by the filter, and the filter itself, exactly.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::config::TableParquetOptions;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, FileSource, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::error::DataFusionError;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::filter::FilterExecBuilder;
+use parquet::file::metadata::ParquetMetaData;
+
+use super::pieces::Piece;
+use super::prune::Pruner;
+use super::reader::Source;
+use super::spec::ScanSpec;
+use crate::adapt::Adapters;
+use crate::error::{Error, Result};
+use crate::expr::Condition;
+use crate::schema::{ColumnType, Declared};
+use crate::source::Location;
+use crate::source::files::DataFile;
+use crate::source::table::{self, TableColumn};
+
+/// What all pieces of a scan have in common.
+pub(super) struct Plan {
+    schema: SchemaRef,
+    /// Columns that the source reads: the projection, then what only the filter needs. Indexes into those of the table.
+    wanted: Vec<usize>,
+    names: Vec<String>,
+    delivered: usize,
+    /// Over what comes out of the source; the source makes of it what statistics are compared with.
+    filter: Option<Arc<dyn PhysicalExpr>>,
+    pruner: Option<Pruner>,
+    bytes: Arc<AtomicU64>,
+}
+
+impl Plan {
+    pub(super) fn new(spec: &ScanSpec, bytes: Arc<AtomicU64>) -> Result<Self> {
+        let mut columns = spec.columns.clone();
+        let mut wanted = spec.projection.clone();
+        if let Some(filter) = &spec.filter {
+            let mut seen: HashSet<usize> = wanted.iter().copied().collect();
+            filter.visit_columns(&mut |column| {
+                if seen.insert(column) {
+                    wanted.push(column);
+                }
+            });
+        }
+        if wanted.is_empty()
+            && let Some(witness) = witness(&spec.files)?
+        {
+            wanted.push(columns.len());
+            columns.push(witness);
+        }
+        let schema = Arc::new(schema(&mut columns.iter()));
+        let names = wanted.iter().filter_map(|i| columns.get(*i)).map(|column| column.name.clone()).collect();
+        let condition = match &spec.filter {
+            Some(filter) => {
+                let position = |column: usize| wanted.iter().position(|i| *i == column).unwrap_or(usize::MAX);
+                let positions: Vec<_> = (0..columns.len()).map(position).collect();
+                let position = |column: usize| positions.get(column).copied().unwrap_or(usize::MAX);
+                Some(Condition::new(filter.clone(), columns.clone().into(), &position)?)
+            }
+            None => None,
+        };
+        let pruner = condition.clone().map(Pruner::new);
+        let filter = condition.map(|condition| Arc::new(condition) as Arc<dyn PhysicalExpr>);
+        Ok(Self { schema, wanted, names, delivered: spec.projection.len(), filter, pruner, bytes })
+    }
+
+    /// Whether all rows that are read are delivered, so that a limit can end the reading.
+    pub(super) fn is_bare(&self) -> bool {
+        self.filter.is_none()
+    }
+
+    /// Which row groups of a file may have rows that pass the filter; `None` if nothing is known.
+    pub(super) fn survivors(&self, metadata: &ParquetMetaData) -> Option<Vec<bool>> {
+        self.pruner.as_ref()?.survivors(metadata)
+    }
+
+    /// Names of the columns that are read.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// A batch without what was read only to be counted.
+    pub(super) fn trim(&self, batch: RecordBatch) -> RecordBatch {
+        if batch.num_columns() <= self.delivered {
+            return batch;
+        }
+        let columns: Vec<_> = (0..self.delivered).collect();
+        batch.project(&columns).unwrap_or(batch)
+    }
+
+    pub(super) fn of(&self, piece: &Piece, limit: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.build(piece, limit).map_err(|error| failed(&error, &piece.location))
+    }
+
+    fn build(&self, piece: &Piece, limit: Option<usize>) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+        let mut options = TableParquetOptions::default();
+        options.global.coerce_int96 = Some("us".to_owned());
+        let readers = Source {
+            location: piece.location.clone(),
+            file: piece.file.clone(),
+            metadata: piece.metadata.clone(),
+            chunks: piece.chunks.clone(),
+            bytes: self.bytes.clone(),
+        };
+        let mut source = ParquetSource::new(self.schema.clone())
+            .with_table_parquet_options(options)
+            .with_parquet_file_reader_factory(Arc::new(readers));
+        if let Some(predicate) = &self.filter {
+            source = source.with_predicate(predicate.clone());
+        }
+        // The reader knows the file; its name is nothing that DataFusion would have to know.
+        let file = PartitionedFile::new("piece", piece.file.identity().size).with_extension(piece.access.clone());
+        let source: Arc<dyn FileSource> = Arc::new(source);
+        let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
+            .with_file_groups(vec![FileGroup::new(vec![file])])
+            .with_limit(limit)
+            .with_expr_adapter(Some(Arc::new(Adapters)))
+            .with_projection_indices(Some(self.wanted.clone()))?
+            .build();
+        let scan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(config);
+        let Some(filter) = &self.filter else { return Ok(scan) };
+        let keep = (0..self.delivered).collect::<Vec<_>>();
+        Ok(Arc::new(FilterExecBuilder::new(filter.clone(), scan).apply_projection(Some(keep))?.build()?))
+    }
+}
+
+/// Where rows alone are counted and a file claims unlikely many of them: the smallest column, which is decoded so that there
+/// are as many as it has values.
+fn witness(files: &[DataFile]) -> Result<Option<TableColumn>> {
+    let Some(file) = files.iter().find(|file| file.footer.doubtful) else { return Ok(None) };
+    let columns = file.footer.columns.iter().zip(&file.footer.column_bytes);
+    let plain = columns.filter_map(|(column, bytes)| match &column.ty {
+        Ok(ColumnType::Array(_)) | Err(_) => None,
+        Ok(ty) => Some((bytes, &column.name, ty)),
+    });
+    let Some((_, name, ty)) = plain.min_by_key(|(bytes, ..)| **bytes) else { return Ok(None) };
+    let declared = (name.clone(), Declared::Exactly(ty.clone()), ty.to_string());
+    // Other files may lack it or have another type; then theirs are believed, as those of any other column would be.
+    Ok(table::resolve(files, &[declared]).ok().and_then(|mut columns| columns.pop()))
+}
+
+pub(super) fn failed(error: &DataFusionError, location: &Location) -> Error {
+    Error::from_engine(error, location)
+}
+
+fn schema(columns: &mut dyn Iterator<Item = &TableColumn>) -> Schema {
+    Schema::new(columns.map(|column| Field::new(&column.name, column.ty.arrow(), true)).collect::<Vec<_>>())
+}

@@ -1,0 +1,18 @@
+//! The foreign data wrapper `lagoon_parquet`.
+//!
+//! ```text
+//! options  -> which files          relation -> files and columns, matched
+//! plan     -> rows, cost, plan     scan     -> tuples               explain
+//! infer    -> CREATE FOREIGN TABLE t ()     handler -> what PostgreSQL calls
+//! private, handover -> from plan to execution
+//! ```
+
+mod explain;
+mod handler;
+mod handover;
+mod infer;
+mod options;
+mod plan;
+mod private;
+mod relation;
+mod scan;

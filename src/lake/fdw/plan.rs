@@ -1,0 +1,243 @@
+//! Planning: row counts from the footers, one path a table, LIMIT taken over where nothing is left to do above.
+
+use std::collections::HashMap;
+use std::ptr::null_mut;
+use std::rc::Rc;
+
+use lagoon_lake::Result;
+use lagoon_lake::expr::Filter;
+use pgrx::{PgList, PgMemoryContexts, pg_sys};
+
+use super::handover::{self, Ticket};
+use super::private::{Limit, ScanPlan};
+use super::relation::Relation;
+use crate::lake::filter::{Reason, Translator};
+use crate::lake::source::access;
+use crate::pg::compat::{self, Costs};
+use crate::pg::guc;
+
+/// What a scan costs before its first row: threads are there, a few files are opened.
+const STARTUP_COST: f64 = 10.0;
+/// A row that the engine decodes costs less than one of a heap page, and a pushed filter next to nothing.
+const ENGINE_ROW_SHARE: f64 = 0.2;
+
+/// A scan that knows its limit decodes nothing ahead of it, so it is cheaper than the same scan under a Limit node.
+const LIMIT_GAIN: f64 = 0.9;
+
+/// What planning knows of one relation, from GetForeignRelSize to GetForeignPlan.
+pub(super) struct Planned {
+    relation: Rc<Relation>,
+    ticket: Option<Ticket>,
+    pushed: Vec<(*mut pg_sys::RestrictInfo, Filter)>,
+    kept: Vec<(*mut pg_sys::RestrictInfo, Reason)>,
+    params: Vec<*mut pg_sys::Expr>,
+}
+
+/// GetForeignRelSize: files, columns, conditions, rows.
+///
+/// # Safety
+/// Arguments are those of the callback.
+pub(super) unsafe fn size(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    table: pg_sys::Oid,
+) -> Result<()> {
+    // SAFETY: the caller's.
+    unsafe { access::check_select(root, rel) };
+    let relation = Rc::new(Relation::load(table)?);
+    let ticket = handover::offer(&relation);
+    // SAFETY: the caller's: both are live for all of planning; conditions are RestrictInfo with a clause.
+    unsafe {
+        let mut planned = Planned { pushed: Vec::new(), kept: Vec::new(), params: Vec::new(), relation, ticket };
+        let mut translator = Translator::new((*rel).relid, &planned.relation.attributes);
+        for info in PgList::<pg_sys::RestrictInfo>::from_pg((*rel).baserestrictinfo).iter_ptr() {
+            let condition = if guc::PUSHDOWN.get() {
+                translator.condition((*info).clause.cast())
+            } else {
+                Err("lagoon.pushdown is off".to_owned())
+            };
+            match condition {
+                Ok(filter) => planned.pushed.push((info, filter)),
+                Err(reason) => planned.kept.push((info, reason)),
+            }
+        }
+        planned.params = translator.params;
+        (*rel).tuples = planned.relation.rows() as f64;
+        let bytes: u64 = planned.relation.files.iter().map(|file| file.size()).sum();
+        (*rel).pages = u32::try_from(bytes / u64::from(pg_sys::BLCKSZ)).unwrap_or(u32::MAX).max(1);
+        pg_sys::set_baserel_size_estimates(root, rel);
+        // Dropped with the planner's memory, also on ERROR.
+        let state = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(planned);
+        (*rel).fdw_private = state.cast();
+    }
+    Ok(())
+}
+
+/// GetForeignPaths: one way to scan.
+///
+/// # Safety
+/// As [`size`], after it.
+pub(super) unsafe fn paths(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo) {
+    // SAFETY: the caller's.
+    unsafe {
+        let (startup, total) = cost(rel);
+        let path = compat::foreign_scan_path(root, rel, Costs { rows: (*rel).rows, startup, total });
+        pg_sys::add_path(rel, path.cast());
+    }
+}
+
+unsafe fn cost(rel: *mut pg_sys::RelOptInfo) -> (f64, f64) {
+    // SAFETY: the caller's: fdw_private was set by size().
+    unsafe {
+        let planned = &*(*rel).fdw_private.cast::<Planned>();
+        let (tuples, rows) = ((*rel).tuples, (*rel).rows);
+        let engine = tuples * pg_sys::cpu_tuple_cost * ENGINE_ROW_SHARE;
+        // Rows that reach PostgreSQL: every row that passes the pushed filters. Not known apart, so between both.
+        let crossing = if planned.kept.is_empty() { rows } else { tuples };
+        let kept = planned.kept.len() as f64 * pg_sys::cpu_operator_cost;
+        (STARTUP_COST, STARTUP_COST + engine + crossing * (pg_sys::cpu_tuple_cost + kept))
+    }
+}
+
+/// GetForeignUpperPaths for the final step: LIMIT and OFFSET with constants, if nothing else happens above the scan and
+/// every condition is pushed.
+///
+/// # Safety
+/// Arguments are those of the callback.
+pub(super) unsafe fn final_path(
+    root: *mut pg_sys::PlannerInfo,
+    input: *mut pg_sys::RelOptInfo,
+    output: *mut pg_sys::RelOptInfo,
+    extra: *mut std::ffi::c_void,
+) {
+    // SAFETY: the caller's: `extra` is a FinalPathExtraData at this stage.
+    unsafe {
+        let parse = &*(*root).parse;
+        let extra = extra.cast::<pg_sys::FinalPathExtraData>();
+        let simple = parse.commandType == pg_sys::CmdType::CMD_SELECT
+            && parse.limitOption == pg_sys::LimitOption::LIMIT_OPTION_COUNT
+            && parse.rowMarks.is_null()
+            && (*root).rowMarks.is_null()
+            && !parse.hasTargetSRFs;
+        // No grouping, sorting or join in between: the input is the table itself, with our state.
+        let is_table = (*input).reloptkind == pg_sys::RelOptKind::RELOPT_BASEREL && !(*input).fdw_private.is_null();
+        if !guc::PUSHDOWN.get() || extra.is_null() || !(*extra).limit_needed || !simple || !is_table {
+            return;
+        }
+        let sorted = !parse.sortClause.is_null() || !parse.distinctClause.is_null() || parse.hasAggs;
+        let grouped = !parse.groupClause.is_null() || !parse.groupingSets.is_null() || parse.hasWindowFuncs;
+        let planned = &*(*input).fdw_private.cast::<Planned>();
+        if sorted || grouped || !parse.havingQual.is_null() || !planned.kept.is_empty() {
+            return;
+        }
+        let (Some(count), Some(offset)) = (constant(parse.limitCount), constant(parse.limitOffset)) else { return };
+        let limit = Limit { count, offset: offset.unwrap_or(0) };
+        let rows = ((*input).rows - limit.offset as f64).max(0.0);
+        let rows = limit.count.map_or(rows, |count| rows.min(count as f64)).max(1.0);
+        let (startup, total) = cost(input);
+        let share = ((rows + limit.offset as f64) / (*input).rows.max(1.0)).min(1.0);
+        let total = (startup + (total - startup) * share) * LIMIT_GAIN;
+        let startup = startup * LIMIT_GAIN;
+        let upper = pg_sys::UpperRelationKind::UPPERREL_FINAL as usize;
+        let private = limit.to_private();
+        let (target, costs) = ((*root).upper_targets[upper], Costs { rows, startup, total });
+        let path = compat::foreign_upper_path(root, input, target, costs, private);
+        pg_sys::add_path(output, path.cast());
+    }
+}
+
+/// A constant of LIMIT or OFFSET: `Some(None)` if there is none or it is NULL, `None` if it cannot be taken over.
+unsafe fn constant(node: *mut pg_sys::Node) -> Option<Option<u64>> {
+    // SAFETY: the tag says the type; both are of type bigint after parse analysis.
+    unsafe {
+        if node.is_null() {
+            return Some(None);
+        }
+        if (*node).type_ != pg_sys::NodeTag::T_Const {
+            return None;
+        }
+        let constant = &*node.cast::<pg_sys::Const>();
+        if constant.constisnull {
+            return Some(None);
+        }
+        u64::try_from(constant.constvalue.value() as i64).ok().map(Some) // negative: PostgreSQL's own ERROR
+    }
+}
+
+/// GetForeignPlan: the scan node.
+///
+/// # Safety
+/// Arguments are those of the callback.
+pub(super) unsafe fn make_plan(
+    rel: *mut pg_sys::RelOptInfo,
+    best: *mut pg_sys::ForeignPath,
+    targets: *mut pg_sys::List,
+    conditions: *mut pg_sys::List,
+    outer: *mut pg_sys::Plan,
+) -> Result<*mut pg_sys::ForeignScan> {
+    // SAFETY: the caller's: `rel` is a table with our state; conditions are RestrictInfo.
+    unsafe {
+        let planned = &*(*rel).fdw_private.cast::<Planned>();
+        let mut pushed = Vec::new();
+        let mut quals = PgList::<pg_sys::Expr>::new();
+        let mut rechecks = PgList::<pg_sys::Expr>::new();
+        let mut plan = ScanPlan::default();
+        // Conditions may be many, so they are not searched for one by one.
+        let known_pushed: HashMap<_, _> = planned.pushed.iter().map(|(info, filter)| (*info, filter)).collect();
+        let known_kept: HashMap<_, _> = planned.kept.iter().map(|(info, reason)| (*info, reason)).collect();
+        for info in PgList::<pg_sys::RestrictInfo>::from_pg(conditions).iter_ptr() {
+            if (*info).pseudoconstant {
+                continue;
+            }
+            if let Some(filter) = known_pushed.get(&info) {
+                pushed.push((*filter).clone());
+                rechecks.push((*info).clause);
+            } else {
+                let known = known_kept.get(&info).map(|why| (*why).clone());
+                plan.reasons.push(known.unwrap_or_else(|| "not a condition of the table alone".to_owned()));
+                quals.push((*info).clause);
+            }
+        }
+        let mut used = null_mut();
+        pg_sys::pull_varattnos((*(*rel).reltarget).exprs.cast(), (*rel).relid, &mut used);
+        for qual in quals.iter_ptr() {
+            pg_sys::pull_varattnos(qual.cast(), (*rel).relid, &mut used);
+        }
+        let is_used =
+            |number: i16| pg_sys::bms_is_member(i32::from(number) - pg_sys::FirstLowInvalidHeapAttributeNumber, used);
+        let whole_row = is_used(0);
+        let all = &planned.relation.attributes;
+        let mut order: Vec<usize> = (0..all.len()).filter(|i| whole_row || is_used(all[*i].number)).collect();
+        plan.delivered = order.len();
+        let mut positions = vec![None; all.len()];
+        order.iter().enumerate().for_each(|(position, i)| positions[*i] = Some(position));
+        for filter in &pushed {
+            filter.visit_columns(&mut |column| {
+                if let Some(position @ None) = positions.get_mut(column) {
+                    *position = Some(order.len());
+                    order.push(column);
+                }
+            });
+        }
+        plan.attributes = order.iter().map(|i| all[*i].clone()).collect();
+        if !pushed.is_empty() {
+            let position = |column: usize| positions.get(column).copied().flatten().unwrap_or(column);
+            plan.filter = Some(Filter::And(pushed.iter().map(|filter| filter.map_columns(&position)).collect()));
+        }
+        plan.resolved = planned.ticket.as_ref().map(Ticket::number);
+        plan.files = planned.relation.files.iter().map(|file| file.location().to_string()).collect();
+        plan.limit = Limit::from_private((*best).fdw_private);
+        let mut params = PgList::<pg_sys::Expr>::new();
+        planned.params.iter().for_each(|param| params.push(*param));
+        Ok(pg_sys::make_foreignscan(
+            targets,
+            quals.into_pg(),
+            (*rel).relid,
+            params.into_pg(),
+            plan.to_private()?,
+            null_mut(),
+            rechecks.into_pg(),
+            outer,
+        ))
+    }
+}
