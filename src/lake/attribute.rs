@@ -2,12 +2,13 @@
 
 use std::ffi::CStr;
 
-use lagoon_lake::schema::{ColumnType, Declared};
 use lagoon_lake::source::table::TableColumn;
+use lagoon_lake::types::{ColumnType, Declared};
 use lagoon_lake::{Error, Result};
 use pgrx::pg_sys;
 use serde_json::{Value, json};
 
+use super::types;
 use crate::pg::compat;
 
 /// A column of the foreign table with its counterpart in the files.
@@ -81,46 +82,17 @@ fn asked(oid: pg_sys::Oid, typmod: i32) -> Declared {
     if oid == pg_sys::NUMERICOID && typmod < 0 {
         return Declared::AnyNumeric;
     }
-    match scalar(oid, typmod) {
+    match types::column(oid, typmod) {
         Some(ty) => Declared::Exactly(ty),
         None => {
             // SAFETY: a catalog lookup.
             let element = unsafe { pg_sys::get_element_type(oid) };
-            match scalar(element, typmod) {
-                Some(item) => Declared::Exactly(ColumnType::Array(Box::new(item))),
+            match types::column(element, typmod) {
+                Some(item) => Declared::Exactly(ColumnType::array(item)),
                 None => Declared::FromText,
             }
         }
     }
-}
-
-/// The engine's type of a PostgreSQL type that has one. Modifiers of time types would round: such types have none.
-fn scalar(oid: pg_sys::Oid, typmod: i32) -> Option<ColumnType> {
-    Some(match oid {
-        pg_sys::BOOLOID => ColumnType::Bool,
-        pg_sys::INT2OID => ColumnType::Int2,
-        pg_sys::INT4OID => ColumnType::Int4,
-        pg_sys::INT8OID => ColumnType::Int8,
-        pg_sys::FLOAT4OID => ColumnType::Float4,
-        pg_sys::FLOAT8OID => ColumnType::Float8,
-        pg_sys::NUMERICOID if typmod >= 4 => {
-            // As numeric_typmod_precision and numeric_typmod_scale in numeric.c.
-            let packed = typmod - 4;
-            let scale = ((packed & 0x7ff) ^ 1024) - 1024;
-            let precision = (packed >> 16) & 0xffff;
-            let (precision, scale) = (u8::try_from(precision).ok()?, u8::try_from(scale).ok()?);
-            (precision <= 38 && scale <= precision).then_some(ColumnType::Numeric(precision, scale))?
-        }
-        pg_sys::TEXTOID => ColumnType::Text,
-        pg_sys::VARCHAROID if typmod < 0 => ColumnType::Text,
-        pg_sys::BYTEAOID => ColumnType::Bytea,
-        pg_sys::DATEOID => ColumnType::Date,
-        pg_sys::TIMEOID if typmod < 0 => ColumnType::Time,
-        pg_sys::TIMESTAMPOID if typmod < 0 => ColumnType::Timestamp,
-        pg_sys::TIMESTAMPTZOID if typmod < 0 => ColumnType::Timestamptz,
-        pg_sys::UUIDOID => ColumnType::Uuid,
-        _ => return None,
-    })
 }
 
 impl Attribute {

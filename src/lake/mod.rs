@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! source     what a path leads to for a role      dataset    the catalogue, and where its files are
-//! attribute  columns of a foreign table           filter     what is pushed, and why not
-//! decode     batches to datums (value, numeric)   fdw        plan and execution of scans
+//! attribute  columns of a foreign table           expr       what is pushed, and why not
+//! types      datums and constants, by type        fdw        plan and execution of scans (decode: batches to datums)
 //! functions  datasets, ingest                     engine     its threads
 //! ```
 
@@ -12,12 +12,11 @@ mod dataset;
 mod decode;
 mod engine;
 mod error;
+mod expr;
 mod fdw;
-mod filter;
 mod functions;
-mod numeric;
 mod source;
-mod value;
+mod types;
 
 use crate::pg::hook;
 

@@ -44,7 +44,7 @@ pub fn fingerprint(columns: &[Column]) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
-    use crate::schema::ColumnType;
+    use crate::types::ColumnType;
 
     #[test]
     fn ids_are_fixed_for_ever() {

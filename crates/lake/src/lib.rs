@@ -3,7 +3,8 @@
 //! ```text
 //! source::files -> Footer                    what the planner asks: files, columns, rows
 //! source::table::resolve                     declared columns against those of the files
-//! pushable::rule -> expr::Filter             what may be pushed, and what becomes of it
+//! types                                      one file a family: Arrow, SQL, CSV fields, statistics
+//! expr::rules -> expr::Expr                  what may be pushed, and what becomes of it
 //! exec::Scan                                 a stream of record batches over a bounded channel
 //! ingest::write -> dataset                   CSV to content-addressed Parquet files
 //! ```
@@ -18,10 +19,10 @@ pub mod error;
 pub mod exec;
 pub mod expr;
 pub mod ingest;
-pub mod pushable;
 pub mod schema;
 pub mod source;
 pub mod trust;
+pub mod types;
 
 pub use error::{Error, Result};
 /// The batches that a scan delivers are Arrow's; tests write files with the parquet crate.

@@ -65,28 +65,10 @@ fn add_columns(oid: pg_sys::Oid, name: &str) -> Result<()> {
     }
     columns.chunks(AT_ONCE).try_for_each(|columns| {
         let clauses = columns.iter().map(|column| {
-            let type_name = column.ty.to_string();
-            format!("ADD COLUMN {} pg_catalog.{}", pgrx::spi::quote_identifier(&column.name), sql_type(&type_name))
+            let name = pgrx::spi::quote_identifier(&column.name);
+            format!("ADD COLUMN {name} pg_catalog.{}", column.ty.catalog_name())
         });
         let statement = format!("ALTER FOREIGN TABLE {name} {}", clauses.collect::<Vec<_>>().join(", "));
         Spi::connect_mut(|client| client.update(statement.as_str(), None, &[]).map(|_| ())).map_err(spi)
     })
-}
-
-/// A type's name behind `pg_catalog.`, where the grammar's own names (`bigint`, `double precision`) do not fit.
-fn sql_type(shown: &str) -> String {
-    let (base, array) = shown.strip_suffix("[]").map_or((shown, ""), |base| (base, "[]"));
-    let base = match base {
-        "boolean" => "bool",
-        "smallint" => "int2",
-        "integer" => "int4",
-        "bigint" => "int8",
-        "real" => "float4",
-        "double precision" => "float8",
-        "time without time zone" => "time",
-        "timestamp without time zone" => "timestamp",
-        "timestamp with time zone" => "timestamptz",
-        other => other,
-    };
-    format!("{base}{array}")
 }

@@ -5,13 +5,13 @@ use std::ptr::null_mut;
 use std::rc::Rc;
 
 use lagoon_lake::Result;
-use lagoon_lake::expr::Filter;
+use lagoon_lake::expr::Expr;
 use pgrx::{PgList, PgMemoryContexts, pg_sys};
 
 use super::handover::{self, Ticket};
 use super::private::{Limit, ScanPlan};
 use super::relation::Relation;
-use crate::lake::filter::{Reason, Translator};
+use crate::lake::expr::{Reason, Translator};
 use crate::lake::source::access;
 use crate::pg::compat::{self, Costs};
 use crate::pg::guc;
@@ -28,7 +28,7 @@ const LIMIT_GAIN: f64 = 0.9;
 pub(super) struct Planned {
     relation: Rc<Relation>,
     ticket: Option<Ticket>,
-    pushed: Vec<(*mut pg_sys::RestrictInfo, Filter)>,
+    pushed: Vec<(*mut pg_sys::RestrictInfo, Expr)>,
     kept: Vec<(*mut pg_sys::RestrictInfo, Reason)>,
     params: Vec<*mut pg_sys::Expr>,
 }
@@ -222,7 +222,7 @@ pub(super) unsafe fn make_plan(
         plan.attributes = order.iter().map(|i| all[*i].clone()).collect();
         if !pushed.is_empty() {
             let position = |column: usize| positions.get(column).copied().flatten().unwrap_or(column);
-            plan.filter = Some(Filter::And(pushed.iter().map(|filter| filter.map_columns(&position)).collect()));
+            plan.filter = Some(Expr::And(pushed.iter().map(|filter| filter.map_columns(&position)).collect()));
         }
         plan.resolved = planned.ticket.as_ref().map(Ticket::number);
         plan.files = planned.relation.files.iter().map(|file| file.location().to_string()).collect();

@@ -4,13 +4,13 @@
 
 use std::ffi::CStr;
 
-use lagoon_lake::expr::Filter;
+use lagoon_lake::expr::Expr;
 use lagoon_lake::{Error, Result};
 use pgrx::{PgList, pg_sys};
 use serde_json::{Value, json};
 
 use crate::lake::attribute::Attribute;
-use crate::lake::filter::Reason;
+use crate::lake::expr::Reason;
 
 /// The executor's part of the plan. It travels as one text for the filter, which may be long, and one for the rest.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +20,7 @@ pub(super) struct ScanPlan {
     /// How many of `attributes` are delivered.
     pub delivered: usize,
     /// Over `attributes`, with parameters.
-    pub filter: Option<Filter>,
+    pub filter: Option<Expr>,
     /// Why each condition of the plan's qual was kept, in its order.
     pub reasons: Vec<Reason>,
     pub limit: Option<Limit>,

@@ -14,7 +14,7 @@ use super::handover;
 use super::private::ScanPlan;
 use super::relation::Relation;
 use crate::lake::decode::Decoder;
-use crate::lake::{engine, value};
+use crate::lake::{engine, types};
 use crate::pg::{guc, memory, wait};
 
 /// How long the end of a scan waits for its task. The task holds nothing of PostgreSQL's, so this is only tidiness.
@@ -235,7 +235,7 @@ impl ScanState {
             // SAFETY: the caller's; the result has the expression's type. It is copied before the context is reset.
             unsafe {
                 let datum = pg_sys::ExecEvalExpr(*state, context, &mut is_null);
-                value::value(*oid, datum, is_null)
+                types::value(*oid, datum, is_null)
             }
         };
         // SAFETY: the context is that of the node and lives as long as it.

@@ -24,10 +24,10 @@ use super::spec::ScanSpec;
 use crate::adapt::Adapters;
 use crate::error::{Error, Result};
 use crate::expr::Condition;
-use crate::schema::{ColumnType, Declared};
 use crate::source::Location;
 use crate::source::files::DataFile;
 use crate::source::table::{self, TableColumn};
+use crate::types::{ColumnType, Declared};
 
 /// What all pieces of a scan have in common.
 pub(super) struct Plan {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::expr::Filter;
+use crate::expr::Expr;
 use crate::source::files::DataFile;
 use crate::source::table::TableColumn;
 
@@ -14,8 +14,8 @@ pub struct ScanSpec {
     pub columns: Vec<TableColumn>,
     /// Indexes into `columns`, in the order of delivery.
     pub projection: Vec<usize>,
-    /// A bound filter. Only rows for which it is true are delivered.
-    pub filter: Option<Arc<Filter>>,
+    /// A bound condition. Only rows for which it is true are delivered.
+    pub filter: Option<Arc<Expr>>,
     /// Rows after which the scan may stop; it never delivers more.
     pub limit: Option<u64>,
     /// Partitions that are decoded at the same time.

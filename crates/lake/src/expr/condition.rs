@@ -1,4 +1,4 @@
-//! A filter on rows: the exact answer for each row of a batch, by PostgreSQL's rules.
+//! A condition on rows: the exact answer for each row of a batch, by PostgreSQL's rules.
 //!
 //! It is an expression of our own and opaque to DataFusion, which would rewrite it: casts of a column that are taken off
 //! truncate the constant, floats are compared by their bits, and trees are walked by recursion.
@@ -9,52 +9,53 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, Scalar};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Datum, RecordBatch, Scalar};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::compute::kernels::comparison::{like, nlike};
 use arrow::compute::kernels::filter::{FilterBuilder, FilterPredicate, filter};
-use arrow::compute::kernels::{boolean, cast, cmp, comparison};
+use arrow::compute::kernels::{boolean, cast, cmp};
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, Schema,
     Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
 };
-use datafusion::common::{DataFusionError, HashSet, Result as EngineResult, ScalarValue};
+use datafusion::common::{DataFusionError, HashSet, Result as EngineResult};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
 
-use super::number::{Place, Range};
-use super::{Filter, Operand, Truth, Value, prune};
-use crate::error::{Error, Result};
-use crate::pushable::Op;
-use crate::schema::ColumnType;
+use super::function::Comparison;
+use super::ir::{Expr, Truth};
+use super::{prune, translate};
+use crate::error::Result;
 use crate::source::table::TableColumn;
+use crate::types::canonical;
 
-/// A bound filter over the columns of a scan.
+/// A bound condition over the columns of a scan.
 #[derive(Clone)]
 pub struct Condition {
     test: Arc<Test>,
-    filter: Arc<Filter>,
+    expr: Arc<Expr>,
     columns: Arc<[TableColumn]>,
 }
 
 impl Condition {
     /// `position` says where in a batch a column of `columns` stands.
     pub(crate) fn new(
-        filter: Arc<Filter>,
+        expr: Arc<Expr>,
         columns: Arc<[TableColumn]>,
         position: &impl Fn(usize) -> usize,
     ) -> Result<Self> {
-        let test = Arc::new(Compiler { columns: &columns, position }.test(&filter)?);
-        Ok(Self { test, filter, columns })
+        let test = Arc::new(translate::test(&expr, &columns, position)?);
+        Ok(Self { test, expr, columns })
     }
 
     /// What the statistics of a file must allow for any of its rows to pass; `None` if they say nothing.
     pub(crate) fn prune(&self, file: &Schema) -> Option<Arc<dyn PhysicalExpr>> {
-        prune::predicate(&self.filter, &self.columns, file)
+        prune::predicate(&self.expr, &self.columns, file)
     }
 }
 
-/// One node of a compiled filter. Columns are positions in the batch.
-enum Test {
+/// One node of a translated condition. Columns are positions in the batch.
+pub(super) enum Test {
     Known(Option<bool>),
     And(Vec<Test>),
     Or(Vec<Test>),
@@ -66,15 +67,18 @@ enum Test {
     Whole(usize, i64, i64, bool),
     /// The same of 128 bits.
     Wide(usize, i128, i128, bool),
-    Float(usize, Op, f64),
+    Float(usize, Comparison, f64),
     /// Booleans, text, bytea, uuid.
-    Plain(usize, Op, Scalar<ArrayRef>),
+    Plain(usize, Comparison, Scalar<ArrayRef>),
+    /// And with `true` what is not like the pattern.
+    Like(usize, bool, Scalar<ArrayRef>),
+    /// In the set; whether the list had a NULL.
     Within(usize, Set, bool),
-    Columns(Op, usize, usize, Pair),
+    Columns(Comparison, usize, usize, Pair),
 }
 
-/// The elements of a list. Whether one of them is NULL stands beside it.
-enum Set {
+/// The elements of a list that are not NULL.
+pub(super) enum Set {
     Bool([bool; 2]),
     Whole(HashSet<i64>),
     Wide(HashSet<i128>),
@@ -84,155 +88,13 @@ enum Set {
 }
 
 /// How two columns are compared.
-enum Pair {
+pub(super) enum Pair {
     /// As they are; both have the same type.
     Plain,
     Whole,
     Float,
     /// Numerics, with what each has to be multiplied by to have the scale of the other.
-    Numeric(i128, i128),
-}
-
-struct Compiler<'a, P> {
-    columns: &'a [TableColumn],
-    position: &'a P,
-}
-
-impl<P: Fn(usize) -> usize> Compiler<'_, P> {
-    fn column(&self, i: usize) -> Result<&TableColumn> {
-        self.columns.get(i).ok_or_else(|| Error::internal(format!("no column {i}")))
-    }
-
-    fn test(&self, filter: &Filter) -> Result<Test> {
-        let all = |filters: &[Filter]| filters.iter().map(|filter| self.test(filter)).collect::<Result<Vec<_>>>();
-        Ok(match filter {
-            Filter::And(filters) => Test::And(all(filters)?),
-            Filter::Or(filters) => Test::Or(all(filters)?),
-            Filter::Not(inner) => Test::Not(Box::new(self.test(inner)?)),
-            Filter::Is(inner, truth) => Test::Is(Box::new(self.test(inner)?), *truth),
-            Filter::IsNull(i) => Test::IsNull((self.position)(*i)),
-            Filter::Column(i) => Test::Column((self.position)(*i)),
-            Filter::Compare { op, column, operand: Operand::Value(value) } => self.compare(*op, *column, value)?,
-            Filter::Compare { op, column, operand: Operand::Column(other) } => self.columns(*op, *column, *other)?,
-            Filter::In { list: Operand::Value(Value::Null), .. } => Test::Known(None),
-            Filter::In { column, list: Operand::Value(Value::List(values)) } => self.within(*column, values)?,
-            Filter::Compare { .. } | Filter::In { .. } => return Err(Error::internal("an unbound parameter")),
-        })
-    }
-
-    fn compare(&self, op: Op, i: usize, value: &Value) -> Result<Test> {
-        if value == &Value::Null {
-            return Ok(Test::Known(None));
-        }
-        let (column, at) = (self.column(i)?, (self.position)(i));
-        if let Some((range, negated)) = Place::of(&column.ty, value).and_then(|place| Range::of(op, place)) {
-            return Ok(match column.ty {
-                ColumnType::Numeric(..) => Test::Wide(at, range.low, range.high, negated),
-                _ => {
-                    let narrow = |number: i128| number.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
-                    if range.is_empty() || range.low > i64::MAX.into() || range.high < i64::MIN.into() {
-                        Test::Whole(at, i64::MAX, i64::MIN, negated)
-                    } else {
-                        Test::Whole(at, narrow(range.low), narrow(range.high), negated)
-                    }
-                }
-            });
-        }
-        if let Some(number) = float(&column.ty, value) {
-            return Ok(Test::Float(at, op, number));
-        }
-        let scalar = match (&column.ty, value) {
-            (ColumnType::Bool, Value::Bool(value)) => ScalarValue::Boolean(Some(*value)),
-            (ColumnType::Text, Value::Text(text)) => ScalarValue::Utf8View(Some(text.clone())),
-            (ColumnType::Bytea, Value::Bytea(bytes)) => ScalarValue::BinaryView(Some(bytes.clone())),
-            (ColumnType::Uuid, Value::Uuid(bytes)) => ScalarValue::FixedSizeBinary(16, Some(bytes.to_vec())),
-            _ => return Err(mismatch(column, value)),
-        };
-        Ok(Test::Plain(at, op, scalar.to_scalar().map_err(Error::internal)?))
-    }
-
-    /// `column = ANY (values)`: false for no values, even if the column is NULL.
-    fn within(&self, i: usize, values: &[Value]) -> Result<Test> {
-        if values.is_empty() {
-            return Ok(Test::Known(Some(false)));
-        }
-        let (column, at) = (self.column(i)?, (self.position)(i));
-        let mut has_null = false;
-        let mut set = match column.ty {
-            ColumnType::Bool => Set::Bool([false; 2]),
-            ColumnType::Numeric(..) => Set::Wide(room(values)?),
-            ColumnType::Float4 | ColumnType::Float8 => Set::Float(room(values)?),
-            ColumnType::Text | ColumnType::Bytea | ColumnType::Uuid => Set::Bytes(room(values)?),
-            _ => Set::Whole(room(values)?),
-        };
-        for value in values {
-            match (&mut set, value) {
-                (_, Value::Null) => has_null = true,
-                (Set::Bool(set), Value::Bool(value)) => set[usize::from(*value)] = true,
-                (Set::Bytes(set), Value::Text(text)) => drop(set.insert(text.as_bytes().into())),
-                (Set::Bytes(set), Value::Bytea(bytes)) => drop(set.insert(bytes.as_slice().into())),
-                (Set::Bytes(set), Value::Uuid(bytes)) => drop(set.insert(bytes.as_slice().into())),
-                (Set::Float(set), value) => {
-                    let number = float(&column.ty, value).ok_or_else(|| mismatch(column, value))?;
-                    set.insert(canonical(number));
-                }
-                (Set::Whole(set), value) => match Place::of(&column.ty, value) {
-                    Some(Place::At { floor, exact: true }) => set.extend(i64::try_from(floor)),
-                    _ => return Err(mismatch(column, value)),
-                },
-                (Set::Wide(set), value) => match Place::of(&column.ty, value) {
-                    Some(Place::At { floor, exact: true }) => drop(set.insert(floor)),
-                    // What the column cannot hold it is never equal to.
-                    Some(_) => {}
-                    None => return Err(mismatch(column, value)),
-                },
-                _ => return Err(mismatch(column, value)),
-            }
-        }
-        Ok(Test::Within(at, set, has_null))
-    }
-
-    fn columns(&self, op: Op, left: usize, right: usize) -> Result<Test> {
-        use ColumnType::*;
-        let (a, b) = (self.column(left)?, self.column(right)?);
-        let pair = match (&a.ty, &b.ty) {
-            (Float4 | Float8, Float4 | Float8) => Pair::Float,
-            (Numeric(_, s1), Numeric(_, s2)) => {
-                let common = (*s1).max(*s2);
-                Pair::Numeric(10i128.pow(u32::from(common - s1)), 10i128.pow(u32::from(common - s2)))
-            }
-            (a, b) if a == b => Pair::Plain,
-            (Int2 | Int4 | Int8, Int2 | Int4 | Int8) => Pair::Whole,
-            _ => return Err(Error::internal(format!("{} and {} cannot be compared", a.ty, b.ty))),
-        };
-        Ok(Test::Columns(op, (self.position)(left), (self.position)(right), pair))
-    }
-}
-
-/// A set with room for all values. The list is the user's, so memory that cannot be had is an error.
-fn room<T: Eq + Hash>(values: &[Value]) -> Result<HashSet<T>> {
-    let mut set = HashSet::default();
-    let out = |_| Error::Memory { message: format!("a list of {} elements", values.len()) };
-    set.try_reserve(values.len()).map_err(out)?;
-    Ok(set)
-}
-
-/// A constant beside a float column: a real is compared as the double precision that it equals.
-fn float(ty: &ColumnType, value: &Value) -> Option<f64> {
-    match (ty, value) {
-        (ColumnType::Float4 | ColumnType::Float8, Value::Float8(bits)) => Some(f64::from_bits(*bits)),
-        (ColumnType::Float4 | ColumnType::Float8, Value::Float4(bits)) => Some(f64::from(f32::from_bits(*bits))),
-        _ => None,
-    }
-}
-
-/// The bits of a float, with one NaN and one zero.
-fn canonical(value: f64) -> u64 {
-    if value.is_nan() { f64::NAN.to_bits() } else { (value + 0.0).to_bits() }
-}
-
-fn mismatch(column: &TableColumn, value: &Value) -> Error {
-    Error::internal(format!("column \"{}\" of type {} compared with {value:?}", column.name, column.ty))
+    Wide(i128, i128),
 }
 
 /// Rows of a batch: all, or those of other rows that are still open. Of these, columns are made when they are asked for.
@@ -354,8 +216,10 @@ impl Test {
             Self::Wide(at, low, high, negated) => BooleanArray::from_unary(wide(&column(*at)?)?, |number| {
                 ((*low <= number) & (number <= *high)) != *negated
             }),
-            Self::Float(at, op, value) => floats(&column(*at)?, *op, *value)?,
-            Self::Plain(at, op, value) => plain(*op, &column(*at)?, value)?,
+            Self::Float(at, comparison, value) => floats(&column(*at)?, *comparison, *value)?,
+            Self::Plain(at, comparison, value) => plain(*comparison, &column(*at)?, value)?,
+            Self::Like(at, false, pattern) => like(&column(*at)?, pattern)?,
+            Self::Like(at, true, pattern) => nlike(&column(*at)?, pattern)?,
             Self::Within(at, set, has_null) => {
                 let found = set.contains(&column(*at)?)?;
                 if *has_null {
@@ -367,7 +231,9 @@ impl Test {
                     found
                 }
             }
-            Self::Columns(op, left, right, pair) => columns(*op, &column(*left)?, &column(*right)?, pair)?,
+            Self::Columns(comparison, left, right, pair) => {
+                columns(*comparison, &column(*left)?, &column(*right)?, pair)?
+            }
         })
     }
 }
@@ -436,19 +302,19 @@ fn wide(array: &ArrayRef) -> EngineResult<&arrow::array::Decimal128Array> {
 }
 
 /// `array op value` by PostgreSQL's order: NaN equals NaN and is greater than all numbers, zero has no sign.
-fn floats(array: &ArrayRef, op: Op, value: f64) -> EngineResult<BooleanArray> {
-    match (op, value.is_nan()) {
-        (Op::Eq, false) => each_float(array, |x| x == value),
-        (Op::NotEq, false) => each_float(array, |x| x != value),
-        (Op::Lt, false) => each_float(array, |x| x < value),
-        (Op::LtEq, false) => each_float(array, |x| x <= value),
-        (Op::Gt, false) => each_float(array, |x| (x > value) | x.is_nan()),
-        (Op::GtEq, false) => each_float(array, |x| (x >= value) | x.is_nan()),
-        (Op::Eq | Op::GtEq, true) => each_float(array, f64::is_nan),
-        (Op::NotEq | Op::Lt, true) => each_float(array, |x| !x.is_nan()),
-        (Op::LtEq, true) => each_float(array, |_| true),
-        (Op::Gt, true) => each_float(array, |_| false),
-        (Op::Like | Op::NotLike, _) => Err(unexpected(array)),
+fn floats(array: &ArrayRef, comparison: Comparison, value: f64) -> EngineResult<BooleanArray> {
+    use Comparison::*;
+    match (comparison, value.is_nan()) {
+        (Eq, false) => each_float(array, |x| x == value),
+        (NotEq, false) => each_float(array, |x| x != value),
+        (Lt, false) => each_float(array, |x| x < value),
+        (LtEq, false) => each_float(array, |x| x <= value),
+        (Gt, false) => each_float(array, |x| (x > value) | x.is_nan()),
+        (GtEq, false) => each_float(array, |x| (x >= value) | x.is_nan()),
+        (Eq | GtEq, true) => each_float(array, f64::is_nan),
+        (NotEq | Lt, true) => each_float(array, |x| !x.is_nan()),
+        (LtEq, true) => each_float(array, |_| true),
+        (Gt, true) => each_float(array, |_| false),
     }
 }
 
@@ -461,43 +327,31 @@ fn each_float(array: &ArrayRef, test: impl Fn(f64) -> bool) -> EngineResult<Bool
 }
 
 /// By value or by bytes, as Arrow has it.
-fn plain(op: Op, left: &dyn arrow::array::Datum, right: &dyn arrow::array::Datum) -> EngineResult<BooleanArray> {
-    Ok(match op {
-        Op::Eq => cmp::eq(left, right)?,
-        Op::NotEq => cmp::neq(left, right)?,
-        Op::Lt => cmp::lt(left, right)?,
-        Op::LtEq => cmp::lt_eq(left, right)?,
-        Op::Gt => cmp::gt(left, right)?,
-        Op::GtEq => cmp::gt_eq(left, right)?,
-        Op::Like => comparison::like(left, right)?,
-        Op::NotLike => comparison::nlike(left, right)?,
+fn plain(comparison: Comparison, left: &dyn Datum, right: &dyn Datum) -> EngineResult<BooleanArray> {
+    Ok(match comparison {
+        Comparison::Eq => cmp::eq(left, right)?,
+        Comparison::NotEq => cmp::neq(left, right)?,
+        Comparison::Lt => cmp::lt(left, right)?,
+        Comparison::LtEq => cmp::lt_eq(left, right)?,
+        Comparison::Gt => cmp::gt(left, right)?,
+        Comparison::GtEq => cmp::gt_eq(left, right)?,
     })
 }
 
-fn columns(op: Op, left: &ArrayRef, right: &ArrayRef, pair: &Pair) -> EngineResult<BooleanArray> {
-    use std::cmp::Ordering;
-    let holds = |order: Ordering| match op {
-        Op::Eq => order.is_eq(),
-        Op::NotEq => order.is_ne(),
-        Op::Lt => order.is_lt(),
-        Op::LtEq => order.is_le(),
-        Op::Gt => order.is_gt(),
-        Op::GtEq => order.is_ge(),
-        Op::Like | Op::NotLike => false,
-    };
+fn columns(comparison: Comparison, left: &ArrayRef, right: &ArrayRef, pair: &Pair) -> EngineResult<BooleanArray> {
     Ok(match pair {
-        Pair::Plain => plain(op, left, right)?,
-        Pair::Whole => plain(op, &cast::cast(left, &DataType::Int64)?, &cast::cast(right, &DataType::Int64)?)?,
+        Pair::Plain => plain(comparison, left, right)?,
+        Pair::Whole => plain(comparison, &cast::cast(left, &DataType::Int64)?, &cast::cast(right, &DataType::Int64)?)?,
         Pair::Float => {
             let (left, right) = (cast::cast(left, &DataType::Float64)?, cast::cast(right, &DataType::Float64)?);
             let (left, right) = (left.as_primitive::<Float64Type>(), right.as_primitive::<Float64Type>());
             BooleanArray::from_binary(left, right, |a, b| {
-                holds(a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan())))
+                comparison.holds(a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan())))
             })
         }
         // A product beyond 128 bits is beyond everything that the other column holds, on its side of zero.
-        Pair::Numeric(to_left, to_right) => BooleanArray::from_binary(wide(left)?, wide(right)?, |a, b| {
-            holds(match (a.checked_mul(*to_left), b.checked_mul(*to_right)) {
+        Pair::Wide(to_left, to_right) => BooleanArray::from_binary(wide(left)?, wide(right)?, |a, b| {
+            comparison.holds(match (a.checked_mul(*to_left), b.checked_mul(*to_right)) {
                 (Some(a), Some(b)) => a.cmp(&b),
                 (None, _) => a.cmp(&0),
                 (_, None) => 0.cmp(&b),

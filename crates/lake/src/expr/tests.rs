@@ -5,95 +5,134 @@ use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::*;
-use crate::schema::ColumnType;
 use crate::source::table::TableColumn;
+use crate::types::{ColumnType, Kind};
 
-fn equals(column: usize, value: i64) -> Filter {
-    Filter::Compare { op: Op::Eq, column, operand: Operand::Value(Value::Int(value)) }
+const INT8: Type = Type::One(Kind::Int8);
+const INT8S: Type = Type::Array { array: Kind::Int8 };
+
+fn compare(comparison: Comparison, column: usize, value: Value) -> Expr {
+    Expr::binary(comparison, Expr::Column(column, INT8), Expr::Constant(value, INT8))
+}
+
+fn equals(column: usize, value: i64) -> Expr {
+    compare(Comparison::Eq, column, Value::Int(value))
+}
+
+fn within(column: usize, values: Vec<Value>) -> Expr {
+    Expr::In(Box::new(Expr::Column(column, INT8)), Box::new(Expr::Constant(Value::List(values), INT8S)))
+}
+
+fn is_null(column: usize) -> Expr {
+    Expr::IsNull(Box::new(Expr::Column(column, INT8)))
 }
 
 #[test]
 fn parameters_are_bound_everywhere() {
-    let filter = Filter::Not(Box::new(Filter::Or(vec![
-        Filter::Compare { op: Op::Eq, column: 0, operand: Operand::Param(1) },
-        Filter::In { column: 1, list: Operand::Param(0) },
-    ])));
-    let bound = filter.bind(vec![Value::List(vec![Value::Int(1)]), Value::Int(2)]).unwrap();
+    let expr = Expr::Or(vec![
+        Expr::binary(Comparison::Eq, Expr::Column(0, INT8), Expr::Parameter(1, INT8)),
+        Expr::In(Box::new(Expr::Column(1, INT8)), Box::new(Expr::Parameter(0, INT8S))),
+    ])
+    .negated();
+    let bound = expr.bind(vec![Value::List(vec![Value::Int(1)]), Value::Int(2)]).unwrap();
     let text = serde_json::to_string(&bound).unwrap();
     assert!(!text.contains("Param"), "{text}");
-    assert!(filter.bind(vec![]).is_err());
-    let again: Filter = serde_json::from_str(&text).unwrap();
+    assert!(expr.bind(vec![]).is_err());
+    let again: Expr = serde_json::from_str(&text).unwrap();
     assert_eq!(again, bound);
+    let again: Expr = serde_json::from_str(&serde_json::to_string(&expr).unwrap()).unwrap();
+    assert_eq!(again, expr);
+}
+
+#[test]
+fn calls_are_known_by_name_and_argument_types() {
+    let text = serde_json::to_string(&equals(0, 1)).unwrap();
+    assert_eq!(text, r#"{"Call":["=",[{"Column":[0,"Int8"]},{"Constant":[{"Int":1},"Int8"]}]]}"#);
+    assert!(serde_json::from_str::<Expr>(&text.replace('=', "==")).is_err());
+    assert_eq!(equals(0, 1).ty(), Some(Type::One(Kind::Bool)));
+    let unlisted = Expr::binary(Comparison::Eq, Expr::Column(0, INT8), Expr::Constant(Value::Null, Kind::Text.into()));
+    assert_eq!(unlisted.ty(), None);
+    let columns: Arc<[TableColumn]> =
+        [TableColumn { name: "n".to_owned(), ty: ColumnType::Int8, trust: Default::default() }].into();
+    for expr in [unlisted, Expr::Parameter(0, INT8), Expr::Constant(Value::Int(1), INT8)] {
+        assert!(Condition::new(Arc::new(expr), columns.clone(), &|column| column).is_err());
+    }
+}
+
+#[test]
+fn columns_are_found_and_renumbered_everywhere() {
+    let expr = Expr::And(vec![
+        Expr::binary(Comparison::Lt, Expr::Column(3, INT8), Expr::Column(1, INT8)),
+        within(2, vec![Value::Int(1)]).negated(),
+        Expr::Or(vec![is_null(5), Expr::Is(Box::new(Expr::Column(4, Kind::Bool.into())), Truth::Unknown)]),
+    ]);
+    let columns = |expr: &Expr| {
+        let mut seen = Vec::new();
+        expr.visit_columns(&mut |column| seen.push(column));
+        seen
+    };
+    assert_eq!(columns(&expr), [3, 1, 2, 5, 4]);
+    assert_eq!(columns(&expr.map_columns(&|column| column + 10)), [13, 11, 12, 15, 14]);
 }
 
 #[test]
 fn equalities_of_a_column_become_one_list() {
-    let or = Filter::Or(vec![
-        equals(0, 1),
-        equals(1, 7),
-        Filter::In { column: 0, list: Operand::Value(Value::List(vec![Value::Null, Value::Int(3)])) },
-        Filter::IsNull(0),
-    ]);
-    let list =
-        Filter::In { column: 0, list: Operand::Value(Value::List(vec![Value::Int(1), Value::Null, Value::Int(3)])) };
-    assert_eq!(or.bind(vec![]).unwrap(), Filter::Or(vec![Filter::IsNull(0), list.clone(), equals(1, 7)]));
-    let unequal = |value| Filter::Compare { op: Op::NotEq, column: 0, operand: Operand::Value(Value::Int(value)) };
-    let and = Filter::And(vec![unequal(1), Filter::Not(Box::new(list))]);
-    let Filter::And(parts) = and.bind(vec![]).unwrap() else { panic!() };
-    assert!(matches!(&parts[..], [Filter::Not(inner)] if matches!(**inner, Filter::In { column: 0, .. })));
+    let or = Expr::Or(vec![equals(0, 1), equals(1, 7), within(0, vec![Value::Null, Value::Int(3)]), is_null(0)]);
+    let list = within(0, vec![Value::Int(1), Value::Null, Value::Int(3)]);
+    assert_eq!(or.bind(vec![]).unwrap(), Expr::Or(vec![is_null(0), list.clone(), equals(1, 7)]));
+    let unequal = compare(Comparison::NotEq, 0, Value::Int(1));
+    let and = Expr::And(vec![unequal, list.negated()]);
+    let Expr::And(parts) = and.bind(vec![]).unwrap() else { panic!() };
+    assert_eq!(parts, [within(0, vec![Value::Int(1), Value::Int(1), Value::Null, Value::Int(3)]).negated()]);
     // What AND joins are equalities of which all must hold: they stay.
-    assert_eq!(
-        Filter::And(vec![equals(0, 1), equals(0, 2)]).bind(vec![]).unwrap(),
-        Filter::And(vec![equals(0, 1), equals(0, 2)])
-    );
+    let both = Expr::And(vec![equals(0, 1), equals(0, 2)]);
+    assert_eq!(both.bind(vec![]).unwrap(), both);
 }
 
 #[test]
-fn the_deepest_filter_survives_the_plan() {
-    let mut filter = Filter::Not(Box::new(equals(0, 1)));
+fn the_deepest_expression_survives_the_plan() {
+    let mut expr = equals(0, 1).negated();
     for depth in 1..MAX_DEPTH {
-        filter = if depth % 2 == 0 {
-            Filter::And(vec![filter, equals(1, 2)])
-        } else {
-            Filter::Or(vec![filter, equals(1, 2)])
-        };
+        expr = if depth % 2 == 0 { Expr::And(vec![expr, equals(1, 2)]) } else { Expr::Or(vec![expr, equals(1, 2)]) };
     }
-    let text = format!("[{}]", serde_json::to_string(&filter).unwrap());
-    assert_eq!(serde_json::from_str::<Vec<Filter>>(&text).unwrap(), [filter]);
+    // The plan joins its conditions once more.
+    let plan = Some(Expr::And(vec![expr]));
+    let text = serde_json::to_string(&plan).unwrap();
+    assert_eq!(serde_json::from_str::<Option<Expr>>(&text).unwrap(), plan);
 }
 
 /// The answer for one row, by the book.
-fn by_the_book(filter: &Filter, number: Option<i64>, flag: Option<bool>) -> Option<bool> {
-    let all = |filters: &[Filter], stop: bool| {
-        let answers: Vec<_> = filters.iter().map(|filter| by_the_book(filter, number, flag)).collect();
+fn by_the_book(expr: &Expr, number: Option<i64>, flag: Option<bool>) -> Option<bool> {
+    let all = |parts: &[Expr], stop: bool| {
+        let answers: Vec<_> = parts.iter().map(|part| by_the_book(part, number, flag)).collect();
         match (answers.contains(&Some(stop)), answers.contains(&None)) {
             (true, _) => Some(stop),
             (false, true) => None,
             (false, false) => Some(!stop),
         }
     };
-    match filter {
-        Filter::And(filters) => all(filters, false),
-        Filter::Or(filters) => all(filters, true),
-        Filter::Not(inner) => by_the_book(inner, number, flag).map(|answer| !answer),
-        Filter::Is(inner, Truth::True) => Some(by_the_book(inner, number, flag) == Some(true)),
-        Filter::Is(inner, Truth::False) => Some(by_the_book(inner, number, flag) == Some(false)),
-        Filter::Is(inner, Truth::Unknown) => Some(by_the_book(inner, number, flag).is_none()),
-        Filter::IsNull(_) => Some(number.is_none()),
-        Filter::Column(_) => flag,
-        Filter::Compare { op, operand: Operand::Value(Value::Int(value)), .. } => number.map(|number| match op {
-            Op::Eq => number == *value,
-            Op::NotEq => number != *value,
-            Op::Lt => number < *value,
-            _ => number >= *value,
-        }),
-        Filter::Compare { .. } => None,
-        Filter::In { list: Operand::Value(Value::List(values)), .. } if values.is_empty() => Some(false),
-        Filter::In { list: Operand::Value(Value::List(values)), .. } => number.and_then(|number| {
-            let found = values.contains(&Value::Int(number));
-            if found || !values.contains(&Value::Null) { Some(found) } else { None }
-        }),
-        Filter::In { .. } => None,
+    match expr {
+        Expr::And(parts) => all(parts, false),
+        Expr::Or(parts) => all(parts, true),
+        Expr::Not(inner) => by_the_book(inner, number, flag).map(|answer| !answer),
+        Expr::Is(inner, Truth::True) => Some(by_the_book(inner, number, flag) == Some(true)),
+        Expr::Is(inner, Truth::False) => Some(by_the_book(inner, number, flag) == Some(false)),
+        Expr::Is(inner, Truth::Unknown) => Some(by_the_book(inner, number, flag).is_none()),
+        Expr::IsNull(_) => Some(number.is_none()),
+        Expr::Column(..) => flag,
+        Expr::Call(Function::Compare(comparison), arguments) => match &arguments[1] {
+            Expr::Constant(Value::Int(value), _) => number.map(|number| comparison.holds(number.cmp(value))),
+            _ => None,
+        },
+        Expr::In(_, list) => match &**list {
+            Expr::Constant(Value::List(values), _) if values.is_empty() => Some(false),
+            Expr::Constant(Value::List(values), _) => number.and_then(|number| {
+                let found = values.contains(&Value::Int(number));
+                if found || !values.contains(&Value::Null) { Some(found) } else { None }
+            }),
+            _ => None,
+        },
+        other => panic!("{other:?}"),
     }
 }
 
@@ -104,29 +143,27 @@ fn conditions_answer_with_three_values_whatever_is_decided_first() {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (seed >> 33) % below
     };
-    fn any(random: &mut dyn FnMut(u64) -> u64, depth: u64) -> Filter {
+    fn any(random: &mut dyn FnMut(u64) -> u64, depth: u64) -> Expr {
         let value = |random: &mut dyn FnMut(u64) -> u64| match random(9) {
             0 => Value::Null,
             _ => Value::Int(random(400) as i64 - 50),
         };
-        let op = [Op::Eq, Op::NotEq, Op::Lt, Op::GtEq][random(4) as usize];
+        use Comparison::{Eq, GtEq, Lt, NotEq};
+        let comparison = [Eq, NotEq, Lt, GtEq][random(4) as usize];
         let branches =
             |random: &mut dyn FnMut(u64) -> u64| (0..random(6) + 1).map(|_| any(random, depth - 1)).collect();
         match random(if depth == 0 { 4 } else { 8 }) {
-            0 => Filter::IsNull(0),
-            1 => Filter::Column(1),
-            2 => Filter::In {
-                column: 0,
-                list: Operand::Value(Value::List((0..random(5)).map(|_| value(random)).collect())),
-            },
-            3 => Filter::Compare { op, column: 0, operand: Operand::Value(value(random)) },
-            4 => Filter::Not(Box::new(any(random, depth - 1))),
-            5 => Filter::Is(
+            0 => is_null(0),
+            1 => Expr::Column(1, Kind::Bool.into()),
+            2 => within(0, (0..random(5)).map(|_| value(random)).collect()),
+            3 => compare(comparison, 0, value(random)),
+            4 => any(random, depth - 1).negated(),
+            5 => Expr::Is(
                 Box::new(any(random, depth - 1)),
                 [Truth::True, Truth::False, Truth::Unknown][random(3) as usize],
             ),
-            6 => Filter::And(branches(random)),
-            _ => Filter::Or(branches(random)),
+            6 => Expr::And(branches(random)),
+            _ => Expr::Or(branches(random)),
         }
     }
     let numbers: Vec<Option<i64>> = (0..300).map(|row| (row % 7 != 0).then_some(row)).collect();
@@ -138,11 +175,11 @@ fn conditions_answer_with_three_values_whatever_is_decided_first() {
     let column = |name: &str, ty| TableColumn { name: name.to_owned(), ty, trust: Default::default() };
     let columns: Arc<[TableColumn]> = [column("n", ColumnType::Int8), column("b", ColumnType::Bool)].into();
     for _ in 0..2_000 {
-        let filter = any(&mut random, 4);
-        let bound = Arc::new(filter.bind(Vec::new()).unwrap());
+        let expr = any(&mut random, 4);
+        let bound = Arc::new(expr.bind(Vec::new()).unwrap());
         let condition = Condition::new(bound, columns.clone(), &|column| column).unwrap();
         let answers = condition.evaluate(&batch).unwrap().into_array(batch.num_rows()).unwrap();
-        let expected = numbers.iter().zip(&flags).map(|(number, flag)| by_the_book(&filter, *number, *flag));
-        assert_eq!(answers.as_boolean(), &BooleanArray::from_iter(expected), "{filter:?}");
+        let expected = numbers.iter().zip(&flags).map(|(number, flag)| by_the_book(&expr, *number, *flag));
+        assert_eq!(answers.as_boolean(), &BooleanArray::from_iter(expected), "{expr:?}");
     }
 }

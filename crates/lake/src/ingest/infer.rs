@@ -11,7 +11,7 @@
 //!   offset in every row. Dates and timestamps mixed, or with and without zone mixed, are text.
 //! * a column of NULLs only is text.
 
-use crate::schema::ColumnType;
+use crate::types::{ColumnType, boolean, date, integer_digits, number_digits, timestamp};
 
 /// Digits that a double holds whatever they are.
 const DOUBLE_DIGITS: usize = 15;
@@ -78,132 +78,6 @@ impl Guess {
     }
 }
 
-/// `true`, `True`, `TRUE` and their opposites.
-pub(super) fn boolean(field: &[u8]) -> Option<bool> {
-    match field {
-        b"true" | b"True" | b"TRUE" => Some(true),
-        b"false" | b"False" | b"FALSE" => Some(false),
-        _ => None,
-    }
-}
-
-/// Digits of `-?(0|[1-9][0-9]*)`, but not of `-0`.
-fn integer_digits(field: &[u8]) -> Option<usize> {
-    let digits = field.strip_prefix(b"-").unwrap_or(field);
-    let canonical = match digits {
-        [b'0'] => digits.len() == field.len(),
-        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
-        _ => false,
-    };
-    canonical.then_some(digits.len())
-}
-
-/// Significant digits of a JSON number that is not an integer; also refuses what is no finite double.
-fn number_digits(field: &[u8]) -> Option<usize> {
-    let rest = field.strip_prefix(b"-").unwrap_or(field);
-    let mantissa_end = rest.iter().position(|c| matches!(c, b'e' | b'E')).unwrap_or(rest.len());
-    let (mantissa, exponent) = rest.split_at(mantissa_end);
-    if let [_, exponent @ ..] = exponent {
-        let digits = exponent.strip_prefix(b"-").or_else(|| exponent.strip_prefix(b"+")).unwrap_or(exponent);
-        if digits.is_empty() || digits.len() > 3 || !digits.iter().all(u8::is_ascii_digit) {
-            return None;
-        }
-    }
-    let point = mantissa.iter().position(|c| *c == b'.');
-    let (whole, fraction) = match point {
-        Some(at) => (&mantissa[..at], &mantissa[at + 1..]),
-        None => (mantissa, &b""[..]),
-    };
-    let whole_ok = match whole {
-        [b'0'] => true,
-        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
-        _ => false,
-    };
-    if !whole_ok || (point.is_some() && fraction.is_empty()) || !fraction.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    if point.is_none() && exponent.is_empty() {
-        return None; // an integer, or -0
-    }
-    let value: f64 = std::str::from_utf8(field).ok()?.parse().ok()?;
-    if !value.is_finite() || (value == 0.0 && mantissa.iter().any(|c| matches!(c, b'1'..=b'9'))) {
-        return None;
-    }
-    let significant = whole.iter().chain(fraction).skip_while(|c| **c == b'0').count();
-    Some(significant)
-}
-
-/// Days since 1970-01-01 of `YYYY-MM-DD`, years 1 to 9999.
-pub(super) fn date(field: &[u8]) -> Option<i32> {
-    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = field else { return None };
-    let year = i64::from(number(&[*y1, *y2, *y3, *y4])?);
-    let (month, day) = (number(&[*m1, *m2])?, number(&[*d1, *d2])?);
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let days = match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 if leap => 29,
-        2 => 28,
-        _ => return None,
-    };
-    if year == 0 || !(1..=days).contains(&day) {
-        return None;
-    }
-    // Days from civil: era of 400 years, March-based year. (H. Hinnant, chrono-compatible low-level date algorithms.)
-    let shifted = if month <= 2 { year - 1 } else { year };
-    let era = shifted.div_euclid(400);
-    let year_of_era = shifted.rem_euclid(400);
-    let month_index = i64::from((month + 9) % 12);
-    let day_of_year = (153 * month_index + 2) / 5 + i64::from(day) - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    i32::try_from(era * 146_097 + day_of_era - 719_468).ok()
-}
-
-/// Microseconds since 1970-01-01 (UTC if there is a zone), and whether there is a zone.
-pub(super) fn timestamp(field: &[u8]) -> Option<(i64, bool)> {
-    let days = i64::from(date(field.get(..10)?)?);
-    let [b' ' | b'T', h1, h2, b':', m1, m2, b':', s1, s2, rest @ ..] = field.get(10..)? else { return None };
-    let (hour, minute, second) = (number(&[*h1, *h2])?, number(&[*m1, *m2])?, number(&[*s1, *s2])?);
-    if hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    let (micros, zone) = match rest {
-        [b'.', rest @ ..] => {
-            let digits = rest.iter().take_while(|c| c.is_ascii_digit()).count();
-            if !(1..=6).contains(&digits) {
-                return None;
-            }
-            let fraction = number(&rest[..digits])?;
-            (i64::from(fraction) * 10i64.pow(6 - digits as u32), &rest[digits..])
-        }
-        rest => (0, rest),
-    };
-    let offset = match zone {
-        [] => None,
-        [b'Z'] => Some(0),
-        [sign @ (b'+' | b'-'), h1, h2, rest @ ..] => {
-            let minutes = match rest {
-                [] => 0,
-                [b':', m1, m2] | [m1, m2] => number(&[*m1, *m2])?,
-                _ => return None,
-            };
-            let hours = number(&[*h1, *h2])?;
-            if hours > 15 || minutes > 59 {
-                return None;
-            }
-            let offset = i64::from(hours) * 3600 + i64::from(minutes) * 60;
-            Some(if *sign == b'-' { -offset } else { offset })
-        }
-        _ => return None,
-    };
-    let seconds = days * 86_400 + i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second);
-    Some(((seconds - offset.unwrap_or(0)) * 1_000_000 + micros, offset.is_some()))
-}
-
-fn number(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0u32, |sum, c| c.is_ascii_digit().then(|| sum * 10 + u32::from(c - b'0')))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -262,16 +136,5 @@ mod tests {
         assert_eq!(guess(&["2024-02-29", "0001-01-01"]), ColumnType::Date);
         assert_eq!(guess(&["2024-01-01T00:00:00", "2024-01-01 23:59:59.999999"]), ColumnType::Timestamp);
         assert_eq!(guess(&["2024-01-01T00:00:00Z", "2024-01-01 00:00:00+05:30"]), ColumnType::Timestamptz);
-    }
-
-    #[test]
-    fn dates_and_times_count_from_1970() {
-        assert_eq!(date(b"1970-01-01"), Some(0));
-        assert_eq!(date(b"2000-03-01"), Some(11_017));
-        assert_eq!(date(b"1969-12-31"), Some(-1));
-        assert_eq!(date(b"0001-01-01"), Some(-719_162));
-        assert_eq!(timestamp(b"1970-01-01T01:00:00.5+01:00"), Some((500_000, true)));
-        assert_eq!(timestamp(b"1970-01-02 00:00:00"), Some((86_400_000_000, false)));
-        assert_eq!(timestamp(b"1970-01-01 00:00:00-0130"), Some((5_400_000_000, true)));
     }
 }

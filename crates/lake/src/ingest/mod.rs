@@ -12,7 +12,6 @@
 //! * A row group in the making, 192 MB at most, and about eight times the largest row (128 MB at most) are in memory. What
 //!   Arrow and Parquet are going to allocate is asked for beforehand in a way that may fail.
 
-mod build;
 mod dialect;
 mod encode;
 pub mod infer;
@@ -27,12 +26,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use arrow::datatypes::{Field, Schema};
 
 use crate::dataset;
 use crate::error::{Error, Result};
-use crate::schema::{Column, ColumnType};
-use build::Builder;
+use crate::schema::Column;
+use crate::source::Location;
+use crate::types::ColumnType;
+use crate::types::field::Problem;
 use encode::Encoder;
 pub use options::Options;
 use output::Output;
@@ -132,7 +133,7 @@ fn write_rows(
     let columns = &learnt.columns;
     let types = columns.iter().map(|column| column.ty.clone().map_err(Error::internal)).collect::<Result<Vec<_>>>()?;
     let fields: Vec<_> =
-        columns.iter().zip(&types).map(|(column, ty)| Field::new(&column.name, stored(ty), true)).collect();
+        columns.iter().zip(&types).map(|(column, ty)| Field::new(&column.name, ty.written(), true)).collect();
     let schema = Arc::new(Schema::new(fields));
     let path = output.path().display().to_string();
     let failed = |error: parquet::errors::ParquetError| match error {
@@ -143,7 +144,7 @@ fn write_rows(
         other => Error::Io { action: "write", path: path.clone(), message: other.to_string() },
     };
     let mut encoder = Encoder::new(&mut *output, schema, &learnt.large, cancel).map_err(failed)?;
-    let mut builders: Vec<Builder> = types.iter().map(Builder::new).collect();
+    let mut builders: Vec<_> = types.iter().map(ColumnType::builder).collect();
     let mut reader = Reader::open(source, options, cancel)?;
     let mut row = Record::default();
     let (mut pending, mut pending_bytes) = (0usize, 0usize);
@@ -155,14 +156,14 @@ fn write_rows(
             }
             for ((builder, column), field) in builders.iter_mut().zip(columns).zip(row.fields()) {
                 let value = (!field.is(&options.null)).then_some(field.bytes);
-                builder.push(value).map_err(|problem| problem.at(source.location(), reader.row(), column))?;
+                builder.push(value).map_err(|problem| field_error(problem, source.location(), reader.row(), column))?;
             }
             pending += 1;
             pending_bytes += row.size();
         }
         if pending == BATCH_ROWS || pending_bytes >= BATCH_BYTES || (!more && pending > 0) {
             check_memory(pending_bytes.saturating_mul(COPIES).saturating_add(WORKING_MEMORY))?;
-            let arrays = builders.iter_mut().map(Builder::finish).collect::<Result<Vec<_>>>()?;
+            let arrays: Vec<_> = builders.iter_mut().map(|builder| builder.finish()).collect();
             encoder.write(&arrays).map_err(failed)?;
             progress.fetch_add(pending as u64, Ordering::Relaxed);
             (pending, pending_bytes) = (0, 0);
@@ -175,12 +176,15 @@ fn write_rows(
     Ok(reader.row())
 }
 
-/// The Arrow type that is written: plain strings, else what is read back.
-fn stored(ty: &ColumnType) -> DataType {
-    match ty {
-        ColumnType::Text => DataType::Utf8,
-        ColumnType::Timestamptz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-        other => other.arrow(),
+/// The error of a field that did not become a value.
+fn field_error(problem: Problem, source: &Location, row: u64, column: &Column) -> Error {
+    let (path, name) = (source.to_string(), column.name.clone());
+    match problem {
+        Problem::Text(message) => Error::CsvText { path, row, column: name, message: message.to_owned() },
+        Problem::Value(value) => {
+            let ty = column.ty.as_ref().map_or_else(Clone::clone, ToString::to_string);
+            Error::CsvValue { path, row, column: name, ty, value }
+        }
     }
 }
 

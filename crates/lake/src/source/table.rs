@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::files::DataFile;
 use crate::error::{Error, Result};
-use crate::schema::{self, Column, ColumnType, Declared};
+use crate::schema::{self, Column};
 use crate::trust::Trust;
+use crate::types::{ColumnType, Declared};
 
 /// A column of the table as the engine reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,7 +102,7 @@ fn resolve_one(files: &[DataFile], name: &str, wanted: &Declared, shown: &str) -
         trust = trust.and(column.trust);
         so_far = Some(match so_far {
             None => ty,
-            Some(before) => widest(before, ty).ok_or_else(|| Error::ColumnType {
+            Some(before) => before.widest(ty).ok_or_else(|| Error::ColumnType {
                 path: file.location().to_string(),
                 column: name.to_owned(),
                 declared: shown.to_owned(),
@@ -111,16 +112,4 @@ fn resolve_one(files: &[DataFile], name: &str, wanted: &Declared, shown: &str) -
     }
     let ty = so_far.ok_or_else(|| Error::internal("a table without files"))?;
     Ok(TableColumn { name: name.to_owned(), ty, trust })
-}
-
-/// The numeric that holds both; other types are equal here already.
-fn widest(a: ColumnType, b: ColumnType) -> Option<ColumnType> {
-    match (a, b) {
-        (ColumnType::Numeric(p1, s1), ColumnType::Numeric(p2, s2)) => {
-            let scale = s1.max(s2);
-            let precision = (p1 - s1).max(p2 - s2) + scale;
-            (precision <= crate::schema::MAX_PRECISION).then_some(ColumnType::Numeric(precision, scale))
-        }
-        (a, b) => (a == b).then_some(a),
-    }
 }

@@ -13,12 +13,11 @@ use parquet::file::properties::WriterProperties;
 
 use super::*;
 use crate::exec::{pieces, rows_within};
-use crate::expr::Filter;
-use crate::expr::{Operand, Value};
-use crate::pushable::Op;
+use crate::expr::{Comparison, Expr, Function, Type, Value};
 use crate::source::files::DataFile;
 use crate::source::store::Rights;
 use crate::source::{Location, files, table};
+use crate::types::Kind;
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -108,8 +107,24 @@ pub(crate) fn sum_of(files: Vec<DataFile>) -> Result<i64> {
     Ok(batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).sum())
 }
 
-fn compare(op: Op, column: usize, value: Value) -> Option<Arc<Filter>> {
-    Some(Arc::new(Filter::Compare { op, column, operand: Operand::Value(value) }))
+/// A column of the table, and the type of constants beside it: the widest that compares with it.
+fn column(spec: &ScanSpec, index: usize) -> (Expr, Kind) {
+    let kind = spec.columns[index].ty.kind().unwrap();
+    let widest = match kind {
+        Kind::Int2 | Kind::Int4 => Kind::Int8,
+        Kind::Float4 => Kind::Float8,
+        other => other,
+    };
+    (Expr::Column(index, kind.into()), widest)
+}
+
+fn call(spec: &ScanSpec, function: impl Into<Function>, index: usize, value: Value) -> Expr {
+    let (column, constant) = column(spec, index);
+    Expr::binary(function, column, Expr::Constant(value, constant.into()))
+}
+
+fn compare(spec: &ScanSpec, function: impl Into<Function>, index: usize, value: Value) -> Option<Arc<Expr>> {
+    Some(Arc::new(call(spec, function, index, value)))
 }
 
 #[test]
@@ -118,7 +133,7 @@ fn a_filter_prunes_row_groups_and_is_exact() {
     let path = folder.path().join("a.parquet");
     sample(&path);
     let mut spec = spec(&path).unwrap();
-    spec.filter = compare(Op::GtEq, 0, Value::Int(950));
+    spec.filter = compare(&spec, Comparison::GtEq, 0, Value::Int(950));
     let (batches, statistics) = run(&spec).unwrap();
     assert_eq!(rows(&batches), 50);
     assert_eq!((statistics.row_groups, statistics.row_groups_pruned), (10, 9));
@@ -133,18 +148,18 @@ fn nan_is_greater_than_all_and_no_row_group_with_it_is_pruned() {
     sample(&path);
     let mut spec = spec(&path).unwrap();
     for (op, value, expected) in [
-        (Op::Gt, 2000.0, 10),
-        (Op::GtEq, f64::NAN, 10),
-        (Op::Eq, -f64::NAN, 10),
-        (Op::NotEq, 5.0, 999),
-        (Op::Lt, 100.0, 99),
-        (Op::LtEq, f64::INFINITY, 990),
+        (Comparison::Gt, 2000.0, 10),
+        (Comparison::GtEq, f64::NAN, 10),
+        (Comparison::Eq, -f64::NAN, 10),
+        (Comparison::NotEq, 5.0, 999),
+        (Comparison::Lt, 100.0, 99),
+        (Comparison::LtEq, f64::INFINITY, 990),
     ] {
-        spec.filter = compare(op, 1, Value::Float8(value.to_bits()));
+        spec.filter = compare(&spec, op, 1, Value::float(value));
         let (batches, _) = run(&spec).unwrap();
         assert_eq!(rows(&batches), expected, "{op:?} {value}");
     }
-    spec.filter = compare(Op::Gt, 1, Value::Float8(2000f64.to_bits()));
+    spec.filter = compare(&spec, Comparison::Gt, 1, Value::float(2000.0));
     let (batches, _) = run(&spec).unwrap();
     let nan = |batch: &RecordBatch| batch.column(1).as_primitive::<Float64Type>().values().iter().all(|x| x.is_nan());
     assert!(batches.iter().all(nan));
@@ -158,7 +173,7 @@ fn projection_filter_and_limit_are_independent() {
     let mut spec = spec(&path).unwrap();
     spec.projection = vec![];
     assert_eq!(rows(&run(&spec).unwrap().0), 1000);
-    spec.filter = compare(Op::Lt, 0, Value::Int(10));
+    spec.filter = compare(&spec, Comparison::Lt, 0, Value::Int(10));
     let (batches, _) = run(&spec).unwrap();
     assert_eq!((rows(&batches), batches[0].num_columns()), (10, 0));
     spec.projection = vec![2];
@@ -252,8 +267,8 @@ fn damaged_bytes_never_hang_or_crash() {
         std::fs::write(&place, &damaged).unwrap();
         let outcome = spec(&place).and_then(|mut spec| {
             if round % 3 == 0 {
-                spec.filter = compare(Op::Gt, 0, Value::Int(500))
-                    .filter(|_| spec.columns.first().is_some_and(|c| c.ty == crate::schema::ColumnType::Int8));
+                spec.filter = compare(&spec, Comparison::Gt, 0, Value::Int(500))
+                    .filter(|_| spec.columns.first().is_some_and(|c| c.ty == crate::types::ColumnType::Int8));
             }
             run(&spec)
         });

@@ -1,8 +1,20 @@
-//! Decimal128 to PostgreSQL's numeric, without a detour over text.
+//! `numeric`: a Decimal128 without a detour over text.
 //!
 //! The format is the short one of numeric.c (NUMERIC_SHORT): a 16-bit header (0x8000, sign 0x2000, scale in bits 7-12, sign
 //! of the weight 0x40, weight in bits 0-5), then base-10000 digits, without zero digits at either end. Every decimal of at
 //! most 38 digits fits. It is PostgreSQL's on-disk format since 9.1.
+
+use std::ffi::CStr;
+
+use lagoon_lake::Result;
+use lagoon_lake::arrow::array::{Array, ArrayRef, AsArray};
+use lagoon_lake::arrow::datatypes::Decimal128Type;
+use lagoon_lake::expr::Value;
+use lagoon_lake::types::{ColumnType, Kind, MAX_PRECISION};
+use pgrx::pg_sys;
+
+use super::Type;
+use super::output::{Offsets, Output};
 
 const SHORT: u16 = 0x8000;
 const NEGATIVE: u16 = 0x2000;
@@ -15,10 +27,46 @@ const BASE: u32 = 10_000;
 const MOST_DIGITS: usize = 20;
 
 /// Bytes of the largest result without the length word.
-pub(super) const LARGEST: usize = 2 + 2 * MOST_DIGITS;
+const LARGEST: usize = 2 + 2 * MOST_DIGITS;
+
+pub(super) const NUMERIC: Type = Type { oid: pg_sys::NUMERICOID, kind: Kind::Numeric, column, value, decode };
+
+/// As numeric_typmod_precision and numeric_typmod_scale in numeric.c.
+fn column(typmod: i32) -> Option<ColumnType> {
+    let packed = typmod.checked_sub(pg_sys::VARHDRSZ as i32).filter(|packed| *packed >= 0)?;
+    let scale = ((packed & 0x7ff) ^ 1024) - 1024;
+    let precision = (packed >> 16) & 0xffff;
+    let (precision, scale) = (u8::try_from(precision).ok()?, u8::try_from(scale).ok()?);
+    (precision <= MAX_PRECISION && scale <= precision).then(|| ColumnType::numeric(precision, scale))
+}
+
+/// # Safety
+/// `datum` is a numeric.
+unsafe fn value(datum: pg_sys::Datum) -> Result<Value> {
+    // SAFETY: the caller's; what the output function returns is a string of our own.
+    unsafe {
+        let text = pg_sys::OidOutputFunctionCall(pg_sys::Oid::from(pg_sys::F_NUMERIC_OUT), datum);
+        let value = Value::Numeric(CStr::from_ptr(text).to_string_lossy().into_owned());
+        pg_sys::pfree(text.cast());
+        Ok(value)
+    }
+}
+
+fn decode(ty: &ColumnType, array: &ArrayRef, out: &mut Output<'_>) -> Result<()> {
+    let scale = if let ColumnType::Numeric(numeric) = ty { numeric.scale } else { 0 };
+    let array = array.as_primitive::<Decimal128Type>();
+    let mut encoded = [0u8; LARGEST];
+    let mut offsets = Offsets::new(out.storage);
+    for i in 0..array.len() {
+        let length = encode(if array.is_null(i) { 0 } else { array.value(i) }, scale, &mut encoded);
+        offsets.push(out.values, &encoded[..length], out.name)?;
+    }
+    offsets.finish(out.values);
+    Ok(())
+}
 
 /// Writes header and digits of `unscaled / 10^scale` to `out` and returns their length in bytes.
-pub(super) fn encode(unscaled: i128, scale: u8, out: &mut [u8; LARGEST]) -> usize {
+fn encode(unscaled: i128, scale: u8, out: &mut [u8; LARGEST]) -> usize {
     let magnitude = unscaled.unsigned_abs();
     let unit = 10u128.pow(u32::from(scale));
     let (mut whole, mut fraction) = match (u64::try_from(magnitude), u64::try_from(unit)) {

@@ -1,0 +1,131 @@
+//! The tree. What is added to it (CASE, casts, aggregates, windows) is a variant here, its children in
+//! [`Expr::for_each_child`] and [`Expr::map_children`], and its meaning in translate.rs; whatever does not know it, leaves it
+//! alone.
+
+use std::convert::Infallible;
+
+use serde::{Deserialize, Serialize};
+
+use super::function::Function;
+use super::rules;
+use crate::types::{Kind, Value};
+
+/// Levels above a leaf or a call of leaves, at most. JSON, as which a plan holds a tree, may have 128: a level takes two of
+/// them at most, a call of leaves six. What takes more has to count as more.
+pub const MAX_DEPTH: usize = 50;
+
+/// The type of an expression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Type {
+    One(Kind),
+    /// One dimension of it.
+    Array {
+        array: Kind,
+    },
+}
+
+impl From<Kind> for Type {
+    fn from(kind: Kind) -> Self {
+        Self::One(kind)
+    }
+}
+
+/// What a boolean is tested for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Truth {
+    True,
+    False,
+    Unknown,
+}
+
+/// An expression over the columns of a table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Expr {
+    /// Index of a column of the table.
+    Column(usize, Type),
+    Constant(Value, Type),
+    /// Index of a value that is known at execution.
+    Parameter(usize, Type),
+    /// A call that [`rules`] lists for the types of its arguments.
+    Call(Function, Vec<Expr>),
+    And(Vec<Expr>),
+    Or(Vec<Expr>),
+    Not(Box<Expr>),
+    IsNull(Box<Expr>),
+    /// `IS TRUE` and relatives.
+    Is(Box<Expr>, Truth),
+    /// `item = ANY (list)`.
+    In(Box<Expr>, Box<Expr>),
+}
+
+impl Expr {
+    /// A call of two arguments.
+    pub fn binary(function: impl Into<Function>, left: Expr, right: Expr) -> Self {
+        Self::Call(function.into(), vec![left, right])
+    }
+
+    /// `NOT self`.
+    pub fn negated(self) -> Self {
+        Self::Not(Box::new(self))
+    }
+
+    /// Its type; `None` of a call that is not listed.
+    pub fn ty(&self) -> Option<Type> {
+        match self {
+            Self::Column(_, ty) | Self::Constant(_, ty) | Self::Parameter(_, ty) => Some(*ty),
+            Self::Call(function, arguments) => rules::of_call(*function, arguments).map(|rule| rule.result.into()),
+            Self::And(_) | Self::Or(_) | Self::Not(_) | Self::IsNull(_) | Self::Is(..) | Self::In(..) => {
+                Some(Kind::Bool.into())
+            }
+        }
+    }
+
+    /// Calls `f` with every child, in order.
+    pub(super) fn for_each_child(&self, f: &mut dyn FnMut(&Expr)) {
+        match self {
+            Self::Column(..) | Self::Constant(..) | Self::Parameter(..) => {}
+            Self::Call(_, children) | Self::And(children) | Self::Or(children) => children.iter().for_each(f),
+            Self::Not(child) | Self::IsNull(child) | Self::Is(child, _) => f(child),
+            Self::In(item, list) => {
+                f(item);
+                f(list);
+            }
+        }
+    }
+
+    /// The same with other children, which `f` makes in order.
+    pub(super) fn map_children<E>(&self, f: &mut dyn FnMut(&Expr) -> Result<Expr, E>) -> Result<Expr, E> {
+        let mut all = |children: &[Expr]| children.iter().map(&mut *f).collect::<Result<Vec<_>, E>>();
+        Ok(match self {
+            Self::Column(..) | Self::Constant(..) | Self::Parameter(..) => self.clone(),
+            Self::Call(function, arguments) => Self::Call(*function, all(arguments)?),
+            Self::And(children) => Self::And(all(children)?),
+            Self::Or(children) => Self::Or(all(children)?),
+            Self::Not(child) => Self::Not(Box::new(f(child)?)),
+            Self::IsNull(child) => Self::IsNull(Box::new(f(child)?)),
+            Self::Is(child, truth) => Self::Is(Box::new(f(child)?), *truth),
+            Self::In(item, list) => Self::In(Box::new(f(item)?), Box::new(f(list)?)),
+        })
+    }
+
+    /// The same over columns with other indexes.
+    pub fn map_columns(&self, to: &impl Fn(usize) -> usize) -> Expr {
+        if let Self::Column(index, ty) = self {
+            return Self::Column(to(*index), *ty);
+        }
+        let mapped = self.map_children(&mut |child| Ok::<_, Infallible>(child.map_columns(to)));
+        match mapped {
+            Ok(mapped) => mapped,
+            Err(never) => match never {},
+        }
+    }
+
+    /// Calls `f` with every column that the expression looks at, as often as it does.
+    pub fn visit_columns(&self, f: &mut impl FnMut(usize)) {
+        if let Self::Column(index, _) = self {
+            f(*index);
+        }
+        self.for_each_child(&mut |child| child.visit_columns(f));
+    }
+}

@@ -1,0 +1,45 @@
+//! `boolean`.
+
+use arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+
+use super::field::{Bools, Builder};
+use super::{About, ColumnType, Compared, Family, Kind, Lookup, Value};
+
+pub(super) struct Bool;
+
+pub(super) const LOOKUP: Lookup = Lookup {
+    of_arrow: |stored, _| (stored == &DataType::Boolean).then_some(Ok(ColumnType::Bool)),
+    parse: |text| matches!(text, "boolean" | "bool").then_some(ColumnType::Bool),
+    ..Lookup::NOTHING
+};
+
+impl Family for Bool {
+    fn about(&self) -> About {
+        About::new(Kind::Bool, "boolean", "bool", DataType::Boolean)
+    }
+
+    fn builder(&self) -> Option<Box<dyn Builder>> {
+        Some(Box::new(Bools::default()))
+    }
+
+    fn compared(&self) -> Option<Compared> {
+        Some(Compared::Bool)
+    }
+
+    fn scalar(&self, value: &Value) -> Option<ScalarValue> {
+        match value {
+            Value::Bool(value) => Some(ScalarValue::Boolean(Some(*value))),
+            _ => None,
+        }
+    }
+}
+
+/// `true`, `True`, `TRUE` and their opposites.
+pub(crate) fn boolean(field: &[u8]) -> Option<bool> {
+    match field {
+        b"true" | b"True" | b"TRUE" => Some(true),
+        b"false" | b"False" | b"FALSE" => Some(false),
+        _ => None,
+    }
+}

@@ -1,0 +1,72 @@
+//! Arrays: one dimension of a scalar type.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, ListArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field};
+use arrow::error::ArrowError;
+use serde::{Deserialize, Serialize};
+
+use super::{About, ColumnType, Compared, Convert, Declared, Family, Lookup, conversion};
+
+/// The type of the elements, which is no array.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct List(pub Box<ColumnType>);
+
+pub(super) const LOOKUP: Lookup = Lookup {
+    of_arrow: |stored, is_uuid| {
+        let item = items(stored)?;
+        Some(match ColumnType::of_arrow(item.data_type(), is_uuid) {
+            Ok(ColumnType::Array(_)) | Err(_) => Err(stored.to_string()),
+            Ok(item) => Ok(ColumnType::array(item)),
+        })
+    },
+    convert: |from, to| match (items(from), to) {
+        (Some(from), DataType::List(to)) => conversion(from.data_type(), to.data_type()).map(|_| convert as Convert),
+        _ => None,
+    },
+    ..Lookup::NOTHING
+};
+
+fn items(list: &DataType) -> Option<&Arc<Field>> {
+    match list {
+        DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) => Some(item),
+        _ => None,
+    }
+}
+
+fn convert(array: &ArrayRef, to: &DataType, column: &str) -> Result<ArrayRef, ArrowError> {
+    let (Some(own), DataType::List(item)) = (items(array.data_type()), to) else {
+        return Err(ArrowError::CastError(format!("from {} to {to}", array.data_type())));
+    };
+    // Another kind of list first, with its elements as they are.
+    let lists = cast(array, &DataType::List(own.clone()))?;
+    let lists = lists.as_list::<i32>();
+    let items = match conversion(lists.values().data_type(), item.data_type()) {
+        Some(convert) => convert(lists.values(), item.data_type(), column)?,
+        None => cast(lists.values(), item.data_type())?,
+    };
+    Ok(Arc::new(ListArray::try_new(item.clone(), lists.offsets().clone(), items, lists.nulls().cloned())?))
+}
+
+impl Family for List {
+    fn about(&self) -> About {
+        let item = self.0.family().about();
+        let arrow = DataType::List(Arc::new(Field::new_list_field(item.arrow, true)));
+        About { kind: None, arrow, ..item }
+    }
+
+    fn modifier(&self) -> String {
+        self.0.family().modifier() + "[]"
+    }
+
+    fn widened(&self, declared: &Declared) -> Option<ColumnType> {
+        let Declared::Exactly(ColumnType::Array(wanted)) = declared else { return None };
+        self.0.read_as(&Declared::Exactly((*wanted.0).clone())).map(ColumnType::array)
+    }
+
+    fn compared(&self) -> Option<Compared> {
+        None
+    }
+}

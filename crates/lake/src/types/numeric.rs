@@ -1,0 +1,140 @@
+//! `numeric(p,s)` of at most 38 digits: decimals, and the unsigned integers of 64 bits that a file stores.
+
+use arrow::datatypes::{DataType, Decimal128Type};
+use datafusion::common::ScalarValue;
+use serde::{Deserialize, Serialize};
+
+use super::field::{Builder, Parsed};
+use super::{About, ColumnType, Compared, Declared, Family, Kind, Limits, Lookup, Place, Unit, Value};
+
+/// Digits of a Decimal128.
+pub const MAX_PRECISION: u8 = 38;
+
+/// Precision and scale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Numeric {
+    /// Digits, 1 to 38.
+    pub precision: u8,
+    /// Those behind the point, 0 to all.
+    pub scale: u8,
+}
+
+pub(super) const LOOKUP: Lookup = Lookup {
+    of_arrow: |stored, _| match stored {
+        DataType::UInt64 => Some(Ok(ColumnType::numeric(20, 0))),
+        DataType::Decimal32(p, s)
+        | DataType::Decimal64(p, s)
+        | DataType::Decimal128(p, s)
+        | DataType::Decimal256(p, s)
+            if (1..=MAX_PRECISION).contains(p) && (0..=*p as i8).contains(s) =>
+        {
+            Some(Ok(ColumnType::numeric(*p, *s as u8)))
+        }
+        _ => None,
+    },
+    parse: |text| {
+        let arguments = text.strip_prefix("numeric(")?.strip_suffix(')')?;
+        let mut numbers = arguments.split(',').map(|part| part.trim().parse::<u8>());
+        let (precision, scale) = (numbers.next()?.ok()?, numbers.next().unwrap_or(Ok(0)).ok()?);
+        let fits = numbers.next().is_none() && (1..=MAX_PRECISION).contains(&precision) && scale <= precision;
+        fits.then(|| ColumnType::numeric(precision, scale))
+    },
+    limits: |stored| match stored {
+        DataType::Decimal128(precision, _) => {
+            let greatest = 10i128.checked_pow(u32::from(*precision))? - 1;
+            Some(Limits { least: -greatest, greatest })
+        }
+        _ => None,
+    },
+    number: |stored, number| match stored {
+        DataType::Decimal128(precision, scale) => Some(ScalarValue::Decimal128(Some(number), *precision, *scale)),
+        _ => None,
+    },
+    ..Lookup::NOTHING
+};
+
+impl Numeric {
+    /// Digits before the point.
+    pub(super) fn whole_digits(self) -> u8 {
+        self.precision - self.scale
+    }
+}
+
+impl Family for Numeric {
+    fn about(&self) -> About {
+        About::new(Kind::Numeric, "numeric", "numeric", DataType::Decimal128(self.precision, self.scale as i8))
+    }
+
+    fn modifier(&self) -> String {
+        format!("({},{})", self.precision, self.scale)
+    }
+
+    fn widened(&self, declared: &Declared) -> Option<ColumnType> {
+        match declared {
+            Declared::AnyNumeric => Some(ColumnType::Numeric(*self)),
+            Declared::Exactly(ColumnType::Numeric(wanted)) => {
+                let fits = wanted.scale >= self.scale && wanted.whole_digits() >= self.whole_digits();
+                fits.then_some(ColumnType::Numeric(*wanted))
+            }
+            _ => None,
+        }
+    }
+
+    fn common(&self, other: &ColumnType) -> Option<ColumnType> {
+        let ColumnType::Numeric(other) = other else { return None };
+        let scale = self.scale.max(other.scale);
+        let precision = self.whole_digits().max(other.whole_digits()) + scale;
+        (precision <= MAX_PRECISION).then(|| ColumnType::numeric(precision, scale))
+    }
+
+    fn builder(&self) -> Option<Box<dyn Builder>> {
+        let Self { precision, scale } = *self;
+        Some(Box::new(Parsed::<Decimal128Type, _>::new(self.about().arrow, move |field| {
+            decimal(field, precision, scale)
+        })))
+    }
+
+    fn compared(&self) -> Option<Compared> {
+        Some(Compared::Wide(self.scale))
+    }
+
+    fn place(&self, value: &Value) -> Option<Place> {
+        match value {
+            Value::Numeric(text) => Place::of_numeric(text, self.scale),
+            _ => None,
+        }
+    }
+
+    fn unit(&self, stored: &DataType) -> Option<Unit> {
+        let power = |digits: u8| 10i128.checked_pow(u32::from(digits)).map(Unit::Times);
+        match stored {
+            DataType::Decimal128(_, own) => power(self.scale.checked_sub(u8::try_from(*own).ok()?)?),
+            stored if stored.is_integer() => power(self.scale),
+            _ => None,
+        }
+    }
+}
+
+/// `-?digits[.digits]` at a scale, without rounding.
+fn decimal(field: &[u8], precision: u8, scale: u8) -> Option<i128> {
+    let digits = field.strip_prefix(b"-").unwrap_or(field);
+    let at = digits.iter().position(|c| *c == b'.').unwrap_or(digits.len());
+    let (whole, fraction) = (&digits[..at], digits.get(at + 1..).unwrap_or_default());
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let scale = usize::from(scale);
+    let (kept, dropped) = fraction.split_at(fraction.len().min(scale));
+    if dropped.iter().any(|c| *c != b'0') {
+        return None;
+    }
+    let mut value: i128 = 0;
+    for c in whole.iter().chain(kept).chain(std::iter::repeat_n(&b'0', scale - kept.len())) {
+        if !c.is_ascii_digit() {
+            return None;
+        }
+        value = value.checked_mul(10)?.checked_add(i128::from(c - b'0'))?;
+    }
+    let limit = 10i128.checked_pow(u32::from(precision))?;
+    (value < limit).then_some(if field.starts_with(b"-") { -value } else { value })
+}
