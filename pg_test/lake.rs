@@ -1,7 +1,7 @@
 //! Promises of the lake wing that hold within one transaction.
 //!
-//! The heart of it: every operator that `lagoon_lake::pushable` lists, on every type, with edge values, gives the same rows
-//! when DataFusion answers it as when PostgreSQL does on a heap copy.
+//! The heart of it: every call that `lagoon_lake::expr::rules` lists, on every combination of types, with edge values, gives
+//! the same rows when the engine answers it as when PostgreSQL does on a heap copy.
 
 mod edges;
 
@@ -14,11 +14,13 @@ use lagoon_lake::arrow::array::{
     UInt32Array, UInt64Array,
 };
 use lagoon_lake::arrow::datatypes::{DataType, Field, Int32Type, Schema};
+use lagoon_lake::expr::rules::{Precondition, RULES, Rule, find};
 use lagoon_lake::parquet::arrow::ArrowWriter;
 use lagoon_lake::parquet::arrow::arrow_writer::ArrowWriterOptions;
 use lagoon_lake::parquet::file::properties::WriterProperties;
 use lagoon_lake::parquet::schema::parser::parse_message_type;
 use lagoon_lake::parquet::schema::types::SchemaDescriptor;
+use lagoon_lake::types::Kind;
 use pgrx::prelude::*;
 
 use edges::{Edge, ROWS, edges};
@@ -190,6 +192,34 @@ mod tests {
                 assert_pushed(&format!("{} NOT IN ({list}, NULL)", edge.name));
             }
             assert_pushed(&format!("{} = ANY ('{{}}'::{}[])", edge.name, edge.sql.split('(').next().unwrap()));
+        }
+    }
+
+    /// The table itself is walked: a line of it for which there are no columns, no constants or no way to ask fails here.
+    #[pg_test]
+    fn lake_every_rule_answers_like_a_heap_table() {
+        let folder = Folder::new("rules");
+        let edges = edge_tables(&folder);
+        let of = |kind: Kind| edges.iter().filter(move |edge| edge.kind == kind);
+        for (function, types) in RULES.iter().flat_map(Rule::signatures) {
+            let (name, rule) = (function.name(), find(function, &types).unwrap());
+            let [left, right] = types[..] else { panic!("{name}{types:?}: write how it is asked") };
+            let plain = rule.precondition == Precondition::PlainPattern;
+            let mut asked = 0;
+            for (column, other) in of(left).flat_map(|column| of(right).map(move |other| (column, other))) {
+                let mut constants: Vec<_> = other.literals.iter().flatten().collect();
+                constants.sort();
+                constants.dedup();
+                for text in constants.into_iter().filter(|text| !plain || !text.contains('\\')) {
+                    let constant = format!("{}::{}", pgrx::spi::quote_literal(text), other.sql);
+                    assert_pushed(&format!("{} {name} {constant}", column.name));
+                    asked += 1;
+                }
+                if function.commuted().is_some() {
+                    assert_pushed(&format!("{} {name} {} OR id = 0", column.name, other.name));
+                }
+            }
+            assert!(asked > 1, "{name}{types:?}: there is nothing to ask it of");
         }
     }
 

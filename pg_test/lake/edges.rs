@@ -6,11 +6,14 @@ use lagoon_lake::arrow::array::{
     Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray, Float32Array,
     Float64Array, Int16Array, Int32Array, Int64Array, StringArray, Time64MicrosecondArray, TimestampMicrosecondArray,
 };
+use lagoon_lake::types::{ColumnType, Kind};
 
 /// A column of edge values, as Arrow array and as SQL literals.
 pub(super) struct Edge {
     pub name: &'static str,
     pub sql: &'static str,
+    /// The type in rules.
+    pub kind: Kind,
     pub array: ArrayRef,
     pub literals: Vec<Option<String>>,
     /// Constants that are compared with, beside the values themselves: literals with type.
@@ -34,7 +37,18 @@ fn number_edge<T: Clone + std::fmt::Display, A: Array + From<Vec<Option<T>>> + '
     more: &[&'static str],
 ) -> Edge {
     let values = cycle(values);
-    Edge { name, sql, literals: literals(&values), array: Arc::new(A::from(values)), more: more.to_vec() }
+    edge(name, sql, Arc::new(A::from(values.clone())), literals(&values), more)
+}
+
+fn edge(
+    name: &'static str,
+    sql: &'static str,
+    array: ArrayRef,
+    literals: Vec<Option<String>>,
+    more: &[&'static str],
+) -> Edge {
+    let delivered = ColumnType::of_arrow(array.data_type(), sql == "uuid").unwrap();
+    Edge { name, sql, kind: delivered.kind().unwrap(), array, literals, more: more.to_vec() }
 }
 
 fn parsed_edge<T: Clone>(
@@ -47,7 +61,7 @@ fn parsed_edge<T: Clone>(
     let values = cycle(values);
     let literals = values.iter().map(|value| value.as_ref().map(|(text, _)| (*text).to_owned())).collect();
     let array = build(values.into_iter().map(|value| value.map(|(_, value)| value)).collect());
-    Edge { name, sql, literals, array, more: more.to_vec() }
+    edge(name, sql, array, literals, more)
 }
 
 fn decimals(precision: u8, scale: i8) -> impl Fn(Vec<Option<i128>>) -> ArrayRef {
