@@ -3,7 +3,6 @@
 //! The element, its code and the protected link from its parent are written in one record, so an element is reachable
 //! from the moment it exists, whatever happens next. Links back from its other neighbours follow, one record each.
 
-use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use crate::hnsw::format::{self, Geometry, MAX_ELEMENTS, Meta, NodesMut, PROTECTED};
@@ -14,6 +13,7 @@ use crate::hnsw::packed;
 use crate::hnsw::rows;
 use crate::hnsw::search::{Candidate, Reach, Scratch, descend, search_layer};
 use crate::hnsw::select::{Link, select};
+use crate::hnsw::set::IdSet;
 use crate::memory::{reserved, room};
 use crate::page::Tid;
 use crate::space::Form;
@@ -146,7 +146,9 @@ fn place<S: PageStore>(
     }
     // All elements nearby may be without rows: that does not mean that nobody else has any.
     let mut queue: Vec<u32> = found.near.iter().map(|candidate| candidate.id).collect();
-    let mut seen: HashSet<u32> = queue.iter().copied().collect();
+    let mut seen = IdSet::new(queue.len())?;
+    seen.reserve(queue.len(), || graph.store.poll())?;
+    queue.retain(|id| seen.insert(*id));
     let mut is_empty = true;
     while !queue.is_empty() {
         let mut further = Vec::new();
@@ -157,7 +159,7 @@ fn place<S: PageStore>(
             reserved(further.try_reserve(graph.meta.geometry.capacity(0)))?;
             is_empty &= !graph.expand(parent, 0, |_| true, &mut further)?;
         }
-        reserved(seen.try_reserve(further.len()))?;
+        seen.reserve(further.len(), || graph.store.poll())?;
         further.retain(|id| seen.insert(*id));
         queue = further;
     }

@@ -21,6 +21,7 @@ pub mod rows;
 pub mod scan;
 pub mod search;
 mod select;
+mod set;
 pub mod vacuum;
 pub mod verify;
 

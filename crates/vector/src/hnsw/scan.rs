@@ -18,7 +18,8 @@ use std::ops::Range;
 
 use crate::hnsw::graph::PagedGraph;
 use crate::hnsw::rows::Rest;
-use crate::hnsw::search::{Candidate, IdSet, Reach, Scratch, descend, walk};
+use crate::hnsw::search::{Candidate, Reach, Scratch, descend, walk};
+use crate::hnsw::set::IdSet;
 use crate::memory::{reserved, room};
 use crate::page::Tid;
 use crate::queue::Queue;

@@ -5,7 +5,8 @@ use std::collections::BinaryHeap;
 
 use crate::Result;
 use crate::hnsw::graph::PagedGraph;
-use crate::memory::{filled, push, reserved, room};
+use crate::hnsw::set::IdSet;
+use crate::memory::{push, reserved, room};
 use crate::store::PageStore;
 
 /// An element and how far it is from the query.
@@ -64,110 +65,6 @@ impl Key {
         let ordered = self.distance();
         let bits = if ordered >> 31 == 1 { ordered & !(1 << 31) } else { !ordered };
         Candidate { distance: f32::from_bits(bits), id: self.id(), live: true }
-    }
-}
-
-/// Which elements a walk has seen: an open-addressing set, for a graph of any size. A slot has the bits of 32 elements in a row,
-/// of which a walk sees many, because neighbours have numbers near to each other.
-pub struct IdSet {
-    slots: Vec<Slot>,
-    used: usize,
-    len: usize,
-}
-
-#[derive(Clone, Copy)]
-struct Slot {
-    row: u32,
-    bits: u32, // 0: empty
-}
-
-const EMPTY: Slot = Slot { row: 0, bits: 0 };
-
-/// Slots that move between two looks at whether to go on.
-const POLL: usize = 1 << 16;
-
-impl IdSet {
-    /// Room for about `expected` elements; it [grows](Self::reserve).
-    pub fn new(expected: usize) -> Result<Self> {
-        Ok(Self { slots: filled(EMPTY, expected.next_power_of_two().max(64), || Ok(()))?, used: 0, len: 0 })
-    }
-
-    /// How many.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Bytes in use.
-    pub fn memory(&self) -> usize {
-        self.used * 2 * size_of::<Slot>()
-    }
-
-    /// Forgets all.
-    pub fn clear(&mut self) {
-        self.slots.fill(EMPTY);
-        (self.used, self.len) = (0, 0);
-    }
-
-    /// Whether it is there.
-    #[inline]
-    pub fn contains(&self, id: u32) -> bool {
-        let slot = self.slots[self.at(id / u32::BITS)];
-        slot.bits & 1 << (id % u32::BITS) != 0
-    }
-
-    /// Makes sure that there is room for so many more rows of 32 elements.
-    #[inline]
-    pub fn reserve(&mut self, rows: usize, poll: impl Fn() -> Result<()>) -> Result<()> {
-        if (self.used + rows) * 2 > self.slots.len() { self.grow(rows, poll) } else { Ok(()) }
-    }
-
-    /// Adds one, for which there [is room](Self::reserve); false when it was there.
-    #[inline]
-    pub fn insert(&mut self, id: u32) -> bool {
-        let (row, bit) = (id / u32::BITS, 1 << (id % u32::BITS));
-        let slot = self.place(row);
-        let (is_first, is_new) = (slot.bits == 0, slot.bits & bit == 0);
-        *slot = Slot { row, bits: slot.bits | bit };
-        self.used += usize::from(is_first);
-        self.len += usize::from(is_new);
-        is_new
-    }
-
-    #[inline]
-    fn place(&mut self, row: u32) -> &mut Slot {
-        let at = self.at(row);
-        &mut self.slots[at]
-    }
-
-    /// Where the slot of a row is, or the empty one where it belongs.
-    #[inline]
-    fn at(&self, row: u32) -> usize {
-        let mask = self.slots.len() - 1;
-        let mut at = (row.wrapping_mul(0x9E37_79B1) >> 7) as usize & mask;
-        while self.slots[at].bits != 0 && self.slots[at].row != row {
-            at = (at + 1) & mask;
-        }
-        at
-    }
-
-    #[cold]
-    fn grow(&mut self, rows: usize, poll: impl Fn() -> Result<()>) -> Result<()> {
-        let len = ((self.used + rows) * 2).next_power_of_two().max(self.slots.len() * 2);
-        let larger = filled(EMPTY, len, &poll)?;
-        for (i, slot) in std::mem::replace(&mut self.slots, larger).into_iter().enumerate() {
-            if i.is_multiple_of(POLL) {
-                poll()?;
-            }
-            if slot.bits != 0 {
-                *self.place(slot.row) = slot;
-            }
-        }
-        Ok(())
     }
 }
 
@@ -430,30 +327,4 @@ pub(crate) fn descend<S: PageStore>(
         nearest = walk(graph, query, &nearest, beam(layer, ef), layer, reach, scratch, |_| Ok(()))?;
     }
     Ok(nearest)
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    #[test]
-    fn an_id_set_is_a_set() {
-        let mut set = IdSet::new(0).unwrap();
-        for _ in 0..2 {
-            let mut other = HashSet::new();
-            // Neighbours, the largest number there is, and numbers all over the place.
-            let ids =
-                (0..100).chain([u32::MAX >> 1, 0]).chain((0..5000).map(|i: u32| i.wrapping_mul(0x9E37_79B1) % 50_000));
-            for id in ids {
-                set.reserve(1, || Ok(())).unwrap();
-                assert_eq!(set.insert(id), other.insert(id), "{id}");
-                assert_eq!(set.len(), other.len());
-            }
-            set.clear();
-            assert!(set.is_empty());
-        }
-    }
 }

@@ -11,8 +11,6 @@
 //! Stopped at any point, the next vacuum does the rest: a doomed element is known by having no rows, an overflow slot to free
 //! by having no owner.
 
-use std::collections::HashSet;
-
 use crate::hnsw::format::{self, NONE, Nodes, NodesMut, PROTECTED, target};
 use crate::hnsw::graph::PagedGraph;
 use crate::hnsw::insert::{Neighbours, neighbours};
@@ -20,7 +18,8 @@ use crate::hnsw::link::tie;
 use crate::hnsw::packed;
 use crate::hnsw::repair::{hurt, repair};
 use crate::hnsw::rows::unlink_empty;
-use crate::memory::{filled, push, reserved};
+use crate::hnsw::set::{BitSet, IdSet};
+use crate::memory::{filled, push};
 use crate::page::Tid;
 use crate::store::{Interlock, MAX_RECORD_PAGES, Mode, PageStore, Record, barrier};
 use crate::{Error, Result};
@@ -48,12 +47,13 @@ pub struct Outcome {
 
 /// Takes out the rows that `is_dead` says, which is called with no page locked. Only one vacuum of a store at a time.
 pub fn vacuum<S: PageStore>(store: &S, is_dead: impl FnMut(Tid) -> bool) -> Result<Outcome> {
-    let mut vacuum = Vacuum { store, doomed: Bits::default(), unlinked: Vec::new(), outcome: Outcome::default() };
+    let mut vacuum =
+        Vacuum { store, doomed: BitSet::default(), count: 0, unlinked: Vec::new(), outcome: Outcome::default() };
     let mut live = vacuum.remove_rows(is_dead)?;
-    if vacuum.doomed.count == 0 && vacuum.unlinked.is_empty() {
+    if vacuum.count == 0 && vacuum.unlinked.is_empty() {
         return Ok(vacuum.outcome);
     }
-    if vacuum.doomed.count > 0 {
+    if vacuum.count > 0 {
         barrier(store, Interlock::Update)?;
         vacuum.move_entry(&mut live)?;
         vacuum.mend_tree()?;
@@ -71,7 +71,9 @@ pub fn vacuum<S: PageStore>(store: &S, is_dead: impl FnMut(Tid) -> bool) -> Resu
 
 struct Vacuum<'a, S> {
     store: &'a S,
-    doomed: Bits,
+    doomed: BitSet,
+    /// How many are doomed.
+    count: u64,
     /// Overflow slots that belong to no element any more.
     unlinked: Vec<u32>,
     outcome: Outcome,
@@ -93,7 +95,7 @@ impl<S: PageStore> Vacuum<'_, S> {
         let geometry = graph.meta.geometry;
         let (mut highest, mut owners): (Highest, Vec<u32>) = (None, Vec::new());
         let node_pages = self.node_pages(&graph)?;
-        self.doomed = Bits::new(node_pages.len() * geometry.nodes, || self.store.poll())?;
+        self.doomed = BitSet::new(node_pages.len() * geometry.nodes, || self.store.poll())?;
         self.store.read_ahead(geometry.node_blocks(node_pages.end));
         for node_page in node_pages {
             self.store.poll()?;
@@ -132,7 +134,7 @@ impl<S: PageStore> Vacuum<'_, S> {
                             highest = Some((id, nodes.level(slot)));
                         }
                     } else if nodes.is_used(slot) {
-                        self.doomed.insert(id);
+                        self.count += u64::from(self.doomed.insert(id));
                     }
                 }
                 Ok(())
@@ -151,7 +153,7 @@ impl<S: PageStore> Vacuum<'_, S> {
         owners.dedup();
         for owner in owners {
             if !unlink_empty(graph, owner, |id| push(&mut self.unlinked, id))? {
-                self.doomed.insert(owner);
+                self.count += u64::from(self.doomed.insert(owner));
             }
         }
         Ok(())
@@ -292,12 +294,15 @@ impl<S: PageStore> Vacuum<'_, S> {
         if !self.doomed.contains(to) {
             return Ok(false);
         }
-        let mut seen = HashSet::from([from, to]);
+        let mut seen = IdSet::new(0)?;
+        seen.reserve(2, || self.store.poll_awake())?;
+        seen.insert(from);
+        seen.insert(to);
         let mut open = vec![to];
         while let Some(id) = open.pop() {
             self.store.poll_awake()?;
             let links = graph.node(id, |nodes, slot| nodes.links(slot, 0).to_vec())?;
-            reserved(seen.try_reserve(links.len()))?;
+            seen.reserve(links.len(), || self.store.poll_awake())?;
             for next in links.into_iter().filter(|link| link & PROTECTED != 0).map(target) {
                 if !seen.insert(next) {
                 } else if self.doomed.contains(next) {
@@ -368,7 +373,7 @@ impl<S: PageStore> Vacuum<'_, S> {
 
     fn free(&mut self) -> Result<()> {
         let graph = PagedGraph::open(self.store)?;
-        self.outcome.freed = self.doomed.count;
+        self.outcome.freed = self.count;
         for id in std::mem::take(&mut self.unlinked) {
             self.doomed.insert(id);
         }
@@ -430,32 +435,6 @@ fn read_node_page<S: PageStore, R>(
     let block = geometry.node_block(node_page);
     let page = graph.store.read(block)?;
     Ok(f(Nodes::new(&page, geometry, block)?))
-}
-
-/// A set of elements: a bit each.
-#[derive(Default)]
-struct Bits {
-    words: Vec<u64>,
-    count: u64,
-}
-
-impl Bits {
-    fn new(len: usize, poll: impl Fn() -> Result<()>) -> Result<Self> {
-        Ok(Self { words: filled(0, len.div_ceil(64), poll)?, count: 0 })
-    }
-
-    /// Of those that there is room for.
-    fn insert(&mut self, id: u32) {
-        let bit = 1 << (id % 64);
-        if let Some(word) = self.words.get_mut(id as usize / 64) {
-            self.count += u64::from(*word & bit == 0);
-            *word |= bit;
-        }
-    }
-
-    fn contains(&self, id: u32) -> bool {
-        self.words.get(id as usize / 64).is_some_and(|word| word & (1 << (id % 64)) != 0)
-    }
 }
 
 /// Which elements are connected: union-find over their numbers. Elements that appear later are no members; an insert

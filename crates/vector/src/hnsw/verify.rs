@@ -3,6 +3,7 @@
 use crate::hnsw::format::{self, Geometry, Meta, NONE, Nodes, PageKind, target};
 use crate::hnsw::graph::{PagedGraph, centre};
 use crate::hnsw::packed;
+use crate::hnsw::set::BitSet;
 use crate::memory::{filled, push, reserved};
 use crate::page::is_new;
 use crate::store::{Interlock, Mode, PageStore};
@@ -333,11 +334,11 @@ fn tree<S: PageStore>(store: &S, elements: &Elements, report: &mut Report) -> Re
 }
 
 fn reachable<S: PageStore>(store: &S, meta: &Meta, elements: &Elements, report: &mut Report) -> Result<()> {
-    let mut seen = filled(false, elements.slots.len(), || store.poll())?;
+    let mut seen = BitSet::new(elements.slots.len(), || store.poll())?;
     let mut open = Vec::new();
     let mut count = 0u32;
     let mut visit = |id: u32, open: &mut Vec<u32>| {
-        if elements.get(id).is_none() || std::mem::replace(&mut seen[id as usize], true) {
+        if elements.get(id).is_none() || !seen.insert(id) {
             return Ok(());
         }
         count += 1;
@@ -357,7 +358,7 @@ fn reachable<S: PageStore>(store: &S, meta: &Meta, elements: &Elements, report: 
     let mut faults = Faults::default();
     for row in elements.live(store) {
         let (id, _) = row?;
-        if !seen[id as usize] {
+        if !seen.contains(id) {
             faults.push(|| format!("element {id} cannot be reached from the entry point"));
         }
     }

@@ -7,7 +7,6 @@ mod chunk;
 mod order;
 mod walk;
 
-use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
@@ -17,6 +16,7 @@ use crate::hnsw::format::Meta;
 use crate::hnsw::link::{WANDER, tree_neighbour};
 use crate::hnsw::search::Candidate;
 use crate::hnsw::select::{Link, select_into, victim, weigh};
+use crate::hnsw::set::IdSet;
 use crate::memory::{Memory, reserved};
 use crate::pace::Pace;
 use crate::page::Tid;
@@ -279,20 +279,21 @@ impl Arena {
                 return Ok(());
             }
         }
-        let mut seen = HashSet::from([id]);
-        let mut queue: VecDeque<u32> = found.iter().map(|candidate| candidate.id).collect();
-        while let Some(parent) = queue.pop_front() {
-            reserved(seen.try_reserve(1))?;
-            if !seen.insert(parent) {
-                continue;
+        let mut seen = IdSet::new(0)?;
+        let mut queue = Vec::from([id]);
+        queue.extend(found.iter().map(|candidate| candidate.id));
+        while !queue.is_empty() {
+            seen.reserve(queue.len(), || pace.look())?;
+            queue.retain(|parent| seen.insert(*parent));
+            let mut further = Vec::new();
+            for parent in queue {
+                if parent != id && self.tie(id, parent, self.between(id, parent, pace)?, usize::MAX, list, pace)? {
+                    return Ok(());
+                }
+                reserved(further.try_reserve(2 * self.meta.m))?;
+                further.extend(self.list(parent, 0).targets());
             }
-            if self.tie(id, parent, self.between(id, parent, pace)?, usize::MAX, list, pace)? {
-                return Ok(());
-            }
-            if queue.is_empty() {
-                reserved(queue.try_reserve(seen.len().saturating_mul(2 * self.meta.m)))?;
-                queue.extend(seen.iter().flat_map(|id| self.list(*id, 0).targets()));
-            }
+            queue = further;
         }
         Ok(())
     }

@@ -2,13 +2,12 @@
 //!
 //! Candidates are one sorted row instead of two heaps: with the few dozen of `ef_construction` that is faster.
 
-use std::collections::TryReserveError;
-
 use crate::Result;
 use crate::distance::prefetch;
 use crate::hnsw::arena::Arena;
 use crate::hnsw::search::{Candidate, beam};
 use crate::hnsw::select::Link;
+use crate::hnsw::set::Visited;
 use crate::memory::reserved;
 use crate::pace::Pace;
 
@@ -18,7 +17,7 @@ const AHEAD: usize = 4;
 /// What walks reuse, so that none allocates; one for each thread.
 #[derive(Default)]
 pub(crate) struct Walker {
-    seen: Seen,
+    visited: Visited,
     pool: Vec<u64>,
     ids: Vec<u32>,
     /// What the last walk found, nearest first.
@@ -60,11 +59,11 @@ impl Walker {
 
     /// The `ef` elements of a layer that are nearest to a code, walking on from those that were found last.
     pub fn search(&mut self, arena: &Arena, code: &[u32], layer: u8, ef: usize, pace: &Pace<'_>) -> Result<()> {
-        let Self { seen, pool, ids, found, .. } = self;
-        seen.clear();
+        let Self { visited, pool, ids, found, .. } = self;
+        visited.clear();
         pool.clear();
         for near in found.iter().take(ef) {
-            seen.insert(near.id);
+            visited.insert(near.id);
             pool.push(entry(near.distance, near.id));
         }
         pool.sort_unstable();
@@ -76,8 +75,8 @@ impl Walker {
             }
             pool[next] |= FOLLOWED;
             ids.clear();
-            ids.extend(arena.list(pool[next] as u32 >> 1, layer).targets().filter(|id| seen.insert(*id)));
-            reserved(std::mem::replace(&mut seen.outcome, Ok(())))?;
+            ids.extend(arena.list(pool[next] as u32 >> 1, layer).targets().filter(|id| visited.insert(*id)));
+            reserved(visited.outcome())?;
             pace.spend(4 * code.len() * ids.len())?;
             // If nothing nearer is found, this one's links come next.
             if let Some(second) = pool.get(next + 1) {
@@ -108,56 +107,6 @@ impl Walker {
         found.clear();
         found.extend(pool.iter().map(|entry| candidate(*entry)));
         Ok(())
-    }
-}
-
-/// Which elements a walk has seen: a bit each, so that it stays in the cache.
-struct Seen {
-    bits: Vec<u64>,
-    ids: Vec<u32>,
-    /// What was said when there was to be more room.
-    outcome: std::result::Result<(), TryReserveError>,
-}
-
-impl Default for Seen {
-    fn default() -> Self {
-        Self { bits: Vec::new(), ids: Vec::new(), outcome: Ok(()) }
-    }
-}
-
-impl Seen {
-    fn clear(&mut self) {
-        for id in self.ids.drain(..) {
-            self.bits[id as usize / 64] = 0;
-        }
-    }
-
-    /// Adds one; false when it was there, or when there is no room.
-    #[inline]
-    fn insert(&mut self, id: u32) -> bool {
-        let at = id as usize / 64;
-        if at >= self.bits.len() && !self.grow((at + 1).next_power_of_two()) {
-            return false;
-        }
-        let bit = 1 << (id % 64);
-        let is_new = self.bits[at] & bit == 0;
-        if is_new {
-            self.bits[at] |= bit;
-            self.ids.push(id);
-        }
-        is_new
-    }
-
-    #[cold]
-    fn grow(&mut self, words: usize) -> bool {
-        let outcome = self.bits.try_reserve_exact(words - self.bits.len());
-        let is_done = outcome.is_ok();
-        if is_done {
-            self.bits.resize(words, 0);
-        } else {
-            self.outcome = outcome;
-        }
-        is_done
     }
 }
 
