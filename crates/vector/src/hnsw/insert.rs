@@ -5,7 +5,8 @@
 
 use std::ops::RangeInclusive;
 
-use crate::hnsw::format::{self, Geometry, MAX_ELEMENTS, Meta, NodesMut, PROTECTED};
+use crate::Result;
+use crate::hnsw::format::{self, Geometry, Meta, NodesMut, PROTECTED};
 use crate::hnsw::graph::PagedGraph;
 use crate::hnsw::level::Levels;
 use crate::hnsw::link::{Change, Offer, WANDER, apply, offer, plan, tree_neighbour};
@@ -14,11 +15,11 @@ use crate::hnsw::rows;
 use crate::hnsw::search::{Candidate, Reach, Scratch, descend, search_layer};
 use crate::hnsw::select::{Link, select};
 use crate::hnsw::set::IdSet;
+use crate::hnsw::slots::{free_slot, remember};
 use crate::memory::{reserved, room};
 use crate::page::Tid;
 use crate::space::Form;
 use crate::store::{Interlock, Mode, PageStore, Record};
-use crate::{Error, Result};
 
 /// Adds a row with its [code](crate::Coder::encode). `seed` makes its random level.
 pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid, seed: u64) -> Result<()> {
@@ -265,74 +266,4 @@ fn choose_layout<S: PageStore>(graph: &PagedGraph<'_, S>, code: &[u32]) -> Resul
     let mut record = graph.store.record()?;
     Meta { geometry, ..graph.meta }.write(record.page(0)?);
     record.commit()
-}
-
-/// A free slot with room for a code of so many bytes, which may be none, from the insert hint on, else in a new group.
-pub(crate) fn free_slot<S: PageStore>(graph: &PagedGraph<'_, S>, code_bytes: usize) -> Result<(u32, usize)> {
-    let geometry = &graph.meta.geometry;
-    let blocks = graph.store.blocks()?;
-    let node_pages = geometry.node_pages_of(blocks);
-    let mut found = (node_pages, 0);
-    for node_page in graph.meta.insert_hint.min(node_pages)..node_pages {
-        graph.store.poll()?;
-        let block = geometry.node_block(node_page);
-        let page = graph.store.read(block)?;
-        let nodes = format::Nodes::new(&page, geometry, block)?;
-        let slot = if geometry.packed().is_some() {
-            let free: Vec<usize> = nodes.free_slots().collect();
-            drop(page);
-            packed_slot(graph, node_page, blocks, &free, code_bytes)?
-        } else {
-            nodes.free_slots().next()
-        };
-        if let Some(slot) = slot {
-            found = (node_page, slot);
-            break;
-        }
-    }
-    if u64::from(found.0 + 1) * geometry.nodes as u64 > u64::from(MAX_ELEMENTS) {
-        return Err(Error::TooManyElements { max: MAX_ELEMENTS });
-    }
-    let needed = geometry.blocks(found.0 + 1);
-    if needed > blocks {
-        graph.store.extend_to(needed)?;
-    }
-    Ok(found)
-}
-
-/// The first of some free slots of a node page where the page of its code has room, of so many blocks that exist: a crash can
-/// leave a part of a group.
-fn packed_slot<S: PageStore>(
-    graph: &PagedGraph<'_, S>,
-    node_page: u32,
-    blocks: u32,
-    free: &[usize],
-    code_bytes: usize,
-) -> Result<Option<usize>> {
-    let geometry = &graph.meta.geometry;
-    let block = |slot: &usize| graph.code_block(geometry.id(node_page, *slot));
-    for slots in free.chunk_by(|a, b| block(a) == block(b)) {
-        graph.store.poll()?;
-        let block = block(&slots[0]);
-        let has_room =
-            |page: &[u8]| packed::gap(page, geometry.packed().unwrap_or(1), &graph.meta.space, code_bytes).is_some();
-        if block >= blocks || has_room(&graph.store.read(block)?) {
-            return Ok(slots.first().copied());
-        }
-    }
-    Ok(None)
-}
-
-/// Moves the insert hint, unless somebody has moved it meanwhile: vacuum moves it back.
-pub(crate) fn remember<S: PageStore>(graph: &PagedGraph<'_, S>, node_page: u32) -> Result<()> {
-    if node_page == graph.meta.insert_hint {
-        return Ok(());
-    }
-    let mut record = graph.store.record()?;
-    let page = record.page(0)?;
-    if format::hint(page) == graph.meta.insert_hint {
-        format::set_hint(page, node_page);
-        record.commit()?;
-    }
-    Ok(())
 }

@@ -22,6 +22,7 @@ pub mod scan;
 pub mod search;
 mod select;
 mod set;
+mod slots;
 pub mod vacuum;
 pub mod verify;
 

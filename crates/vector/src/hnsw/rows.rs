@@ -6,7 +6,7 @@
 
 use crate::hnsw::format::{MAX_TIDS, NONE, Nodes, NodesMut};
 use crate::hnsw::graph::PagedGraph;
-use crate::hnsw::insert::{free_slot, remember};
+use crate::hnsw::slots::{free_slot, remember};
 use crate::memory::reserved;
 use crate::page::Tid;
 use crate::store::{PageStore, Record};
