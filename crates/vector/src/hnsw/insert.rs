@@ -3,17 +3,15 @@
 //! The element, its code and the protected link from its parent are written in one record, so an element is reachable
 //! from the moment it exists, whatever happens next. Links back from its other neighbours follow, one record each.
 
-use std::ops::RangeInclusive;
-
 use crate::Result;
 use crate::hnsw::format::{self, Geometry, Meta, NodesMut, PROTECTED};
 use crate::hnsw::graph::PagedGraph;
 use crate::hnsw::level::Levels;
-use crate::hnsw::link::{Change, Offer, WANDER, apply, offer, plan, tree_neighbour};
+use crate::hnsw::link::{Change, Neighbours, Offer, WANDER, apply, neighbours, offer, plan, tree_neighbour};
 use crate::hnsw::packed;
 use crate::hnsw::rows;
-use crate::hnsw::search::{Candidate, Reach, Scratch, descend, search_layer};
-use crate::hnsw::select::{Link, select};
+use crate::hnsw::search::Candidate;
+use crate::hnsw::select::Link;
 use crate::hnsw::set::IdSet;
 use crate::hnsw::slots::{free_slot, remember};
 use crate::memory::{reserved, room};
@@ -63,42 +61,6 @@ pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid, seed: u64) -> Res
         }
         return Ok(());
     }
-}
-
-/// Where an element belongs.
-pub(crate) struct Neighbours {
-    /// What the search of the lowest layer found, nearest first.
-    pub near: Vec<Candidate>,
-    /// What to link to, layer by layer from 0; nothing on layers that were not asked for. Live elements only.
-    pub links: Vec<Vec<Link>>,
-}
-
-/// Algorithm 1 up to the choice of links, on some layers. `myself` is left out, when the code is that of an element in the
-/// graph: its list is chosen from twice as many as it holds at least, for it must make up for links to it that are gone.
-pub(crate) fn neighbours<S: PageStore>(
-    graph: &PagedGraph<'_, S>,
-    code: &[u32],
-    layers: RangeInclusive<u8>,
-    myself: Option<u32>,
-) -> Result<Neighbours> {
-    let (lowest, level) = layers.into_inner();
-    let mut links = vec![Vec::new(); usize::from(level) + 1];
-    let Some(entry) = graph.entry() else { return Ok(Neighbours { near: Vec::new(), links }) };
-    let ef = match myself {
-        Some(_) => graph.meta.ef_construction.max(2 * graph.meta.geometry.capacity(0)) + 1,
-        None => graph.meta.ef_construction,
-    };
-    let mut scratch = Scratch::new(ef * graph.meta.m)?;
-    let mut near = descend(graph, code, entry, level, ef, Reach::Links, &mut scratch)?;
-    for layer in (lowest..=level.min(entry.1)).rev() {
-        near = search_layer(graph, code, &near, ef, layer, &mut scratch)?;
-        let others: Vec<Candidate> =
-            near.iter().filter(|candidate| candidate.live && Some(candidate.id) != myself).copied().collect();
-        let limit = graph.meta.geometry.capacity(layer);
-        let codes = graph.load(others.iter().map(|candidate| candidate.id))?;
-        links[usize::from(layer)] = select(&others, limit, graph.between(&codes))?;
-    }
-    Ok(Neighbours { near, links })
 }
 
 /// Adds the row to an element with the same code, if there is one.

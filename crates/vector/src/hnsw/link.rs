@@ -1,12 +1,15 @@
-//! Changing the links of elements on pages.
+//! Linking elements on pages: to whom an element links, and how a link gets into a list that may be full.
 //!
 //! What gives way is decided without any lock, from codes that are read meanwhile; the decision is checked again under
 //! the lock of the page, and taken anew if the list has changed.
 
+use std::ops::RangeInclusive;
+
 use crate::Result;
 use crate::hnsw::format::{NodesMut, PROTECTED, target};
 use crate::hnsw::graph::PagedGraph;
-use crate::hnsw::select::{Link, mark_pruned, victim, weigh};
+use crate::hnsw::search::{Candidate, Reach, Scratch, descend, search_layer};
+use crate::hnsw::select::{Link, mark_pruned, select, victim, weigh};
 use crate::store::{PageStore, Record};
 
 /// Times that a lost race is run again before an optional link is given up.
@@ -21,6 +24,42 @@ pub(crate) fn tree_neighbour(links: impl Iterator<Item = u32> + Clone, random: u
     let count = tree.clone().count();
     let at = (random.wrapping_mul(0x9E37_79B1) >> 8) as usize % count.max(1);
     tree.nth(at).map(target)
+}
+
+/// Where an element belongs.
+pub(crate) struct Neighbours {
+    /// What the search of the lowest layer found, nearest first.
+    pub near: Vec<Candidate>,
+    /// What to link to, layer by layer from 0; nothing on layers that were not asked for. Live elements only.
+    pub links: Vec<Vec<Link>>,
+}
+
+/// Algorithm 1 up to the choice of links, on some layers. `myself` is left out, when the code is that of an element in the
+/// graph: its list is chosen from twice as many as it holds at least, for it must make up for links to it that are gone.
+pub(crate) fn neighbours<S: PageStore>(
+    graph: &PagedGraph<'_, S>,
+    code: &[u32],
+    layers: RangeInclusive<u8>,
+    myself: Option<u32>,
+) -> Result<Neighbours> {
+    let (lowest, level) = layers.into_inner();
+    let mut links = vec![Vec::new(); usize::from(level) + 1];
+    let Some(entry) = graph.entry() else { return Ok(Neighbours { near: Vec::new(), links }) };
+    let ef = match myself {
+        Some(_) => graph.meta.ef_construction.max(2 * graph.meta.geometry.capacity(0)) + 1,
+        None => graph.meta.ef_construction,
+    };
+    let mut scratch = Scratch::new(ef * graph.meta.m)?;
+    let mut near = descend(graph, code, entry, level, ef, Reach::Links, &mut scratch)?;
+    for layer in (lowest..=level.min(entry.1)).rev() {
+        near = search_layer(graph, code, &near, ef, layer, &mut scratch)?;
+        let others: Vec<Candidate> =
+            near.iter().filter(|candidate| candidate.live && Some(candidate.id) != myself).copied().collect();
+        let limit = graph.meta.geometry.capacity(layer);
+        let codes = graph.load(others.iter().map(|candidate| candidate.id))?;
+        links[usize::from(layer)] = select(&others, limit, graph.between(&codes))?;
+    }
+    Ok(Neighbours { near, links })
 }
 
 /// A link to add: from `owner`, on a layer, to an element with this code.

@@ -8,8 +8,7 @@
 use crate::Result;
 use crate::hnsw::format::{NodesMut, PROTECTED, target};
 use crate::hnsw::graph::PagedGraph;
-use crate::hnsw::insert::neighbours;
-use crate::hnsw::link::{Offer, offer};
+use crate::hnsw::link::{Offer, neighbours, offer};
 use crate::hnsw::search::Candidate;
 use crate::hnsw::select::{Link, select};
 use crate::store::{PageStore, Record};

@@ -13,8 +13,7 @@
 
 use crate::hnsw::format::{self, NONE, Nodes, NodesMut, PROTECTED, target};
 use crate::hnsw::graph::PagedGraph;
-use crate::hnsw::insert::{Neighbours, neighbours};
-use crate::hnsw::link::tie;
+use crate::hnsw::link::{Neighbours, neighbours, tie};
 use crate::hnsw::packed;
 use crate::hnsw::repair::{hurt, repair};
 use crate::hnsw::rows::unlink_empty;
