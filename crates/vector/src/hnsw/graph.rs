@@ -98,6 +98,11 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         outcome
     }
 
+    /// Gives `f` a node page.
+    pub fn node_page<R>(&self, node_page: u32, f: impl FnOnce(Nodes<'_>) -> R) -> Result<R> {
+        self.node(self.meta.geometry.id(node_page, 0), |nodes, _| f(nodes))
+    }
+
     /// The code of an element.
     pub fn code(&self, id: u32) -> Result<Box<[u32]>> {
         let mut found = Box::default();

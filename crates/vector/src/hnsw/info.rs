@@ -1,9 +1,10 @@
 //! What an index consists of, in numbers. Reads all node pages, changes nothing.
 
 use crate::Result;
-use crate::hnsw::format::{Meta, NONE, Nodes, target};
+use crate::hnsw::format::{Meta, Nodes};
 use crate::hnsw::graph::PagedGraph;
-use crate::memory::{filled, push};
+use crate::hnsw::tree;
+use crate::memory::filled;
 use crate::store::{Interlock, Mode, PAGE_SIZE, PageStore};
 
 /// The numbers.
@@ -96,7 +97,17 @@ pub fn info<S: PageStore>(store: &S) -> Result<Info> {
             info.free_slots += u64::from(nodes.is_free(slot));
         }
     }
-    reach(&graph, &mut slots)?;
+    let is_new = |id: u32| match slots.get_mut(id as usize) {
+        Some(slot @ (Slot::Live | Slot::Dead)) => {
+            *slot = Slot::Reached;
+            true
+        }
+        _ => false,
+    };
+    tree::reach(graph.meta.entry, is_new, |id, links| {
+        store.poll()?;
+        graph.node(id, |nodes, slot| links.extend_from_slice(nodes.links(slot, 0)))
+    })?;
     for slots in slots.chunks(STRETCH) {
         store.poll()?;
         info.unreachable += slots.iter().filter(|slot| **slot == Slot::Live).count() as u64;
@@ -119,27 +130,4 @@ impl Info {
         self.dead += 1;
         Slot::Dead
     }
-}
-
-/// Marks the elements that a walk on layer 0 from the entry point finds.
-fn reach<S: PageStore>(graph: &PagedGraph<'_, S>, slots: &mut [Slot]) -> Result<()> {
-    let mut open = Vec::new();
-    let mut visit = |id: u32, open: &mut Vec<u32>| match slots.get_mut(id as usize) {
-        Some(slot @ (Slot::Live | Slot::Dead)) => {
-            *slot = Slot::Reached;
-            push(open, id)
-        }
-        _ => Ok(()),
-    };
-    if graph.meta.entry != NONE {
-        visit(graph.meta.entry, &mut open)?;
-    }
-    let mut links = Vec::new();
-    while let Some(id) = open.pop() {
-        graph.store.poll()?;
-        links.clear();
-        graph.node(id, |nodes, slot| links.extend(nodes.links(slot, 0).iter().map(|link| target(*link))))?;
-        links.iter().try_for_each(|id| visit(*id, &mut open))?;
-    }
-    Ok(())
 }

@@ -7,14 +7,14 @@ use crate::Result;
 use crate::hnsw::format::{self, Geometry, Meta, NodesMut, PROTECTED};
 use crate::hnsw::graph::PagedGraph;
 use crate::hnsw::level::Levels;
-use crate::hnsw::link::{Change, Neighbours, Offer, WANDER, apply, neighbours, offer, plan, tree_neighbour};
+use crate::hnsw::link::{Change, Neighbours, Offer, apply, neighbours, offer, plan};
 use crate::hnsw::packed;
 use crate::hnsw::rows;
 use crate::hnsw::search::Candidate;
 use crate::hnsw::select::Link;
-use crate::hnsw::set::IdSet;
 use crate::hnsw::slots::{free_slot, remember};
-use crate::memory::{reserved, room};
+use crate::hnsw::tree::{self, Found, Parents};
+use crate::memory::room;
 use crate::page::Tid;
 use crate::space::Form;
 use crate::store::{Interlock, Mode, PageStore, Record};
@@ -47,7 +47,8 @@ pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid, seed: u64) -> Res
         if merge_duplicate(&graph, code, tid, &found.near)? {
             return Ok(());
         }
-        let Some((id, level)) = place(&graph, code, tid, level, &found)? else { continue };
+        let new = Insert { graph: &graph, code, tid, level, found: &found };
+        let Some((id, level)) = place(new)? else { continue };
         count_misfit(&graph, code, &found.near)?;
         for (layer, links) in found.links.iter().enumerate().take(usize::from(level) + 1) {
             for Link { id: owner, distance, .. } in links.iter().copied() {
@@ -80,64 +81,50 @@ fn merge_duplicate<S: PageStore>(
     Ok(false)
 }
 
-/// Writes the element with its links and the link from its parent. None: all who could be its parent are gone; look again.
-fn place<S: PageStore>(
-    graph: &PagedGraph<'_, S>,
-    code: &[u32],
+/// An element that is to be written to a place of its own, with its links and one from its parent.
+struct Insert<'a, S> {
+    graph: &'a PagedGraph<'a, S>,
+    code: &'a [u32],
     tid: Tid,
     level: u8,
-    found: &Neighbours,
-) -> Result<Option<(u32, u8)>> {
-    // The nearest that has room, else one that is found by wandering through the tree, which has leaves everywhere, else
-    // whoever has room at all.
-    let room = graph.meta.geometry.tree_capacity();
-    let live: Vec<u32> = found.near.iter().filter(|candidate| candidate.live).map(|candidate| candidate.id).collect();
-    for parent in &live {
-        if let Some(placed) = write(graph, code, tid, level, found, Some((*parent, room)))? {
-            return Ok(Some(placed));
-        }
+    found: &'a Neighbours,
+}
+
+impl<S: PageStore> Parents for Insert<'_, S> {
+    /// The number and the level that the element has got.
+    type Linked = (u32, u8);
+
+    fn link(&mut self, parent: u32, _: Option<f32>, capacity: usize) -> Result<Option<(u32, u8)>> {
+        write(self, Some((parent, capacity)))
     }
-    let mut parent = live.first().copied();
-    for step in 0..WANDER {
-        let Some(from) = parent else { break };
-        parent =
-            graph.node(from, |nodes, slot| tree_neighbour(nodes.links(slot, 0).iter().copied(), tid as u32 ^ step))?;
-        let Some(parent) = parent else { break };
-        if let Some(placed) = write(graph, code, tid, level, found, Some((parent, room)))? {
-            return Ok(Some(placed));
-        }
+
+    fn links(&mut self, id: u32, out: &mut Vec<u32>) -> Result<bool> {
+        self.poll()?;
+        self.graph.node(id, |nodes, slot| {
+            out.extend_from_slice(nodes.links(slot, 0));
+            nodes.is_live(slot)
+        })
     }
-    // All elements nearby may be without rows: that does not mean that nobody else has any.
-    let mut queue: Vec<u32> = found.near.iter().map(|candidate| candidate.id).collect();
-    let mut seen = IdSet::new(queue.len())?;
-    seen.reserve(queue.len(), || graph.store.poll())?;
-    queue.retain(|id| seen.insert(*id));
-    let mut is_empty = true;
-    while !queue.is_empty() {
-        let mut further = Vec::new();
-        for parent in queue {
-            if let Some(placed) = write(graph, code, tid, level, found, Some((parent, usize::MAX)))? {
-                return Ok(Some(placed));
-            }
-            reserved(further.try_reserve(graph.meta.geometry.capacity(0)))?;
-            is_empty &= !graph.expand(parent, 0, |_| true, &mut further)?;
-        }
-        seen.reserve(further.len(), || graph.store.poll())?;
-        further.retain(|id| seen.insert(*id));
-        queue = further;
+
+    fn poll(&self) -> Result<()> {
+        self.graph.store.poll()
     }
-    if is_empty { write(graph, code, tid, level, found, None) } else { Ok(None) }
+}
+
+/// Writes the element. None: all who could be its parent are gone; look again.
+fn place<S: PageStore>(mut new: Insert<'_, S>) -> Result<Option<(u32, u8)>> {
+    let (near, capacity) = (&new.found.near, new.graph.meta.geometry.tree_capacity());
+    let random = new.tid as u32;
+    match tree::find_parent(&mut new, near, capacity, random)? {
+        Found::Parent(placed) => Ok(Some(placed)),
+        Found::Nobody => Ok(None),
+        Found::Root => write(&new, None),
+    }
 }
 
 /// One try with one parent, which may have fewer than so many protected links. None: it has no room or is gone.
-fn write<S: PageStore>(
-    graph: &PagedGraph<'_, S>,
-    code: &[u32],
-    tid: Tid,
-    level: u8,
-    found: &Neighbours,
-    parent: Option<(u32, usize)>,
-) -> Result<Option<(u32, u8)>> {
+fn write<S: PageStore>(new: &Insert<'_, S>, parent: Option<(u32, usize)>) -> Result<Option<(u32, u8)>> {
+    let Insert { graph, code, tid, level, found } = *new;
     let geometry = &graph.meta.geometry;
     loop {
         graph.store.poll()?;

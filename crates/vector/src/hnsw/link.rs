@@ -13,18 +13,7 @@ use crate::hnsw::select::{Link, mark_pruned, select, victim, weigh};
 use crate::store::{PageStore, Record};
 
 /// Times that a lost race is run again before an optional link is given up.
-const ATTEMPTS: usize = 3;
-
-/// Steps through the tree in search of an element with room. Nearly every element has some.
-pub(crate) const WANDER: u32 = 32;
-
-/// One of the protected links in a list, any one.
-pub(crate) fn tree_neighbour(links: impl Iterator<Item = u32> + Clone, random: u32) -> Option<u32> {
-    let mut tree = links.filter(|link| link & PROTECTED != 0);
-    let count = tree.clone().count();
-    let at = (random.wrapping_mul(0x9E37_79B1) >> 8) as usize % count.max(1);
-    tree.nth(at).map(target)
-}
+pub(crate) const ATTEMPTS: usize = 3;
 
 /// Where an element belongs.
 pub(crate) struct Neighbours {
@@ -180,42 +169,6 @@ pub(crate) fn offer<S: PageStore>(graph: &PagedGraph<'_, S>, offer: Offer<'_>, n
                     return Ok(true);
                 }
             }
-        }
-    }
-    Ok(false)
-}
-
-/// Links two live elements by protected links both ways, in one record. False when one of them is gone or has no room:
-/// neither a free or unprotected link nor one, from one element to another, that is `spare`.
-pub(crate) fn tie<S: PageStore>(
-    graph: &PagedGraph<'_, S>,
-    a: u32,
-    b: u32,
-    spare: impl Fn(u32, u32) -> Result<bool>,
-) -> Result<bool> {
-    let geometry = &graph.meta.geometry;
-    let codes = [graph.code(b)?, graph.code(a)?];
-    let distance = graph.distance(&codes[0], &codes[1]);
-    for _ in 0..ATTEMPTS {
-        graph.store.poll()?;
-        let mut plans = Vec::with_capacity(2);
-        for ((owner, new), code) in [(a, b), (b, a)].into_iter().zip(&codes) {
-            let offer = Offer { owner, layer: 0, code, distance, protected: true };
-            let Some(change) = plan(graph, offer, Some(new), usize::MAX, |to| spare(owner, to))? else {
-                return Ok(false);
-            };
-            plans.push((geometry.node_block(geometry.locate(owner).0), owner, new, change));
-        }
-        plans.sort_by_key(|(block, ..)| *block); // the order in which a record wants its pages
-        let mut record = graph.store.record()?;
-        let mut done = true;
-        for (block, owner, new, change) in plans {
-            let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
-            done &= apply(&mut nodes, geometry.locate(owner).1, 0, change, new, true);
-        }
-        if done {
-            record.commit()?;
-            return Ok(true);
         }
     }
     Ok(false)

@@ -4,8 +4,7 @@
 //! layer above it about one in `m` of the one below. [`mod@format`] says how it lies on pages, [`crate::store`] what is asked of
 //! whoever keeps the pages, and each verb has its own file: [`build`], [`insert`], [`search`], [`vacuum`], [`verify`].
 //!
-//! One promise goes beyond the HNSW paper: on layer 0 some links are *protected*, both ways, and they form a spanning tree.
-//! No insert may evict them and vacuum mends them, so every live element can be reached from every other, always.
+//! One promise goes beyond the HNSW paper: every live element can be reached from every other, always. `tree.rs` says how.
 pub mod arena;
 pub mod build;
 mod flush;
@@ -23,6 +22,7 @@ pub mod search;
 mod select;
 mod set;
 mod slots;
+mod tree;
 pub mod vacuum;
 pub mod verify;
 

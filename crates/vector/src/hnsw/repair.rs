@@ -95,7 +95,7 @@ pub(crate) fn hurt<S: PageStore>(
     node_page: u32,
     doomed: impl Fn(u32) -> bool + Copy,
 ) -> Result<Vec<Hurt>> {
-    graph.node(graph.meta.geometry.id(node_page, 0), |nodes, _| {
+    graph.node_page(node_page, |nodes| {
         let live = (0..graph.meta.geometry.nodes).filter(|slot| nodes.is_live(*slot));
         let lists = live.flat_map(|slot| (0..=nodes.level(slot)).map(move |layer| (slot, layer)));
         let lists = lists.map(|(slot, layer)| Hurt { slot, layer, links: nodes.links(slot, layer).to_vec() });

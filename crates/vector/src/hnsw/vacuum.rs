@@ -3,7 +3,7 @@
 //! 1. Rows that are gone are taken out of their elements, and overflow slots without rows out of their chains. Elements without
 //!    rows are *doomed*: walks still pass through them, nothing new links to them.
 //! 2. Everybody who might have chosen a doomed element before has ended ([`Interlock::Update`]); the entry point is moved
-//!    off them, and the spanning tree is tied together without them.
+//!    off them, and the [spanning tree](crate::hnsw::tree) is mended without them.
 //! 3. Every link to a doomed element is removed and replaced.
 //! 4. It is confirmed that no element links to a doomed one. Only then, when all who might still stand on one have ended
 //!    (both interlocks), their slots are freed, and the overflow slots that were taken out.
@@ -11,23 +11,17 @@
 //! Stopped at any point, the next vacuum does the rest: a doomed element is known by having no rows, an overflow slot to free
 //! by having no owner.
 
-use crate::hnsw::format::{self, NONE, Nodes, NodesMut, PROTECTED, target};
+use crate::hnsw::format::{self, NONE, NodesMut};
 use crate::hnsw::graph::PagedGraph;
-use crate::hnsw::link::{Neighbours, neighbours, tie};
 use crate::hnsw::packed;
 use crate::hnsw::repair::{hurt, repair};
 use crate::hnsw::rows::unlink_empty;
-use crate::hnsw::set::{BitSet, IdSet};
-use crate::memory::{filled, push};
+use crate::hnsw::set::BitSet;
+use crate::hnsw::tree;
+use crate::memory::push;
 use crate::page::Tid;
 use crate::store::{Interlock, MAX_RECORD_PAGES, Mode, PageStore, Record, barrier};
 use crate::{Error, Result};
-
-/// Searches without success after which any partner will do.
-const SEARCHES: usize = 16;
-
-/// Elements between two looks at whether to go on, where nothing is read.
-const POLL: u32 = 4096;
 
 /// What a vacuum did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -55,7 +49,7 @@ pub fn vacuum<S: PageStore>(store: &S, is_dead: impl FnMut(Tid) -> bool) -> Resu
     if vacuum.count > 0 {
         barrier(store, Interlock::Update)?;
         vacuum.move_entry(&mut live)?;
-        vacuum.mend_tree()?;
+        vacuum.outcome.mended = tree::mend(store, &vacuum.doomed)?;
         vacuum.repair()?;
         if !vacuum.is_repaired()? {
             return Err(Error::NotRepaired);
@@ -98,7 +92,7 @@ impl<S: PageStore> Vacuum<'_, S> {
         self.store.read_ahead(geometry.node_blocks(node_pages.end));
         for node_page in node_pages {
             self.store.poll()?;
-            let rows: Vec<(usize, Vec<Tid>)> = read_node_page(&graph, node_page, |nodes| {
+            let rows: Vec<(usize, Vec<Tid>)> = graph.node_page(node_page, |nodes| {
                 let all = (0..geometry.nodes).filter(|slot| nodes.is_used(*slot) || nodes.is_overflow(*slot));
                 all.map(|slot| (slot, nodes.tids(slot).collect())).collect()
             })?;
@@ -117,7 +111,7 @@ impl<S: PageStore> Vacuum<'_, S> {
                 }
                 record.commit()?;
             }
-            read_node_page(&graph, node_page, |nodes| {
+            graph.node_page(node_page, |nodes| {
                 for slot in 0..geometry.nodes {
                     let id = geometry.id(node_page, slot);
                     if nodes.is_overflow(slot) {
@@ -163,7 +157,7 @@ impl<S: PageStore> Vacuum<'_, S> {
         let mut highest: Highest = None;
         for node_page in self.node_pages(graph)? {
             self.store.poll_awake()?;
-            read_node_page(graph, node_page, |nodes| {
+            graph.node_page(node_page, |nodes| {
                 for slot in (0..graph.meta.geometry.nodes).filter(|slot| nodes.is_live(*slot)) {
                     if highest.is_none_or(|(_, level)| nodes.level(slot) > level) {
                         highest = Some((graph.meta.geometry.id(node_page, slot), nodes.level(slot)));
@@ -197,159 +191,6 @@ impl<S: PageStore> Vacuum<'_, S> {
             self.outcome.repaired += repair(self.store, node_page, |id| self.doomed.contains(id))?;
         }
         Ok(())
-    }
-
-    /// Ties together what only the doomed elements hold together, before their links go: so nobody is ever out of reach.
-    fn mend_tree(&mut self) -> Result<()> {
-        let graph = PagedGraph::open(self.store)?;
-        let geometry = graph.meta.geometry;
-        let node_pages = self.node_pages(&graph)?;
-        let mut forest = Forest::new(node_pages.end as usize * geometry.nodes, || self.store.poll())?;
-        for node_page in node_pages.clone() {
-            self.store.poll()?;
-            read_node_page(&graph, node_page, |nodes| {
-                for slot in (0..geometry.nodes).filter(|slot| nodes.is_live(*slot)) {
-                    let id = geometry.id(node_page, slot);
-                    forest.add(id);
-                    for link in nodes.links(slot, 0).iter().filter(|link| *link & PROTECTED != 0) {
-                        if !self.doomed.contains(target(*link)) {
-                            forest.add(target(*link));
-                            forest.union(id, target(*link));
-                        }
-                    }
-                }
-            })?;
-        }
-        // The first component is the one that all others join. Each member of another tries once to tie itself to somebody
-        // outside: one tie less than there are components is enough, and every component has at least one member.
-        // Cheapest partners first: whom it links to, then who is near, then anybody at all. Then once more as long as that
-        // helps: a link becomes spare when what is behind it has been joined.
-        loop {
-            let before = self.outcome.mended;
-            for partners in [Self::linked, Self::near, Self::anybody] {
-                for id in 0..forest.len() {
-                    if id.is_multiple_of(POLL) {
-                        self.store.poll()?;
-                    }
-                    if forest.is_joined(id) || !self.has_room(&graph, id)? {
-                        continue;
-                    }
-                    self.store.poll()?;
-                    for (at, partner) in partners(self, &graph, id, &mut forest)?.into_iter().enumerate() {
-                        if at.is_multiple_of(POLL as usize) {
-                            self.store.poll()?;
-                        }
-                        if forest.is_member(partner)
-                            && forest.find(partner) != forest.find(id)
-                            && self.join(&graph, &forest, id, partner)?
-                        {
-                            forest.union(id, partner);
-                            self.outcome.mended += 1;
-                            forest.failures = 0;
-                            break;
-                        }
-                    }
-                }
-            }
-            if self.is_tree(&forest)? {
-                return Ok(());
-            }
-            if self.outcome.mended == before {
-                return Err(Error::NotRepaired);
-            }
-        }
-    }
-
-    fn is_tree(&self, forest: &Forest) -> Result<bool> {
-        for id in 0..forest.len() {
-            if id.is_multiple_of(POLL) {
-                self.store.poll()?;
-            }
-            if !forest.is_joined(id) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Ties two elements to each other, with nobody looking at the whole tree meanwhile.
-    fn join(&self, graph: &PagedGraph<'_, S>, forest: &Forest, a: u32, b: u32) -> Result<bool> {
-        let _lock = self.store.lock(Interlock::Update, Mode::Shared)?;
-        let parts = [a, b].map(|id| forest.root(id));
-        tie(graph, a, b, |from, to| self.is_spare(graph, forest, parts, from, to))
-    }
-
-    /// Whether nobody is out of reach without the link from a live element to this one, when two parts of the forest are tied
-    /// together: it is doomed, and all live elements behind it (those to which its tree leads through doomed ones) are in those
-    /// parts.
-    fn is_spare(
-        &self,
-        graph: &PagedGraph<'_, S>,
-        forest: &Forest,
-        parts: [u32; 2],
-        from: u32,
-        to: u32,
-    ) -> Result<bool> {
-        if !self.doomed.contains(to) {
-            return Ok(false);
-        }
-        let mut seen = IdSet::new(0)?;
-        seen.reserve(2, || self.store.poll_awake())?;
-        seen.insert(from);
-        seen.insert(to);
-        let mut open = vec![to];
-        while let Some(id) = open.pop() {
-            self.store.poll_awake()?;
-            let links = graph.node(id, |nodes, slot| nodes.links(slot, 0).to_vec())?;
-            seen.reserve(links.len(), || self.store.poll_awake())?;
-            for next in links.into_iter().filter(|link| link & PROTECTED != 0).map(target) {
-                if !seen.insert(next) {
-                } else if self.doomed.contains(next) {
-                    push(&mut open, next)?;
-                } else if forest.is_member(next) && !parts.contains(&forest.root(next)) {
-                    return Ok(false);
-                }
-            }
-        }
-        Ok(true)
-    }
-
-    /// Whether a protected link can still be added.
-    fn has_room(&self, graph: &PagedGraph<'_, S>, id: u32) -> Result<bool> {
-        let capacity = graph.meta.geometry.capacity(0);
-        graph.node(id, |nodes, slot| {
-            let links = nodes.links(slot, 0);
-            links.len() < capacity
-                || links.iter().any(|link| link & PROTECTED == 0 || self.doomed.contains(target(*link)))
-        })
-    }
-
-    fn linked(&self, graph: &PagedGraph<'_, S>, id: u32, _: &mut Forest) -> Result<Vec<u32>> {
-        graph.node(id, |nodes, slot| nodes.links(slot, 0).iter().map(|link| target(*link)).collect())
-    }
-
-    /// Gives up after some failures in a row: a large component can be far from all others.
-    fn near(&self, graph: &PagedGraph<'_, S>, id: u32, forest: &mut Forest) -> Result<Vec<u32>> {
-        forest.failures += 1;
-        if forest.failures > SEARCHES {
-            return Ok(Vec::new());
-        }
-        let code = graph.code(id)?;
-        let Neighbours { near, .. } = neighbours(graph, &code, 0..=0, Some(id))?;
-        Ok(near.iter().filter(|candidate| candidate.live).map(|candidate| candidate.id).collect())
-    }
-
-    fn anybody(&self, _: &PagedGraph<'_, S>, _: u32, forest: &mut Forest) -> Result<Vec<u32>> {
-        let mut all = Vec::new();
-        for other in 0..forest.len() {
-            if other.is_multiple_of(POLL) {
-                self.store.poll()?;
-            }
-            if forest.is_joined_member(other) {
-                push(&mut all, other)?;
-            }
-        }
-        Ok(all)
     }
 
     fn is_repaired(&self) -> Result<bool> {
@@ -422,163 +263,5 @@ impl<S: PageStore> Vacuum<'_, S> {
             }
         }
         Ok(())
-    }
-}
-
-fn read_node_page<S: PageStore, R>(
-    graph: &PagedGraph<'_, S>,
-    node_page: u32,
-    f: impl FnOnce(Nodes<'_>) -> R,
-) -> Result<R> {
-    let geometry = &graph.meta.geometry;
-    let block = geometry.node_block(node_page);
-    let page = graph.store.read(block)?;
-    Ok(f(Nodes::new(&page, geometry, block)?))
-}
-
-/// Which elements are connected: union-find over their numbers. Elements that appear later are no members; an insert
-/// ties them to one that is, or to one that is tied to one.
-struct Forest {
-    parents: Vec<u32>,
-    first: Option<u32>,
-    /// Searches for a partner since the last success.
-    failures: usize,
-}
-
-impl Forest {
-    fn new(len: usize, poll: impl Fn() -> Result<()>) -> Result<Self> {
-        Ok(Self { parents: filled(NONE, len, poll)?, first: None, failures: 0 })
-    }
-
-    fn len(&self) -> u32 {
-        self.parents.len() as u32
-    }
-
-    fn add(&mut self, id: u32) {
-        if let Some(parent) = self.parents.get_mut(id as usize)
-            && *parent == NONE
-        {
-            *parent = id;
-            self.first.get_or_insert(id);
-        }
-    }
-
-    fn is_member(&self, id: u32) -> bool {
-        self.parents.get(id as usize).is_some_and(|parent| *parent != NONE)
-    }
-
-    /// Whether it is no member or connected with the first one.
-    fn is_joined(&self, id: u32) -> bool {
-        !self.is_member(id) || self.is_joined_member(id)
-    }
-
-    fn is_joined_member(&self, id: u32) -> bool {
-        match self.first {
-            Some(first) => self.is_member(id) && self.root(id) == self.root(first),
-            None => false,
-        }
-    }
-
-    fn root(&self, mut id: u32) -> u32 {
-        while self.parents[id as usize] != id {
-            id = self.parents[id as usize];
-        }
-        id
-    }
-
-    fn find(&mut self, mut id: u32) -> u32 {
-        while self.parents[id as usize] != id {
-            let parent = self.parents[id as usize];
-            self.parents[id as usize] = self.parents[parent as usize];
-            id = self.parents[id as usize];
-        }
-        id
-    }
-
-    fn union(&mut self, a: u32, b: u32) {
-        if self.is_member(a) && self.is_member(b) {
-            let (a, b) = (self.find(a), self.find(b));
-            let (below, above) = if rank(a) < rank(b) { (a, b) } else { (b, a) };
-            self.parents[below as usize] = above;
-        }
-    }
-}
-
-/// Roots hang below others in an order that has nothing to do with that of unions, so that paths have logarithmic length
-/// (Goel, Khanna, Larkin and Tarjan, "Disjoint Set Union with Randomized Linking", SODA 2014). Different for each number.
-fn rank(id: u32) -> u32 {
-    let mixed = (id ^ id >> 16).wrapping_mul(0x7FEB_352D);
-    (mixed ^ mixed >> 15).wrapping_mul(0x846C_A68B)
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::hnsw::build::write_empty;
-    use crate::hnsw::format::Meta;
-    use crate::hnsw::insert::insert;
-    use crate::hnsw::level::Levels;
-    use crate::hnsw::verify::verify;
-    use crate::mem::MemPages;
-    use crate::space::{Element, Value};
-    use crate::{Metric, Space};
-
-    /// The only element with rows that has no room for a further link of the tree: all of its links lead to doomed elements,
-    /// behind each of which there is another one.
-    #[test]
-    fn an_element_that_holds_only_doomed_ones_is_tied_to_what_is_behind_them() {
-        let meta = Meta::new(Space::new(Element::Dense, Metric::L2, 2), 2, 4);
-        let geometry = meta.geometry;
-        let store = MemPages::new();
-        write_empty(&meta, &store).unwrap();
-        let seed = (0..).find(|seed| Levels::new(2, geometry.max_level(), *seed).draw() == 0).unwrap();
-        for tid in 0..9 {
-            let value = [tid as f32, (tid * tid % 7) as f32];
-            insert(
-                &store,
-                &crate::Coder::plain(meta.space).encode(Value::Dense(&value)).unwrap().unwrap(),
-                tid + 1,
-                seed,
-            )
-            .unwrap();
-        }
-        let block = geometry.node_block(0);
-        let mut record = store.record().unwrap();
-        format::set_entry(record.page(0).unwrap(), 0, 0);
-        let mut nodes = NodesMut::new(record.page(block).unwrap(), &geometry, block).unwrap();
-        nodes.set_links(0, 0, &[1, 2, 3, 4].map(|id| id | PROTECTED));
-        for id in 1..5 {
-            nodes.set_links(id, 0, &[0, id as u32 + 4].map(|id| id | PROTECTED));
-            nodes.set_links(id + 4, 0, &[id as u32 | PROTECTED]);
-            nodes.retain_tids(id, |_| false);
-        }
-        record.commit().unwrap();
-        vacuum(&store, |_| false).unwrap();
-        assert!(verify(&store).unwrap().passed());
-        let graph = PagedGraph::open(&store).unwrap();
-        let links = graph.node(0, |nodes, slot| nodes.links(slot, 0).to_vec()).unwrap();
-        assert!(links.iter().any(|link| link & PROTECTED != 0), "{links:?}");
-    }
-
-    /// Rows that came in order hang on each other in a chain, which each look at a root would walk.
-    #[test]
-    fn paths_are_short_whatever_the_order_of_unions() {
-        let count = 100_000;
-        let orders: [fn(u32) -> (u32, u32); 3] = [|i| (i, i - 1), |i| (i - 1, i), |i| (i, i / 2)];
-        for order in orders {
-            let mut forest = Forest::new(count as usize, || Ok(())).unwrap();
-            (0..count).for_each(|id| forest.add(id));
-            (1..count).map(order).for_each(|(a, b)| forest.union(a, b));
-            let length = |id: u32| {
-                std::iter::successors(Some(id), |id| {
-                    let parent = forest.parents[*id as usize];
-                    (parent != *id).then_some(parent)
-                })
-                .count()
-            };
-            assert!((0..count).all(|id| forest.is_joined(id)));
-            assert!((0..count).map(length).max().unwrap() < 100);
-        }
     }
 }

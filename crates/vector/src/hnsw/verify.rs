@@ -4,6 +4,7 @@ use crate::hnsw::format::{self, Geometry, Meta, NONE, Nodes, PageKind, target};
 use crate::hnsw::graph::{PagedGraph, centre};
 use crate::hnsw::packed;
 use crate::hnsw::set::BitSet;
+use crate::hnsw::tree;
 use crate::memory::{filled, push, reserved};
 use crate::page::is_new;
 use crate::store::{Interlock, Mode, PageStore};
@@ -315,18 +316,16 @@ fn links<S: PageStore>(store: &S, geometry: &Geometry, elements: &Elements, repo
     Ok(())
 }
 
-/// Every protected link has its counterpart.
 fn tree<S: PageStore>(store: &S, elements: &Elements, report: &mut Report) -> Result<()> {
     let mut faults = Faults::default();
-    let mut count = 0u64;
+    let mut count = 0;
     for row in elements.live(store) {
         let (id, element) = row?;
-        for link in elements.ground(element).iter().filter(|link| **link & format::PROTECTED != 0) {
-            count += 1;
-            let is_tied = |other: &Slot| elements.ground(other).contains(&(id | format::PROTECTED));
-            if elements.get(target(*link)).is_some_and(|other| other.state == State::Live && !is_tied(other)) {
-                faults.push(|| format!("element {id} is tied to {}, which is not tied to it", target(*link)));
-            }
+        let links = elements.ground(element);
+        count += links.iter().filter(|link| **link & format::PROTECTED != 0).count();
+        let live = |to| elements.get(to).filter(|other| other.state == State::Live);
+        for to in tree::one_way(id, links, |to| live(to).map(|other| elements.ground(other))) {
+            faults.push(|| format!("element {id} has a protected link to {to}, which has none back"));
         }
     }
     report.add("spanning tree", format!("{count} protected links"), &faults);
@@ -334,31 +333,18 @@ fn tree<S: PageStore>(store: &S, elements: &Elements, report: &mut Report) -> Re
 }
 
 fn reachable<S: PageStore>(store: &S, meta: &Meta, elements: &Elements, report: &mut Report) -> Result<()> {
-    let mut seen = BitSet::new(elements.slots.len(), || store.poll())?;
-    let mut open = Vec::new();
-    let mut count = 0u32;
-    let mut visit = |id: u32, open: &mut Vec<u32>| {
-        if elements.get(id).is_none() || !seen.insert(id) {
-            return Ok(());
-        }
-        count += 1;
-        push(open, id)
-    };
-    visit(meta.entry, &mut open)?;
+    let mut reached = BitSet::new(elements.slots.len(), || store.poll())?;
     let mut steps = 0u32;
-    while let Some(id) = open.pop() {
-        if steps.is_multiple_of(POLL) {
-            store.poll()?;
-        }
+    let is_new = |id: u32| elements.get(id).is_some() && reached.insert(id);
+    let count = tree::reach(meta.entry, is_new, |id, links| {
         steps = steps.wrapping_add(1);
-        for to in elements.get(id).map(|element| elements.ground(element)).unwrap_or_default() {
-            visit(target(*to), &mut open)?;
-        }
-    }
+        links.extend_from_slice(elements.get(id).map(|element| elements.ground(element)).unwrap_or_default());
+        if steps.is_multiple_of(POLL) { store.poll() } else { Ok(()) }
+    })?;
     let mut faults = Faults::default();
     for row in elements.live(store) {
         let (id, _) = row?;
-        if !seen.contains(id) {
+        if !reached.contains(id) {
             faults.push(|| format!("element {id} cannot be reached from the entry point"));
         }
     }

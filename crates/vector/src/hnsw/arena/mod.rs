@@ -13,11 +13,10 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use crate::Result;
 use crate::distance::prefetch;
 use crate::hnsw::format::Meta;
-use crate::hnsw::link::{WANDER, tree_neighbour};
 use crate::hnsw::search::Candidate;
 use crate::hnsw::select::{Link, select_into, victim, weigh};
-use crate::hnsw::set::IdSet;
-use crate::memory::{Memory, reserved};
+use crate::hnsw::tree::{self, Parents};
+use crate::memory::Memory;
 use crate::pace::Pace;
 use crate::page::Tid;
 use crate::space::{Form, Measure};
@@ -225,7 +224,9 @@ impl Arena {
                 chosen.push((layer, *link));
             }
         }
-        self.adopt(id, walker, pace)?;
+        let Walker { found, list, .. } = walker;
+        let mut new = Insert { arena: self, id, list, pace };
+        tree::find_parent(&mut new, found, self.meta.geometry.tree_capacity(), id)?;
         for (at, (layer, link)) in chosen.iter().enumerate() {
             if let Some((layer, link)) = chosen.get(at + 2) {
                 let list = self.list(link.id, *layer);
@@ -257,70 +258,6 @@ impl Arena {
             return true;
         }
         false
-    }
-
-    /// Ties the element into the spanning tree: a protected link to a parent and one back. The nearest that has room, else
-    /// one that is found by wandering through the tree, which has leaves everywhere, else whoever has room at all.
-    fn adopt(&self, id: u32, walker: &mut Walker, pace: &Pace<'_>) -> Result<()> {
-        let Walker { found, list, .. } = walker;
-        let room = self.meta.geometry.tree_capacity();
-        for near in found.iter() {
-            if self.tie(id, near.id, near.distance, room, list, pace)? {
-                return Ok(());
-            }
-        }
-        let Some(mut parent) = found.first().map(|near| near.id) else { return Ok(()) };
-        for step in 0..WANDER {
-            list.clear();
-            self.list(parent, 0).read(list);
-            let Some(next) = tree_neighbour(list.iter().map(Link::on_disk), id ^ step) else { break };
-            parent = next;
-            if parent != id && self.tie(id, parent, self.between(id, parent, pace)?, room, list, pace)? {
-                return Ok(());
-            }
-        }
-        let mut seen = IdSet::new(0)?;
-        let mut queue = Vec::from([id]);
-        queue.extend(found.iter().map(|candidate| candidate.id));
-        while !queue.is_empty() {
-            seen.reserve(queue.len(), || pace.look())?;
-            queue.retain(|parent| seen.insert(*parent));
-            let mut further = Vec::new();
-            for parent in queue {
-                if parent != id && self.tie(id, parent, self.between(id, parent, pace)?, usize::MAX, list, pace)? {
-                    return Ok(());
-                }
-                reserved(further.try_reserve(2 * self.meta.m))?;
-                further.extend(self.list(parent, 0).targets());
-            }
-            queue = further;
-        }
-        Ok(())
-    }
-
-    /// Whether the parent had room: fewer protected links than `room`.
-    fn tie(
-        &self,
-        id: u32,
-        parent: u32,
-        distance: f32,
-        room: usize,
-        list: &mut Vec<Link>,
-        pace: &Pace<'_>,
-    ) -> Result<bool> {
-        pace.spend(0)?;
-        list.clear();
-        self.list(parent, 0).read(list);
-        if list.iter().filter(|link| link.protected).count() >= room {
-            return Ok(false);
-        }
-        // Its own side first: nobody can see the element until the parent links to it.
-        self.protect(id, parent, distance, list);
-        if self.link_back(parent, 0, id, distance, true, list, pace)? {
-            return Ok(true);
-        }
-        self.unprotect(id, parent, list);
-        Ok(false)
     }
 
     fn protect(&self, id: u32, parent: u32, distance: f32, links: &mut Vec<Link>) {
@@ -380,6 +317,48 @@ impl Arena {
         };
         list.write(at, &link);
         Ok(true)
+    }
+}
+
+/// An element that needs a parent.
+struct Insert<'a, 'p> {
+    arena: &'a Arena,
+    id: u32,
+    /// To work with.
+    list: &'a mut Vec<Link>,
+    pace: &'a Pace<'p>,
+}
+
+impl Parents for Insert<'_, '_> {
+    type Linked = ();
+
+    fn link(&mut self, parent: u32, distance: Option<f32>, capacity: usize) -> Result<Option<()>> {
+        let Self { arena, id, list, pace } = self;
+        pace.spend(0)?;
+        list.clear();
+        arena.list(parent, 0).read(list);
+        if parent == *id || list.iter().filter(|link| link.protected).count() >= capacity {
+            return Ok(None);
+        }
+        let distance = distance.map_or_else(|| arena.between(*id, parent, pace), Ok)?;
+        // Its own side first: nobody can see the element until the parent links to it.
+        arena.protect(*id, parent, distance, list);
+        if arena.link_back(parent, 0, *id, distance, true, list, pace)? {
+            return Ok(Some(()));
+        }
+        arena.unprotect(*id, parent, list);
+        Ok(None)
+    }
+
+    fn links(&mut self, id: u32, out: &mut Vec<u32>) -> Result<bool> {
+        self.list.clear();
+        self.arena.list(id, 0).read(self.list);
+        out.extend(self.list.iter().map(Link::on_disk));
+        Ok(true)
+    }
+
+    fn poll(&self) -> Result<()> {
+        self.pace.look()
     }
 }
 
