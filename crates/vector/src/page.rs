@@ -3,9 +3,10 @@
 
 use zerocopy::FromBytes;
 
-use crate::store::PAGE_SIZE;
 use crate::{Error, Result};
 
+/// Bytes of a page. PostgreSQL must have been built with this block size.
+pub const PAGE_SIZE: usize = 8192;
 /// PostgreSQL's page header.
 pub const PAGE_HEADER: usize = 24;
 /// The special area: `{u16 kind, u16 PAGE_ID, u32 zero}`.

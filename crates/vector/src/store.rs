@@ -8,8 +8,7 @@ use std::ops::Deref;
 use crate::Result;
 use crate::page::{Part, Tid};
 
-/// Bytes of a page. PostgreSQL must have been built with this block size.
-pub const PAGE_SIZE: usize = 8192;
+pub use crate::page::PAGE_SIZE;
 
 /// The most pages that one [`Record`] may change: what a generic WAL record can carry.
 pub const MAX_RECORD_PAGES: usize = 4;

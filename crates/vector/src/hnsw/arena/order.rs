@@ -82,7 +82,7 @@ pub(crate) fn order(arena: &Arena, count: u32, poll: impl Fn() -> Result<()>) ->
 
 /// How many elements in a row should be near to each other: two pages of codes, of which there should be some.
 fn window(geometry: &Geometry) -> usize {
-    match crate::store::PAGE_SIZE / geometry.slot_bytes {
+    match crate::page::PAGE_SIZE / geometry.slot_bytes {
         few @ 0..8 => geometry.nodes.max(few),
         many => 2 * many,
     }
