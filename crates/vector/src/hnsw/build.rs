@@ -7,14 +7,15 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crate::hnsw::arena::{Arena, CHUNK, MAX_ELEMENTS, Pending, Walker, lock};
 use crate::hnsw::flush;
-use crate::hnsw::format::{Meta, PAGE_ID, PageKind};
+use crate::hnsw::format::Meta;
 use crate::hnsw::level::Levels;
 use crate::memory::room;
 use crate::pace::Pace;
 use crate::page::Tid;
-use crate::store::{PAGE_SIZE, PageStore};
-use crate::{Coder, Error, Result, centre};
+use crate::store::PageStore;
+use crate::{Coder, Error, Result};
 
+pub use crate::hnsw::head::write_empty;
 pub use crate::memory::Memory;
 
 /// Elements that a worker takes at a time.
@@ -243,17 +244,4 @@ impl Builder {
         }
         flush::write(&self.job.arena, self.centre.as_deref(), lock(&self.job.queue).published, store)
     }
-}
-
-/// Writes an index without elements, which has learnt nothing, into an empty store.
-pub fn write_empty<S: PageStore>(meta: &Meta, store: &S) -> Result<()> {
-    write_head(meta, None, store)
-}
-
-/// Writes what comes before the first group.
-pub(crate) fn write_head<S: PageStore>(meta: &Meta, centre: Option<&[f32]>, store: &S) -> Result<()> {
-    let mut page = [0; PAGE_SIZE];
-    meta.write(&mut page);
-    store.append(&page)?;
-    centre.map_or(Ok(()), |centre| centre::append(centre, PAGE_ID, PageKind::Centre as u16, store))
 }

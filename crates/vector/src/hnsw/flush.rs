@@ -1,8 +1,8 @@
 //! Writing a built graph out in one pass.
 
 use crate::hnsw::arena::{Arena, order};
-use crate::hnsw::build::write_head;
 use crate::hnsw::format::{self, Geometry, MAX_ELEMENTS, MAX_TIDS, Meta, NONE, NodesMut};
+use crate::hnsw::head::write_head;
 use crate::hnsw::packed;
 use crate::hnsw::select::Link;
 use crate::memory::push;

@@ -3,29 +3,17 @@
 use std::cell::RefCell;
 
 use crate::distance::prefetch;
-use crate::hnsw::format::{Meta, NONE, Nodes, PAGE_ID, PageKind, target};
+use crate::hnsw::format::{Meta, NONE, Nodes, target};
 use crate::hnsw::packed;
 use crate::memory::{reserved, room};
 use crate::pace::Budget;
 use crate::page::{Part, words};
 use crate::space::Measure;
 use crate::store::PageStore;
-use crate::{Coder, Error, Method, Result, centre};
+use crate::{Error, Method, Result};
 
 /// Codes that are read between two looks at whether to go on: each may be one or two pages that come from disk.
 const AT_ONCE: usize = 32;
-
-/// What makes the codes of an index.
-pub fn coder<S: PageStore>(store: &S) -> Result<Coder> {
-    let meta = Meta::read(&store.read(0)?)?;
-    Ok(Coder::new(meta.space, centre(&meta, store)?))
-}
-
-/// The centre, if there is one.
-pub(crate) fn centre<S: PageStore>(meta: &Meta, store: &S) -> Result<Option<Box<[f32]>>> {
-    let read = || centre::read(meta.space.dimensions, PAGE_ID, PageKind::Centre as u16, store);
-    meta.is_centred().then(read).transpose()
-}
 
 /// The graph of a [`PageStore`], as its metapage was when it was opened.
 pub struct PagedGraph<'a, S> {

@@ -10,6 +10,7 @@ pub mod build;
 mod flush;
 pub mod format;
 pub mod graph;
+mod head;
 pub mod info;
 pub mod insert;
 pub mod level;
@@ -26,7 +27,7 @@ mod tree;
 pub mod vacuum;
 pub mod verify;
 
-pub use graph::coder;
+pub use head::coder;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

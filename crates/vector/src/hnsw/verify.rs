@@ -1,7 +1,8 @@
 //! Whether an index is what it should be. Reads everything, changes nothing.
 
 use crate::hnsw::format::{self, Geometry, Meta, NONE, Nodes, PageKind, target};
-use crate::hnsw::graph::{PagedGraph, centre};
+use crate::hnsw::graph::PagedGraph;
+use crate::hnsw::head::centre;
 use crate::hnsw::packed;
 use crate::hnsw::set::BitSet;
 use crate::hnsw::tree;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::hnsw::build::write_head;
+use crate::hnsw::head::write_head;
 use crate::mem::MemPages;
 use crate::page::hole_is_zero;
 use crate::space::Element;
