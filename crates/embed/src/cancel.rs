@@ -50,3 +50,18 @@ impl Drop for Armed<'_> {
         *self.0.running.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
+
+#[cfg(test)]
+impl Cancel {
+    /// Waits until [`Self::cancel`] would end a run that has begun; false when none begins for a long time.
+    pub(crate) fn wait_for_run(&self) -> bool {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while std::time::Instant::now() < deadline {
+            if self.running.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+                return true;
+            }
+            std::thread::yield_now();
+        }
+        false
+    }
+}

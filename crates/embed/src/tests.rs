@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -274,17 +273,16 @@ fn cancel_ends_a_run_and_the_model_can_be_used_again() {
     let mut model = load(directory.path()).expect("model");
     let cancel = Arc::new(Cancel::default());
     let long = vec![vec!["red"; 500].join(" "); 64];
-    let started = Instant::now();
     let other = {
         let cancel = cancel.clone();
         std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(50)); // into the run; before it would pass as well
+            let is_running = cancel.wait_for_run();
             cancel.cancel();
+            is_running
         })
     };
     assert_eq!(model.encode(&long, &cancel), Err(Error::Cancelled));
-    println!("cancelled after {:?}", started.elapsed());
-    other.join().expect("thread");
+    assert!(other.join().expect("thread"), "the run had not begun");
     let again = model.encode(&["red".to_owned()], &Cancel::default()).expect("vectors");
     assert_close(&again[0], &unit(&pooled(&rows(&tiny, "red"), "mean_tokens")));
 }
