@@ -451,7 +451,7 @@ fn a_sparse_code_is_smaller_than_the_value() {
     }
 }
 
-/// `cargo test --release -p lagoon-vector figures_of_grouped_places -- --ignored --nocapture`
+/// `cargo engine -p lagoon-vector figures_of_grouped_places -- --ignored --nocapture`
 #[test]
 #[ignore = "prints figures"]
 fn figures_of_grouped_places() {

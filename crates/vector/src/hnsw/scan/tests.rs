@@ -113,7 +113,7 @@ fn holding_back_loses_less_and_no_more_than_pgvectors_rule() {
     }
 }
 
-/// `cargo test --release -p lagoon-vector figures_of_strict_order -- --ignored --nocapture`
+/// `cargo engine -p lagoon-vector figures_of_strict_order -- --ignored --nocapture`
 #[test]
 #[ignore = "prints figures"]
 fn figures_of_strict_order() {

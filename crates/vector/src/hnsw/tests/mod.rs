@@ -7,6 +7,7 @@ mod crash;
 mod duplicates;
 mod info;
 mod kinds;
+mod nightly;
 mod order;
 mod peer;
 mod property;

@@ -22,7 +22,7 @@ fn neighbours_lie_on_the_same_pages() {
     for (dimensions, spill) in [(64, false), (384, false), (1024, true)] {
         let meta = meta(dimensions, 8, 32, Metric::L2);
         let vectors = clustered(3000, dimensions, 81);
-        let store = build_within(memory(if spill { 2_000_000 } else { 1 << 32 }), meta, &vectors, 2);
+        let store = build_within(memory(if spill { 2_000_000 } else { 1 << 32 }), meta, &vectors, 1);
         verified(&store);
         let came = |graph: &PagedGraph<'_, MemPages>, id| {
             graph.node(id, |nodes, slot| nodes.tids(slot).next().unwrap() as u32 - 1).unwrap()

@@ -59,7 +59,7 @@ fn recall_is_what_pgvector_asks_of_itself() {
         (Space::new(Element::Bits, Metric::Hamming, 52), 0.08, 0.50),
     ] {
         let data = Data::random(space, 100_000);
-        let store = build_codes(crate::Coder::plain(space), 100, &data.rows, 2);
+        let store = build_codes(crate::Coder::plain(space), 100, &data.rows, 1);
         assert_eq!(verified(&store).rows.len(), 100_000);
         let [first, tenth, all] = [1, 10, 100].map(|probes| data.recall(&store, probes));
         println!("{space:?}: {first:.3} {tenth:.3}");
@@ -91,16 +91,16 @@ fn few_lists_are_enough_where_there_are_clusters() {
         let space = Space::new(Element::Dense, metric, 48);
         let encode = |vectors: Vec<Vec<f32>>| vectors.iter().map(|vector| code(&space, vector)).collect::<Vec<_>>();
         let data = Data { space, rows: encode(clustered(20_000, 48, 5)), queries: encode(clustered(30, 48, 6)) };
-        let store = build_codes(crate::Coder::plain(space), 140, &data.rows, 2);
+        let store = build_codes(crate::Coder::plain(space), 140, &data.rows, 1);
         let recall = data.recall(&store, 10);
         assert!(recall >= 0.95, "{metric:?}: {recall}");
     }
 }
 
-/// Not a promise but figures: `cargo test --release -- --ignored --nocapture ivf_figures`.
+/// Not a promise but figures: `cargo engine -p lagoon-vector figures_of_ivf -- --ignored --nocapture`.
 #[test]
 #[ignore = "prints figures"]
-fn ivf_figures() {
+fn figures_of_ivf() {
     let (rows, dimensions, lists) = (100_000, 384, 316);
     let space = Space::new(Element::Dense, Metric::L2, dimensions);
     let encode = |vectors: Vec<Vec<f32>>| vectors.iter().map(|vector| code(&space, vector)).collect::<Vec<_>>();
@@ -124,10 +124,10 @@ fn ivf_figures() {
     }
 }
 
-/// As [`ivf_figures`], of what is done most.
+/// As [`figures_of_ivf`], of what is done most.
 #[test]
 #[ignore = "prints figures"]
-fn distance_figures() {
+fn figures_of_ivf_distances() {
     for dimensions in [3, 128, 384, 1536] {
         let space = Space::new(Element::Dense, Metric::L2, dimensions);
         let data = Data::random(space, 1000);

@@ -166,7 +166,7 @@ fn of_little_nothing_is_learnt() {
 
 #[test]
 #[ignore = "prints figures"]
-fn learn_figures() {
+fn figures_of_learning() {
     println!("of the nearest 10: among 40 and 10 by codes, 40 by floats, 40 by bytes");
     for Kind { name, metric, mut rows, .. } in kinds(10_000) {
         let queries = rows.split_off(rows.len() - 20);
@@ -184,7 +184,7 @@ fn learn_figures() {
 
 #[test]
 #[ignore = "prints figures"]
-fn code_figures() {
+fn figures_of_codes() {
     /// Nanoseconds, at best.
     fn time(count: usize, mut f: impl FnMut()) -> f64 {
         let times = (0..200).map(|_| {
