@@ -8,10 +8,10 @@ use crate::page::{self, PAGE_HEADER, PAYLOAD};
 use crate::store::{PAGE_SIZE, PageStore};
 use crate::{Error, Result};
 
-/// Elements on a page.
+/// Number of elements on a page.
 const ELEMENTS: usize = PAYLOAD / size_of::<f32>();
 
-/// Pages of a centre of so many elements.
+/// Number of pages of a centre of so many elements.
 pub(crate) fn pages(elements: usize) -> u32 {
     elements.div_ceil(ELEMENTS) as u32
 }
@@ -29,7 +29,7 @@ pub(crate) fn append<S: PageStore>(centre: &[f32], id: u16, kind: u16, store: &S
     Ok(())
 }
 
-/// The centre of so many elements.
+/// Reads the centre of so many elements.
 pub(crate) fn read<S: PageStore>(elements: usize, id: u16, kind: u16, store: &S) -> Result<Box<[f32]>> {
     let mut centre = room(elements)?;
     for block in 1..=pages(elements) {

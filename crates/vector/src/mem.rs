@@ -1,4 +1,4 @@
-//! Pages in memory, for tests: as many threads as you like, and the power can go after any write.
+//! Pages in memory, for tests: any number of threads may use them, and the power can be cut after any write.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -34,12 +34,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl MemPages {
-    /// No page.
+    /// A store without pages.
     pub fn new() -> Self {
         Self { fuse: AtomicI64::new(-1), ..Self::default() }
     }
 
-    /// Another store with the same pages.
+    /// A copy of the store.
     pub fn fork(&self) -> Self {
         Self { pages: Mutex::new(lock(&self.pages).clone()), ..Self::new() }
     }
@@ -49,7 +49,7 @@ impl MemPages {
         self.fuse.store(i64::from(commits), Ordering::SeqCst);
     }
 
-    /// What recovery finds: all committed records, but none of the never written pages at the end.
+    /// Becomes what recovery finds: all committed records are there, but no pages at the end that were never written.
     pub fn restart(&self) {
         self.fuse.store(-1, Ordering::SeqCst);
         lock(&self.locked).clear();
@@ -75,7 +75,7 @@ impl MemPages {
         self.commits.load(Ordering::SeqCst) as u64
     }
 
-    /// Changes the bytes of a page behind everyone's back, to see whether [`crate::hnsw::verify`] notices.
+    /// Changes the bytes of a page without a record, to test that [`crate::hnsw::verify`] notices.
     pub fn damage(&self, block: u32, f: impl FnOnce(&mut [u8])) {
         if let Some(page) = lock(&self.pages).get_mut(block as usize) {
             f(&mut page.0);
@@ -94,7 +94,7 @@ impl MemPages {
     }
 }
 
-/// A copy of a page, which is as good as a lock on it.
+/// A copy of a page: it does not change, just as a locked one.
 pub struct MemPage(Box<Image>);
 
 impl std::ops::Deref for MemPage {

@@ -1,7 +1,7 @@
 //! Memory of a build: in memory up to the limit, and after that in a temporary file that is mapped into memory.
 //!
-//! The file has no name any more once it is open, so it goes with the process whatever happens. Space on disk is taken before
-//! anything is mapped: a full disk is an error here and not a signal later.
+//! The file is unlinked once it is open, so it ends with the process whatever happens. Space on disk is allocated before it is
+//! mapped: a full disk is an error here and not a signal later.
 
 use std::collections::TryReserveError;
 use std::ffi::c_void;
@@ -16,21 +16,21 @@ use std::sync::atomic::AtomicU32;
 
 use crate::{Error, Result};
 
-/// The largest usual size of pages: what is mapped begins and ends at one.
+/// The largest usual page size of a processor: mappings begin and end at a multiple.
 const PAGE: usize = 64 << 10;
-/// What x86 and most others call huge.
+/// Size of a huge page on x86 and most others.
 const HUGE_PAGE: usize = 2 << 20;
-/// What is taken at a time.
+/// Bytes that are mapped at a time.
 const SLAB: usize = 8 << 20;
 const LINE: usize = 64;
-/// What is filled between two looks at whether to go on.
+/// Elements that are filled between two looks at whether to go on.
 const STRETCH: usize = 1 << 18;
-/// What must be left beside whatever is large: small allocations do not ask, and where one fails the process ends.
+/// Bytes that must be left after a large allocation: small ones do not check, and where one of them fails the process ends.
 const SPARE: usize = 16 << 20;
-/// What counts as large.
+/// Bytes from which on an allocation counts as large.
 const LARGE: usize = 1 << 20;
 
-/// Gives out zeroed memory.
+/// Allocates zeroed memory for a build.
 pub struct Memory {
     limit: usize,
     used: usize,
@@ -39,11 +39,11 @@ pub struct Memory {
     slab: Option<(Arc<Slab>, usize)>,
 }
 
-/// Where a file is made when memory is used up.
+/// The file that is used beyond the limit.
 pub struct TemporaryFile {
-    /// Its name, which it loses at once. The last folder of the path is made, too.
+    /// Its path, from which it is unlinked at once. The last folder of the path is created if it is missing.
     pub path: PathBuf,
-    /// How large it may get.
+    /// Its maximum size.
     pub limit_kilobytes: Option<usize>,
 }
 
@@ -54,7 +54,7 @@ impl From<PathBuf> for TemporaryFile {
 }
 
 impl Memory {
-    /// `limit` bytes of memory, then a file.
+    /// Allocates up to `limit` bytes in memory, then from a file.
     pub fn new(limit: usize, beyond: impl Into<TemporaryFile>) -> Self {
         Self { limit, used: 0, beyond: beyond.into(), file: None, slab: None }
     }
@@ -69,7 +69,7 @@ impl Memory {
         self.file.is_some()
     }
 
-    /// Counts what somebody else has allocated.
+    /// Counts bytes that somebody else has allocated.
     pub(crate) fn count(&mut self, bytes: usize) {
         self.used += bytes;
     }
@@ -127,8 +127,8 @@ impl Memory {
     }
 }
 
-/// Room for so many, for what grows with the index: where an ordinary allocation fails, the process ends, and PostgreSQL ends
-/// all sessions then.
+/// An empty vector with room for so many elements. It is for whatever grows with the index: where an ordinary allocation fails, the
+/// process ends, and PostgreSQL ends all sessions then.
 pub(crate) fn room<T>(len: usize) -> Result<Vec<T>> {
     let mut all = Vec::new();
     if len.saturating_mul(size_of::<T>()) >= LARGE {
@@ -138,7 +138,7 @@ pub(crate) fn room<T>(len: usize) -> Result<Vec<T>> {
     Ok(all)
 }
 
-/// [`room`], filled with a value; `poll` is called now and then.
+/// As [`room`], filled with a value; `poll` is called now and then.
 pub(crate) fn filled<T: Clone>(value: T, len: usize, poll: impl Fn() -> Result<()>) -> Result<Vec<T>> {
     let mut all = room(len)?;
     while all.len() < len {
@@ -149,12 +149,12 @@ pub(crate) fn filled<T: Clone>(value: T, len: usize, poll: impl Fn() -> Result<(
     Ok(all)
 }
 
-/// What a `try_reserve` says, as an error of ours.
+/// The error of a `try_reserve` as one of ours.
 pub(crate) fn reserved(outcome: std::result::Result<(), TryReserveError>) -> Result<()> {
     outcome.map_err(|error| Error::OutOfMemory(error.to_string()))
 }
 
-/// Adds one, for which there may have to be more room.
+/// Adds an element, and reserves more room if there is none.
 pub(crate) fn push<T>(all: &mut Vec<T>, one: T) -> Result<()> {
     if all.len() == all.capacity() {
         if size_of_val(&all[..]) >= LARGE {
@@ -166,7 +166,7 @@ pub(crate) fn push<T>(all: &mut Vec<T>, one: T) -> Result<()> {
     Ok(())
 }
 
-/// Whether [`SPARE`] bytes are left.
+/// Checks that [`SPARE`] bytes are left.
 fn spare() -> Result<()> {
     match Slab::map(SPARE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0) {
         Ok(_) => Ok(()),
@@ -210,8 +210,8 @@ impl Slab {
         if len < HUGE_PAGE {
             return Self::map(len, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0);
         }
-        // Walks jump about: with huge pages the processor finds its way. They need an aligned start. What is spare must be left,
-        // so it is asked for and given back.
+        // Searches jump about in memory: with huge pages fewer addresses miss the TLB. Those need an aligned start. What is spare
+        // must be left, so it is mapped with the rest and unmapped again.
         let mut slab = Self::map(len + SPARE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)?;
         let before = slab.start.as_ptr().align_offset(HUGE_PAGE).min(HUGE_PAGE);
         let start = slab.start.as_ptr().cast::<c_void>();
@@ -252,7 +252,7 @@ impl Drop for Slab {
     }
 }
 
-/// A stretch of a slab that nobody else has, zero at first.
+/// A part of a slab that no other block overlaps, zero at first.
 pub(crate) struct Block {
     slab: Arc<Slab>,
     /// Offset in bytes, and number of words.
@@ -261,7 +261,7 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// Words that do not change any more once the block is shared.
+    /// Words that do not change once the block is shared.
     #[inline]
     pub fn plain(&self) -> &[u32] {
         let (at, len) = self.plain;
@@ -275,7 +275,7 @@ impl Block {
         unsafe { std::slice::from_raw_parts_mut(self.slab.start.as_ptr().add(at).cast(), len) }
     }
 
-    /// Words that threads share.
+    /// Words that several threads read and write.
     #[inline]
     pub fn cells(&self) -> &[AtomicU32] {
         let (at, len) = self.cells;

@@ -1,16 +1,16 @@
-//! Looking at whether to go on, after so much work and no more.
+//! Checking for a cancel after a bounded amount of work.
 
 use std::cell::Cell;
 
 use crate::Result;
 
-/// Bytes of codes that are measured between two looks, about: some tenths of a millisecond.
+/// Approximate bytes of codes whose distances are computed between two checks: some tenths of a millisecond.
 const INTERVAL: usize = 1 << 20;
 
-/// What measuring a code takes besides its bytes.
+/// Cost of a distance besides the bytes of its code, in bytes.
 const EACH: usize = 64;
 
-/// Work that may be done before the next look.
+/// Work that may be done before the next check.
 #[derive(Debug)]
 pub(crate) struct Budget(Cell<usize>);
 
@@ -21,7 +21,7 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// Spends what measuring a code of so many bytes takes. Whether it is time to look.
+    /// Counts a distance of a code of so many bytes. Returns whether a check is due.
     #[inline]
     pub fn spend(&self, bytes: usize) -> bool {
         let left = self.0.get().checked_sub(bytes + EACH);
@@ -30,25 +30,25 @@ impl Budget {
     }
 }
 
-/// A budget and whom to ask.
+/// A budget, and the check that is made whenever it is used up.
 pub(crate) struct Pace<'a> {
     look: &'a dyn Fn() -> Result<()>,
     budget: Budget,
 }
 
 impl<'a> Pace<'a> {
-    /// `look` says whether to go on, by an error if not.
+    /// `look` returns an error after a cancel.
     pub fn new(look: &'a dyn Fn() -> Result<()>) -> Self {
         Self { look, budget: Budget::default() }
     }
 
-    /// Measures a code of so many bytes, which goes before or after this.
+    /// Counts a distance of a code of so many bytes, which the caller computes before or after this.
     #[inline]
     pub fn spend(&self, bytes: usize) -> Result<()> {
         if self.budget.spend(bytes) { (self.look)() } else { Ok(()) }
     }
 
-    /// Asks now.
+    /// Checks now.
     pub fn look(&self) -> Result<()> {
         (self.look)()
     }

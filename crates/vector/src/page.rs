@@ -1,5 +1,5 @@
-//! What all pages have: PostgreSQL's header, a special area that says whose they are, and numbers in the byte order of the
-//! machine, as everywhere in PostgreSQL's files.
+//! What all pages have in common: PostgreSQL's header, a special area that names the access method, and numbers in the byte order of
+//! the machine, as everywhere in PostgreSQL's files.
 
 use zerocopy::FromBytes;
 
@@ -12,7 +12,7 @@ pub const PAGE_HEADER: usize = 24;
 /// The special area: `{u16 kind, u16 PAGE_ID, u32 zero}`.
 pub const SPECIAL: usize = 8;
 pub(crate) const SPECIAL_OFFSET: usize = PAGE_SIZE - SPECIAL;
-/// What is left for us.
+/// Bytes between the header and the special area.
 pub const PAYLOAD: usize = PAGE_SIZE - PAGE_HEADER - SPECIAL;
 const PAGE_LAYOUT_VERSION: u16 = 4; // PG_PAGE_LAYOUT_VERSION in bufpage.h
 
@@ -24,9 +24,9 @@ pub const TID_BYTES: usize = 6;
 /// A row that a scan returns.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hit {
-    /// What the operator says of the row and the query, or less where that alone tells that it is the next.
+    /// The operator's result for the row and the query, or a lower bound of it where that suffices to know that the row is next.
     pub distance: f64,
-    /// The heap row, which the caller checks for visibility.
+    /// The heap row, whose visibility the caller checks.
     pub tid: Tid,
 }
 
@@ -65,7 +65,7 @@ pub fn hole_is_zero(page: &[u8]) -> bool {
     lower <= upper && upper <= PAGE_SIZE && page[lower..upper].iter().all(|byte| *byte == 0)
 }
 
-/// A stretch of a page.
+/// A range of bytes of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
     /// The block.
@@ -76,7 +76,8 @@ pub struct Part {
     pub len: usize,
 }
 
-/// Words on a page, where they lie. Pages are aligned to 8 bytes at least, as PostgreSQL's buffers are: so it cannot fail.
+/// The words of a part of a page, without a copy. Pages are aligned to 8 bytes at least, as PostgreSQL's buffers are: so it cannot
+/// fail.
 #[inline]
 pub fn words(page: &[u8], part: Part) -> &[u32] {
     <[u32]>::ref_from_bytes(&page[part.offset..part.offset + part.len]).unwrap_or(&[])

@@ -1,49 +1,49 @@
-//! What a verification says.
+//! The result of a verification.
 
 use crate::memory::{filled, push};
 use crate::page::Tid;
 use crate::{Result, Space};
 
-/// One thing that was looked at.
+/// One check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// Its name, the same in every version.
+    /// Its name, which is the same in every version.
     pub name: &'static str,
-    /// Whether nothing is wrong.
+    /// Whether there was no fault.
     pub passed: bool,
-    /// How much was looked at, or the first thing that is wrong and how many there are.
+    /// What was checked, or the first fault and the number of faults.
     pub detail: String,
 }
 
-/// Values inserted since an index was built for which its codes are too coarse: its neighbours are told apart by chance.
+/// Values inserted since an index was built for which its codes are too coarse to order their neighbours.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Misfits {
-    /// How many.
+    /// Number of them.
     pub count: u32,
-    /// Values in the index.
+    /// Number of values in the index.
     pub of: u64,
 }
 
 impl Misfits {
-    /// Whether recall suffers: more than ten of them, and more than one value in a hundred.
+    /// Whether recall suffers: there are more than ten of them, and more than one value in a hundred is one.
     pub fn are_many(&self) -> bool {
         self.count > 10 && 100 * u64::from(self.count) > self.of
     }
 }
 
-/// What an index holds, when it could be read.
+/// The checks of an index and what it holds, as far as it could be read.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// In the order in which they were made.
+    /// The checks, in the order in which they were made.
     pub checks: Vec<Check>,
-    /// Every row in the index, sorted when the verification has ended.
+    /// Every row in the index; sorted once the verification has ended.
     pub rows: Tids,
     /// How well codes fit what was inserted.
     pub misfits: Misfits,
 }
 
 impl Report {
-    /// Whether all is well.
+    /// Whether all checks passed.
     pub fn passed(&self) -> bool {
         self.checks.iter().all(|check| check.passed)
     }
@@ -59,8 +59,8 @@ impl Report {
         self.checks.push(Check { name, passed, detail });
     }
 
-    /// Says how well codes fit. Nothing is wrong with an index whose codes do not, but its recall is poor: that is for whoever
-    /// reads [`Self::misfits`] to say.
+    /// Adds the check of codes, which always passes: an index whose codes do not fit is sound, but its recall is poor. Readers of
+    /// [`Self::misfits`] can warn.
     pub(crate) fn add_codes(&mut self, space: &Space, is_centred: bool, misfits: Misfits) {
         let around = if is_centred { " around a centre" } else { "" };
         let advice = if misfits.are_many() { ": REINDEX" } else { "" };
@@ -70,7 +70,7 @@ impl Report {
         self.misfits = misfits;
     }
 
-    /// Puts the rows in order and looks for those that come twice.
+    /// Sorts the rows and checks that none comes twice.
     pub(crate) fn check_rows(&mut self, poll: &dyn Fn() -> Result<()>) -> Result<()> {
         self.rows.sort(poll)?;
         let (mut faults, mut count) = (Faults::default(), 0u64);
@@ -87,7 +87,7 @@ impl Report {
         Ok(())
     }
 
-    /// Compares with the rows that a scan of the table has seen and that must be indexed.
+    /// Compares the rows with those that a scan of the table has seen and that must be indexed.
     pub fn compare_heap(&mut self, mut heap: Tids, poll: &dyn Fn() -> Result<()>) -> Result<()> {
         heap.sort(poll)?;
         let mut faults = Faults::default();
@@ -110,15 +110,15 @@ impl Report {
     }
 }
 
-/// What is put in order or looked at between two looks at whether to go on.
+/// Rows that are sorted or compared between two looks at whether to go on.
 const RUN: usize = 1 << 16;
 
-/// Rows, as many as a table may have.
+/// Rows in a number that grows with the table.
 #[derive(Debug, Default)]
 pub struct Tids(Vec<Tid>);
 
 impl Tids {
-    /// Adds one.
+    /// Adds a row.
     pub fn push(&mut self, tid: Tid) -> Result<()> {
         push(&mut self.0, tid)
     }
@@ -138,7 +138,7 @@ impl Tids {
         self.0.iter().copied()
     }
 
-    /// Puts them in order: stretches first, which are then merged.
+    /// Sorts the rows: runs first, which are then merged.
     fn sort(&mut self, poll: &dyn Fn() -> Result<()>) -> Result<()> {
         for run in self.0.chunks_mut(RUN) {
             poll()?;
@@ -174,7 +174,7 @@ fn merge<'a>(mut a: &'a [Tid], mut b: &'a [Tid], to: &mut [Tid], poll: &dyn Fn()
     Ok(())
 }
 
-/// What is wrong: the first and how many.
+/// Faults: a text for the first one, and their number.
 #[derive(Debug, Default)]
 pub struct Faults {
     first: String,
@@ -182,7 +182,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// One more.
+    /// Adds a fault.
     pub fn push(&mut self, what: impl FnOnce() -> String) {
         if self.count == 0 {
             self.first = what();

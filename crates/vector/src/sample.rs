@@ -5,10 +5,10 @@ use crate::memory::reserved;
 use crate::random::Random;
 use crate::{Error, Result};
 
-/// A sample: every value that came has the same chance of being in it.
+/// A sample in which every value so far has the same chance to be.
 #[derive(Debug)]
 pub struct Sample<T> {
-    /// Elements of a value.
+    /// Number of elements of a value.
     width: usize,
     wanted: usize,
     seen: u64,
@@ -17,19 +17,19 @@ pub struct Sample<T> {
 }
 
 impl<T: Copy> Sample<T> {
-    /// Empty. Takes up to `wanted` values of `width` elements, which is above 0.
+    /// An empty sample of up to `wanted` values of `width` elements, which is above 0.
     pub fn new(width: usize, wanted: usize, seed: u64) -> Self {
         Self { width, wanted, seen: 0, elements: Vec::new(), random: Random(seed) }
     }
 
-    /// Looks at the next value. If it gets in, the place for [`Self::put`].
+    /// Decides on the next value. If it gets into the sample, returns the place for [`Self::put`].
     pub fn draw(&mut self) -> Option<usize> {
         self.seen += 1;
         let place = if self.len() < self.wanted { self.len() } else { self.random.below(self.seen) as usize };
         (place < self.wanted).then_some(place)
     }
 
-    /// Takes the value that was [drawn](Self::draw) last.
+    /// Stores the value that was [drawn](Self::draw) last.
     pub fn put(&mut self, place: usize, value: &[T]) -> Result<()> {
         if value.len() != self.width {
             return Err(Error::Store("a value of another length"));
@@ -50,17 +50,17 @@ impl<T: Copy> Sample<T> {
         Ok(())
     }
 
-    /// How many values are in it.
+    /// Number of values in the sample.
     pub fn len(&self) -> usize {
         self.elements.len() / self.width
     }
 
-    /// Whether none is.
+    /// Whether the sample has no value.
     pub fn is_empty(&self) -> bool {
         self.elements.is_empty()
     }
 
-    /// How many came.
+    /// Number of values that it was drawn from.
     pub fn seen(&self) -> u64 {
         self.seen
     }

@@ -1,4 +1,4 @@
-//! What indexes ask of whoever keeps their pages, and the table.
+//! What an index needs: a store of pages, and the values of its table.
 //!
 //! Two stores exist: [`crate::mem::MemPages`] for tests, which can lose power after any write, and the one over PostgreSQL's
 //! buffer manager in the glue.
@@ -13,9 +13,9 @@ pub use crate::page::PAGE_SIZE;
 /// The most pages that one [`Record`] may change: what a generic WAL record can carry.
 pub const MAX_RECORD_PAGES: usize = 4;
 
-/// The two barriers between those who walk the graph and vacuum. Both are held in [`Mode::Shared`] while walking.
+/// The two interlocks between vacuum and those who search an index. A search holds one of them in [`Mode::Shared`].
 ///
-/// Vacuum takes one exclusively for a moment and so knows that every walk that began before has ended.
+/// Vacuum takes one exclusively for a moment, and so knows that every search that began before has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interlock {
     /// Held by inserts; exclusively by one that moves the entry point.
@@ -35,7 +35,8 @@ pub enum Mode {
 
 /// Pages of [`PAGE_SIZE`] bytes, numbered from 0.
 pub trait PageStore {
-    /// A page that is locked against change while it lives. Hold at most one, and call nothing else meanwhile.
+    /// A page that is locked against change while it lives. The holder holds one at most, and calls nothing of the store
+    /// meanwhile.
     type Page<'a>: Deref<Target = [u8]>
     where
         Self: 'a;
@@ -54,70 +55,71 @@ pub trait PageStore {
     /// Locks a page for reading.
     fn read(&self, block: u32) -> Result<Self::Page<'_>>;
 
-    /// Gives `f` a page that is locked against change meanwhile, once. It calls nothing else of the store.
+    /// Calls `f` once with a page, which is locked against change meanwhile. `f` calls nothing of the store.
     fn show(&self, block: u32, f: &mut dyn FnMut(&[u8])) -> Result<()> {
         f(&self.read(block)?);
         Ok(())
     }
 
-    /// Gives `f` the pages of some parts, one after the other, each with the number of its part. They are not locked: only
-    /// for [codes](crate::hnsw::format), which do not change while a link leads to them. Never fails halfway through.
+    /// Calls `f` with the number of each part and its page, one after the other. The pages are not locked, so this is only for
+    /// [codes](crate::hnsw::format), which do not change while a link leads to them. It fails before the first page or not at
+    /// all.
     fn peek(&self, parts: &[Part], f: &mut dyn FnMut(usize, &[u8])) -> Result<()>;
 
-    /// Told that a part is likely to be read soon, so that it can come from memory meanwhile. Need not do anything.
+    /// A hint that a part is likely to be read soon: the store may have the processor fetch it meanwhile.
     fn announce(&self, _part: Part) {}
 
-    /// Told in which order blocks are going to be [read](Self::read), whatever else is read in between, so that they can come from
-    /// disk ahead of that. Need not do anything. Ends with the next call.
+    /// A hint that these blocks are going to be [read](Self::read) in this order, whatever else is read in between: the store may
+    /// read them from disk ahead of that. It holds until the next call.
     fn read_ahead(&self, _blocks: impl Iterator<Item = u32> + 'static) {}
 
-    /// Begins a change that after a crash is there as a whole or not at all.
+    /// Begins an atomic change: after a crash all of it is there, or nothing.
     fn record(&self) -> Result<Self::Record<'_>>;
 
-    /// Makes sure that at least `blocks` blocks exist. New ones are all zero.
+    /// Extends the store to at least `blocks` blocks. New ones are all zero.
     fn extend_to(&self, blocks: u32) -> Result<()>;
 
-    /// Adds a page at the end, outside any record: only for a build, before anyone else sees the index.
+    /// Adds a page at the end, without a record. Only a build does this, before anyone else sees the index.
     fn append(&self, page: &[u8]) -> Result<()>;
 
-    /// Takes an interlock, waiting for it.
+    /// Waits for an interlock and takes it.
     fn lock(&self, which: Interlock, mode: Mode) -> Result<Self::Lock<'_>>;
 
-    /// Whether a good part of the pages that are asked for must be read again, so that one more page costs more than measuring
-    /// all that is on it.
+    /// Whether the cache is too small for the index: so many pages have to be read again that one page more costs more than
+    /// computing the distances of all codes on it.
     fn is_scarce(&self) -> bool;
 
-    /// Whether a page is known to be in memory. One that is may be unknown.
+    /// Whether a page is known to be in the cache. For one that is there the answer may be no all the same.
     fn is_at_hand(&self, block: u32) -> bool;
 
-    /// Called now and then with no page held: the place to answer a cancel.
+    /// Checks for a cancel, which it returns as an error. It is called every few pages, with no page held.
     fn poll(&self) -> Result<()>;
 
-    /// The same while others wait for an interlock that is held: it never sleeps.
+    /// As [`Self::poll`], for a caller that holds an interlock for which others may wait: it never sleeps.
     fn poll_awake(&self) -> Result<()> {
         self.poll()
     }
 }
 
-/// Pages that change together. Dropped without [`Record::commit`], nothing has happened.
+/// Pages that change together. If it is dropped without [`Record::commit`], nothing has changed.
 pub trait Record {
-    /// The bytes of a page, locked for writing until the record ends. Pages must be asked for the first time in ascending
-    /// order, so that two records never wait for each other.
+    /// The bytes of a page, which is locked for writing until the record ends. The first calls for each page must be in
+    /// ascending order of blocks, so that two records never wait for each other.
     fn page(&mut self, block: u32) -> Result<&mut [u8]>;
 
-    /// Makes the change, all of it.
+    /// Writes the change to the pages and to WAL.
     fn commit(self) -> Result<()>;
 }
 
-/// Waits until everybody who holds `which` now has let go of it.
+/// Waits until everybody who holds `which` now has released it.
 pub fn barrier<S: PageStore>(store: &S, which: Interlock) -> Result<()> {
     drop(store.lock(which, Mode::Exclusive)?);
     Ok(())
 }
 
-/// The values of the table that an index is of, for a scan whose codes are not exact.
+/// The values of the indexed table, for a scan of codes that are not exact.
 pub trait Values {
-    /// What the operator says of the value of a row and the query: NaN, and infinities, where it does. None: the scan does not
-    /// see the row. Called with no page and no interlock held.
+    /// The operator's result for the value of a row and the query, NaN and infinities included. None if the scan does not see
+    /// the row. It is called with no page and no interlock held.
     fn distance(&mut self, tid: Tid) -> Result<Option<f64>>;
 }

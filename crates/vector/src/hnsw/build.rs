@@ -1,6 +1,6 @@
 //! Building an index: codes are fed into an [`Arena`], threads link them, and the graph is written out in one pass.
 //!
-//! This crate starts no thread. Who does (the glue, with signals blocked; tests) lets each run [`Job::work`].
+//! This crate starts no thread. The glue (with signals blocked) and tests do, and have each thread run [`Job::work`].
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -18,7 +18,7 @@ use crate::{Coder, Error, Result};
 pub use crate::hnsw::head::write_empty;
 pub use crate::memory::Memory;
 
-/// Elements that a worker takes at a time.
+/// Number of elements that a worker links at a time.
 const BATCH: u32 = 16;
 
 #[derive(Default)]
@@ -29,7 +29,7 @@ struct Queue {
     closed: bool,
 }
 
-/// The part of a build that threads share.
+/// The part of a build that its threads share.
 pub struct Job {
     arena: Arena,
     queue: Mutex<Queue>,
@@ -106,22 +106,22 @@ pub struct Builder {
     pending: Pending,
     memory: Memory,
     fed: u64,
-    /// Of these, how many are in memory, once that was full.
+    /// How many of these are in memory, once that was full.
     fitting: Option<u64>,
     /// Words from one code to the next.
     stride: usize,
-    /// For a build without workers.
+    /// Buffers of a build without workers.
     walker: Walker,
     centre: Option<Box<[f32]>>,
 }
 
-/// Elements of a finished build that are asked whether their codes fit, about.
+/// Approximate number of elements of a finished build whose codes are checked.
 const ASKED: u32 = 300;
-/// One of so many may be a misfit, and so may one less than a few.
+/// At most one in so many of them may be a misfit, or fewer than a few.
 const MISFITS: u32 = 100;
 const FEW: u32 = 3;
 
-/// What else is allocated for an element: bits of the walkers, and what puts elements in order in the end.
+/// Other bytes that are allocated for an element: bits in the visited sets, and the order for the disk.
 const OTHER_BYTES: usize = 9;
 
 impl Builder {
@@ -145,12 +145,12 @@ impl Builder {
         }
     }
 
-    /// What worker threads run.
+    /// The job that worker threads run.
     pub fn job(&self) -> Arc<Job> {
         self.job.clone()
     }
 
-    /// Feeds a row with its [code](crate::Coder::encode).
+    /// Adds a row with its [code](crate::Coder::encode).
     pub fn push(&mut self, code: &[u32], tid: Tid) -> Result<()> {
         if self.fed == u64::from(MAX_ELEMENTS) {
             return Err(Error::TooManyElements { max: MAX_ELEMENTS });
@@ -165,7 +165,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Rows taken so far.
+    /// Number of rows so far.
     pub fn fed(&self) -> u64 {
         self.fed
     }
@@ -175,13 +175,13 @@ impl Builder {
         self.memory.used()
     }
 
-    /// How many rows fit into memory, once it is known: the others go to the temporary file.
+    /// How many rows fit into memory, once that is known: the others go to the temporary file.
     pub fn fitting(&self) -> Option<u64> {
         self.fitting
     }
 
-    /// Links some of what was fed on this thread, for builds without workers; false when there is nothing left. `poll` is asked
-    /// now and then whether to go on.
+    /// Links some of the rows on this thread, for builds without workers. False when there is nothing left. `poll` is called now and
+    /// then, and ends the build by an error.
     pub fn work_here(&mut self, poll: &dyn Fn() -> Result<()>) -> Result<bool> {
         let Some((from, to)) = self.job.take(false) else { return Ok(false) };
         self.job.link(from, to, &mut self.walker, &Pace::new(poll))?;
@@ -202,7 +202,7 @@ impl Builder {
         Ok(())
     }
 
-    /// No more rows will come: workers end when all is linked.
+    /// Ends the input: workers return when all rows are linked.
     pub fn close(&mut self) -> Result<()> {
         self.publish()?;
         lock(&self.job.queue).closed = true;
@@ -210,9 +210,9 @@ impl Builder {
         Ok(())
     }
 
-    /// Whether the codes of a finished build are fine enough for it: whether nearly all elements that are asked [can tell their
-    /// neighbours apart](crate::Space::fits). If not, recall is poor: build again with codes that are
-    /// [finer](Coder::finer). `poll` is asked every few milliseconds whether to go on.
+    /// Whether the codes of a finished build are fine enough: whether those of nearly all elements that are checked [can order their
+    /// neighbours](crate::Space::fits). If not, recall is poor, and the caller builds again with [finer](Coder::finer) codes. `poll`
+    /// is called every few milliseconds, and ends this by an error.
     pub fn fits(&mut self, poll: &dyn Fn() -> Result<()>) -> Result<bool> {
         let arena = &self.job.arena;
         let space = arena.meta.space;
@@ -224,7 +224,7 @@ impl Builder {
         let (stretch, mut asked, mut misfits) = (count.div_ceil(ASKED).max(1), 0, 0);
         let mut distances = room(arena.meta.ef_construction)?;
         for from in (0..count).step_by(stretch as usize) {
-            // Rows that were merged are no elements.
+            // Rows that were merged into other elements are none.
             let mut elements = (from..count.min(from.saturating_add(stretch))).filter(|id| !arena.is_folded(*id));
             let Some(id) = elements.next() else { continue };
             pace.spend(size_of::<u32>() * (id - from) as usize)?;
@@ -237,7 +237,7 @@ impl Builder {
         Ok(misfits < FEW || MISFITS * misfits <= asked)
     }
 
-    /// Writes a closed and finished build into an empty store. Nothing else may use the store meanwhile.
+    /// Writes a finished build into an empty store. Nothing else may use the store meanwhile.
     pub fn flush<S: PageStore>(&self, store: &S) -> Result<()> {
         if !self.job.is_done() {
             return Err(Error::Cancelled);

@@ -12,7 +12,7 @@ use crate::space::Measure;
 use crate::store::PageStore;
 use crate::{Error, Method, Result};
 
-/// Codes that are read between two looks at whether to go on: each may be one or two pages that come from disk.
+/// Number of codes that are read between two looks at whether to go on: each may be one or two pages that come from disk.
 const AT_ONCE: usize = 32;
 
 /// The graph of a [`PageStore`], as its metapage was when it was opened.
@@ -22,7 +22,7 @@ pub struct PagedGraph<'a, S> {
     /// The metapage.
     pub meta: Meta,
     measure: Measure,
-    /// For [`Self::codes`]: what it reads, and a code that lies on two pages.
+    /// Buffers of [`Self::codes`]: the parts that it reads, and a code that lies on two pages.
     parts: RefCell<Vec<Part>>,
     whole: RefCell<Vec<u32>>,
     budget: Budget,
@@ -45,13 +45,13 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         })
     }
 
-    /// Says that two codes are measured which were read before: looks now and then at whether to go on.
+    /// Counts a distance of two codes that are in memory, and checks for a cancel now and then.
     #[inline]
     fn spend(&self) -> Result<()> {
         if self.budget.spend(self.meta.space.max_code_bytes()) { self.store.poll() } else { Ok(()) }
     }
 
-    /// How far elements whose codes were loaded are from each other.
+    /// A function that returns the distance of two elements whose codes were loaded.
     pub fn between<'c>(&'c self, codes: &'c Codes) -> impl Fn(u32, u32) -> Result<f32> + 'c {
         |a, b| {
             self.spend()?;
@@ -59,7 +59,7 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         }
     }
 
-    /// How far a code is from elements whose codes were loaded.
+    /// A function that returns the distance of a code and an element whose code was loaded.
     pub fn to<'c>(&'c self, codes: &'c Codes, code: &'c [u32]) -> impl Fn(u32) -> Result<f32> + 'c {
         |other| {
             self.spend()?;
@@ -67,12 +67,12 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         }
     }
 
-    /// Where walks begin, if there is an element.
+    /// The entry point and its level, if there is an element.
     pub fn entry(&self) -> Option<(u32, u8)> {
         (self.meta.entry != NONE).then_some((self.meta.entry, self.meta.entry_level))
     }
 
-    /// Gives `f` the node page of an element and its slot there.
+    /// Calls `f` with the node page of an element and its slot there.
     pub fn node<R>(&self, id: u32, f: impl FnOnce(Nodes<'_>, usize) -> R) -> Result<R> {
         let geometry = &self.meta.geometry;
         let (node_page, slot) = geometry.locate(id);
@@ -86,7 +86,7 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         outcome
     }
 
-    /// Gives `f` a node page.
+    /// Calls `f` with a node page.
     pub fn node_page<R>(&self, node_page: u32, f: impl FnOnce(Nodes<'_>) -> R) -> Result<R> {
         self.node(self.meta.geometry.id(node_page, 0), |nodes, _| f(nodes))
     }
@@ -98,7 +98,7 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         Ok(found)
     }
 
-    /// Gives `f` the codes of elements, each with its place among `ids`.
+    /// Calls `f` with the codes of elements, each with its index in `ids`.
     pub fn codes(&self, ids: &[u32], mut f: impl FnMut(usize, &[u32])) -> Result<()> {
         for (i, ids) in ids.chunks(AT_ONCE).enumerate() {
             self.store.poll()?;
@@ -121,7 +121,7 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         if self.meta.geometry.packed().is_some() {
             return self.store.peek(&parts, &mut |i, page| {
                 let code = packed::code(page, parts[i], space);
-                prefetch(code); // only its entry was announced
+                prefetch(code); // the hint to the store was for its directory entry only
                 f(i, code);
             });
         }
@@ -154,8 +154,8 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         self.codes(ids, |_, code| out.push(self.measure.distance(query, code)))
     }
 
-    /// Appends those elements that `id` links to on a layer which are `is_new`, in ascending order, so that codes of one page come
-    /// together; says whether `id` has rows.
+    /// Appends those elements that `id` links to on a layer for which `is_new` says yes, in ascending order, so that codes of one page
+    /// come together. Returns whether `id` has rows.
     pub fn expand(&self, id: u32, level: u8, mut is_new: impl FnMut(u32) -> bool, out: &mut Vec<u32>) -> Result<bool> {
         self.store.poll()?;
         let from = out.len();
@@ -168,7 +168,7 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         Ok(is_live)
     }
 
-    /// Says that an element is likely to be [expanded](Self::expand) next.
+    /// A hint that an element is likely to be [expanded](Self::expand) next.
     #[inline]
     pub fn announce(&self, id: u32) {
         let geometry = &self.meta.geometry;
@@ -183,9 +183,9 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         self.meta.geometry.code_parts(id, 1).0.block
     }
 
-    /// Appends to `ids` those elements that are `is_new` among `linked`, which are in ascending order, and all whose codes lie
-    /// on the same pages, and to `out` their distances to the code `query`. The latter may be such that nothing links to yet, or
-    /// not any more. Codes must be quantised.
+    /// Appends to `ids` those of the elements `linked`, which are in ascending order, and of all others with codes on the same pages
+    /// for which `is_new` says yes, and to `out` their distances to the code `query`. Nothing may link yet, or any more, to
+    /// the others. Codes must be quantised.
     pub fn page_distances(
         &self,
         query: &[u32],
@@ -200,7 +200,7 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         for id in linked {
             let mates = geometry.page_mates(*id);
             if !mates.contains(id) {
-                across.push(*id); // it runs on over the end of its page
+                across.push(*id); // its code goes on on the next page
             } else if pages.last() != Some(&mates) {
                 parts.push(geometry.code_parts(mates.start, bytes).0);
                 pages.push(mates);
@@ -215,7 +215,7 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
                     let ahead = part.offset + 2 * geometry.slot_bytes;
                     prefetch(page.get(ahead..ahead + bytes).unwrap_or(&[]));
                     let code = words(page, part);
-                    // No element's code is zero all over: the error of a quantised one is not.
+                    // A free slot is all zeros. No code is: its error is above 0.
                     if code.iter().any(|word| *word != 0) && is_new(mate) {
                         ids.push(mate);
                         out.push(self.measure.distance(query, code));
@@ -228,7 +228,7 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         self.distances(query, &across, out)
     }
 
-    /// Reads the codes of some elements, to compare them with each other.
+    /// Reads the codes of some elements into memory, to compare them with each other.
     pub fn load(&self, ids: impl Iterator<Item = u32>) -> Result<Codes> {
         let mut ids: Vec<u32> = ids.collect();
         ids.sort_unstable();
@@ -236,7 +236,7 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         let mut codes = Codes { places: room(ids.len())?, words: Vec::new(), measure: self.measure };
         let mut outcome = Ok(());
         self.codes(&ids, |at, code| {
-            // The first one says about how long the others are.
+            // The others are about as long as the first one.
             let more = if at == 0 { ids.len() * code.len() } else { code.len() };
             outcome = std::mem::replace(&mut outcome, Ok(())).and_then(|()| reserved(codes.words.try_reserve(more)));
             if outcome.is_ok() {
@@ -250,7 +250,7 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
 
 /// Codes of some elements.
 pub struct Codes {
-    /// Elements in ascending order, with the start and length of their codes.
+    /// Elements in ascending order, each with the start and the length of its code in `words`.
     places: Vec<(u32, usize, usize)>,
     words: Vec<u32>,
     measure: Measure,

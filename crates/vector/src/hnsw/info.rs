@@ -1,4 +1,4 @@
-//! What an index consists of, in numbers. Reads all node pages, changes nothing.
+//! Statistics of an index. Reads all node pages, changes nothing.
 
 use crate::Result;
 use crate::hnsw::format::{Meta, Nodes};
@@ -7,7 +7,7 @@ use crate::hnsw::tree;
 use crate::memory::filled;
 use crate::store::{Interlock, Mode, PAGE_SIZE, PageStore};
 
-/// The numbers.
+/// Statistics of an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Info {
     /// The metapage.
@@ -20,11 +20,11 @@ pub struct Info {
     pub degrees: Vec<u64>,
     /// Elements without rows, which vacuum will free.
     pub dead: u64,
-    /// Elements with rows that no walk on layer 0 from the entry point finds. None, in a sound index.
+    /// Elements with rows to which no links of layer 0 lead from the entry point: none, in a sound index.
     pub unreachable: u64,
-    /// Slots that hold rows for which the slots of their elements have no room.
+    /// Slots that hold rows for which the slot of the element has no room.
     pub overflow_slots: u64,
-    /// Places for elements on the pages that are there.
+    /// Free slots on the pages that exist.
     pub free_slots: u64,
     /// Bytes of pages of nodes: rows and links.
     pub node_bytes: u64,
@@ -52,7 +52,7 @@ impl Info {
 /// Slots that are counted between two looks at whether to go on.
 const STRETCH: usize = 1 << 20;
 
-/// What is known of a slot while counting.
+/// State of a slot while it is counted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Slot {
     Other,
@@ -61,7 +61,7 @@ enum Slot {
     Reached,
 }
 
-/// Counts. Takes a byte for each slot; inserts and vacuums wait meanwhile, scans do not.
+/// Computes the statistics, with a byte of memory for each slot. Inserts and vacuums wait meanwhile, scans do not.
 pub fn info<S: PageStore>(store: &S) -> Result<Info> {
     let _lock = store.lock(Interlock::Update, Mode::Exclusive)?;
     let graph = PagedGraph::open(store)?;

@@ -41,7 +41,7 @@ pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid, seed: u64) -> Res
         }
         let found = neighbours(&graph, code, 0..=level, None)?;
         if mode == Mode::Shared && !found.near.iter().any(|candidate| candidate.live) {
-            mode = Mode::Exclusive; // perhaps all that there was is going to be freed: then this element starts the graph anew
+            mode = Mode::Exclusive; // perhaps all elements are going to be freed: then this one is the first of a new graph
             continue;
         }
         if merge_duplicate(&graph, code, tid, &found.near)? {
@@ -111,7 +111,7 @@ impl<S: PageStore> Parents for Insert<'_, S> {
     }
 }
 
-/// Writes the element. None: all who could be its parent are gone; look again.
+/// Writes the element. None when all that could be its parent are gone: the caller searches again.
 fn place<S: PageStore>(mut new: Insert<'_, S>) -> Result<Option<(u32, u8)>> {
     let (near, capacity) = (&new.found.near, new.graph.meta.geometry.tree_capacity());
     let random = new.tid as u32;
@@ -122,7 +122,8 @@ fn place<S: PageStore>(mut new: Insert<'_, S>) -> Result<Option<(u32, u8)>> {
     }
 }
 
-/// One try with one parent, which may have fewer than so many protected links. None: it has no room or is gone.
+/// Writes the element with one parent, which must have fewer than so many protected links, or as the root of the tree. None when the
+/// parent has no room or is gone.
 fn write<S: PageStore>(new: &Insert<'_, S>, parent: Option<(u32, usize)>) -> Result<Option<(u32, u8)>> {
     let Insert { graph, code, tid, level, found } = *new;
     let geometry = &graph.meta.geometry;
@@ -196,7 +197,7 @@ fn write<S: PageStore>(new: &Insert<'_, S>, parent: Option<(u32, usize)>) -> Res
     }
 }
 
-/// Counts an element that was inserted if codes are too coarse to tell its neighbours apart.
+/// Counts an inserted element whose code is too coarse to order its neighbours.
 fn count_misfit<S: PageStore>(graph: &PagedGraph<'_, S>, code: &[u32], near: &[Candidate]) -> Result<()> {
     let mut distances = room(near.len())?;
     distances.extend(near.iter().filter(|candidate| candidate.live).map(|candidate| candidate.distance));
@@ -208,8 +209,8 @@ fn count_misfit<S: PageStore>(graph: &PagedGraph<'_, S>, code: &[u32], near: &[C
     record.commit()
 }
 
-/// Chooses the layout of an index that is empty, and was always, by the length of its first code. Nobody else has looked at
-/// anything but the metapage, which leads nowhere yet.
+/// Chooses the layout of an index that has always been empty, by the length of its first code. Nobody else has read anything but the
+/// metapage, which leads nowhere yet.
 fn choose_layout<S: PageStore>(graph: &PagedGraph<'_, S>, code: &[u32]) -> Result<()> {
     let geometry = Geometry::for_lengths(graph.meta.m, &graph.meta.space, 4 * code.len());
     let mut record = graph.store.record()?;

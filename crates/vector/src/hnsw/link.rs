@@ -12,14 +12,14 @@ use crate::hnsw::search::{Candidate, Reach, Scratch, descend, search_layer};
 use crate::hnsw::select::{Link, mark_pruned, select, victim, weigh};
 use crate::store::{PageStore, Record};
 
-/// Times that a lost race is run again before an optional link is given up.
+/// Number of attempts to write a link whose list others change, before it is given up.
 pub(crate) const ATTEMPTS: usize = 3;
 
-/// Where an element belongs.
+/// The neighbours of an element.
 pub(crate) struct Neighbours {
-    /// What the search of the lowest layer found, nearest first.
+    /// The elements that the search of the lowest layer found, nearest first.
     pub near: Vec<Candidate>,
-    /// What to link to, layer by layer from 0; nothing on layers that were not asked for. Live elements only.
+    /// The links, layer by layer from 0, to elements with rows only; none on layers that were not asked for.
     pub links: Vec<Vec<Link>>,
 }
 
@@ -64,17 +64,17 @@ pub(crate) struct Offer<'a> {
 /// What adding a link does to a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// It is there already.
+    /// The link is there already.
     Present,
-    /// There is room.
+    /// There is room for the link.
     Append,
-    /// This link gives way.
+    /// The link replaces this one.
     Replace(u32),
 }
 
-/// What adding the link would do; None when the owner is gone or every link that it has is better. `new` is the element to
-/// link to, unless it has no number yet. Where all links are protected, one that is `spare` gives way: it is asked for links to
-/// elements. A protected link is added to fewer than `room` others only.
+/// Decides what adding a link does to the list of its owner. None when the owner is gone or every link that it has is better. `new`
+/// is the element to link to, unless it has no number yet. If all links are protected, one gives way for whose target `spare` says
+/// yes. A protected link is added to fewer than `room` others only.
 pub(crate) fn plan<S: PageStore>(
     graph: &PagedGraph<'_, S>,
     offer: Offer<'_>,
@@ -117,7 +117,7 @@ pub(crate) fn plan<S: PageStore>(
     Ok(victim(&list, &link).map(|at| Change::Replace(list[at].id)))
 }
 
-/// Does what was planned, under the lock of the owner's page; false when the list is no longer what it was.
+/// Does what was planned, under the lock of the owner's page. False when the list is no longer as it was.
 pub(crate) fn apply(
     nodes: &mut NodesMut<'_>,
     slot: usize,
@@ -151,7 +151,7 @@ pub(crate) fn apply(
     true
 }
 
-/// Adds an unprotected link if the owner would rather have it than another. Whether it is there now.
+/// Adds an unprotected link if it is better than one that the owner has, or if there is room. Returns whether the link is there now.
 pub(crate) fn offer<S: PageStore>(graph: &PagedGraph<'_, S>, offer: Offer<'_>, new: u32) -> Result<bool> {
     let geometry = &graph.meta.geometry;
     let (node_page, slot) = geometry.locate(offer.owner);

@@ -1,8 +1,8 @@
 //! The index `hnsw`: graph core and page format.
 //!
 //! The index is a graph of *elements* (a vector and the rows that hold it) on layers: layer 0 has every element, each
-//! layer above it about one in `m` of the one below. [`mod@format`] says how it lies on pages, [`crate::store`] what is asked of
-//! whoever keeps the pages, and each verb has its own file: [`build`], [`insert`], [`search`], [`vacuum`], [`verify`].
+//! layer above it about one in `m` of the one below. [`mod@format`] defines its pages, [`crate::store`] the interface to
+//! whoever keeps them, and each verb has its own file: [`build`], [`insert`], [`search`], [`vacuum`], [`verify`].
 //!
 //! One promise goes beyond the HNSW paper: every live element can be reached from every other, always. `tree.rs` says how.
 pub mod arena;

@@ -1,9 +1,9 @@
 //! Replacing links to elements that are about to be freed.
 //!
 //! A list that loses a few links takes what those led to: the candidates are its own live neighbours and the live neighbours of
-//! those that go (the delete rule of FreshDiskANN, Singh et al. 2021), of which the diverse ones are kept. One that loses more is
-//! searched for anew, as for an insert: that takes longer and mostly finds better links than it had, for there are more elements
-//! to choose from than when it was made.
+//! those that go (the delete rule of FreshDiskANN, Singh et al. 2021), of which the diverse ones are kept. A list that loses more is
+//! replaced by a new search, as for an insert: that takes longer and mostly finds better links than it had, for there are more
+//! elements to choose from than when it was made.
 
 use crate::Result;
 use crate::hnsw::format::{NodesMut, PROTECTED, target};
@@ -13,13 +13,14 @@ use crate::hnsw::search::Candidate;
 use crate::hnsw::select::{Link, select};
 use crate::store::{PageStore, Record};
 
-/// A list that loses one in so many of the links that it can hold is searched for anew.
+/// A list that loses one in so many of the links that it can hold is replaced by a new search.
 const LOSS: usize = 6;
 
-/// So is one that has fewer candidates for each link that it loses.
+/// So is a list with fewer candidates than this for each link that it loses.
 const CANDIDATES: usize = 6;
 
-/// Candidates to choose from besides its own neighbours, in lists. The nearest ones; its own may be far and are kept for that.
+/// Maximum number of candidates besides its own neighbours, in lists: the nearest ones. Its own may be far, and are candidates for
+/// that reason.
 const LISTS: usize = 4;
 
 /// A list with links to doomed elements.
@@ -103,11 +104,11 @@ pub(crate) fn hurt<S: PageStore>(
     })
 }
 
-/// What a list becomes.
+/// The new content of a list.
 struct Plan {
     code: Box<[u32]>,
     links: Vec<u32>,
-    /// Those that a search found and that the element did not link to before: they may not know it.
+    /// Elements that a search found and that the element did not link to before: they may not link to it.
     searched: Vec<Link>,
 }
 

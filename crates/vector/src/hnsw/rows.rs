@@ -1,8 +1,7 @@
 //! The rows of an element: those in its own slot, then those in its chain of overflow slots.
 //!
-//! Inserts put a slot in front of the chain, where there is none or the first is full. Vacuum takes slots out that are empty.
-//! Each is one record, in which what was seen before is looked at again, for a slot belongs to a chain exactly while it has an
-//! owner.
+//! An insert puts a slot in front of the chain if there is none or the first is full. Vacuum removes slots that are empty. Each of
+//! these is one record, which checks again what was read before: a slot belongs to a chain exactly while it has an owner.
 
 use crate::hnsw::format::{MAX_TIDS, NONE, Nodes, NodesMut};
 use crate::hnsw::graph::PagedGraph;
@@ -16,17 +15,17 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Copy)]
 pub struct Rest {
     id: u32,
-    /// The overflow slot to read next.
+    /// The next overflow slot.
     next: u32,
-    /// What was read is this deep or deeper.
+    /// Slots that were read are at this depth or deeper.
     depth: u32,
-    /// Of the metapage, when it was read.
+    /// Generation of the metapage at that time.
     generation: u32,
 }
 
 impl<S: PageStore> PagedGraph<'_, S> {
-    /// Appends rows of an element to `out`: those in its own slot, and of its overflow slots as many as it takes to have `least`
-    /// of them. What is left, if something is.
+    /// Appends rows of an element to `out`: those in its own slot, and those of as many overflow slots as it takes to have `least`
+    /// rows. Returns what is left, if something is.
     pub fn rows(&self, id: u32, least: usize, out: &mut Vec<Tid>) -> Result<Option<Rest>> {
         let from = out.len();
         reserved(out.try_reserve(MAX_TIDS))?;
@@ -45,12 +44,12 @@ impl<S: PageStore> PagedGraph<'_, S> {
         }
     }
 
-    /// Appends as many further rows as it takes to have `least` more. What is left then. Where slots were freed since the last
-    /// were read, and no interlock was held, the element may be another one: all of its rows are younger then.
+    /// Appends the rows of as many further slots as it takes to have `least` more, and returns what is left then. If slots were freed
+    /// since the last rows were read, and no interlock was held, the element may be another one, all of whose rows are younger.
     pub fn more_rows(&self, rest: Rest, least: usize, out: &mut Vec<Tid>) -> Result<Option<Rest>> {
         let (mut rest, mut above) = (rest, rest.depth);
         if rest.generation != self.meta.generation {
-            // The slot may be gone. Its chain is read from the start, where there may be newer slots now, to the same depth.
+            // The slot may be gone. So the chain is read from the start, where there may be newer slots now, to the same depth.
             rest.next =
                 self.node(rest.id, |nodes, slot| if nodes.is_used(slot) { nodes.overflow(slot) } else { NONE })?;
             rest.generation = self.meta.generation;
@@ -73,8 +72,8 @@ impl<S: PageStore> PagedGraph<'_, S> {
         Ok((rest.next != NONE).then_some(rest))
     }
 
-    /// Gives `f` the node page of an overflow slot of an element, the slot there and its depth. None: it is not one, or not less
-    /// deep than `above`. So no chain runs in circles.
+    /// Calls `f` with the node page of an overflow slot of an element, the slot there and its depth. None if it is not one, or not
+    /// less deep than `above`: so no damaged chain is read for ever.
     fn overflow<R>(
         &self,
         id: u32,
@@ -90,7 +89,7 @@ impl<S: PageStore> PagedGraph<'_, S> {
     }
 }
 
-/// Adds a row to an element; false when it has none any more: it is being freed, and the row would be lost.
+/// Adds a row to an element. False when that has no rows any more: it is being freed, and the row would be lost.
 pub(crate) fn add<S: PageStore>(graph: &PagedGraph<'_, S>, id: u32, tid: Tid) -> Result<bool> {
     let geometry = &graph.meta.geometry;
     let (node_page, slot) = geometry.locate(id);
@@ -139,7 +138,7 @@ pub(crate) fn add<S: PageStore>(graph: &PagedGraph<'_, S>, id: u32, tid: Tid) ->
     }
 }
 
-/// Adds a row to an overflow slot; false when it is full or not one of this element any more.
+/// Adds a row to an overflow slot. False when that is full or does not belong to this element any more.
 fn push<S: PageStore>(graph: &PagedGraph<'_, S>, overflow: u32, owner: u32, tid: Tid) -> Result<bool> {
     let geometry = &graph.meta.geometry;
     let (node_page, slot) = geometry.locate(overflow);
@@ -154,15 +153,15 @@ fn push<S: PageStore>(graph: &PagedGraph<'_, S>, overflow: u32, owner: u32, tid:
     Ok(false)
 }
 
-/// Takes the empty slots out of an element's chain and gives each to `unlinked`. Whether the element has rows then. Only one
-/// vacuum at a time does this.
+/// Removes the empty slots from an element's chain and calls `unlinked` with each. Returns whether the element has rows then. Only
+/// one vacuum at a time does this.
 pub(crate) fn unlink_empty<S: PageStore>(
     graph: &PagedGraph<'_, S>,
     owner: u32,
     mut unlinked: impl FnMut(u32) -> Result<()>,
 ) -> Result<bool> {
     let geometry = &graph.meta.geometry;
-    // What leads to the slot that is looked at.
+    // The slot before the current one.
     let mut before = owner;
     let mut above = u32::MAX;
     let mut id = graph.node(owner, |nodes, slot| nodes.overflow(slot))?;
@@ -185,7 +184,7 @@ pub(crate) fn unlink_empty<S: PageStore>(
     graph.node(owner, |nodes, slot| nodes.is_live(slot))
 }
 
-/// False when a row has come meanwhile. Before one that is empty no insert puts another.
+/// Removes one slot from a chain. False when it has got a row meanwhile. No insert puts another one before an empty slot.
 fn unlink<S: PageStore>(graph: &PagedGraph<'_, S>, before: u32, id: u32, next: u32) -> Result<bool> {
     let geometry = &graph.meta.geometry;
     let [(before_page, before_slot), (node_page, slot)] = [before, id].map(|id| geometry.locate(id));

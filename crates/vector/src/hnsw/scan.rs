@@ -1,16 +1,16 @@
 //! Scans of an index: the rows nearest to a query, nearest first, as many as are asked for.
 //!
-//! A walk finds elements by their codes. Where these are not exact, the distance of the values is asked of the table, of one
-//! element after the other in the order of lower bounds, and an element's rows are returned once no bound that is left lies
-//! below its distance: in the order of distances, and with as few rows of the table read as that takes (Seidl and Kriegel,
-//! "Optimal multi-step k-nearest neighbor search", SIGMOD 1998). Some of the elements that the walk has passed over may be
-//! nearer than some that it has found. Those that are within the [noise](crate::Space::noise) of the codes stand in line with the others, but no
-//! more elements are returned than were found.
+//! A walk finds elements by their codes. Where these are not exact, the scan asks the table for the distance of the value of one
+//! element after the other, in the order of lower bounds, and returns an element's rows once no bound that is left lies
+//! below its distance. So rows come in the order of distances, and as few rows of the table are read as that takes (Seidl and
+//! Kriegel, "Optimal multi-step k-nearest neighbor search", SIGMOD 1998). Some of the elements that the walk has discarded may be
+//! nearer than some that it has found. Those within the [noise](crate::Space::noise) of the codes are queued with the others, but
+//! no more elements are returned than were found.
 //!
 //! In strict order a row that is nearer than one that was returned comes too late. So once a scan goes on after its `ef` nearest,
-//! some of what it finds is [held back](Limits::hold) until the walk has gone on again, a little more each time: who wants one
-//! more waits for one walk more, and who wants many gets more of them. The `ef` nearest themselves are not held back: who wants
-//! no more than those waits for one walk.
+//! some of what it finds is [held back](Limits::hold) until the walk has gone on again, a little more each time: a query that
+//! wants one more row waits for one more walk, and one that wants many loses fewer of them. The `ef` nearest themselves are not
+//! held back: a query that wants no more than those waits for one walk.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -31,60 +31,60 @@ pub use crate::page::Hit;
 /// What follows the `ef` nearest elements (pgvector's `hnsw.iterative_scan`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Iterative {
-    /// Nothing.
+    /// No rows.
     Off,
-    /// Further ones, in about the right order.
+    /// Further rows, in approximate order.
     Relaxed,
-    /// Further ones, but for those that belong before one that was returned.
+    /// Further rows in order; one that belongs before a row that was returned is left out.
     Strict,
 }
 
-/// How far a scan goes.
+/// Limits of a scan.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Candidates that a walk keeps.
+    /// Size of the candidate list of a walk.
     pub ef: usize,
-    /// Whether it goes on after them.
+    /// Whether the scan goes on after those.
     pub iterative: Iterative,
-    /// Elements to measure before it goes on no further.
+    /// Number of visited elements from which on it does not go on.
     pub max_elements: usize,
-    /// Bytes to take before it goes on no further.
+    /// Bytes of memory from which on it does not go on.
     pub max_memory: usize,
 }
 
 impl Limits {
-    /// How many elements that a walk has passed over stand in line with those that it has found, at most.
+    /// Maximum number of discarded elements that are queued with those that a walk has found.
     fn spare(&self) -> usize {
         self.ef / 2 + 8
     }
 
-    /// How many more elements stay in line until the walk has gone on, each time that it has.
+    /// Number of elements by which more are held back each time that the walk goes on.
     fn hold(&self) -> usize {
         if self.iterative == Iterative::Strict { self.ef / 2 } else { 0 }
     }
 
-    /// How many rows of an element are returned, at most: as many as pgvector returns in all.
+    /// Maximum number of rows of an element that are returned: as many as pgvector returns in all.
     fn rows(&self) -> usize {
         if self.iterative == Iterative::Off { self.ef.saturating_mul(10) } else { usize::MAX }
     }
 }
 
-/// A scan under way. It may stand still for as long as it likes: no lock is held between calls.
+/// A scan under way. No lock is held between calls, so it may pause for any time.
 pub struct Scan {
     coder: Coder,
     /// The code of the query.
     query: Vec<u32>,
     limits: Limits,
-    /// Rows of the elements in line, and from `in_line` on those of the one that is being returned or looked at.
+    /// Rows of the queued elements, and from `in_line` on those of the one that is being returned or measured.
     tids: Vec<Tid>,
     in_line: usize,
-    /// Elements with lower bounds of their distances.
+    /// Queued elements by lower bounds of their distances.
     bounded: Queue<Element>,
-    /// Elements with their distances.
+    /// Queued elements by their distances.
     measured: Queue<Element>,
-    /// How many of them were found and not taken yet.
+    /// How many elements may still be returned: those that walks found and that were not returned yet.
     due: usize,
-    /// How many of those stay in line until the walk has gone on, and how many more it will be each time that it has.
+    /// How many of those are held back until the walk has gone on, and by how many more each time that it has.
     held: usize,
     hold: usize,
     /// The element whose rows are being returned, how many more of them at most, and their distance.
@@ -94,24 +94,24 @@ pub struct Scan {
     walk: Option<Walk>,
 }
 
-/// An element in line.
+/// A queued element.
 struct Element {
-    /// Where rows of it are.
+    /// Where rows of it are in [`Scan::tids`].
     rows: Range<usize>,
-    /// Those that were not read.
+    /// Its rows that were not read yet.
     rest: Option<Rest>,
-    /// How far it is, at most.
+    /// Upper bound of its distance.
     most: f64,
 }
 
 /// Where a walk over layer 0 stopped.
 struct Walk {
     scratch: Scratch,
-    /// Measured, but not among the nearest so far.
+    /// Elements whose distance was computed and that were not among the nearest so far.
     discarded: BinaryHeap<Reverse<Candidate>>,
-    /// Of these, what has stood in line already.
+    /// Those of them that were queued all the same.
     early: IdSet,
-    /// Of the metapage: elements were freed since if it is another one now.
+    /// Generation of the metapage: if it is another one now, elements were freed since.
     generation: u32,
 }
 
@@ -155,7 +155,7 @@ impl Scan {
                     (self.distance, self.element, self.left) = (distance, element, self.limits.rows());
                 }
             } else if !self.more(store)? {
-                // Whoever wants no more than what was found does not want what was passed over.
+                // A scan that does not go on returns no more elements than were found.
                 let is_left = !(self.bounded.is_empty() && self.measured.is_empty());
                 if self.limits.iterative == Iterative::Off || !is_left {
                     return Ok(None);
@@ -169,25 +169,25 @@ impl Scan {
         self.limits.iterative == Iterative::Strict
     }
 
-    /// Takes the nearest element in line, with its distance; none if the walk has to go on first.
+    /// Removes the nearest queued element, with its distance. None if the walk has to go on first.
     fn nearest<S: PageStore>(&mut self, store: &S, values: &mut impl Values) -> Result<Option<(f64, Element)>> {
         while self.due > self.held {
             if let Some(nearest) = self.measured.pop_within(self.bounded.distance()) {
                 return Ok(Some(nearest));
             }
             let Some((bound, mut element)) = self.bounded.pop() else { return Ok(None) };
-            // Nothing can be nearer: then nobody has to know how far it is.
+            // If no other element can be nearer, the exact distance is not needed.
             let is_nearer = |other: Option<f64>| other.is_none_or(|other| element.most <= other);
             if is_nearer(self.bounded.distance()) && is_nearer(self.measured.distance()) && !self.is_strict() {
                 return Ok(Some((bound, element)));
             }
-            // An element's rows have one value: the first that is seen tells the distance of those after it.
+            // All rows of an element have the same value: one that the scan sees gives the distance of all.
             loop {
                 store.poll()?;
                 let rows = &mut element.rows;
                 if rows.start == rows.end {
                     let Some(rest) = element.rest else {
-                        // While nothing is held back, what was passed over may take its place.
+                        // While nothing is held back, a discarded element may take its place.
                         self.due -= usize::from(self.held > 0);
                         break;
                     };
@@ -204,7 +204,7 @@ impl Scan {
         Ok(None)
     }
 
-    /// Forgets the rows of what is not in line any more.
+    /// Removes the rows of elements that are not queued any more.
     fn forget_rows(&mut self) -> Result<()> {
         let mut tids = room(self.tids.len())?;
         for line in [&mut self.bounded, &mut self.measured] {
@@ -218,17 +218,17 @@ impl Scan {
         Ok(())
     }
 
-    /// Reads further rows of an element that is not in line any more.
+    /// Reads further rows of an element that is not queued any more.
     fn more_rows<S: PageStore>(&mut self, store: &S, rest: Rest) -> Result<(Range<usize>, Option<Rest>)> {
         let _lock = store.lock(Interlock::Scan, Mode::Shared)?;
         let graph = PagedGraph::open(store)?;
         self.tids.truncate(self.in_line);
-        // The element may be another one now: then this scan sees none of its rows.
+        // The slot may have been freed and be another element now: then this scan sees none of its rows.
         let rest = graph.more_rows(rest, ROWS, &mut self.tids)?;
         Ok((self.in_line..self.tids.len(), rest))
     }
 
-    /// Walks on, and puts what is found into line; false when nothing more is found.
+    /// Walks on and queues what is found. False when nothing more is found.
     fn more<S: PageStore>(&mut self, store: &S) -> Result<bool> {
         if self.walk.is_some() && self.limits.iterative == Iterative::Off {
             return Ok(false);
@@ -243,7 +243,7 @@ impl Scan {
                 let mut scratch = Scratch::new(ef * graph.meta.m)?;
                 let (mut discarded, mut passed) = (BinaryHeap::new(), BinaryHeap::new());
                 let mut found = Vec::new();
-                // What goes on must know of each element that it measured whether it is one.
+                // A walk that goes on must not have counted free slots as elements.
                 let is_simple = iterative == Iterative::Off && !graph.meta.space.is_exact();
                 let reach = if is_simple { Reach::Pages } else { Reach::Links };
                 if let Some(entry) = graph.entry() {
@@ -264,7 +264,7 @@ impl Scan {
                 self.held = (self.held + self.hold).min(MOST_HELD * self.hold);
                 let is_over =
                     walk.scratch.visited().len() >= max_elements || walk.memory().saturating_add(in_line) > max_memory;
-                // Over the limit, what was measured already is still returned.
+                // Beyond the limit the scan still returns what it has visited already.
                 let entries = walk.take(ef);
                 if entries.is_empty() {
                     return Ok(false);
@@ -281,8 +281,8 @@ impl Scan {
         Ok(true)
     }
 
-    /// Puts elements into line, and of those that the walk has passed over, nearest first, those that may be nearer than the
-    /// farthest.
+    /// Queues elements, and of those that the walk has discarded, `passed`, nearest first, those that may be nearer than the farthest
+    /// of the others.
     fn line_up<S: PageStore>(
         &mut self,
         graph: &PagedGraph<'_, S>,
@@ -298,7 +298,7 @@ impl Scan {
             passed.retain(|candidate| candidate.distance <= farthest.distance + margin);
         }
         found.retain(|candidate| candidate.live);
-        // Of what was found some may have no row that the scan sees.
+        // Some of the elements that were found may have had no row that the scan sees.
         self.due = self.due.min(self.bounded.len() + self.measured.len()) + found.len();
         found.retain(|candidate| !walk.early.contains(candidate.id));
         walk.early.reserve(passed.len(), || graph.store.poll())?;
@@ -323,7 +323,7 @@ impl Scan {
             let from = self.tids.len();
             let rest = graph.rows(candidate.id, 1, &mut self.tids)?;
             let rows = from..self.tids.len();
-            // Of what lies on a page some is no element.
+            // A search of whole pages may have found slots that are no elements.
             if !rows.is_empty() || rest.is_some() {
                 let line = if space.is_exact() { &mut self.measured } else { &mut self.bounded };
                 line.push(bound, Element { rows, rest, most })?;
@@ -334,19 +334,19 @@ impl Scan {
     }
 }
 
-/// Further rows of an element that are read at a time, about.
+/// Approximate number of further rows of an element that are read at a time.
 const ROWS: usize = 256;
 
-/// How many times the noise of a distance an element may be farther than the farthest that was found, to be looked at all the
-/// same.
+/// How many times the noise of a distance a discarded element may be farther than the farthest that was found, to be queued all
+/// the same.
 const MARGIN: f32 = 3.0;
 
-/// How many times [as many](Limits::hold) elements are held back in the end. Of vectors that are all about equally far from each
-/// other (64 uniform dimensions, 10,000 rows, `ef` 40), a scan then finds 0.86 of the 200 nearest, where it found 0.81 without
-/// anything held back and 0.85 with `ef`.
+/// Maximum number of elements that are held back, in multiples of [`Limits::hold`]. Among vectors that are all about equally far
+/// from each other (64 uniform dimensions, 10,000 rows, `ef` 40), a scan finds 0.86 of the 200 nearest with it, 0.81 with nothing
+/// held back, and 0.85 with `ef`.
 const MOST_HELD: usize = 4;
 
-/// Elements that are measured again at a time.
+/// Number of elements whose distance is computed again at a time.
 const RECHECKED: usize = 1024;
 
 fn keep(discarded: &mut BinaryHeap<Reverse<Candidate>>, candidate: Candidate) -> Result<()> {
@@ -355,7 +355,7 @@ fn keep(discarded: &mut BinaryHeap<Reverse<Candidate>>, candidate: Candidate) ->
     Ok(())
 }
 
-/// Keeps the `most` nearest.
+/// Keeps the `most` nearest of the candidates that it is called with.
 fn keep_nearest(nearest: &mut BinaryHeap<Candidate>, candidate: Candidate, most: usize) -> Result<()> {
     if nearest.len() < most {
         reserved(nearest.try_reserve(1))?;
@@ -369,13 +369,13 @@ fn keep_nearest(nearest: &mut BinaryHeap<Candidate>, candidate: Candidate, most:
 }
 
 impl Walk {
-    /// Leaves out the elements that were freed while the scan stood still: their distance is another one now.
+    /// Removes elements that were freed while the scan paused: their distance is another one now.
     fn check<S: PageStore>(&mut self, graph: &PagedGraph<'_, S>, query: &[u32]) -> Result<()> {
         if self.generation == graph.meta.generation {
             return Ok(());
         }
         self.generation = graph.meta.generation;
-        // What has no rows may be freed once this call ends; what is freed may be another element by now.
+        // An element without rows may be freed once this call ends; one that was freed may be another element by now.
         let mut live = room(self.discarded.len())?;
         for Reverse(candidate) in std::mem::take(&mut self.discarded) {
             graph.store.poll()?;
@@ -405,7 +405,7 @@ impl Walk {
         taken
     }
 
-    /// The nearest that were discarded, which stay so: the walk goes on from them.
+    /// The nearest discarded elements. They stay discarded, for the walk goes on from them.
     fn peek(&mut self, count: usize) -> Result<Vec<Candidate>> {
         let nearest = self.take(count);
         nearest.iter().try_for_each(|candidate| keep(&mut self.discarded, *candidate))?;

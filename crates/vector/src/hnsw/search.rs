@@ -1,4 +1,4 @@
-//! Walking the graph: Algorithms 2 and 5 of the HNSW paper (Malkov and Yashunin, 2018).
+//! Searching the graph: Algorithms 2 and 5 of the HNSW paper (Malkov and Yashunin, 2018).
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -9,14 +9,14 @@ use crate::hnsw::set::IdSet;
 use crate::memory::{push, reserved, room};
 use crate::store::PageStore;
 
-/// An element and how far it is from the query.
+/// An element and its distance to the query.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {
     /// Distance of the metric, which may be negative.
     pub distance: f32,
     /// The element.
     pub id: u32,
-    /// Whether it had rows when the walk passed it.
+    /// Whether it had rows when the search expanded it.
     pub live: bool,
 }
 
@@ -36,15 +36,15 @@ impl Ord for Candidate {
     }
 }
 
-/// A candidate as one number, which is cheap to compare: its distance, so that numbers are in the order of distances, and the
-/// element.
+/// A candidate as one number, which is cheap to compare: in the high half its distance, with the bits changed so that integers have
+/// the order of distances, in the low half the element.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key(u64);
 
 impl Key {
     #[inline]
     fn new(distance: f32, id: u32) -> Self {
-        let bits = (distance + 0.0).to_bits(); // both zeros are one
+        let bits = (distance + 0.0).to_bits(); // -0.0 becomes 0.0
         let ordered = if bits >> 31 == 0 { bits | 1 << 31 } else { !bits };
         Self(u64::from(ordered) << 32 | u64::from(id))
     }
@@ -54,7 +54,7 @@ impl Key {
         self.0 as u32
     }
 
-    /// In the order of distances.
+    /// The distance as an integer of the same order.
     #[inline]
     fn distance(self) -> u32 {
         (self.0 >> 32) as u32
@@ -68,7 +68,7 @@ impl Key {
     }
 }
 
-/// What walks reuse, so that none allocates.
+/// Buffers that searches reuse, so that they do not allocate.
 pub struct Scratch {
     visited: IdSet,
     ids: Vec<u32>,
@@ -77,18 +77,18 @@ pub struct Scratch {
     dead: Vec<u32>,
     open: BinaryHeap<Reverse<Key>>,
     best: BinaryHeap<Key>,
-    /// Blocks that a link led to, and links that were not followed.
+    /// Blocks to which a link led, and elements whose codes are not read yet.
     wanted: IdSet,
     postponed: Vec<u32>,
 }
 
 impl Scratch {
-    /// What the last walk has seen.
+    /// The elements that the last walk visited.
     pub(crate) fn visited(&self) -> &IdSet {
         &self.visited
     }
 
-    /// For a walk over about `expected` elements.
+    /// Buffers for a walk over about `expected` elements.
     pub fn new(expected: usize) -> Result<Self> {
         Ok(Self {
             visited: IdSet::new(expected)?,
@@ -103,34 +103,34 @@ impl Scratch {
         })
     }
 
-    /// Forgets what was seen.
+    /// Forgets what was visited.
     pub(crate) fn clear(&mut self) {
         self.visited.clear();
     }
 }
 
-/// What a walk measures.
+/// Which distances a search computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// What the nearest elements link to.
+    /// Those of the elements to which the nearest ones link.
     Links,
-    /// Where pages are [scarce](PageStore::is_scarce), fewer pages, but all that lies on them.
+    /// [Under memory pressure](PageStore::is_scarce), those of all codes on fewer pages.
     ///
     /// Neighbours lie side by side, so on layer 0 whole pages find as much in fewer steps (Wang et al., "Starling", SIGMOD
-    /// 2024). In return a page that is not at hand is left alone until it [seems to be worth it](postpone). On sentence
+    /// 2024). In return a page that is not cached is not read until it [seems to be worth it](postpone). On sentence
     /// embeddings that takes a quarter fewer reads for the same recall, and at one `ef` finds more than [`Reach::Links`].
     ///
-    /// What no link leads to may be written just now: only for those who compute the distance of each row that they can see
-    /// anew.
+    /// A code to which no link leads may just be written. So this is only for scans that compute the distance of each visible
+    /// row from its value.
     Pages,
 }
 
-/// Codes on a page below which whole pages do not make up for those that are left alone.
+/// Minimum number of codes on a page for which whole pages make up for those that are not read.
 const MATES: usize = 5;
 
-/// Takes out of `ids`, which are in ascending order, those on pages that are not worth a read yet: not at hand, and no second
-/// link led there. On layer 0 what the nearest elements link to is always worth it; on those above, which only lead the way,
-/// no more than what the very nearest links to, and that can wait until nothing else is nearer.
+/// Moves from `ids`, which are in ascending order, to `postponed` those on pages that are not worth a read yet: the page is not
+/// cached, and no second link led to it. On layer 0 the links of the nearest elements (`is_near`) are always worth it. On the layers
+/// above, which only lead the way, none is but those of the very nearest element, and they wait until nothing else is nearer.
 fn postpone<S: PageStore>(
     graph: &PagedGraph<'_, S>,
     ids: &mut Vec<u32>,
@@ -158,7 +158,7 @@ fn postpone<S: PageStore>(
 }
 
 /// Algorithm 2: the `ef` elements of a layer that are nearest to `query`, nearest first, walking from `entries`.
-/// Elements without rows are walked through and returned with `live` false; they do not count towards `ef`.
+/// Elements without rows are expanded, too, and returned with `live` false; they do not count towards `ef`.
 pub fn search_layer<S: PageStore>(
     graph: &PagedGraph<'_, S>,
     query: &[u32],
@@ -171,8 +171,8 @@ pub fn search_layer<S: PageStore>(
     walk(graph, query, entries, ef, level, Reach::Links, scratch, |_| Ok(()))
 }
 
-/// Walks on: elements visited before `scratch` was cleared last are not visited again. Those that were measured and do not
-/// belong to the `ef` nearest are given to `discard`.
+/// As [`search_layer`], but goes on from an earlier walk: elements visited since `scratch` was cleared last are not visited again.
+/// `discard` is called with each element whose distance was computed and that is not among the `ef` nearest.
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn walk<S: PageStore>(
     graph: &PagedGraph<'_, S>,
@@ -200,10 +200,10 @@ pub(crate) fn walk<S: PageStore>(
     while best.len() > ef {
         best.pop().into_iter().try_for_each(|key| discard(key.candidate()))?;
     }
-    // How many are kept: elements without rows come on top until `ef` with rows were met. Not for ever, or each that is passed
-    // lets in one more from farther away, which is as likely to be without rows: the walk would not end before the graph does.
+    // How many are kept: elements without rows come on top until `ef` with rows were expanded. After that they do not, or each of
+    // them would let in one more from farther away, which is as likely to be without rows: the walk would visit the whole graph.
     let (mut keep, mut lives) = (ef, 0);
-    // Before the first vacuum has freed something, a place that is free has no code.
+    // Before the first vacuum has freed something, no free slot has a code.
     let was_vacuumed = graph.meta.generation != 0;
     let is_saving = reach == Reach::Pages && graph.store.is_scarce();
     let is_whole = is_saving && level == 0;
@@ -233,7 +233,7 @@ pub(crate) fn walk<S: PageStore>(
                     }
                 }
             }
-            // Nothing is nearer, or too little was found.
+            // No open element is nearer, or too few were found: now the postponed ones are worth a read.
             _ if !postponed.is_empty() && (level > 0 || best.len() < keep) => {
                 std::mem::swap(ids, postponed);
                 ids.sort_unstable();
@@ -266,7 +266,7 @@ pub(crate) fn walk<S: PageStore>(
                 discard(candidate.candidate())?;
                 continue;
             }
-            // What is free leads nowhere, and must not take the place of what does.
+            // A free slot has no links, and must not take the place of an element.
             if is_whole
                 && was_vacuumed
                 && linked.binary_search(id).is_err()
@@ -297,8 +297,8 @@ pub(crate) fn walk<S: PageStore>(
     Ok(found)
 }
 
-/// How many elements a walk keeps on a layer above 0, on its way down to the `ef` nearest: 32, 8, 2 and then 1 of the layers 1,
-/// 2, 3 and so on, but no more than a quarter of `ef`.
+/// Number of elements that a search keeps on a layer above 0, on its way down to the `ef` nearest: 32, 8, 2 and then 1 on the layers
+/// 1, 2, 3 and so on, but no more than a quarter of `ef`.
 ///
 /// The paper keeps one. In clusters that is often one of the wrong cluster, out of which few links lead; an element that is
 /// linked there is not found ever after. Of 1,000,000 rows in 1,000 clusters (m 16, ef_construction 64), walks that kept one
@@ -308,8 +308,8 @@ pub(crate) fn beam(layer: u8, ef: usize) -> usize {
     widest.min(ef / 4).max(1)
 }
 
-/// Walks down from the entry point to just above `level`: the [`beam`] of nearest elements from which to look for the `ef`
-/// nearest.
+/// Searches from the entry point down to the layer above `level`. Returns the [`beam`] of nearest elements there, from which to
+/// search for the `ef` nearest.
 pub(crate) fn descend<S: PageStore>(
     graph: &PagedGraph<'_, S>,
     query: &[u32],

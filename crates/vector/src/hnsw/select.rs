@@ -16,7 +16,7 @@ pub fn select(
     Ok(links)
 }
 
-/// [`select`] into vectors that are used again: the links, and one to work with.
+/// As [`select`], into vectors that are used again: the links, and a buffer.
 pub(crate) fn select_into(
     candidates: &[Candidate],
     limit: usize,
@@ -98,8 +98,8 @@ pub fn weigh(links: &mut [Link], new: &mut Link, mut between_new: impl FnMut(u32
     Ok(())
 }
 
-/// Which link gives way to `new` in a full list that was [weighed](weigh); None: `new` itself does. A protected link never
-/// gives way, and a protected `new` always gets in while there is an unprotected one.
+/// Which link gives way to `new` in a full list whose pruned links [are marked](weigh). None if `new` itself does. A protected link
+/// never gives way, and a protected `new` always gets in while there is an unprotected one.
 ///
 /// The farthest pruned one goes first, then the farthest: the list stays as Algorithm 4 would have made it, but for one link.
 pub fn victim(links: &[Link], new: &Link) -> Option<usize> {

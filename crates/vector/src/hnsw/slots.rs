@@ -8,7 +8,7 @@ use crate::hnsw::packed;
 use crate::store::{PageStore, Record};
 use crate::{Error, Result};
 
-/// A free slot with room for a code of so many bytes, which may be none, from the insert hint on, else in a new group.
+/// A free slot with room for a code of so many bytes, or for no code: from the insert hint on, else in a new group.
 pub(crate) fn free_slot<S: PageStore>(graph: &PagedGraph<'_, S>, code_bytes: usize) -> Result<(u32, usize)> {
     let geometry = &graph.meta.geometry;
     let blocks = graph.store.blocks()?;
@@ -41,8 +41,8 @@ pub(crate) fn free_slot<S: PageStore>(graph: &PagedGraph<'_, S>, code_bytes: usi
     Ok(found)
 }
 
-/// The first of some free slots of a node page where the page of its code has room, of so many blocks that exist: a crash can
-/// leave a part of a group.
+/// The first of some free slots of a node page for whose code there is room on its page. `blocks` is the number of blocks that exist:
+/// a crash can leave a part of a group.
 fn packed_slot<S: PageStore>(
     graph: &PagedGraph<'_, S>,
     node_page: u32,

@@ -28,17 +28,17 @@ use crate::{Error, Result};
 pub struct Outcome {
     /// Rows that are left.
     pub rows: u64,
-    /// Rows taken out.
+    /// Rows removed.
     pub removed: u64,
     /// Elements freed.
     pub freed: u64,
     /// Lists from which links were removed.
     pub repaired: u64,
-    /// Parts of the graph that had come apart.
+    /// Links that were added to the spanning tree.
     pub mended: u64,
 }
 
-/// Takes out the rows that `is_dead` says, which is called with no page locked. Only one vacuum of a store at a time.
+/// Removes the rows for which `is_dead` says yes, which is called with no page locked. Only one vacuum of a store may run at a time.
 pub fn vacuum<S: PageStore>(store: &S, is_dead: impl FnMut(Tid) -> bool) -> Result<Outcome> {
     let mut vacuum =
         Vacuum { store, doomed: BitSet::default(), count: 0, unlinked: Vec::new(), outcome: Outcome::default() };
@@ -140,7 +140,7 @@ impl<S: PageStore> Vacuum<'_, S> {
         Ok(highest)
     }
 
-    /// Takes empty overflow slots out of the chains of these elements.
+    /// Removes empty overflow slots from the chains of these elements.
     fn unlink_empty(&mut self, graph: &PagedGraph<'_, S>, mut owners: Vec<u32>) -> Result<()> {
         owners.sort_unstable();
         owners.dedup();
@@ -175,7 +175,7 @@ impl<S: PageStore> Vacuum<'_, S> {
             return Ok(());
         }
         if highest.is_none() {
-            // None was alive in the first pass; an insert may have added some before the barrier.
+            // The first pass found no element with rows; an insert may have added one before the barrier.
             *highest = self.highest(&graph)?;
         }
         let (entry, level) = highest.unwrap_or((NONE, 0));
@@ -204,7 +204,7 @@ impl<S: PageStore> Vacuum<'_, S> {
         Ok(!self.doomed.contains(graph.meta.entry))
     }
 
-    /// Before the barriers: a scan that goes on after them sees it.
+    /// Begins another generation. This comes before the barriers, so that a scan that goes on after them sees it.
     fn next_generation(&self) -> Result<()> {
         let mut record = self.store.record()?;
         format::next_generation(record.page(0)?);

@@ -1,4 +1,4 @@
-//! Whether an index is what it should be. Reads everything, changes nothing.
+//! Verifying an index. Reads everything, changes nothing.
 
 use crate::hnsw::format::{self, Geometry, Meta, NONE, Nodes, PageKind, target};
 use crate::hnsw::graph::PagedGraph;
@@ -13,15 +13,15 @@ use crate::{Error, Method, Result};
 
 pub use crate::report::{Check, Faults, Misfits, Report};
 
-/// The part of all elements that the checks need.
+/// What the checks need of all elements.
 struct Elements {
     /// By number.
     slots: Vec<Slot>,
-    /// Of each element its links from layer 0 up: how many, and then they.
+    /// The links of each element from layer 0 up: on each layer their number, then they.
     links: Vec<u32>,
     count: usize,
     live: usize,
-    /// Each element with overflow slots, and the newest of them.
+    /// Each element that has overflow slots, with the newest of them.
     chains: Vec<(u32, u32)>,
     /// In ascending order.
     overflow: Vec<Overflow>,
@@ -37,7 +37,7 @@ struct Overflow {
     was_met: bool,
 }
 
-/// What is known of a place for an element.
+/// State of a slot.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
     state: State,

@@ -1,12 +1,12 @@
 //! Building an index: sample, train, assign, write.
 //!
-//! 1. The caller samples rows: [`Builder::draw`] says which to give to [`Builder::sample`].
+//! 1. The caller samples rows: [`Builder::draw`] decides which go to [`Builder::sample`].
 //! 2. [`Builder::train`] ends the sampling, and threads find the centres.
 //! 3. Every row is pushed, and threads find its list.
 //! 4. [`Builder::flush`] writes the lists, one after the other.
 //!
-//! This crate starts no thread. Who does (the glue, with signals blocked; tests) lets each run [`Job::work`]; who has none
-//! calls [`Builder::work_here`].
+//! This crate starts no thread. The glue (with signals blocked) and tests do, and have each thread run [`Job::work`]. Without
+//! threads the caller calls [`Builder::work_here`].
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,19 +26,19 @@ use crate::{Coder, Error, Method, Result};
 pub use crate::ivf::kmeans::{required_memory, samples};
 pub use crate::memory::Memory;
 
-/// Of fewer rows nobody asks whether codes are fine enough.
+/// Minimum number of rows for which codes are checked.
 const FEW: usize = 1000;
-/// Rows that are asked, and of how many one may be a misfit.
+/// Number of rows whose codes are checked, of which one in so many may be a misfit.
 const ASKED: usize = 300;
 const MISFITS: usize = 100;
-/// Rows of its list that each is compared with, at most, and how many of them are near.
+/// Maximum number of rows of its list with which each is compared, and how many of them count as near.
 const MOST: usize = 10_000;
 const NEAR: usize = 64;
-/// Distances that a worker computes at a time, about: a millisecond or two.
+/// Approximate number of distances that a worker computes at a time: a millisecond or two.
 const BATCH: usize = 1 << 16;
 
 struct Queue {
-    /// While there are no centres.
+    /// Training, until there are centres.
     training: Option<Arc<Training>>,
     step: Step,
     /// Units of the step.
@@ -56,18 +56,18 @@ enum Task {
     Assign(Range<u32>),
 }
 
-/// How long to take tasks.
+/// Until when a thread works.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Until {
-    /// There is none right now.
+    /// Until nothing is to be done right now.
     Idle,
-    /// The centres are known.
+    /// Until the centres are known.
     Trained,
-    /// No row is left and none will come.
+    /// Until no row is left and none will come.
     Closed,
 }
 
-/// The part of a build that threads share.
+/// The part of a build that its threads share.
 pub struct Job {
     assigning: Assigning,
     rows: Rows,
@@ -78,14 +78,13 @@ pub struct Job {
 }
 
 impl Job {
-    /// Looks for centres until they are known. Run by each worker thread, which may tell its feeder then and goes on to
+    /// Trains until the centres are known. Each worker thread runs this, may tell its feeder then, and goes on to
     /// [`Self::work`].
     pub fn train(&self) -> Result<()> {
         self.run_all(Until::Trained)
     }
 
-    /// Looks for centres and then for the lists of rows, until the feeder has finished and nothing is left. Run by each worker
-    /// thread.
+    /// Trains and then finds the lists of rows, until the feeder has finished and nothing is left. Each worker thread runs this.
     pub fn work(&self) -> Result<()> {
         self.run_all(Until::Closed)
     }
@@ -211,9 +210,9 @@ pub struct Builder {
     random: Random,
     /// Codes.
     samples: Vec<u32>,
-    /// Rows that might have been sampled.
+    /// Number of rows from which the sample was drawn.
     seen: u64,
-    /// Rows to sample.
+    /// Number of rows to sample.
     wanted: usize,
     pending: Pending,
     memory: Memory,
@@ -221,8 +220,9 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Of nothing yet: of codes that `coder` makes, in 1..=[`MAX_LISTS`](crate::ivf::format::MAX_LISTS) lists. `samples` is how many rows to sample: [`samples`], or fewer where the table has fewer. Their memory
-    /// ([`required_memory`]) is not counted as `memory`: it is given back before rows come.
+    /// Begins a build of codes that `coder` makes, in 1..=[`MAX_LISTS`](crate::ivf::format::MAX_LISTS) lists. `samples` is how many
+    /// rows to sample: [`samples`], or fewer if the table has fewer. Their memory ([`required_memory`]) is not counted in
+    /// `memory`, for it is freed before rows come.
     pub fn new(coder: Coder, lists: u32, memory: Memory, samples: usize, seed: u64) -> Result<Self> {
         let meta = Meta::new(&coder, lists);
         if !meta.is_possible() {
@@ -260,13 +260,13 @@ impl Builder {
         })
     }
 
-    /// What worker threads run.
+    /// The job that worker threads run.
     pub fn job(&self) -> Arc<Job> {
         self.job.clone()
     }
 
-    /// Looks at the next row for the sample, which every row has the same chance of getting into: if it gets in, its place,
-    /// for [`Self::sample`].
+    /// Decides on the next row, each of which has the same chance to be in the sample. If it gets in, returns the place for
+    /// [`Self::sample`].
     pub fn draw(&mut self) -> Option<usize> {
         self.seen += 1;
         let words = self.meta.geometry().words();
@@ -275,7 +275,7 @@ impl Builder {
         (place < self.wanted).then_some(place)
     }
 
-    /// Takes the [code](crate::Coder::encode) of a row that was [drawn](Self::draw).
+    /// Stores the [code](crate::Coder::encode) of a row that was [drawn](Self::draw).
     pub fn sample(&mut self, place: usize, code: &[u32]) -> Result<()> {
         let words = self.words(code)?;
         match self.samples.get_mut(place * words..(place + 1) * words) {
@@ -293,7 +293,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Those of a code, which are the same for all.
+    /// Words of a code, which all codes have.
     fn words(&self, code: &[u32]) -> Result<usize> {
         match self.meta.geometry().words() {
             words if words == code.len() => Ok(words),
@@ -301,15 +301,15 @@ impl Builder {
         }
     }
 
-    /// Rows sampled.
+    /// Number of rows in the sample.
     pub fn sampled(&self) -> usize {
         self.samples.len() / self.meta.geometry().words()
     }
 
-    /// Ends sampling: workers look for centres now. When they have them, [`Job::is_trained`]. Call it once, samples or not. `poll`
-    /// is asked now and then whether to go on.
+    /// Ends sampling: workers train now, until [`Job::is_trained`]. The caller calls this once, whether there are samples or not.
+    /// `poll` is called now and then, and ends this by an error.
     pub fn train(&mut self, poll: &dyn Fn() -> Result<()>) -> Result<()> {
-        self.memory.count(self.meta.lists as usize * self.meta.geometry().code_bytes); // the centres, which stay
+        self.memory.count(self.meta.lists as usize * self.meta.geometry().code_bytes); // the centres, which stay in memory
         let (samples, seed) = (std::mem::take(&mut self.samples), self.random.next());
         let training = Training::new(self.coder.clone(), self.meta.lists, samples, seed, &Pace::new(poll))?;
         let mut queue = self.job.lock();
@@ -320,14 +320,14 @@ impl Builder {
         Ok(())
     }
 
-    /// Feeds a row with its [code](crate::Coder::encode).
+    /// Adds a row with its [code](crate::Coder::encode).
     pub fn push(&mut self, code: &[u32], tid: Tid) -> Result<()> {
         if self.fed == MAX_ROWS {
             return Err(Error::TooManyElements { max: MAX_ROWS });
         }
         self.words(code)?;
         self.pending.push(&self.job.rows, code, tid, &mut self.memory)?;
-        self.memory.count(size_of::<u32>()); // what puts rows in order in the end
+        self.memory.count(size_of::<u32>()); // the order of rows for the disk
         self.fed += 1;
         if self.pending.len == self.job.rows.chunk_rows() {
             self.publish();
@@ -335,23 +335,23 @@ impl Builder {
         Ok(())
     }
 
-    /// Rows taken so far.
+    /// Number of rows so far.
     pub fn fed(&self) -> u32 {
         self.fed
     }
 
-    /// Bytes of memory in use, without the temporary file and without what the training takes.
+    /// Bytes of memory in use, without the temporary file and without the memory of the training.
     pub fn memory(&self) -> usize {
         self.memory.used()
     }
 
-    /// Whether the rows no longer fit into memory: what comes now goes to the temporary file.
+    /// Whether memory is full, so that further rows go to the temporary file.
     pub fn is_spilled(&self) -> bool {
         self.memory.is_spilled()
     }
 
-    /// Does some work on this thread, for builds without workers. Whether there was any. `poll` is asked now and then whether to go
-    /// on.
+    /// Does some work on this thread, for builds without workers. Returns whether there was any. `poll` is called now and then, and
+    /// ends the build by an error.
     pub fn work_here(&mut self, poll: &dyn Fn() -> Result<()>) -> Result<bool> {
         match self.job.take(Until::Idle) {
             Some(task) => self.job.run(task, &Pace::new(poll)).map(|()| true),
@@ -366,15 +366,15 @@ impl Builder {
         self.job.changed.notify_all();
     }
 
-    /// No more rows will come: workers end when all have their list.
+    /// Ends the input: workers return when all rows have their list.
     pub fn close(&mut self) {
         self.publish();
         self.job.lock().closed = true;
         self.job.changed.notify_all();
     }
 
-    /// Whether codes are fine enough for rows that lie as near to each other as these do: some are asked, each about the rows of
-    /// its list. Of a closed and finished build; where it says no, build again with the next [finer](crate::Coder::finer) codes.
+    /// Whether the codes of a finished build are fine enough for rows that lie as near to each other as these do: some are checked,
+    /// each against the rows of its list. If not, the caller builds again with the next [finer](crate::Coder::finer) codes.
     pub fn fits(&self, poll: &dyn Fn() -> Result<()>) -> Result<bool> {
         let (lists, count) = (self.meta.lists as usize, self.fed as usize);
         if self.meta.space.is_exact() || count < FEW {
@@ -392,7 +392,7 @@ impl Builder {
         Ok(misfits * MISFITS <= ASKED)
     }
 
-    /// Whether the code of a row tells apart the nearest of others.
+    /// Whether the code of a row can order the nearest of others.
     fn fits_among(&self, row: u32, members: &[u32], pace: &Pace<'_>) -> Result<bool> {
         let (rows, space) = (&self.job.rows, &self.meta.space);
         let Some(code) = rows.row(row, |code, _| code.to_vec()) else { return Ok(true) };
@@ -411,8 +411,8 @@ impl Builder {
         Ok(space.fits(&code, &near))
     }
 
-    /// Writes a closed and finished build into an empty store. Nothing else may use the store meanwhile. `progress` is told
-    /// how many rows are written.
+    /// Writes a finished build into an empty store. Nothing else may use the store meanwhile. `progress` is called with the number of
+    /// rows that are written.
     pub fn flush<S: PageStore>(&self, store: &S, progress: impl FnMut(u32)) -> Result<()> {
         match self.job.centres.get() {
             Some(centres) if self.job.is_done() => {

@@ -30,7 +30,7 @@ pub(crate) fn write<S: PageStore>(
     write_lists(&geometry, rows, &order, &starts, store, progress)
 }
 
-/// Entry pages of a list.
+/// Number of entry pages of a list.
 fn pages(geometry: &Geometry, starts: &[u32], list: u32) -> u32 {
     let rows = starts[list as usize + 1] - starts[list as usize];
     rows.div_ceil(geometry.entries as u32)

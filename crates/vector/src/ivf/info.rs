@@ -1,4 +1,4 @@
-//! What an index consists of, in numbers. Reads all entry pages, changes nothing.
+//! Statistics of an index. Reads all entry pages, changes nothing.
 
 use crate::Result;
 use crate::ivf::format::{Meta, NONE};
@@ -6,7 +6,7 @@ use crate::ivf::lists::Lists;
 use crate::page::is_new;
 use crate::store::{Interlock, Mode, PAGE_SIZE, PageStore};
 
-/// The numbers.
+/// Statistics of an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Info {
     /// The metapage.
@@ -15,7 +15,7 @@ pub struct Info {
     pub rows: u64,
     /// Rows of the smallest list.
     pub min_rows: u64,
-    /// Rows of the list in the middle.
+    /// Rows of the median list.
     pub median_rows: u64,
     /// Rows of the largest list.
     pub max_rows: u64,
@@ -23,7 +23,7 @@ pub struct Info {
     pub empty_lists: u32,
     /// Pages of the longest chain: what a scan of that list reads.
     pub max_pages: u64,
-    /// Places for rows on pages that lists have.
+    /// Entries for which there is room on the pages of lists.
     pub free_slots: u64,
     /// Bytes of pages of heads.
     pub head_bytes: u64,
@@ -47,7 +47,7 @@ impl Info {
     }
 }
 
-/// Counts. Inserts and vacuums wait meanwhile, scans do not.
+/// Computes the statistics. Inserts and vacuums wait meanwhile, scans do not.
 pub fn info<S: PageStore>(store: &S) -> Result<Info> {
     let _lock = store.lock(Interlock::Update, Mode::Exclusive)?;
     let lists = Lists::open(store)?;

@@ -9,7 +9,7 @@ use crate::page::{Tid, is_new};
 use crate::store::{Interlock, Mode, PageStore, Record};
 use crate::{Error, Metric, Result, Space};
 
-/// Rows from which on [`Space::fits`] says something.
+/// Minimum number of rows for [`Space::fits`].
 const ENOUGH: usize = 8;
 
 /// Adds a row with its [code](crate::Coder::encode). Where that is too coarse for the rows on the page where it goes, block 0
@@ -21,7 +21,7 @@ pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid) -> Result<()> {
         return Err(Error::Store("a code of another length"));
     }
     let list = lists.nearest(code)?;
-    // Each try but the last finds that somebody else was faster.
+    // Each attempt but the last finds that another insert was faster.
     loop {
         store.poll()?;
         let head = lists.head(list)?;
@@ -94,7 +94,7 @@ fn find<S: PageStore>(lists: &Lists<'_, S>, head: Head) -> Result<Place> {
     }
 }
 
-/// Adds the row to a page; false when there is no room any more.
+/// Adds the row to a page. False when there is no room any more.
 fn put<S: PageStore>(
     lists: &Lists<'_, S>,
     list: u32,
@@ -123,7 +123,7 @@ fn put<S: PageStore>(
     Ok(true)
 }
 
-/// Notes the first page with room, unless somebody has done so meanwhile: vacuum moves it back.
+/// Sets the first page with room in the head of the list, unless somebody has changed it meanwhile: vacuum moves it back.
 fn move_insert<S: PageStore>(
     lists: &Lists<'_, S>,
     record: &mut S::Record<'_>,
@@ -139,7 +139,7 @@ fn move_insert<S: PageStore>(
     Ok(())
 }
 
-/// Adds a page with the row after the last page; false when that is not the last any more, or has room.
+/// Adds a page with the row after the last page. False when that is not the last any more, or has room.
 fn append<S: PageStore>(
     lists: &Lists<'_, S>,
     list: u32,
@@ -184,7 +184,7 @@ fn append<S: PageStore>(
     Ok(true)
 }
 
-/// The first of the pages at the end that nobody has written, as many as a list grows by. Somebody else may find the same.
+/// The first of the unwritten pages at the end, as many as a list grows by. Another insert may find the same.
 fn free_blocks<S: PageStore>(lists: &Lists<'_, S>) -> Result<u32> {
     let mut end = lists.store.blocks()?;
     while end > lists.geometry.first_entry_block() && is_new(&lists.store.read(end - 1)?) {

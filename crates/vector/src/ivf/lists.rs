@@ -9,10 +9,10 @@ use crate::space::Measure;
 use crate::store::PageStore;
 use crate::{Coder, Error, Metric, centre, ivf::format};
 
-/// Pages of centres that are read between two looks at whether to go on.
+/// Number of pages of centres that are read between two looks at whether to go on.
 const AT_ONCE: usize = 16;
 
-/// What makes the codes of an index: what its build has learnt.
+/// The coder of an index, with what the build has learnt.
 pub fn coder<S: PageStore>(store: &S) -> Result<Coder> {
     let meta = Meta::read(&store.read(0)?)?;
     let read = || centre::read(meta.space.dimensions, PAGE_ID, PageKind::CoderCentre as u16, store);
@@ -24,7 +24,7 @@ pub(crate) struct Lists<'a, S> {
     pub store: &'a S,
     pub meta: Meta,
     pub geometry: Geometry,
-    /// By the metric.
+    /// The measure of codes.
     pub measure: Measure,
 }
 
@@ -35,13 +35,13 @@ impl<'a, S: PageStore> Lists<'a, S> {
         Ok(Self { store, meta, geometry: meta.geometry(), measure: meta.space.measure() })
     }
 
-    /// Gives `f` the centres, list by list.
+    /// Calls `f` with the centres, list by list.
     pub fn centres(&self, mut f: impl FnMut(u32, &[u32])) -> Result<()> {
         let (parts, count) = (self.geometry.centre_parts(), self.geometry.words());
         let mut list = 0;
         let mut damaged = None;
         let mut whole: Vec<u32> = Vec::new();
-        // Centres never change, so their pages need no lock. A few at a time: they stay pinned together.
+        // Centres never change, so their pages need no lock. A few are read at a time, for they stay pinned together.
         for parts in parts.chunks(AT_ONCE) {
             self.store.poll()?;
             self.store.peek(parts, &mut |i, page| {
@@ -72,7 +72,7 @@ impl<'a, S: PageStore> Lists<'a, S> {
         }
     }
 
-    /// How the list of a row is found.
+    /// The coder of the codes by which lists are found.
     pub fn assigning(&self) -> Result<Assigning> {
         Ok(Assigning::new(&match self.meta.space.metric {
             Metric::InnerProduct => coder(self.store)?,
@@ -80,7 +80,7 @@ impl<'a, S: PageStore> Lists<'a, S> {
         }))
     }
 
-    /// The list that a code belongs to: the first one of those whose centres are nearest.
+    /// The list of a code: the first of those whose centres are nearest.
     pub fn nearest(&self, code: &[u32]) -> Result<u32> {
         let (mut best, assigning) = ((0, f32::INFINITY), self.assigning()?);
         self.centres(|list, centre| {
@@ -92,8 +92,8 @@ impl<'a, S: PageStore> Lists<'a, S> {
         Ok(best.0)
     }
 
-    /// Where the lists begin whose centres are nearest to a code, so many at most, nearest first. Empty ones do not count: where
-    /// there are more lists than values most of them are, and a scan of few lists would find nothing.
+    /// The first pages of the lists whose centres are nearest to a code, so many at most, nearest first. Empty lists do not count: if
+    /// there are more lists than values most of them are empty, and a scan of few lists would find nothing.
     pub fn rank(&self, code: &[u32], count: usize) -> Result<Vec<u32>> {
         let firsts = self.firsts()?;
         let mut all = Vec::with_capacity(self.meta.lists as usize);
@@ -130,13 +130,13 @@ impl<'a, S: PageStore> Lists<'a, S> {
         Head::read(&self.store.read(self.geometry.head(list).0)?, &self.geometry, list)
     }
 
-    /// Gives `f` an entry page, which is locked meanwhile: `f` must not ask the store for anything.
+    /// Calls `f` with an entry page, which is locked meanwhile: `f` must not call the store.
     pub fn entries<T>(&self, block: u32, f: impl FnOnce(&Entries<'_>) -> T) -> Result<T> {
         let page = self.store.read(block)?;
         Ok(f(&Entries::new(&page, &self.geometry, block)?))
     }
 
-    /// Counts the pages of a list while it is walked through: more than there are say that it leads back into itself.
+    /// Counts the pages of a list while they are read: if there are more than blocks, the list leads back into itself.
     pub fn chain(&self) -> Result<impl FnMut(u32) -> Result<()>> {
         let mut left = self.store.blocks()?;
         Ok(move |block| match left.checked_sub(1) {
@@ -148,7 +148,7 @@ impl<'a, S: PageStore> Lists<'a, S> {
         })
     }
 
-    /// Gives `f` each code and row of an entry page, and tells the next page of the list.
+    /// Calls `f` with each code and row of an entry page. Returns the next page of the list.
     pub fn each(&self, block: u32, mut f: impl FnMut(&[u32], crate::page::Tid)) -> Result<u32> {
         if !self.geometry.is_long() {
             return self.entries(block, |entries| {

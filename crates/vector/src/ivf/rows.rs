@@ -7,20 +7,20 @@ use crate::Result;
 use crate::memory::{Block, Memory};
 use crate::page::Tid;
 
-/// Bytes of the codes of a chunk, about.
+/// Approximate bytes of the codes of a chunk.
 const CHUNK: usize = 256 << 10;
 /// Words of a row's identifier.
 const TID: usize = 2;
 
-/// So many rows: first their codes, then who they are; and for each a cell with its list.
+/// Rows of a chunk: their codes, then their identifiers, and for each a cell with its list.
 struct Chunk {
     block: Block,
 }
 
-/// Rows that threads share.
+/// The rows of a build, which its threads share.
 pub(crate) struct Rows {
     words: usize,
-    /// Rows of a chunk.
+    /// Number of rows of a chunk.
     size: usize,
     chunks: RwLock<Vec<Arc<Chunk>>>,
 }
@@ -30,7 +30,7 @@ impl Rows {
         Self { words, size: (CHUNK / (4 * words)).clamp(4, 4096), chunks: RwLock::default() }
     }
 
-    /// Rows are known chunk by chunk.
+    /// Number of rows of a chunk.
     pub fn chunk_rows(&self) -> usize {
         self.size
     }
@@ -40,7 +40,7 @@ impl Rows {
         chunks.get(row as usize / self.size).cloned()
     }
 
-    /// Gives `f` the codes of some rows of one chunk and takes the list of each.
+    /// Calls `f` with the codes of some rows of one chunk, which returns the list of each.
     pub fn assign(&self, rows: std::ops::Range<u32>, mut f: impl FnMut(&[u32]) -> Result<u32>) -> Result<()> {
         let Some(chunk) = self.chunk(rows.start) else { return Ok(()) };
         for row in rows {
@@ -59,7 +59,7 @@ impl Rows {
         move |row| chunks[row / size].block.cells()[row % size].load(Ordering::Relaxed) as usize
     }
 
-    /// Gives `f` a row.
+    /// Calls `f` with a row.
     pub fn row<T>(&self, row: u32, f: impl FnOnce(&[u32], Tid) -> T) -> Option<T> {
         let (chunk, at) = (self.chunk(row)?, row as usize % self.size);
         let (codes, tids) = chunk.block.plain().split_at(self.size * self.words);
@@ -89,7 +89,7 @@ impl Pending {
         Ok(())
     }
 
-    /// Makes the chunk known.
+    /// Publishes the chunk to the threads.
     pub fn publish(&mut self, rows: &Rows) {
         if let Some(block) = self.block.take() {
             rows.chunks.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(Chunk { block }));

@@ -1,10 +1,10 @@
 //! Scans of an index: the rows of the lists nearest to a query, nearest first.
 //!
 //! A scan reads its lists and keeps the nearest rows that fit into its memory. When these are used up and there were more, it
-//! reads the lists again and keeps the nearest beyond the last one that it has taken: rows stay on their pages in the same
+//! reads the lists again and keeps the nearest beyond the last one that it has used: rows stay on their pages in the same
 //! order of distance and number, so that none is lost and none comes twice, whatever else happens to the index.
 //!
-//! Where codes are not exact, that order is one of lower bounds. The distances of the values are then asked of the table, and a
+//! If codes are not exact, that order is one of lower bounds. The scan then asks the table for the distances of the values, and a
 //! row is returned once no [bound](crate::Coder::bounds) that is left lies below its distance. Rows of one code have one value, and
 //! of those only the first is read.
 
@@ -18,28 +18,28 @@ use crate::{Coder, Result};
 
 pub use crate::page::Hit;
 
-/// Rows to put in order first; then ever more.
+/// Number of rows that are sorted first; later runs are longer.
 const FIRST: usize = 32;
-/// Rows that a scan keeps at least, whatever its memory, and at most: to put more in order takes too long at a stretch.
+/// Minimum number of rows that a scan keeps, whatever its memory, and maximum: sorting more takes too long at a time.
 const LEAST: usize = 64;
 const MOST: usize = 1 << 20;
-/// Rows to put in order at a time.
+/// Number of rows that are sorted at a time.
 const STEP: usize = 1 << 16;
 
-/// How far a scan goes.
+/// Limits of a scan.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Lists to read at a time. Empty ones do not count.
+    /// Number of lists that are read at a time. Empty ones do not count.
     pub probes: usize,
-    /// Lists to read in all, where the scan is iterative. Not fewer than `probes`.
+    /// Number of lists that an iterative scan reads in all, at least `probes`.
     pub max_probes: usize,
     /// Whether the scan goes on with further lists when their rows are used up (pgvector's `relaxed_order`).
     pub iterative: bool,
-    /// Bytes for rows, about: beyond it lists are read several times.
+    /// Approximate bytes for rows: beyond it lists are read several times.
     pub max_memory: usize,
 }
 
-/// A scan under way. It may stand still for as long as it likes: no lock is held between calls.
+/// A scan under way. No lock is held between calls, so it may pause for any time.
 pub struct Scan {
     coder: Coder,
     /// The code of the query.
@@ -121,7 +121,7 @@ impl Scan {
         distance.map_or(Ok(()), |distance| self.measured.push(distance, tids))
     }
 
-    /// How often lists were read, some of them anew.
+    /// Number of passes over lists, some of which were read again.
     pub fn passes(&self) -> u32 {
         self.passes
     }
@@ -178,7 +178,7 @@ fn order(a: &Row, b: &Row) -> std::cmp::Ordering {
     a.bound.total_cmp(&b.bound).then(a.code.cmp(&b.code)).then(a.tid.cmp(&b.tid))
 }
 
-/// The nearest rows of those offered, as many as fit, in order as far as anybody has asked.
+/// The nearest of the rows that were offered, as many as fit, sorted as far as they were asked for.
 struct Nearest {
     capacity: usize,
     /// Rows beyond this one come in another pass: the farthest of those kept when there were too many.
@@ -209,7 +209,7 @@ impl Nearest {
         self.step = FIRST;
     }
 
-    /// Whether something was left out.
+    /// Whether rows were left out.
     fn is_cut(&self) -> bool {
         self.limit.is_some()
     }

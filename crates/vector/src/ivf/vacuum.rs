@@ -11,11 +11,11 @@ use crate::store::{Interlock, Mode, PageStore, Record};
 pub struct Outcome {
     /// Rows that are left.
     pub rows: u64,
-    /// Rows taken out.
+    /// Rows removed.
     pub removed: u64,
 }
 
-/// Takes out the rows that `is_dead` says, which is called with no page locked. Only one vacuum of a store at a time.
+/// Removes the rows for which `is_dead` says yes, which is called with no page locked. Only one vacuum of a store may run at a time.
 pub fn vacuum<S: PageStore>(store: &S, mut is_dead: impl FnMut(Tid) -> bool) -> Result<Outcome> {
     let lists = Lists::open(store)?;
     let mut outcome = Outcome::default();
@@ -43,7 +43,7 @@ pub fn vacuum<S: PageStore>(store: &S, mut is_dead: impl FnMut(Tid) -> bool) -> 
     Ok(outcome)
 }
 
-/// Takes the dead rows from a page. Whether there is room on it now, and the next page.
+/// Removes the dead rows from a page. Returns whether there is room on it now, and the next page.
 fn remove<S: PageStore>(
     lists: &Lists<'_, S>,
     block: u32,
@@ -68,7 +68,7 @@ fn remove<S: PageStore>(
     Ok((has_room, next))
 }
 
-/// Has inserts begin at a page further to the front.
+/// Moves the page where inserts begin towards the front.
 fn move_insert<S: PageStore>(lists: &Lists<'_, S>, list: u32, insert: u32) -> Result<()> {
     let _lock = lists.store.lock(Interlock::Update, Mode::Shared)?;
     let mut record = lists.store.record()?;

@@ -1,4 +1,4 @@
-//! Whether an index is what it should be. Reads everything, changes nothing.
+//! Verifying an index. Reads everything, changes nothing.
 
 use crate::ivf::format::{self, Meta, NONE, PageKind};
 use crate::ivf::kmeans::{Assigning, Codes};
@@ -44,7 +44,7 @@ pub fn verify<S: PageStore>(store: &S) -> Result<Report> {
     Ok(report)
 }
 
-/// Of each block what it is, while no list has led to it.
+/// The kinds of the pages to which no list has led yet.
 struct Unclaimed {
     kinds: Vec<Option<PageKind>>,
     count: usize,
@@ -180,7 +180,7 @@ fn entries<S: PageStore>(
                 if !lists.meta.space.is_sound(code) {
                     vectors.push(|| format!("vector of row {} is not finite or missing", show(tid)));
                 }
-                // To look at one row of each page takes long enough.
+                // Checking one row of each page takes long enough.
                 if first.is_empty() {
                     sampled += 1;
                     first.extend_from_slice(code);
@@ -218,7 +218,7 @@ fn entries<S: PageStore>(
     Ok(())
 }
 
-/// What is wrong with a page of a list, if anything is.
+/// The fault of a page of a list, if it has one.
 fn page<S: PageStore>(
     lists: &Lists<'_, S>,
     list: u32,

@@ -5,28 +5,28 @@ use super::{Form, Measure, Metric, Space, Value, bits, rotation, sparse};
 use crate::distance::norm;
 use crate::{Error, Result};
 
-/// Makes the codes of one index: what its [`Space`] says, and what the index has learnt of its values.
+/// Makes the codes of one index, from its [`Space`] and from what the index has learnt from its values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Coder {
     /// What codes consist of and how they are measured.
     pub space: Space,
-    /// What is subtracted from dense values before they are quantised: about their mean, as long as they are.
+    /// What is subtracted from dense values before they are quantised: about their mean, with as many elements.
     centre: Option<Box<[f32]>>,
 }
 
-/// Lengths whose squares `f32` can sum. Of other vectors an operator that sums squares says anything.
+/// Lengths whose squares `f32` can sum. For other vectors the result of an operator that sums squares is arbitrary.
 const SANE: std::ops::Range<f64> = 1e-18..1e18;
-/// Largest elements of a residual with which nothing is too large or too small for `f32`, whatever the rotation adds up.
+/// Bounds of the largest element of a residual with which no sum of the rotation is too large or too small for `f32`.
 const PLAIN: std::ops::Range<f32> = 1e-18..1e18;
 
 impl Coder {
-    /// Of an index that knows nothing of its values yet.
+    /// The coder of an index that has learnt nothing.
     pub fn plain(space: Space) -> Self {
         Self::new(space, None)
     }
 
-    /// Of an index that has learnt a centre, of as many elements as values have. Only [quantised](Space::is_quantised) codes
-    /// have use for it.
+    /// The coder of an index that has learnt a centre, with as many elements as values have. Only [quantised](Space::is_quantised)
+    /// codes use it.
     pub fn new(space: Space, centre: Option<Box<[f32]>>) -> Self {
         Self { space, centre }
     }
@@ -36,7 +36,7 @@ impl Coder {
         self.centre.as_deref()
     }
 
-    /// What makes the next finer codes of the same values. None: these are exact, or an index cannot hold longer ones.
+    /// The coder of the next finer codes of the same values. None if these are exact, or if an index cannot hold longer ones.
     pub fn finer(&self) -> Option<Self> {
         let finer = match self.space.form {
             Form::Quantised => Self::new(self.space.with_form(Form::Fine), self.centre.clone()),
@@ -46,7 +46,7 @@ impl Coder {
         finer.space.is_possible().then_some(finer)
     }
 
-    /// The centre as codes have it; zeros where there is none, or nothing that it is subtracted from.
+    /// The centre as codes have it: zeros if there is none, or if codes are not quantised.
     pub(crate) fn rotated_centre(&self) -> Box<[f32]> {
         match &self.centre {
             Some(centre) if self.space.is_quantised() => {
@@ -60,7 +60,7 @@ impl Coder {
         }
     }
 
-    /// The code of a value. None: a zero vector has no direction, hence no cosine.
+    /// The code of a value. None for a zero vector under cosine, which has no direction.
     pub fn encode(&self, value: Value<'_>) -> Result<Option<Vec<u32>>> {
         let space = &self.space;
         match value {
@@ -88,7 +88,7 @@ impl Coder {
         }
     }
 
-    /// The code of a value of zeros, whatever the metric: to ask for the rows when there is nothing to compare with.
+    /// The code of a value of zeros, whatever the metric, for scans without a value to compare with.
     pub fn origin(&self) -> Vec<u32> {
         match self.space.form {
             Form::Floats | Form::Quantised | Form::Fine => self.dense(&vec![0.0; self.space.dimensions], true),

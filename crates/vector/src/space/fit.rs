@@ -1,16 +1,16 @@
-//! Whether codes are fine enough for what lies near to what.
+//! Whether codes are fine enough to order neighbours.
 
 use super::quantised::{self, Bytes, Pairs};
 use super::{Form, Metric, Space};
 
-/// By how much the distances to the nearest must differ, in standard deviations of what quantisation does to them.
+/// Minimum difference of the distances to the nearest, in standard deviations of the error by quantisation.
 const RATIO: f64 = 10.0;
-/// Of fewer neighbours nothing can be said, and all of them are found.
+/// Minimum number of neighbours for a judgement. Where there are fewer, all of them are found.
 const FEW: usize = 8;
 
 impl Space {
-    /// The standard deviation of the [distance](Self::measure) of two codes, measured as `distance`, that comes of
-    /// quantisation; 0 where codes are [exact](Self::is_exact).
+    /// The standard deviation of the error by quantisation of the [distance](Self::measure) of two codes, which is `distance`; 0 if
+    /// codes are [exact](Self::is_exact).
     pub fn noise(&self, a: &[u32], b: &[u32], distance: f32) -> f32 {
         let noise = match self.form {
             Form::Quantised => quantised::noise::<Bytes>(self.metric, self.dimensions, a, b, distance),
@@ -20,8 +20,8 @@ impl Space {
         noise.min(f64::from(f32::MAX)) as f32
     }
 
-    /// Whether a code tells those apart that are nearest to it. `near` are [distances](Self::measure) of the nearest other
-    /// codes, in ascending order. The nearest quarter of them is asked, too: all others may lie beyond a gap.
+    /// Whether a code is fine enough to order the codes nearest to it. `near` are [distances](Self::measure) of the nearest other
+    /// codes, in ascending order. The nearest quarter of them is judged, too, for all others may lie beyond a gap.
     pub fn fits(&self, code: &[u32], near: &[f32]) -> bool {
         self.tells_apart(code, near) && self.tells_apart(code, &near[..near.len() / 4])
     }
@@ -38,14 +38,14 @@ impl Space {
         };
         let (nearer, farther) = (f64::from(nearer), f64::from(farther));
         let apart = match self.metric {
-            // As if distances were not squared: only so do those that differ by orders of magnitude compare.
+            // Roots of squared distances: only those compare where they differ by orders of magnitude.
             Metric::L2 | Metric::Cosine => 2.0 * farther.sqrt() * (farther.sqrt() - nearer.sqrt()),
             _ => farther - nearer,
         };
         RATIO * noise <= apart
     }
 
-    /// At least the length of what a code does not know of its value; 0 where codes are exact.
+    /// An upper bound of the length of the error of a code; 0 if codes are exact.
     pub(super) fn error(&self, code: &[u32]) -> f32 {
         if self.is_quantised() { quantised::error(code) } else { 0.0 }
     }

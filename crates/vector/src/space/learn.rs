@@ -1,4 +1,4 @@
-//! What an index learns of its values before it is built: a centre, and how fine its codes must be.
+//! What an index learns from its values before it is built: a centre, and how fine its codes must be.
 
 use std::collections::HashSet;
 
@@ -8,25 +8,26 @@ use crate::distance::norm;
 use crate::memory::{filled, push, room};
 use crate::pace::Pace;
 
-/// Of fewer values nothing is learnt.
+/// Minimum number of values from which something is learnt.
 pub const ENOUGH: usize = 1000;
-/// Of more values only so many are looked at.
+/// Maximum number of values that are examined.
 pub const MOST: usize = 5000;
-/// Values that are asked whether a form [fits](Space::fits) them.
+/// Number of values for which is checked whether a form [fits](Space::fits).
 const ASKED: usize = 200;
-/// One in so many of them may be a misfit.
+/// At most one in so many of them may be a misfit.
 const MISFITS: usize = 100;
-/// Neighbours of each that is asked.
+/// Number of neighbours of each value that is checked.
 const NEAR: usize = 64;
-/// Values so many times as long as the usual one do not count for a centre.
+/// Values that are more than so many times as long as the median one do not count for a centre.
 const LONG: f64 = 4.0;
-/// A centre must make errors smaller than this part of what they are without.
+/// A centre must reduce errors to less than this part of what they are without.
 const SMALLER: f32 = 0.9;
 
-/// What makes the codes of an index over values like those of `sample`, which lie there one after the other, with `dimensions`
-/// elements each: the smallest form of codes that [fits](Space::fits) nearly all of them, else the finest that an index can
-/// hold, around a centre if that makes codes clearly finer. Values that are not dense, those of few dimensions and samples of fewer than 1,000 give what an index has
-/// that knows nothing. The same sample gives the same coder. `poll` is asked every few milliseconds whether to go on.
+/// The coder of an index over values like those of `sample`, which has them one after the other, with `dimensions` elements
+/// each: it makes the smallest form of codes that [fits](Space::fits) nearly all of them, else the finest that an index can
+/// hold, around a centre if that makes codes clearly finer. For values that are not dense or have few dimensions, and for samples of
+/// fewer than 1,000, it is the coder of an index that has learnt nothing. The same sample gives the same coder. `poll` is called
+/// every few milliseconds, and ends this by an error.
 pub fn learn(
     element: Element,
     metric: Metric,
@@ -62,7 +63,7 @@ struct Sample<'a> {
 }
 
 impl Sample<'_> {
-    /// Value `i` of those taken, evenly from all.
+    /// Value `i` of the examined ones, which are spread evenly over all.
     fn value(&self, i: usize) -> &[f32] {
         let (at, dimensions) = (i * self.count / self.taken, self.space.dimensions);
         &self.sample[at * dimensions..(at + 1) * dimensions]
@@ -72,7 +73,7 @@ impl Sample<'_> {
         4 * self.space.dimensions
     }
 
-    /// The mean of the values, for cosine of normalised ones, if it is of use.
+    /// The mean of the values (for cosine, of normalised ones), if it makes codes finer.
     fn centre(&self, pace: &Pace<'_>) -> Result<Option<Box<[f32]>>> {
         let mut lengths = room(self.taken)?;
         for i in 0..self.taken {
@@ -118,7 +119,7 @@ impl Sample<'_> {
         Ok(errors.get(errors.len() / 2).copied().unwrap_or(0.0))
     }
 
-    /// Whether nearly all codes tell their neighbours apart.
+    /// Whether nearly all codes can order their neighbours.
     fn fits(&self, coder: &Coder, pace: &Pace<'_>) -> Result<bool> {
         let words = coder.space.max_code_bytes() / 4;
         let (mut codes, mut seen) = (room::<u32>(self.taken * words)?, HashSet::new());

@@ -3,7 +3,7 @@
 //! A value becomes a *code*, and everything in the graph is a code: rows, queries, and what links are chosen by. A code is a
 //! row of 32-bit words whose meaning is the [`Form`]. Small dense vectors, sparse vectors and bits are kept as they are;
 //! dense vectors of [`QUANTISED_FROM`] dimensions and more are [`quantised`], a byte or two for each element, with a bound of
-//! the error, so that the distance of the values is known to lie above a [bound](Coder::bounds). How many bytes, and around
+//! the error, from which follows a [lower bound](Coder::bounds) of the distance of the values. How many bytes, and around
 //! which centre, an index [learns](learn()) from a sample of its values.
 
 mod bits;
@@ -114,7 +114,7 @@ pub struct Space {
 }
 
 impl Space {
-    /// For values of a kind of which nothing else is known. `metric` must be one for that kind.
+    /// The space of values of which only the kind is known. `metric` must be one for that kind.
     pub fn new(element: Element, metric: Metric, dimensions: usize) -> Self {
         let form = match element {
             Element::Dense if dimensions < QUANTISED_FROM => Form::Floats,
@@ -168,7 +168,7 @@ impl Space {
         }
     }
 
-    /// How codes are measured. Take it once per operation.
+    /// The distance function of codes. Callers get it once per operation.
     ///
     /// - [`Metric::L2`]: the square of the distance.
     /// - [`Metric::Cosine`]: the square of the Euclidean distance of the normalised values, whose order is the same; of sparse
@@ -214,7 +214,7 @@ impl Space {
         Measure { distance, dimensions: self.dimensions }
     }
 
-    /// What the operator says of values whose codes are [exact](Self::is_exact) and at this distance, but for rounding.
+    /// The operator's result, but for rounding, for values whose codes are [exact](Self::is_exact) and have this distance.
     pub fn exact(&self, distance: f32) -> f64 {
         let distance = f64::from(distance);
         match self.metric {
@@ -235,7 +235,7 @@ impl Space {
         }
     }
 
-    /// Whether words can be a code; for [`crate::hnsw::verify`].
+    /// Whether words can be a code, for verification.
     pub fn is_sound(&self, code: &[u32]) -> bool {
         match self.form {
             Form::Floats => floats(code).iter().all(|x| x.is_finite()),
@@ -247,7 +247,7 @@ impl Space {
     }
 }
 
-/// Gives the distance of two codes of a number of dimensions.
+/// A function that returns the distance of two codes of so many dimensions.
 type Distance = fn(usize, &[u32], &[u32]) -> f32;
 
 /// The distance of codes of one [`Space`].
@@ -258,7 +258,7 @@ pub struct Measure {
 }
 
 impl Measure {
-    /// Of two codes; only its order matters. Never NaN.
+    /// The distance of two codes, of which only the order matters. Never NaN.
     #[inline]
     pub fn distance(&self, a: &[u32], b: &[u32]) -> f32 {
         (self.distance)(self.dimensions, a, b)

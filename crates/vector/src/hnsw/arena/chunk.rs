@@ -13,18 +13,19 @@ use crate::hnsw::select::Link;
 use crate::memory::{Block, Memory, reserved};
 use crate::page::Tid;
 
-/// Elements of a chunk.
+/// Number of elements of a chunk.
 pub(crate) const CHUNK: usize = 512;
 
-/// The second highest bit of a link, as the highest is [`PROTECTED`]: another link leads near it.
+/// The second highest bit of a link, next to [`PROTECTED`]: Algorithm 4 would prune the link, because another one leads near its
+/// target.
 const PRUNED: u32 = 0x4000_0000;
-/// Elements of an arena, at most: what is left of a link.
+/// Maximum number of elements of an arena: the bits of a link that are left.
 pub(crate) const MAX_ELEMENTS: u32 = PRUNED - 1;
 
 const FACTS: usize = 4;
 const STATES: usize = 3;
 
-/// What the feeder gathers until a chunk is full.
+/// Rows that the feeder gathers until a chunk is full.
 #[derive(Default)]
 pub(crate) struct Pending {
     codes: Vec<u32>,
@@ -65,7 +66,7 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
-    /// Takes what is pending, which is empty then.
+    /// Makes a chunk of the pending rows, and empties those.
     pub fn new(pending: &mut Pending, meta: &Meta, memory: &mut Memory) -> Result<Self> {
         let (len, facts, m) = (pending.len(), pending.codes.len(), meta.m);
         let cells = len * (4 * m + STATES) + pending.lists as usize * 2 * m;
@@ -90,7 +91,7 @@ impl Chunk {
         self.block.plain()[self.facts + at * FACTS + which]
     }
 
-    /// Where a code begins and ends. The code itself is not looked at: it may be far away.
+    /// Where a code begins and ends. The code itself is not read, for it may not be in the processor's cache.
     #[inline]
     pub fn stretch(&self, at: usize) -> (usize, usize) {
         let end = if at + 1 < self.len { self.fact(at + 1, 3) as usize } else { self.facts };

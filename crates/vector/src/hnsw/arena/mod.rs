@@ -28,7 +28,7 @@ pub(crate) use walk::Walker;
 
 /// Chunks of a shelf.
 const SHELF: usize = 512;
-/// Locks, which elements share: no thread ever holds two.
+/// Number of locks, which elements share: no thread ever holds two.
 const LOCKS: usize = 1024;
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -41,9 +41,9 @@ type Shelf = Box<[OnceLock<Chunk>]>;
 pub struct Arena {
     pub(crate) meta: Meta,
     measure: Measure,
-    /// Words of a code; 0: each has its own length.
+    /// Words of a code; 0 if each has its own length.
     words: usize,
-    /// Words from one code to the next.
+    /// Words from the start of one code to that of the next.
     stride: usize,
     shelves: Box<[OnceLock<Shelf>]>,
     locks: Box<[Mutex<()>]>,
@@ -71,7 +71,7 @@ impl Arena {
         self.stride
     }
 
-    /// Makes the elements of a chunk known; they are linked later. Called by the only feeder, chunk after chunk.
+    /// Makes the elements of a chunk known, to be linked later. The only feeder calls it, chunk after chunk.
     pub(crate) fn publish(&self, number: usize, pending: &mut Pending, memory: &mut Memory) -> Result<()> {
         let chunk = Chunk::new(pending, &self.meta, memory)?;
         if number.is_multiple_of(SHELF) {
@@ -113,7 +113,7 @@ impl Arena {
         chunk.list(at, layer)
     }
 
-    /// Appends the links of an element; for when nobody changes them any more.
+    /// Appends the links of an element. Nobody may change them any more.
     pub(crate) fn links(&self, id: u32, layer: u8, out: &mut Vec<Link>) {
         self.list(id, layer).read(out);
     }
@@ -124,13 +124,13 @@ impl Arena {
         chunk.folded(at).load(Ordering::Relaxed) == FOLDED
     }
 
-    /// How many rows an element has; for when all is linked.
+    /// Number of rows of an element, once all is linked.
     pub(crate) fn tid_count(&self, id: u32) -> usize {
         let (chunk, at) = self.chunk(id);
         chunk.folded(at).load(Ordering::Relaxed) as usize + 1
     }
 
-    /// The rows of an element; for when all is linked.
+    /// The rows of an element, once all is linked.
     pub(crate) fn tids(&self, id: u32) -> impl Iterator<Item = Tid> {
         let next = |id: u32| {
             let (chunk, at) = self.chunk(id);
@@ -142,19 +142,19 @@ impl Arena {
         })
     }
 
-    /// Remembers where an element will lie on disk.
+    /// Sets the number that an element will have on disk.
     pub(crate) fn set_number(&self, id: u32, number: u32) {
         let (chunk, at) = self.chunk(id);
         chunk.number(at).store(number, Ordering::Relaxed);
     }
 
-    /// Where it will lie.
+    /// The number that an element will have on disk.
     pub(crate) fn number(&self, id: u32) -> u32 {
         let (chunk, at) = self.chunk(id);
         chunk.number(at).load(Ordering::Relaxed)
     }
 
-    /// Where walks begin.
+    /// The entry point and its level.
     pub(crate) fn entry(&self) -> Option<(u32, u8)> {
         *self.entry.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -169,8 +169,8 @@ impl Arena {
         Ok(self.measure.distance(a, self.code(b)))
     }
 
-    /// Links a published element, or folds it into an equal one. Called once for each, from any thread. `pace` is asked whether to
-    /// go on; when it says no, the graph is good for nothing any more.
+    /// Links a published element, or folds it into an equal one. Called once for each, from any thread. After a cancel,
+    /// which `pace` returns as an error, the graph must not be used.
     pub(crate) fn insert(&self, id: u32, walker: &mut Walker, pace: &Pace<'_>) -> Result<()> {
         let level = self.level(id);
         if let Some(entry) = self.entry()
@@ -179,7 +179,7 @@ impl Arena {
             self.link(id, level, entry, walker, pace)?;
             return Ok(());
         }
-        // It becomes the entry point: nobody else may move that meanwhile.
+        // It becomes the entry point, which nobody else may move meanwhile.
         let mut entry = self.entry.write().unwrap_or_else(PoisonError::into_inner);
         match *entry {
             None => *entry = Some((id, level)),
@@ -192,7 +192,7 @@ impl Arena {
         Ok(())
     }
 
-    /// Finds the elements nearest to one that is linked, as when it was inserted, without itself.
+    /// Searches for the elements nearest to one that is linked, as its insert did, without itself.
     pub(crate) fn near(&self, id: u32, walker: &mut Walker, pace: &Pace<'_>) -> Result<()> {
         walker.found.clear();
         if let Some(entry) = self.entry() {
@@ -320,11 +320,11 @@ impl Arena {
     }
 }
 
-/// An element that needs a parent.
+/// An element that is linked to a parent.
 struct Insert<'a, 'p> {
     arena: &'a Arena,
     id: u32,
-    /// To work with.
+    /// A buffer.
     list: &'a mut Vec<Link>,
     pace: &'a Pace<'p>,
 }

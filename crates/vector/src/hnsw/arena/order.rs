@@ -1,5 +1,5 @@
-//! In which order elements go to disk: those that link to each other side by side, so that what a walk reads lies on fewer
-//! pages. A page's next element is the one with the most links from those that are there (compare Wei et al., "Speedup Graph
+//! The order of elements on disk: those that link to each other lie side by side, so that a search reads fewer pages. The next
+//! element of a page is the one with the most links from those that are there (compare Wei et al., "Speedup Graph
 //! Processing by Graph Ordering", SIGMOD 2016).
 
 use crate::Result;
@@ -7,11 +7,11 @@ use crate::hnsw::arena::Arena;
 use crate::hnsw::format::Geometry;
 use crate::memory::{filled, room};
 
-/// Has its place.
+/// Mark of an element that has its place.
 const PLACED: u32 = u32::MAX;
-/// Bits of a mark that count links; the rest is the page.
+/// Low bits of a mark, which count links; the others are the page.
 const COUNT_BITS: u32 = 6;
-/// Elements left over from earlier pages that are kept to begin new ones with.
+/// Number of elements left over from earlier pages that are kept to begin new ones with.
 const LEFT: usize = 1 << 16;
 
 /// Marks that are looked at between two looks at whether to go on.
@@ -22,7 +22,7 @@ pub(crate) fn order(arena: &Arena, count: u32, poll: impl Fn() -> Result<()>) ->
     let per_page = window(&arena.meta.geometry);
     let mut order = room(count as usize)?;
     let mut marks = filled(0u32, count as usize, &poll)?;
-    // What has been done since the last look.
+    // Work since the last check.
     let mut done = 0;
     let mut step = |work: usize| {
         done += work;
@@ -80,7 +80,7 @@ pub(crate) fn order(arena: &Arena, count: u32, poll: impl Fn() -> Result<()>) ->
     Ok(order)
 }
 
-/// How many elements in a row should be near to each other: two pages of codes, of which there should be some.
+/// How many successive elements should be near to each other: two pages of codes, or where a page has few, a page of nodes.
 fn window(geometry: &Geometry) -> usize {
     match crate::page::PAGE_SIZE / geometry.slot_bytes {
         few @ 0..8 => geometry.nodes.max(few),

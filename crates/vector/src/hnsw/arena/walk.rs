@@ -1,4 +1,4 @@
-//! Walking the arena: Algorithm 2 of the HNSW paper as in [`crate::hnsw::search`], made for many short walks through memory.
+//! Searching the arena: Algorithm 2 of the HNSW paper as in [`crate::hnsw::search`], made for many short walks through memory.
 //!
 //! Candidates are one sorted row instead of two heaps: with the few dozen of `ef_construction` that is faster.
 
@@ -11,24 +11,24 @@ use crate::hnsw::set::Visited;
 use crate::memory::reserved;
 use crate::pace::Pace;
 
-/// Codes that are asked for before they are needed.
+/// Number of codes that are prefetched.
 const AHEAD: usize = 4;
 
-/// What walks reuse, so that none allocates; one for each thread.
+/// Buffers that searches reuse, so that they do not allocate; one for each thread.
 #[derive(Default)]
 pub(crate) struct Walker {
     visited: Visited,
     pool: Vec<u64>,
     ids: Vec<u32>,
-    /// What the last walk found, nearest first.
+    /// The elements that the last search found, nearest first.
     pub found: Vec<Candidate>,
-    /// For whoever chooses links.
+    /// Buffers for the choice of links.
     pub links: Vec<Link>,
     pub pruned: Vec<Link>,
     pub list: Vec<Link>,
 }
 
-/// A candidate as one number, in the order of distances. The last bit: its links were followed.
+/// Last bit of a candidate as one number, which has the order of distances: its links were followed.
 const FOLLOWED: u64 = 1;
 
 #[inline]
@@ -46,7 +46,7 @@ fn candidate(entry: u64) -> Candidate {
 }
 
 impl Walker {
-    /// From the entry point down to just above `level`; the nearest elements are [found](Self::found).
+    /// Searches from the entry point down to the layer above `level`, for [`Self::found`].
     pub fn descend(&mut self, arena: &Arena, code: &[u32], top: (u32, u8), level: u8, pace: &Pace<'_>) -> Result<()> {
         let distance = arena.measure.distance(code, arena.code(top.0));
         self.found.clear();
@@ -57,7 +57,7 @@ impl Walker {
         Ok(())
     }
 
-    /// The `ef` elements of a layer that are nearest to a code, walking on from those that were found last.
+    /// Searches a layer for the `ef` elements nearest to a code, from those that were found last.
     pub fn search(&mut self, arena: &Arena, code: &[u32], layer: u8, ef: usize, pace: &Pace<'_>) -> Result<()> {
         let Self { visited, pool, ids, found, .. } = self;
         visited.clear();
