@@ -43,7 +43,7 @@ impl Job {
         let mut walker = Walker::default();
         let look = || self.look();
         let pace = Pace::new(&look);
-        while let Some((from, to)) = self.take(true) {
+        while let Some((from, to)) = self.next_batch(true) {
             self.link(from, to, &mut walker, &pace)?;
         }
         self.look()
@@ -71,7 +71,7 @@ impl Job {
         lock(&self.queue).done
     }
 
-    fn take(&self, wait: bool) -> Option<(u32, u32)> {
+    fn next_batch(&self, wait: bool) -> Option<(u32, u32)> {
         let mut queue = lock(&self.queue);
         loop {
             if self.cancelled.load(Ordering::Relaxed) {
@@ -116,7 +116,7 @@ pub struct Builder {
 }
 
 /// Approximate number of elements of a finished build whose codes are checked.
-const ASKED: u32 = 300;
+const CHECKED: u32 = 300;
 /// At most one in so many of them may be a misfit, or fewer than a few.
 const MISFITS: u32 = 100;
 const FEW: u32 = 3;
@@ -183,7 +183,7 @@ impl Builder {
     /// Links some of the rows on this thread, for builds without workers. False when there is nothing left. `poll` is called now and
     /// then, and ends the build by an error.
     pub fn work_here(&mut self, poll: &dyn Fn() -> Result<()>) -> Result<bool> {
-        let Some((from, to)) = self.job.take(false) else { return Ok(false) };
+        let Some((from, to)) = self.job.next_batch(false) else { return Ok(false) };
         self.job.link(from, to, &mut self.walker, &Pace::new(poll))?;
         Ok(true)
     }
@@ -221,7 +221,7 @@ impl Builder {
         }
         let pace = Pace::new(poll);
         let count = lock(&self.job.queue).published;
-        let (stretch, mut asked, mut misfits) = (count.div_ceil(ASKED).max(1), 0, 0);
+        let (stretch, mut checked, mut misfits) = (count.div_ceil(CHECKED).max(1), 0, 0);
         let mut distances = room(arena.meta.ef_construction)?;
         for from in (0..count).step_by(stretch as usize) {
             // Rows that were merged into other elements are none.
@@ -231,10 +231,10 @@ impl Builder {
             arena.near(id, &mut self.walker, &pace)?;
             distances.clear();
             distances.extend(self.walker.found.iter().map(|candidate| candidate.distance));
-            asked += 1;
+            checked += 1;
             misfits += u32::from(!space.fits(arena.code(id), &distances));
         }
-        Ok(misfits < FEW || MISFITS * misfits <= asked)
+        Ok(misfits < FEW || MISFITS * misfits <= checked)
     }
 
     /// Writes a finished build into an empty store. Nothing else may use the store meanwhile.

@@ -12,7 +12,7 @@ use crate::hnsw::packed;
 use crate::hnsw::rows;
 use crate::hnsw::search::Candidate;
 use crate::hnsw::select::Link;
-use crate::hnsw::slots::{free_slot, remember};
+use crate::hnsw::slots::{free_slot, move_hint};
 use crate::hnsw::tree::{self, Found, Parents};
 use crate::memory::room;
 use crate::page::Tid;
@@ -130,13 +130,13 @@ fn write<S: PageStore>(new: &Insert<'_, S>, parent: Option<(u32, usize)>) -> Res
     loop {
         graph.store.poll()?;
         let mut ground: Vec<u32> = found.links[0].iter().map(|link| link.id).collect();
-        let mut bond: Option<(u32, u32, usize, Change)> = None;
+        let mut parent_link: Option<(u32, u32, usize, Change)> = None;
         if let Some((parent, room)) = parent {
             let distance = graph.distance(code, &graph.code(parent)?);
             let offer = Offer { owner: parent, layer: 0, code, distance, protected: true };
             let Some(change) = plan(graph, offer, None, room, |_| Ok(false))? else { return Ok(None) };
             let (node_page, slot) = geometry.locate(parent);
-            bond = Some((parent, geometry.node_block(node_page), slot, change));
+            parent_link = Some((parent, geometry.node_block(node_page), slot, change));
             match ground.iter().position(|id| *id == parent) {
                 Some(at) => ground[at] |= PROTECTED,
                 None => {
@@ -150,7 +150,7 @@ fn write<S: PageStore>(new: &Insert<'_, S>, parent: Option<(u32, usize)>) -> Res
         let (part, rest) = geometry.code_parts(id, 4 * code.len());
         let mut blocks = vec![block, part.block];
         blocks.extend(rest.map(|rest| rest.block));
-        match bond {
+        match parent_link {
             Some((_, parent_block, ..)) => blocks.push(parent_block),
             None => blocks.push(0),
         }
@@ -171,7 +171,7 @@ fn write<S: PageStore>(new: &Insert<'_, S>, parent: Option<(u32, usize)>) -> Res
             let links: Vec<u32> = links.iter().map(|link| link.id).collect();
             nodes.set_links(slot, layer as u8, &links);
         }
-        match bond {
+        match parent_link {
             Some((_, parent_block, parent_slot, change)) => {
                 let mut nodes = NodesMut::new(record.page(parent_block)?, geometry, parent_block)?;
                 if !apply(&mut nodes, parent_slot, 0, change, id, true) {
@@ -192,7 +192,7 @@ fn write<S: PageStore>(new: &Insert<'_, S>, parent: Option<(u32, usize)>) -> Res
             }
         }
         record.commit()?;
-        remember(graph, node_page)?;
+        move_hint(graph, node_page)?;
         return Ok(Some((id, level)));
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::hnsw::format::{MAX_TIDS, NONE, Nodes, NodesMut};
 use crate::hnsw::graph::PagedGraph;
-use crate::hnsw::slots::{free_slot, remember};
+use crate::hnsw::slots::{free_slot, move_hint};
 use crate::memory::reserved;
 use crate::page::Tid;
 use crate::store::{PageStore, Record};
@@ -132,7 +132,7 @@ pub(crate) fn add<S: PageStore>(graph: &PagedGraph<'_, S>, id: u32, tid: Tid) ->
         if nodes.view().is_live(slot) && nodes.view().overflow(slot) == newest {
             nodes.set_overflow(slot, geometry.id(new_page, new_slot));
             record.commit()?;
-            remember(graph, new_page)?;
+            move_hint(graph, new_page)?;
             return Ok(true);
         }
     }

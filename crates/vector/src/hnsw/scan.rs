@@ -75,9 +75,9 @@ pub struct Scan {
     /// The code of the query.
     query: Vec<u32>,
     limits: Limits,
-    /// Rows of the queued elements, and from `in_line` on those of the one that is being returned or measured.
+    /// Rows of the queued elements, and from `queued` on those of the one that is being returned or measured.
     tids: Vec<Tid>,
-    in_line: usize,
+    queued: usize,
     /// Queued elements by lower bounds of their distances.
     bounded: Queue<Element>,
     /// Queued elements by their distances.
@@ -110,7 +110,7 @@ struct Walk {
     /// Elements whose distance was computed and that were not among the nearest so far.
     discarded: BinaryHeap<Reverse<Candidate>>,
     /// Those of them that were queued all the same.
-    early: IdSet,
+    queued: IdSet,
     /// Generation of the metapage: if it is another one now, elements were freed since.
     generation: u32,
 }
@@ -123,7 +123,7 @@ impl Scan {
             query,
             limits,
             tids: Vec::new(),
-            in_line: 0,
+            queued: 0,
             bounded: Queue::new(),
             measured: Queue::new(),
             due: 0,
@@ -193,7 +193,7 @@ impl Scan {
                     };
                     (element.rows, element.rest) = self.more_rows(store, rest)?;
                 } else if let Some(distance) = values.distance(self.tids[rows.start])? {
-                    self.in_line = self.in_line.max(rows.end);
+                    self.queued = self.queued.max(rows.end);
                     self.measured.push(distance, element)?;
                     break;
                 } else {
@@ -207,8 +207,8 @@ impl Scan {
     /// Removes the rows of elements that are not queued any more.
     fn forget_rows(&mut self) -> Result<()> {
         let mut tids = room(self.tids.len())?;
-        for line in [&mut self.bounded, &mut self.measured] {
-            line.change(|element| {
+        for queue in [&mut self.bounded, &mut self.measured] {
+            queue.change(|element| {
                 let from = tids.len();
                 tids.extend_from_slice(&self.tids[element.rows.clone()]);
                 element.rows = from..tids.len();
@@ -222,10 +222,10 @@ impl Scan {
     fn more_rows<S: PageStore>(&mut self, store: &S, rest: Rest) -> Result<(Range<usize>, Option<Rest>)> {
         let _lock = store.lock(Interlock::Scan, Mode::Shared)?;
         let graph = PagedGraph::open(store)?;
-        self.tids.truncate(self.in_line);
+        self.tids.truncate(self.queued);
         // The slot may have been freed and be another element now: then this scan sees none of its rows.
         let rest = graph.more_rows(rest, ROWS, &mut self.tids)?;
-        Ok((self.in_line..self.tids.len(), rest))
+        Ok((self.queued..self.tids.len(), rest))
     }
 
     /// Walks on and queues what is found. False when nothing more is found.
@@ -237,7 +237,7 @@ impl Scan {
         let graph = PagedGraph::open(store)?;
         let Limits { ef, iterative, max_elements, max_memory } = self.limits;
         let spare = if graph.meta.space.is_exact() { 0 } else { self.limits.spare() };
-        let in_line = self.tids.len() * size_of::<Tid>();
+        let row_bytes = self.tids.len() * size_of::<Tid>();
         let (found, passed) = match &mut self.walk {
             None => {
                 let mut scratch = Scratch::new(ef * graph.meta.m)?;
@@ -255,17 +255,17 @@ impl Scan {
                             Iterative::Relaxed | Iterative::Strict => keep(&mut discarded, candidate),
                         })?;
                 }
-                let (early, generation) = (IdSet::new(0)?, graph.meta.generation);
-                let walk = self.walk.insert(Walk { scratch, discarded, early, generation });
-                (found, if iterative == Iterative::Off { passed.into_sorted_vec() } else { walk.peek(spare)? })
+                let (queued, generation) = (IdSet::new(0)?, graph.meta.generation);
+                let walk = self.walk.insert(Walk { scratch, discarded, queued, generation });
+                (found, if iterative == Iterative::Off { passed.into_sorted_vec() } else { walk.nearest(spare)? })
             }
             Some(walk) => {
                 walk.check(&graph, &self.query)?;
                 self.held = (self.held + self.hold).min(MOST_HELD * self.hold);
-                let is_over =
-                    walk.scratch.visited().len() >= max_elements || walk.memory().saturating_add(in_line) > max_memory;
+                let is_over = walk.scratch.visited().len() >= max_elements
+                    || walk.memory().saturating_add(row_bytes) > max_memory;
                 // Beyond the limit the scan still returns what it has visited already.
-                let entries = walk.take(ef);
+                let entries = walk.pop_nearest(ef);
                 if entries.is_empty() {
                     return Ok(false);
                 }
@@ -273,17 +273,17 @@ impl Scan {
                     (entries, Vec::new())
                 } else {
                     let found = walk.resume(&graph, &self.query, &entries, ef)?;
-                    (found, walk.peek(spare)?)
+                    (found, walk.nearest(spare)?)
                 }
             }
         };
-        self.line_up(&graph, found, passed)?;
+        self.enqueue(&graph, found, passed)?;
         Ok(true)
     }
 
     /// Queues elements, and of those that the walk has discarded, `passed`, nearest first, those that may be nearer than the farthest
     /// of the others.
-    fn line_up<S: PageStore>(
+    fn enqueue<S: PageStore>(
         &mut self,
         graph: &PagedGraph<'_, S>,
         mut found: Vec<Candidate>,
@@ -300,9 +300,9 @@ impl Scan {
         found.retain(|candidate| candidate.live);
         // Some of the elements that were found may have had no row that the scan sees.
         self.due = self.due.min(self.bounded.len() + self.measured.len()) + found.len();
-        found.retain(|candidate| !walk.early.contains(candidate.id));
-        walk.early.reserve(passed.len(), || graph.store.poll())?;
-        passed.retain(|candidate| walk.early.insert(candidate.id));
+        found.retain(|candidate| !walk.queued.contains(candidate.id));
+        walk.queued.reserve(passed.len(), || graph.store.poll())?;
+        passed.retain(|candidate| walk.queued.insert(candidate.id));
         reserved(found.try_reserve(passed.len()))?;
         found.append(&mut passed);
 
@@ -325,11 +325,11 @@ impl Scan {
             let rows = from..self.tids.len();
             // A search of whole pages may have found slots that are no elements.
             if !rows.is_empty() || rest.is_some() {
-                let line = if space.is_exact() { &mut self.measured } else { &mut self.bounded };
-                line.push(bound, Element { rows, rest, most })?;
+                let queue = if space.is_exact() { &mut self.measured } else { &mut self.bounded };
+                queue.push(bound, Element { rows, rest, most })?;
             }
         }
-        self.in_line = self.tids.len();
+        self.queued = self.tids.len();
         Ok(())
     }
 }
@@ -395,7 +395,7 @@ impl Walk {
         Ok(())
     }
 
-    fn take(&mut self, count: usize) -> Vec<Candidate> {
+    fn pop_nearest(&mut self, count: usize) -> Vec<Candidate> {
         let mut taken = Vec::new();
         while taken.len() < count
             && let Some(Reverse(candidate)) = self.discarded.pop()
@@ -406,8 +406,8 @@ impl Walk {
     }
 
     /// The nearest discarded elements. They stay discarded, for the walk goes on from them.
-    fn peek(&mut self, count: usize) -> Result<Vec<Candidate>> {
-        let nearest = self.take(count);
+    fn nearest(&mut self, count: usize) -> Result<Vec<Candidate>> {
+        let nearest = self.pop_nearest(count);
         nearest.iter().try_for_each(|candidate| keep(&mut self.discarded, *candidate))?;
         Ok(nearest)
     }

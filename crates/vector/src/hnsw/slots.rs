@@ -65,7 +65,7 @@ fn packed_slot<S: PageStore>(
 }
 
 /// Moves the insert hint, unless somebody has moved it meanwhile: vacuum moves it back.
-pub(crate) fn remember<S: PageStore>(graph: &PagedGraph<'_, S>, node_page: u32) -> Result<()> {
+pub(crate) fn move_hint<S: PageStore>(graph: &PagedGraph<'_, S>, node_page: u32) -> Result<()> {
     if node_page == graph.meta.insert_hint {
         return Ok(());
     }

@@ -97,7 +97,7 @@ proptest! {
 
 /// A walk that ends among elements without rows has not seen that there are others.
 #[test]
-fn an_insert_where_all_around_is_gone_is_tied_to_what_is_left() {
+fn an_insert_where_all_around_is_gone_is_linked_to_what_is_left() {
     let meta = meta(2, 2, 4, Metric::L2);
     let store = empty(&meta);
     let seed = (0..).find(|seed| Levels::new(2, meta.geometry.max_level(), *seed).draw() == 0).unwrap();
