@@ -130,13 +130,13 @@ fn write<S: PageStore>(new: &Insert<'_, S>, parent: Option<(u32, usize)>) -> Res
     loop {
         graph.store.poll()?;
         let mut ground: Vec<u32> = found.links[0].iter().map(|link| link.id).collect();
-        let mut parent_link: Option<(u32, u32, usize, Change)> = None;
+        let mut parent_link: Option<(u32, usize, Change)> = None; // block, slot and what happens to its list
         if let Some((parent, room)) = parent {
             let distance = graph.distance(code, &graph.code(parent)?);
             let offer = Offer { owner: parent, layer: 0, code, distance, protected: true };
             let Some(change) = plan(graph, offer, None, room, |_| Ok(false))? else { return Ok(None) };
             let (node_page, slot) = geometry.locate(parent);
-            parent_link = Some((parent, geometry.node_block(node_page), slot, change));
+            parent_link = Some((geometry.node_block(node_page), slot, change));
             match ground.iter().position(|id| *id == parent) {
                 Some(at) => ground[at] |= PROTECTED,
                 None => {
@@ -150,10 +150,7 @@ fn write<S: PageStore>(new: &Insert<'_, S>, parent: Option<(u32, usize)>) -> Res
         let (part, rest) = geometry.code_parts(id, 4 * code.len());
         let mut blocks = vec![block, part.block];
         blocks.extend(rest.map(|rest| rest.block));
-        match parent_link {
-            Some((_, parent_block, ..)) => blocks.push(parent_block),
-            None => blocks.push(0),
-        }
+        blocks.push(parent_link.map_or(0, |(parent_block, ..)| parent_block)); // without a parent the entry point moves
         blocks.sort_unstable();
         blocks.dedup();
 
@@ -172,7 +169,7 @@ fn write<S: PageStore>(new: &Insert<'_, S>, parent: Option<(u32, usize)>) -> Res
             nodes.set_links(slot, layer as u8, &links);
         }
         match parent_link {
-            Some((_, parent_block, parent_slot, change)) => {
+            Some((parent_block, parent_slot, change)) => {
                 let mut nodes = NodesMut::new(record.page(parent_block)?, geometry, parent_block)?;
                 if !apply(&mut nodes, parent_slot, 0, change, id, true) {
                     continue; // the parent's list has changed: plan anew
