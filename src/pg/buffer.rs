@@ -72,7 +72,7 @@ unsafe fn marked<R>(f: impl FnOnce() -> R) -> R {
 }
 
 /// Whether many of the pages that this process pinned lately had to be read, though it had seen them before.
-pub fn is_scarce() -> bool {
+pub fn under_memory_pressure() -> bool {
     HINTS.with_borrow(|hints| hints.reads >= SCARCE)
 }
 
@@ -133,7 +133,7 @@ impl Pages {
     }
 
     /// Whether a page is where this process saw it last. That does not make it count as used.
-    pub fn is_at_hand(&self, block: BlockNumber) -> bool {
+    pub fn is_cached(&self, block: BlockNumber) -> bool {
         HINTS.with_borrow_mut(|hints| {
             hints.prepare();
             let hint = hints.buffers[hints.place(compat::file_number(self.files), block)];
@@ -155,10 +155,10 @@ impl Pages {
     }
 
     /// Has the processor fetch what pinning a page changes, its header, and some of its bytes, where this process saw it last.
-    pub fn announce(&self, block: BlockNumber, from: usize, len: usize) {
+    pub fn prefetch(&self, block: BlockNumber, from: usize, len: usize) {
         HINTS.with_borrow_mut(|hints| {
             hints.prepare();
-            let Some(buffer) = hints.announce(compat::file_number(self.files), block) else { return };
+            let Some(buffer) = hints.prefetch(compat::file_number(self.files), block) else { return };
             // SAFETY: computes an address.
             let page = unsafe { pg_sys::BufferGetPage(buffer).cast::<u8>().cast_const() };
             prefetch_at(page, 1);
@@ -178,7 +178,7 @@ impl Pages {
         HINTS.with_borrow_mut(|hints| {
             hints.prepare();
             for i in (0..count).filter(|i| *i == 0 || block(*i) != block(i - 1)) {
-                hints.announce(compat::file_number(self.files), block(i));
+                hints.prefetch(compat::file_number(self.files), block(i));
             }
             let mut pinned = [(0, std::ptr::null::<u8>()); AHEAD];
             let (mut oldest, mut newest, mut ahead) = (0, 0, 0);
@@ -297,7 +297,7 @@ impl Hints {
     /// Has the processor fetch what a pin changes: a tenth of a walk's time was spent waiting for that. Says in which buffer the
     /// page was.
     #[inline]
-    fn announce(&self, number: u32, block: BlockNumber) -> Option<Buffer> {
+    fn prefetch(&self, number: u32, block: BlockNumber) -> Option<Buffer> {
         let buffer = self.buffers[self.place(number, block)];
         if buffer <= 0 {
             return None;

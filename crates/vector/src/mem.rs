@@ -25,7 +25,7 @@ pub struct MemPages {
     /// Commits left until the power goes; negative: it stays.
     fuse: AtomicI64,
     commits: AtomicI64,
-    is_scarce: AtomicBool,
+    under_memory_pressure: AtomicBool,
     fetches: AtomicI64,
 }
 
@@ -60,12 +60,12 @@ impl MemPages {
         }
     }
 
-    /// What [`PageStore::is_scarce`] says from now on.
-    pub fn set_scarce(&self, is_scarce: bool) {
-        self.is_scarce.store(is_scarce, Ordering::SeqCst);
+    /// What [`PageStore::under_memory_pressure`] says from now on.
+    pub fn set_memory_pressure(&self, under_memory_pressure: bool) {
+        self.under_memory_pressure.store(under_memory_pressure, Ordering::SeqCst);
     }
 
-    /// Pages that [`PageStore::peek`] had to fetch so far: they were not [at hand](PageStore::is_at_hand).
+    /// Pages that [`PageStore::read_unlocked`] had to fetch so far: they were not [cached](PageStore::is_cached).
     pub fn fetches(&self) -> u64 {
         self.fetches.load(Ordering::SeqCst) as u64
     }
@@ -192,9 +192,9 @@ impl PageStore for MemPages {
         }
     }
 
-    fn peek(&self, parts: &[Part], f: &mut dyn FnMut(usize, &[u8])) -> Result<()> {
+    fn read_unlocked(&self, parts: &[Part], f: &mut dyn FnMut(usize, &[u8])) -> Result<()> {
         for (i, part) in parts.iter().enumerate() {
-            if !self.is_at_hand(part.block) && (i == 0 || parts[i - 1].block != part.block) {
+            if !self.is_cached(part.block) && (i == 0 || parts[i - 1].block != part.block) {
                 self.fetches.fetch_add(1, Ordering::SeqCst);
             }
             f(i, &self.read(part.block)?);
@@ -237,12 +237,12 @@ impl PageStore for MemPages {
         }
     }
 
-    fn is_scarce(&self) -> bool {
-        self.is_scarce.load(Ordering::SeqCst)
+    fn under_memory_pressure(&self) -> bool {
+        self.under_memory_pressure.load(Ordering::SeqCst)
     }
 
     /// Every third page, for tests.
-    fn is_at_hand(&self, block: u32) -> bool {
+    fn is_cached(&self, block: u32) -> bool {
         block.is_multiple_of(3)
     }
 

@@ -56,7 +56,7 @@ pub trait PageStore {
     fn read(&self, block: u32) -> Result<Self::Page<'_>>;
 
     /// Calls `f` once with a page, which is locked against change meanwhile. `f` calls nothing of the store.
-    fn show(&self, block: u32, f: &mut dyn FnMut(&[u8])) -> Result<()> {
+    fn with_page(&self, block: u32, f: &mut dyn FnMut(&[u8])) -> Result<()> {
         f(&self.read(block)?);
         Ok(())
     }
@@ -64,10 +64,10 @@ pub trait PageStore {
     /// Calls `f` with the number of each part and its page, one after the other. The pages are not locked, so this is only for
     /// [codes](crate::hnsw::format), which do not change while a link leads to them. It fails before the first page or not at
     /// all.
-    fn peek(&self, parts: &[Part], f: &mut dyn FnMut(usize, &[u8])) -> Result<()>;
+    fn read_unlocked(&self, parts: &[Part], f: &mut dyn FnMut(usize, &[u8])) -> Result<()>;
 
     /// A hint that a part is likely to be read soon: the store may have the processor fetch it meanwhile.
-    fn announce(&self, _part: Part) {}
+    fn prefetch(&self, _part: Part) {}
 
     /// A hint that these blocks are going to be [read](Self::read) in this order, whatever else is read in between: the store may
     /// read them from disk ahead of that. It holds until the next call.
@@ -87,10 +87,10 @@ pub trait PageStore {
 
     /// Whether the cache is too small for the index: so many pages have to be read again that one page more costs more than
     /// computing the distances of all codes on it.
-    fn is_scarce(&self) -> bool;
+    fn under_memory_pressure(&self) -> bool;
 
     /// Whether a page is known to be in the cache. For one that is there the answer may be no all the same.
-    fn is_at_hand(&self, block: u32) -> bool;
+    fn is_cached(&self, block: u32) -> bool;
 
     /// Checks for a cancel, which it returns as an error. It is called every few pages, with no page held.
     fn poll(&self) -> Result<()>;

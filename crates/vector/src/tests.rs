@@ -181,8 +181,8 @@ impl<E: FnMut(&MemPages)> PageStore for Eventful<'_, E> {
         self.pages.read(block)
     }
 
-    fn peek(&self, parts: &[Part], f: &mut dyn FnMut(usize, &[u8])) -> Result<()> {
-        self.pages.peek(parts, f)
+    fn read_unlocked(&self, parts: &[Part], f: &mut dyn FnMut(usize, &[u8])) -> Result<()> {
+        self.pages.read_unlocked(parts, f)
     }
 
     fn record(&self) -> Result<MemRecord<'_>> {
@@ -202,12 +202,12 @@ impl<E: FnMut(&MemPages)> PageStore for Eventful<'_, E> {
         self.pages.lock(which, mode)
     }
 
-    fn is_scarce(&self) -> bool {
-        self.pages.is_scarce()
+    fn under_memory_pressure(&self) -> bool {
+        self.pages.under_memory_pressure()
     }
 
-    fn is_at_hand(&self, block: u32) -> bool {
-        self.pages.is_at_hand(block)
+    fn is_cached(&self, block: u32) -> bool {
+        self.pages.is_cached(block)
     }
 
     fn poll(&self) -> Result<()> {
@@ -270,9 +270,9 @@ impl PageStore for Watched<'_> {
         self.pages.read(block)
     }
 
-    fn peek(&self, parts: &[Part], f: &mut dyn FnMut(usize, &[u8])) -> Result<()> {
+    fn read_unlocked(&self, parts: &[Part], f: &mut dyn FnMut(usize, &[u8])) -> Result<()> {
         self.count(parts.len());
-        self.pages.peek(parts, f)
+        self.pages.read_unlocked(parts, f)
     }
 
     fn record(&self) -> Result<MemRecord<'_>> {
@@ -293,12 +293,12 @@ impl PageStore for Watched<'_> {
         self.pages.lock(which, mode)
     }
 
-    fn is_scarce(&self) -> bool {
-        self.pages.is_scarce()
+    fn under_memory_pressure(&self) -> bool {
+        self.pages.under_memory_pressure()
     }
 
-    fn is_at_hand(&self, block: u32) -> bool {
-        self.pages.is_at_hand(block)
+    fn is_cached(&self, block: u32) -> bool {
+        self.pages.is_cached(block)
     }
 
     fn poll(&self) -> Result<()> {

@@ -226,13 +226,13 @@ impl PageStore for PgPages {
         Ok(Locked(self.pages.lock(block)))
     }
 
-    fn show(&self, block: u32, f: &mut dyn FnMut(&[u8])) -> Result<()> {
+    fn with_page(&self, block: u32, f: &mut dyn FnMut(&[u8])) -> Result<()> {
         // SAFETY: pinned and locked while `f` runs.
         self.pages.read(block, |page| f(unsafe { std::slice::from_raw_parts(page, PAGE_SIZE) }));
         Ok(())
     }
 
-    fn peek(&self, parts: &[Part], f: &mut dyn FnMut(usize, &[u8])) -> Result<()> {
+    fn read_unlocked(&self, parts: &[Part], f: &mut dyn FnMut(usize, &[u8])) -> Result<()> {
         self.pages.each(
             parts.len(),
             |i| parts[i].block,
@@ -243,8 +243,8 @@ impl PageStore for PgPages {
         Ok(())
     }
 
-    fn announce(&self, part: Part) {
-        self.pages.announce(part.block, part.offset, part.len);
+    fn prefetch(&self, part: Part) {
+        self.pages.prefetch(part.block, part.offset, part.len);
     }
 
     fn read_ahead(&self, blocks: impl Iterator<Item = u32> + 'static) {
@@ -304,12 +304,12 @@ impl PageStore for PgPages {
         Ok(PgLock { pages: self, block, mode })
     }
 
-    fn is_scarce(&self) -> bool {
-        guc::HNSW_PAGE_SCAN.get() && buffer::is_scarce()
+    fn under_memory_pressure(&self) -> bool {
+        guc::HNSW_PAGE_SCAN.get() && buffer::under_memory_pressure()
     }
 
-    fn is_at_hand(&self, block: u32) -> bool {
-        self.pages.is_at_hand(block)
+    fn is_cached(&self, block: u32) -> bool {
+        self.pages.is_cached(block)
     }
 
     fn poll(&self) -> Result<()> {

@@ -78,7 +78,7 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         let (node_page, slot) = geometry.locate(id);
         let block = geometry.node_block(node_page);
         let (mut f, mut outcome) = (Some(f), Err(Error::Store("page that was not shown")));
-        self.store.show(block, &mut |page| {
+        self.store.with_page(block, &mut |page| {
             if let Some(f) = f.take() {
                 outcome = Nodes::new(page, geometry, block).map(|nodes| f(nodes, slot));
             }
@@ -119,14 +119,14 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
             parts.extend(rest);
         }
         if self.meta.geometry.packed().is_some() {
-            return self.store.peek(&parts, &mut |i, page| {
+            return self.store.read_unlocked(&parts, &mut |i, page| {
                 let code = packed::code(page, parts[i], space);
                 prefetch(code); // the hint to the store was for its directory entry only
                 f(i, code);
             });
         }
         let mut at = 0;
-        self.store.peek(&parts, &mut |i, page| {
+        self.store.read_unlocked(&parts, &mut |i, page| {
             let words = words(page, parts[i]);
             if parts[i].len == bytes {
                 f(at, words);
@@ -170,11 +170,11 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
 
     /// A hint that an element is likely to be [expanded](Self::expand) next.
     #[inline]
-    pub fn announce(&self, id: u32) {
+    pub fn prefetch(&self, id: u32) {
         let geometry = &self.meta.geometry;
         let (node_page, slot) = geometry.locate(id);
         let block = geometry.node_block(node_page);
-        self.store.announce(Part { block, offset: geometry.node_offset(slot), len: geometry.node_bytes() });
+        self.store.prefetch(Part { block, offset: geometry.node_offset(slot), len: geometry.node_bytes() });
     }
 
     /// The block where the code of an element begins.
@@ -209,7 +209,7 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         across.retain(|id| is_new(*id));
         for (parts, pages) in parts.chunks(AT_ONCE).zip(pages.chunks(AT_ONCE)) {
             self.store.poll()?;
-            self.store.peek(parts, &mut |i, page| {
+            self.store.read_unlocked(parts, &mut |i, page| {
                 let mut part = parts[i];
                 for mate in pages[i].clone() {
                     let ahead = part.offset + 2 * geometry.slot_bytes;

@@ -114,7 +114,7 @@ impl Scratch {
 pub(crate) enum Reach {
     /// Those of the elements to which the nearest ones link.
     Links,
-    /// [Under memory pressure](PageStore::is_scarce), those of all codes on fewer pages.
+    /// [Under memory pressure](PageStore::under_memory_pressure), those of all codes on fewer pages.
     ///
     /// Neighbours lie side by side, so on layer 0 whole pages find as much in fewer steps (Wang et al., "Starling", SIGMOD
     /// 2024). In return a page that is not cached is not read until it [seems to be worth it](postpone). On sentence
@@ -145,7 +145,7 @@ fn postpone<S: PageStore>(
         let block = graph.code_block(ids[from]);
         let to = from + ids[from..].iter().take_while(|id| graph.code_block(**id) == block).count();
         let is_wanted = !wanted.insert(block) || to - from > 1;
-        if is_near || is_wanted || graph.store.is_at_hand(block) {
+        if is_near || is_wanted || graph.store.is_cached(block) {
             ids.copy_within(from..to, kept);
             kept += to - from;
         } else {
@@ -205,7 +205,7 @@ pub(crate) fn walk<S: PageStore>(
     let (mut keep, mut lives) = (ef, 0);
     // Before the first vacuum has freed something, no free slot has a code.
     let was_vacuumed = graph.meta.generation != 0;
-    let is_saving = reach == Reach::Pages && graph.store.is_scarce();
+    let is_saving = reach == Reach::Pages && graph.store.under_memory_pressure();
     let is_whole = is_saving && level == 0;
     let may_postpone = is_saving && (level > 0 || graph.meta.geometry.codes_per_page() >= MATES);
     loop {
@@ -241,7 +241,7 @@ pub(crate) fn walk<S: PageStore>(
             _ => break,
         }
         if let Some(Reverse(next)) = open.peek() {
-            graph.announce(next.id());
+            graph.prefetch(next.id());
         }
         distances.clear();
         linked.clear();

@@ -44,7 +44,7 @@ impl<'a, S: PageStore> Lists<'a, S> {
         // Centres never change, so their pages need no lock. A few are read at a time, for they stay pinned together.
         for parts in parts.chunks(AT_ONCE) {
             self.store.poll()?;
-            self.store.peek(parts, &mut |i, page| {
+            self.store.read_unlocked(parts, &mut |i, page| {
                 let part: Part = parts[i];
                 if check_page(page, part.block, PageKind::Centres).is_err() {
                     damaged = Some(part.block);

@@ -52,10 +52,10 @@ fn stores() -> Vec<(MemPages, Vec<u32>)> {
 #[test]
 fn nothing_reads_many_pages_without_looking() {
     for (store, query) in stores() {
-        for is_scarce in [false, true] {
+        for under_memory_pressure in [false, true] {
             for (name, operation) in OPERATIONS {
                 let pages = store.fork();
-                pages.set_scarce(is_scarce);
+                pages.set_memory_pressure(under_memory_pressure);
                 let watched = Watched::new(&pages, 0);
                 operation(&watched, &query).unwrap();
                 assert!(watched.most() <= PAGES, "{name}: {} pages of {}", watched.most(), space(&store).dimensions);

@@ -70,7 +70,7 @@ fn a_scan_goes_on_where_slots_became_parts_of_longer_codes() {
 }
 
 #[test]
-fn where_pages_are_scarce_fewer_of_them_find_more() {
+fn under_memory_pressure_fewer_pages_find_more() {
     let vectors = clustered(6000, 64, 75);
     let queries = clustered(100, 64, 76);
     let rows: BTreeMap<Tid, Vec<f32>> = (1..).zip(vectors.iter().cloned()).collect();
@@ -81,8 +81,8 @@ fn where_pages_are_scarce_fewer_of_them_find_more() {
         let (built, inserted) = (build(meta, &vectors, 1), empty(&meta));
         rows.iter().for_each(|(tid, vector)| add(&inserted, vector, *tid).unwrap());
         for (store, what) in [(built, "built"), (inserted, "inserted, so neighbours lie anywhere")] {
-            let found = |is_scarce| {
-                store.set_scarce(is_scarce);
+            let found = |under_memory_pressure| {
+                store.set_memory_pressure(under_memory_pressure);
                 let before = store.fetches();
                 let hits = |query: &Vec<f32>| {
                     let got = nearest(&store, query, 10);
@@ -100,11 +100,11 @@ fn where_pages_are_scarce_fewer_of_them_find_more() {
 
 /// A page that nothing near leads to is read all the same when there is no other way to as many rows as are wanted.
 #[test]
-fn where_pages_are_scarce_a_wide_scan_finds_all() {
+fn under_memory_pressure_a_wide_scan_finds_all() {
     for (dimensions, count) in [(8, 600), (64, 600), (400, 600), (1024, 600), (9000, 60)] {
         let vectors = clustered(count, dimensions, 79);
         let store = build(meta(dimensions, 3, 8, Metric::L2), &vectors, 1);
-        store.set_scarce(true);
+        store.set_memory_pressure(true);
         for query in vectors.iter().take(20) {
             assert_eq!(nearest(&store, query, count).len(), count, "{dimensions} dimensions");
         }
@@ -113,11 +113,11 @@ fn where_pages_are_scarce_a_wide_scan_finds_all() {
 
 /// What lies on a page may be gone, and must neither be returned nor take the place of a row that is there.
 #[test]
-fn where_pages_are_scarce_only_rows_that_are_there_are_returned() {
+fn under_memory_pressure_only_rows_that_are_there_are_returned() {
     for dimensions in [40, 1024] {
         let vectors = clustered(400, dimensions, 77);
         let store = build(meta(dimensions, 8, 32, Metric::L2), &vectors, 1);
-        store.set_scarce(true);
+        store.set_memory_pressure(true);
         let is_gone = |tid: Tid| !tid.is_multiple_of(4);
         vacuum(&store, is_gone).unwrap();
         for (tid, vector) in (1..).zip(&vectors) {
