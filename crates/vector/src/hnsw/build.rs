@@ -225,7 +225,7 @@ impl Builder {
         let mut distances = room(arena.meta.ef_construction)?;
         for from in (0..count).step_by(stretch as usize) {
             // Rows that were merged into other elements are none.
-            let mut elements = (from..count.min(from.saturating_add(stretch))).filter(|id| !arena.is_folded(*id));
+            let mut elements = (from..count.min(from.saturating_add(stretch))).filter(|id| !arena.is_merged(*id));
             let Some(id) = elements.next() else { continue };
             pace.spend(size_of::<u32>() * (id - from) as usize)?;
             arena.near(id, &mut self.walker, &pace)?;

@@ -133,12 +133,12 @@ impl Chunk {
         &self.block.cells()[self.len * (4 * self.m + which) + at]
     }
 
-    /// Rows that were folded into this element; [`FOLDED`] where it was folded itself. Changed under its lock.
-    pub fn folded(&self, at: usize) -> &AtomicU32 {
+    /// Rows that were merged into this element; [`MERGED`] where it was merged itself. Changed under its lock.
+    pub fn merged(&self, at: usize) -> &AtomicU32 {
         self.state(at, 0)
     }
 
-    /// The first element that was folded into this one, or the one after this in the list of another: its number plus one.
+    /// The first element that was merged into this one, or the one after this in the list of another: its number plus one.
     pub fn next(&self, at: usize) -> &AtomicU32 {
         self.state(at, 1)
     }
@@ -149,8 +149,8 @@ impl Chunk {
     }
 }
 
-/// In [`Chunk::folded`]: the element's row belongs to another one.
-pub(crate) const FOLDED: u32 = u32::MAX;
+/// In [`Chunk::merged`]: the element's row belongs to another one.
+pub(crate) const MERGED: u32 = u32::MAX;
 
 /// Links of one element on one layer, as many cells as there can be. A link is its target plus one with two bits; zero ends
 /// the list. Changed under the element's lock, walked without.

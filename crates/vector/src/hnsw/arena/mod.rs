@@ -22,7 +22,7 @@ use crate::page::Tid;
 use crate::space::{Form, Measure};
 
 pub(crate) use chunk::{CHUNK, Chunk, MAX_ELEMENTS, Pending};
-use chunk::{FOLDED, List};
+use chunk::{List, MERGED};
 pub(crate) use order::order;
 pub(crate) use walk::Walker;
 
@@ -119,15 +119,15 @@ impl Arena {
     }
 
     /// Whether the element's row belongs to another one.
-    pub(crate) fn is_folded(&self, id: u32) -> bool {
+    pub(crate) fn is_merged(&self, id: u32) -> bool {
         let (chunk, at) = self.chunk(id);
-        chunk.folded(at).load(Ordering::Relaxed) == FOLDED
+        chunk.merged(at).load(Ordering::Relaxed) == MERGED
     }
 
     /// Number of rows of an element, once all is linked.
     pub(crate) fn tid_count(&self, id: u32) -> usize {
         let (chunk, at) = self.chunk(id);
-        chunk.folded(at).load(Ordering::Relaxed) as usize + 1
+        chunk.merged(at).load(Ordering::Relaxed) as usize + 1
     }
 
     /// The rows of an element, once all is linked.
@@ -169,7 +169,7 @@ impl Arena {
         Ok(self.measure.distance(a, self.code(b)))
     }
 
-    /// Links a published element, or folds it into an equal one. Called once for each, from any thread. After a cancel,
+    /// Links a published element, or merges it into an equal one. Called once for each, from any thread. After a cancel,
     /// which `pace` returns as an error, the graph must not be used.
     pub(crate) fn insert(&self, id: u32, walker: &mut Walker, pace: &Pace<'_>) -> Result<()> {
         let level = self.level(id);
@@ -204,7 +204,7 @@ impl Arena {
         Ok(())
     }
 
-    /// False when the element was folded.
+    /// False when the element was merged.
     fn link(&self, id: u32, level: u8, entry: (u32, u8), walker: &mut Walker, pace: &Pace<'_>) -> Result<bool> {
         let code = self.code(id);
         walker.descend(self, code, entry, level, pace)?;
@@ -247,14 +247,14 @@ impl Arena {
             }
             let _lock = self.lock(candidate.id);
             let ((twin, twin_at), (chunk, at)) = (self.chunk(candidate.id), self.chunk(id));
-            let rows = twin.folded(twin_at).load(Ordering::Relaxed);
-            if rows == FOLDED {
+            let rows = twin.merged(twin_at).load(Ordering::Relaxed);
+            if rows == MERGED {
                 continue;
             }
-            twin.folded(twin_at).store(rows + 1, Ordering::Relaxed);
+            twin.merged(twin_at).store(rows + 1, Ordering::Relaxed);
             let first = twin.next(twin_at).swap(id + 1, Ordering::Relaxed);
             chunk.next(at).store(first, Ordering::Relaxed);
-            chunk.folded(at).store(FOLDED, Ordering::Relaxed);
+            chunk.merged(at).store(MERGED, Ordering::Relaxed);
             return true;
         }
         false

@@ -34,7 +34,7 @@ pub(crate) fn order(arena: &Arena, count: u32, poll: impl Fn() -> Result<()>) ->
     };
     for id in 0..count {
         step(8)?;
-        if arena.is_folded(id) {
+        if arena.is_merged(id) {
             marks[id as usize] = PLACED;
         }
     }
