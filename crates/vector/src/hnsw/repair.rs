@@ -23,30 +23,30 @@ const CANDIDATES: usize = 6;
 /// that reason.
 const LISTS: usize = 4;
 
-/// A list with links to doomed elements.
-pub(crate) struct Hurt {
+/// A list with links to deleted elements.
+pub(crate) struct ListToRepair {
     slot: usize,
     layer: u8,
     links: Vec<u32>,
 }
 
-/// Replaces the links of the live elements on a node page that lead to doomed ones; how many lists were changed.
+/// Replaces the links of the live elements on a node page that lead to deleted ones; how many lists were changed.
 ///
-/// What takes their place is found with no page locked. A list that an insert changes meanwhile loses its doomed links all the
+/// What takes their place is found with no page locked. A list that an insert changes meanwhile loses its deleted links all the
 /// same and takes what was found where it has room, so that no insert can make this go on for ever.
-pub(crate) fn repair<S: PageStore>(store: &S, node_page: u32, doomed: impl Fn(u32) -> bool + Copy) -> Result<u64> {
+pub(crate) fn repair<S: PageStore>(store: &S, node_page: u32, deleted: impl Fn(u32) -> bool + Copy) -> Result<u64> {
     store.poll()?;
     let graph = PagedGraph::open(store)?; // anew: the entry point may have moved
     let geometry = &graph.meta.geometry;
     let block = geometry.node_block(node_page);
-    let lists = hurt(&graph, node_page, doomed)?;
+    let lists = lists_to_repair(&graph, node_page, deleted)?;
     if lists.is_empty() {
         return Ok(0);
     }
     let mut plans = Vec::with_capacity(lists.len());
     for list in lists {
         store.poll()?;
-        let plan = plan(&graph, geometry.id(node_page, list.slot), &list, doomed)?;
+        let plan = plan(&graph, geometry.id(node_page, list.slot), &list, deleted)?;
         plans.push((list, plan));
     }
     let mut record = store.record()?;
@@ -54,7 +54,7 @@ pub(crate) fn repair<S: PageStore>(store: &S, node_page: u32, doomed: impl Fn(u3
     for (list, plan) in &mut plans {
         let now = nodes.view().links(list.slot, list.layer);
         if now != list.links {
-            plan.links = merged(now, &plan.links, geometry.capacity(list.layer), doomed);
+            plan.links = merged(now, &plan.links, geometry.capacity(list.layer), deleted);
         }
         nodes.set_links(list.slot, list.layer, &plan.links);
     }
@@ -69,10 +69,10 @@ pub(crate) fn repair<S: PageStore>(store: &S, node_page: u32, doomed: impl Fn(u3
     Ok(plans.len() as u64)
 }
 
-/// The links of a list that has changed, without those that lead to doomed elements, and as many of the others as there is room
+/// The links of a list that has changed, without those that lead to deleted elements, and as many of the others as there is room
 /// for. A protected one is there already: only vacuum removes those.
-fn merged(now: &[u32], others: &[u32], capacity: usize, doomed: impl Fn(u32) -> bool) -> Vec<u32> {
-    let mut links: Vec<u32> = now.iter().copied().filter(|link| !doomed(target(*link))).collect();
+fn merged(now: &[u32], others: &[u32], capacity: usize, deleted: impl Fn(u32) -> bool) -> Vec<u32> {
+    let mut links: Vec<u32> = now.iter().copied().filter(|link| !deleted(target(*link))).collect();
     fill(&mut links, others.iter().copied().filter(|other| other & PROTECTED == 0), capacity);
     links
 }
@@ -90,17 +90,17 @@ fn is_missing(links: &[u32], id: u32) -> bool {
     !links.iter().any(|link| target(*link) == id)
 }
 
-/// The lists of live elements on a node page that lead to doomed ones.
-pub(crate) fn hurt<S: PageStore>(
+/// The lists of live elements on a node page that lead to deleted ones.
+pub(crate) fn lists_to_repair<S: PageStore>(
     graph: &PagedGraph<'_, S>,
     node_page: u32,
-    doomed: impl Fn(u32) -> bool + Copy,
-) -> Result<Vec<Hurt>> {
+    deleted: impl Fn(u32) -> bool + Copy,
+) -> Result<Vec<ListToRepair>> {
     graph.node_page(node_page, |nodes| {
         let live = (0..graph.meta.geometry.nodes).filter(|slot| nodes.is_live(*slot));
         let lists = live.flat_map(|slot| (0..=nodes.level(slot)).map(move |layer| (slot, layer)));
-        let lists = lists.map(|(slot, layer)| Hurt { slot, layer, links: nodes.links(slot, layer).to_vec() });
-        lists.filter(|list| list.links.iter().any(|link| doomed(target(*link)))).collect()
+        let lists = lists.map(|(slot, layer)| ListToRepair { slot, layer, links: nodes.links(slot, layer).to_vec() });
+        lists.filter(|list| list.links.iter().any(|link| deleted(target(*link)))).collect()
     })
 }
 
@@ -115,12 +115,12 @@ struct Plan {
 fn plan<S: PageStore>(
     graph: &PagedGraph<'_, S>,
     id: u32,
-    list: &Hurt,
-    doomed: impl Fn(u32) -> bool + Copy,
+    list: &ListToRepair,
+    deleted: impl Fn(u32) -> bool + Copy,
 ) -> Result<Plan> {
     let capacity = graph.meta.geometry.capacity(list.layer);
     let code = graph.code(id)?;
-    let (gone, own): (Vec<u32>, Vec<u32>) = list.links.iter().partition(|link| doomed(target(**link)));
+    let (gone, own): (Vec<u32>, Vec<u32>) = list.links.iter().partition(|link| deleted(target(**link)));
     let (mut links, own): (Vec<u32>, Vec<u32>) = own.into_iter().partition(|link| link & PROTECTED != 0);
 
     let mut others = Vec::new();
@@ -130,7 +130,7 @@ fn plan<S: PageStore>(
         }
         others.sort_unstable();
         others.dedup();
-        others.retain(|to| *to != id && !doomed(*to) && is_missing(&links, *to) && is_missing(&own, *to));
+        others.retain(|to| *to != id && !deleted(*to) && is_missing(&links, *to) && is_missing(&own, *to));
     }
     if others.len() < CANDIDATES * gone.len() {
         let mut searched = std::mem::take(

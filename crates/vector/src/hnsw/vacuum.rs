@@ -1,20 +1,20 @@
 //! Removing dead rows: mark, repair, confirm, free.
 //!
 //! 1. Rows that are gone are taken out of their elements, and overflow slots without rows out of their chains. Elements without
-//!    rows are *doomed*: walks still pass through them, nothing new links to them.
-//! 2. Everybody who might have chosen a doomed element before has ended ([`Interlock::Update`]); the entry point is moved
+//!    rows are *deleted*: walks still pass through them, nothing new links to them.
+//! 2. Everybody who might have chosen a deleted element before has ended ([`Interlock::Update`]); the entry point is moved
 //!    off them, and the [spanning tree](crate::hnsw::tree) is mended without them.
-//! 3. Every link to a doomed element is removed and replaced.
-//! 4. It is confirmed that no element links to a doomed one. Only then, when all who might still stand on one have ended
+//! 3. Every link to a deleted element is removed and replaced.
+//! 4. It is confirmed that no element links to a deleted one. Only then, when all who might still stand on one have ended
 //!    (both interlocks), their slots are freed, and the overflow slots that were taken out.
 //!
-//! Stopped at any point, the next vacuum does the rest: a doomed element is known by having no rows, an overflow slot to free
+//! Stopped at any point, the next vacuum does the rest: a deleted element is known by having no rows, an overflow slot to free
 //! by having no owner.
 
 use crate::hnsw::format::{self, NONE, NodesMut};
 use crate::hnsw::graph::PagedGraph;
 use crate::hnsw::packed;
-use crate::hnsw::repair::{hurt, repair};
+use crate::hnsw::repair::{lists_to_repair, repair};
 use crate::hnsw::rows::unlink_empty;
 use crate::hnsw::set::BitSet;
 use crate::hnsw::tree;
@@ -41,7 +41,7 @@ pub struct Outcome {
 /// Removes the rows for which `is_dead` says yes, which is called with no page locked. Only one vacuum of a store may run at a time.
 pub fn vacuum<S: PageStore>(store: &S, is_dead: impl FnMut(Tid) -> bool) -> Result<Outcome> {
     let mut vacuum =
-        Vacuum { store, doomed: BitSet::default(), count: 0, unlinked: Vec::new(), outcome: Outcome::default() };
+        Vacuum { store, deleted: BitSet::default(), count: 0, unlinked: Vec::new(), outcome: Outcome::default() };
     let mut live = vacuum.remove_rows(is_dead)?;
     if vacuum.count == 0 && vacuum.unlinked.is_empty() {
         return Ok(vacuum.outcome);
@@ -49,7 +49,7 @@ pub fn vacuum<S: PageStore>(store: &S, is_dead: impl FnMut(Tid) -> bool) -> Resu
     if vacuum.count > 0 {
         barrier(store, Interlock::Update)?;
         vacuum.move_entry(&mut live)?;
-        vacuum.outcome.mended = tree::mend(store, &vacuum.doomed)?;
+        vacuum.outcome.mended = tree::mend(store, &vacuum.deleted)?;
         vacuum.repair()?;
         if !vacuum.is_repaired()? {
             return Err(Error::NotRepaired);
@@ -64,8 +64,8 @@ pub fn vacuum<S: PageStore>(store: &S, is_dead: impl FnMut(Tid) -> bool) -> Resu
 
 struct Vacuum<'a, S> {
     store: &'a S,
-    doomed: BitSet,
-    /// How many are doomed.
+    deleted: BitSet,
+    /// How many are deleted.
     count: u64,
     /// Overflow slots that belong to no element any more.
     unlinked: Vec<u32>,
@@ -88,7 +88,7 @@ impl<S: PageStore> Vacuum<'_, S> {
         let geometry = graph.meta.geometry;
         let (mut highest, mut owners): (Highest, Vec<u32>) = (None, Vec::new());
         let node_pages = self.node_pages(&graph)?;
-        self.doomed = BitSet::new(node_pages.len() * geometry.nodes, || self.store.poll())?;
+        self.deleted = BitSet::new(node_pages.len() * geometry.nodes, || self.store.poll())?;
         self.store.read_ahead(geometry.node_blocks(node_pages.end));
         for node_page in node_pages {
             self.store.poll()?;
@@ -127,14 +127,14 @@ impl<S: PageStore> Vacuum<'_, S> {
                             highest = Some((id, nodes.level(slot)));
                         }
                     } else if nodes.is_used(slot) {
-                        self.count += u64::from(self.doomed.insert(id));
+                        self.count += u64::from(self.deleted.insert(id));
                     }
                 }
                 Ok(())
             })??;
         }
         self.unlink_empty(&graph, owners)?;
-        if highest.is_some_and(|(id, _)| self.doomed.contains(id)) {
+        if highest.is_some_and(|(id, _)| self.deleted.contains(id)) {
             highest = self.highest(&graph)?;
         }
         Ok(highest)
@@ -146,7 +146,7 @@ impl<S: PageStore> Vacuum<'_, S> {
         owners.dedup();
         for owner in owners {
             if !unlink_empty(graph, owner, |id| push(&mut self.unlinked, id))? {
-                self.count += u64::from(self.doomed.insert(owner));
+                self.count += u64::from(self.deleted.insert(owner));
             }
         }
         Ok(())
@@ -171,7 +171,7 @@ impl<S: PageStore> Vacuum<'_, S> {
     fn move_entry(&self, highest: &mut Highest) -> Result<()> {
         let _lock = self.store.lock(Interlock::Update, Mode::Exclusive)?;
         let graph = PagedGraph::open(self.store)?;
-        if graph.meta.entry == NONE || !self.doomed.contains(graph.meta.entry) {
+        if graph.meta.entry == NONE || !self.deleted.contains(graph.meta.entry) {
             return Ok(());
         }
         if highest.is_none() {
@@ -184,11 +184,11 @@ impl<S: PageStore> Vacuum<'_, S> {
         record.commit()
     }
 
-    /// Removes every link of a live element to a doomed one, and finds others instead.
+    /// Removes every link of a live element to a deleted one, and finds others instead.
     fn repair(&mut self) -> Result<()> {
         let graph = PagedGraph::open(self.store)?;
         for node_page in self.node_pages(&graph)? {
-            self.outcome.repaired += repair(self.store, node_page, |id| self.doomed.contains(id))?;
+            self.outcome.repaired += repair(self.store, node_page, |id| self.deleted.contains(id))?;
         }
         Ok(())
     }
@@ -197,11 +197,11 @@ impl<S: PageStore> Vacuum<'_, S> {
         let graph = PagedGraph::open(self.store)?;
         for node_page in self.node_pages(&graph)? {
             self.store.poll()?;
-            if !hurt(&graph, node_page, |id| self.doomed.contains(id))?.is_empty() {
+            if !lists_to_repair(&graph, node_page, |id| self.deleted.contains(id))?.is_empty() {
                 return Ok(false);
             }
         }
-        Ok(!self.doomed.contains(graph.meta.entry))
+        Ok(!self.deleted.contains(graph.meta.entry))
     }
 
     /// Begins another generation. This comes before the barriers, so that a scan that goes on after them sees it.
@@ -215,14 +215,14 @@ impl<S: PageStore> Vacuum<'_, S> {
         let graph = PagedGraph::open(self.store)?;
         self.outcome.freed = self.count;
         for id in std::mem::take(&mut self.unlinked) {
-            self.doomed.insert(id);
+            self.deleted.insert(id);
         }
         let geometry = &graph.meta.geometry;
         let mut first = None;
         for node_page in self.node_pages(&graph)? {
-            let doomed: Vec<usize> =
-                (0..geometry.nodes).filter(|slot| self.doomed.contains(geometry.id(node_page, *slot))).collect();
-            if doomed.is_empty() {
+            let deleted: Vec<usize> =
+                (0..geometry.nodes).filter(|slot| self.deleted.contains(geometry.id(node_page, *slot))).collect();
+            if deleted.is_empty() {
                 if node_page.is_multiple_of(64) {
                     self.store.poll()?;
                 }
@@ -231,7 +231,7 @@ impl<S: PageStore> Vacuum<'_, S> {
             let block = geometry.node_block(node_page);
             // Packed codes go with their elements, as many pages of them as a record can carry.
             let entry = |slot: usize| geometry.code_parts(geometry.id(node_page, slot), packed::ENTRY).0;
-            let mut rest = &doomed[..];
+            let mut rest = &deleted[..];
             while let Some(first) = rest.first() {
                 self.store.poll()?;
                 let last = entry(*first).block + MAX_RECORD_PAGES as u32 - 2;
