@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use crate::Result;
 use crate::hnsw::format::{NodesMut, PROTECTED, target};
 use crate::hnsw::graph::PagedGraph;
-use crate::hnsw::search::{Candidate, Reach, Scratch, descend, search_layer};
+use crate::hnsw::search::{Candidate, ScanMode, Scratch, descend, search_layer};
 use crate::hnsw::select::{Link, mark_pruned, select, victim, weigh};
 use crate::store::{PageStore, Record};
 
@@ -39,7 +39,7 @@ pub(crate) fn neighbours<S: PageStore>(
         None => graph.meta.ef_construction,
     };
     let mut scratch = Scratch::new(ef * graph.meta.m)?;
-    let mut near = descend(graph, code, entry, level, ef, Reach::Links, &mut scratch)?;
+    let mut near = descend(graph, code, entry, level, ef, ScanMode::Links, &mut scratch)?;
     for layer in (lowest..=level.min(entry.1)).rev() {
         near = search_layer(graph, code, &near, ef, layer, &mut scratch)?;
         let others: Vec<Candidate> =

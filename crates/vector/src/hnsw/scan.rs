@@ -18,7 +18,7 @@ use std::ops::Range;
 
 use crate::hnsw::graph::PagedGraph;
 use crate::hnsw::rows::Rest;
-use crate::hnsw::search::{Candidate, Reach, Scratch, descend, walk};
+use crate::hnsw::search::{Candidate, ScanMode, Scratch, descend, walk};
 use crate::hnsw::set::IdSet;
 use crate::memory::{reserved, room};
 use crate::page::Tid;
@@ -245,12 +245,12 @@ impl Scan {
                 let mut found = Vec::new();
                 // A walk that goes on must not have counted free slots as elements.
                 let is_simple = iterative == Iterative::Off && !graph.meta.space.is_exact();
-                let reach = if is_simple { Reach::Pages } else { Reach::Links };
+                let mode = if is_simple { ScanMode::Pages } else { ScanMode::Links };
                 if let Some(entry) = graph.entry() {
-                    let nearest = descend(&graph, &self.query, entry, 0, ef, reach, &mut scratch)?;
+                    let nearest = descend(&graph, &self.query, entry, 0, ef, mode, &mut scratch)?;
                     scratch.clear();
                     found =
-                        walk(&graph, &self.query, &nearest, ef, 0, reach, &mut scratch, |candidate| match iterative {
+                        walk(&graph, &self.query, &nearest, ef, 0, mode, &mut scratch, |candidate| match iterative {
                             Iterative::Off => keep_nearest(&mut passed, candidate, spare),
                             Iterative::Relaxed | Iterative::Strict => keep(&mut discarded, candidate),
                         })?;
@@ -420,7 +420,7 @@ impl Walk {
         ef: usize,
     ) -> Result<Vec<Candidate>> {
         let discarded = &mut self.discarded;
-        walk(graph, query, entries, ef, 0, Reach::Links, &mut self.scratch, |candidate| keep(discarded, candidate))
+        walk(graph, query, entries, ef, 0, ScanMode::Links, &mut self.scratch, |candidate| keep(discarded, candidate))
     }
 
     fn memory(&self) -> usize {

@@ -111,14 +111,14 @@ impl Scratch {
 
 /// Which distances a search computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reach {
+pub(crate) enum ScanMode {
     /// Those of the elements to which the nearest ones link.
     Links,
     /// [Under memory pressure](PageStore::under_memory_pressure), those of all codes on fewer pages.
     ///
     /// Neighbours lie side by side, so on layer 0 whole pages find as much in fewer steps (Wang et al., "Starling", SIGMOD
     /// 2024). In return a page that is not cached is not read until it [seems to be worth it](postpone). On sentence
-    /// embeddings that takes a quarter fewer reads for the same recall, and at one `ef` finds more than [`Reach::Links`].
+    /// embeddings that takes a quarter fewer reads for the same recall, and at one `ef` finds more than [`ScanMode::Links`].
     ///
     /// A code to which no link leads may just be written. So this is only for scans that compute the distance of each visible
     /// row from its value.
@@ -168,7 +168,7 @@ pub fn search_layer<S: PageStore>(
     scratch: &mut Scratch,
 ) -> Result<Vec<Candidate>> {
     scratch.visited.clear();
-    walk(graph, query, entries, ef, level, Reach::Links, scratch, |_| Ok(()))
+    walk(graph, query, entries, ef, level, ScanMode::Links, scratch, |_| Ok(()))
 }
 
 /// As [`search_layer`], but goes on from an earlier walk: elements visited since `scratch` was cleared last are not visited again.
@@ -180,7 +180,7 @@ pub(crate) fn walk<S: PageStore>(
     entries: &[Candidate],
     ef: usize,
     level: u8,
-    reach: Reach,
+    mode: ScanMode,
     scratch: &mut Scratch,
     mut discard: impl FnMut(Candidate) -> Result<()>,
 ) -> Result<Vec<Candidate>> {
@@ -205,7 +205,7 @@ pub(crate) fn walk<S: PageStore>(
     let (mut keep, mut lives) = (ef, 0);
     // Before the first vacuum has freed something, no free slot has a code.
     let was_vacuumed = graph.meta.generation != 0;
-    let is_saving = reach == Reach::Pages && graph.store.under_memory_pressure();
+    let is_saving = mode == ScanMode::Pages && graph.store.under_memory_pressure();
     let is_whole = is_saving && level == 0;
     let may_postpone = is_saving && (level > 0 || graph.meta.geometry.codes_per_page() >= MATES);
     loop {
@@ -316,7 +316,7 @@ pub(crate) fn descend<S: PageStore>(
     entry: (u32, u8),
     level: u8,
     ef: usize,
-    reach: Reach,
+    mode: ScanMode,
     scratch: &mut Scratch,
 ) -> Result<Vec<Candidate>> {
     let mut distance = Vec::with_capacity(1);
@@ -324,7 +324,7 @@ pub(crate) fn descend<S: PageStore>(
     let mut nearest = vec![Candidate { distance: distance[0], id: entry.0, live: true }];
     for layer in (level + 1..=entry.1).rev() {
         scratch.clear();
-        nearest = walk(graph, query, &nearest, beam(layer, ef), layer, reach, scratch, |_| Ok(()))?;
+        nearest = walk(graph, query, &nearest, beam(layer, ef), layer, mode, scratch, |_| Ok(()))?;
     }
     Ok(nearest)
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::hnsw::graph::PagedGraph;
-use crate::hnsw::search::{Reach, Scratch, descend, search_layer};
+use crate::hnsw::search::{ScanMode, Scratch, descend, search_layer};
 
 pub fn recall(store: &MemPages, rows: &BTreeMap<Tid, Vec<f32>>, queries: &[Vec<f32>], ef: usize) -> f64 {
     let mut found = 0;
@@ -112,7 +112,7 @@ fn a_walk_among_elements_without_rows_ends_before_the_graph() {
     let mut scratch = Scratch::new(count).unwrap();
     for query in clustered(60, 24, 22) {
         let query = code(&graph.meta.space, &query);
-        let nearest = descend(&graph, &query, graph.entry().unwrap(), 0, ef, Reach::Links, &mut scratch).unwrap();
+        let nearest = descend(&graph, &query, graph.entry().unwrap(), 0, ef, ScanMode::Links, &mut scratch).unwrap();
         let found = search_layer(&graph, &query, &nearest, ef, 0, &mut scratch).unwrap();
         assert!(found.iter().filter(|candidate| candidate.live).count() >= ef / 2);
         assert!(scratch.visited().len() < count / 2, "{}", scratch.visited().len());
