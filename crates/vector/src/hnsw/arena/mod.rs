@@ -26,8 +26,8 @@ use chunk::{List, MERGED};
 pub(crate) use order::order;
 pub(crate) use walk::Walker;
 
-/// Chunks of a shelf.
-const SHELF: usize = 512;
+/// Chunks of a segment.
+const SEGMENT: usize = 512;
 /// Number of locks, which elements share: no thread ever holds two.
 const LOCKS: usize = 1024;
 
@@ -35,7 +35,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-type Shelf = Box<[OnceLock<Chunk>]>;
+type Segment = Box<[OnceLock<Chunk>]>;
 
 /// A graph in memory.
 pub struct Arena {
@@ -45,7 +45,7 @@ pub struct Arena {
     words: usize,
     /// Words from the start of one code to that of the next.
     stride: usize,
-    shelves: Box<[OnceLock<Shelf>]>,
+    segments: Box<[OnceLock<Segment>]>,
     locks: Box<[Mutex<()>]>,
     entry: RwLock<Option<(u32, u8)>>,
 }
@@ -54,14 +54,14 @@ impl Arena {
     /// Empty.
     pub(crate) fn new(meta: Meta, memory: &mut Memory) -> Self {
         let words = if meta.space.form == Form::Sparse { 0 } else { meta.space.max_code_bytes() / 4 };
-        let shelves = MAX_ELEMENTS as usize / (CHUNK * SHELF) + 1;
-        memory.count(shelves * size_of::<OnceLock<Shelf>>() + LOCKS * size_of::<Mutex<()>>());
+        let segments = MAX_ELEMENTS as usize / (CHUNK * SEGMENT) + 1;
+        memory.count(segments * size_of::<OnceLock<Segment>>() + LOCKS * size_of::<Mutex<()>>());
         Self {
             meta,
             measure: meta.space.measure(),
             words,
             stride: stride(words),
-            shelves: (0..shelves).map(|_| OnceLock::new()).collect(),
+            segments: (0..segments).map(|_| OnceLock::new()).collect(),
             locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
             entry: RwLock::new(None),
         }
@@ -74,11 +74,11 @@ impl Arena {
     /// Makes the elements of a chunk known, to be linked later. The only feeder calls it, chunk after chunk.
     pub(crate) fn publish(&self, number: usize, pending: &mut Pending, memory: &mut Memory) -> Result<()> {
         let chunk = Chunk::new(pending, &self.meta, memory)?;
-        if number.is_multiple_of(SHELF) {
-            memory.count(SHELF * size_of::<OnceLock<Chunk>>());
+        if number.is_multiple_of(SEGMENT) {
+            memory.count(SEGMENT * size_of::<OnceLock<Chunk>>());
         }
-        let shelf = self.shelves[number / SHELF].get_or_init(|| (0..SHELF).map(|_| OnceLock::new()).collect());
-        let _ = shelf[number % SHELF].set(chunk);
+        let segment = self.segments[number / SEGMENT].get_or_init(|| (0..SEGMENT).map(|_| OnceLock::new()).collect());
+        let _ = segment[number % SEGMENT].set(chunk);
         Ok(())
     }
 
@@ -86,8 +86,8 @@ impl Arena {
     #[inline(always)]
     fn chunk(&self, id: u32) -> (&Chunk, usize) {
         let number = id as usize / CHUNK;
-        let shelf = self.shelves[number / SHELF].get().as_slice()[0]; // only published elements are known
-        (shelf[number % SHELF].get().as_slice()[0], id as usize % CHUNK)
+        let segment = self.segments[number / SEGMENT].get().as_slice()[0]; // only published elements are known
+        (segment[number % SEGMENT].get().as_slice()[0], id as usize % CHUNK)
     }
 
     /// The code of an element.
