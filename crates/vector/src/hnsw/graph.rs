@@ -198,12 +198,12 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         let bytes = self.meta.space.max_code_bytes();
         let (mut pages, mut parts, mut across) = (Vec::new(), Vec::new(), Vec::new());
         for id in linked {
-            let mates = geometry.page_mates(*id);
-            if !mates.contains(id) {
+            let members = geometry.codes_on_page(*id);
+            if !members.contains(id) {
                 across.push(*id); // its code goes on on the next page
-            } else if pages.last() != Some(&mates) {
-                parts.push(geometry.code_parts(mates.start, bytes).0);
-                pages.push(mates);
+            } else if pages.last() != Some(&members) {
+                parts.push(geometry.code_parts(members.start, bytes).0);
+                pages.push(members);
             }
         }
         across.retain(|id| is_new(*id));
@@ -211,13 +211,13 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
             self.store.poll()?;
             self.store.read_unlocked(parts, &mut |i, page| {
                 let mut part = parts[i];
-                for mate in pages[i].clone() {
+                for member in pages[i].clone() {
                     let ahead = part.offset + 2 * geometry.slot_bytes;
                     prefetch(page.get(ahead..ahead + bytes).unwrap_or(&[]));
                     let code = words(page, part);
                     // A free slot is all zeros. No code is: its error is above 0.
-                    if code.iter().any(|word| *word != 0) && is_new(mate) {
-                        ids.push(mate);
+                    if code.iter().any(|word| *word != 0) && is_new(member) {
+                        ids.push(member);
                         out.push(self.measure.distance(query, code));
                     }
                     part.offset += geometry.slot_bytes;

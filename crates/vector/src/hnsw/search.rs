@@ -126,7 +126,7 @@ pub(crate) enum ScanMode {
 }
 
 /// Minimum number of codes on a page for which whole pages make up for those that are not read.
-const MATES: usize = 5;
+const CODES: usize = 5;
 
 /// Moves from `ids`, which are in ascending order, to `postponed` those on pages that are not worth a read yet: the page is not
 /// cached, and no second link led to it. On layer 0 the links of the nearest elements (`is_near`) are always worth it. On the layers
@@ -207,7 +207,7 @@ pub(crate) fn walk<S: PageStore>(
     let was_vacuumed = graph.meta.generation != 0;
     let is_saving = mode == ScanMode::Pages && graph.store.under_memory_pressure();
     let is_whole = is_saving && level == 0;
-    let may_postpone = is_saving && (level > 0 || graph.meta.geometry.codes_per_page() >= MATES);
+    let may_postpone = is_saving && (level > 0 || graph.meta.geometry.codes_per_page() >= CODES);
     loop {
         ids.clear();
         match open.pop() {

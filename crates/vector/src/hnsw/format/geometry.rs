@@ -242,7 +242,7 @@ impl Geometry {
 
     /// The elements whose whole codes lie on the page where the code of `id` begins. Codes must be as long as code slots.
     #[inline]
-    pub fn page_mates(&self, id: u32) -> Range<u32> {
+    pub fn codes_on_page(&self, id: u32) -> Range<u32> {
         let slots = self.nodes * self.node_pages;
         let slot = id as usize % slots;
         let (start, end) = match self.layout {

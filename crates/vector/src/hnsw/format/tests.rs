@@ -78,7 +78,7 @@ fn every_geometry_fits_its_pages() {
 }
 
 #[test]
-fn page_mates_are_the_elements_whose_codes_share_a_page() {
+fn codes_on_a_page_are_those_of_the_elements_whose_codes_share_a_page() {
     for dimensions in [32, 384, 768, 1024, 1536, 4000, 16_000] {
         let g = dense(16, dimensions);
         let slots = (g.node_pages * g.nodes) as u32;
@@ -88,9 +88,9 @@ fn page_mates_are_the_elements_whose_codes_share_a_page() {
         };
         for id in slots..2 * slots {
             let page = g.code_parts(id, g.slot_bytes).0.block;
-            let expected: Vec<u32> = (0..3 * slots).filter(|mate| wholly_on(*mate) == Some(page)).collect();
-            let mates: Vec<u32> = g.page_mates(id).collect();
-            assert_eq!(mates, expected, "{dimensions}, {id}");
+            let expected: Vec<u32> = (0..3 * slots).filter(|member| wholly_on(*member) == Some(page)).collect();
+            let members: Vec<u32> = g.codes_on_page(id).collect();
+            assert_eq!(members, expected, "{dimensions}, {id}");
         }
     }
 }
