@@ -23,7 +23,7 @@ const HUGE_PAGE: usize = 2 << 20;
 /// Bytes that are mapped at a time.
 const SLAB: usize = 8 << 20;
 const LINE: usize = 64;
-/// Elements that are filled between two looks at whether to go on.
+/// Elements that are filled between two checks for a cancel.
 const STRETCH: usize = 1 << 18;
 /// Bytes that must be left after a large allocation: small ones do not check, and where one of them fails the process ends.
 const SPARE: usize = 16 << 20;

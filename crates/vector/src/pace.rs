@@ -32,24 +32,24 @@ impl Budget {
 
 /// A budget, and the check that is made whenever it is used up.
 pub(crate) struct Pace<'a> {
-    look: &'a dyn Fn() -> Result<()>,
+    check: &'a dyn Fn() -> Result<()>,
     budget: Budget,
 }
 
 impl<'a> Pace<'a> {
-    /// `look` returns an error after a cancel.
-    pub fn new(look: &'a dyn Fn() -> Result<()>) -> Self {
-        Self { look, budget: Budget::default() }
+    /// `check` returns an error after a cancel.
+    pub fn new(check: &'a dyn Fn() -> Result<()>) -> Self {
+        Self { check, budget: Budget::default() }
     }
 
     /// Counts a distance of a code of so many bytes, which the caller computes before or after this.
     #[inline]
     pub fn spend(&self, bytes: usize) -> Result<()> {
-        if self.budget.spend(bytes) { (self.look)() } else { Ok(()) }
+        if self.budget.spend(bytes) { (self.check)() } else { Ok(()) }
     }
 
     /// Checks now.
-    pub fn look(&self) -> Result<()> {
-        (self.look)()
+    pub fn check(&self) -> Result<()> {
+        (self.check)()
     }
 }

@@ -110,7 +110,7 @@ impl Report {
     }
 }
 
-/// Rows that are sorted or compared between two looks at whether to go on.
+/// Rows that are sorted or compared between two checks for a cancel.
 const RUN: usize = 1 << 16;
 
 /// Rows in a number that grows with the table.

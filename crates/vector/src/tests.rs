@@ -215,7 +215,7 @@ impl<E: FnMut(&MemPages)> PageStore for Eventful<'_, E> {
     }
 }
 
-/// A store that counts how many pages are read or written between two looks at whether to go on, and that says no at one of the
+/// A store that counts how many pages are read or written between two checks for a cancel, and that says no at one of the
 /// looks.
 pub struct Watched<'a> {
     pages: &'a MemPages,

@@ -41,15 +41,15 @@ impl Job {
     /// Links what is fed until the feeder has finished and nothing is left. Run by each worker thread.
     pub fn work(&self) -> Result<()> {
         let mut walker = Walker::default();
-        let look = || self.look();
-        let pace = Pace::new(&look);
+        let check = || self.check();
+        let pace = Pace::new(&check);
         while let Some((from, to)) = self.next_batch(true) {
             self.link(from, to, &mut walker, &pace)?;
         }
-        self.look()
+        self.check()
     }
 
-    fn look(&self) -> Result<()> {
+    fn check(&self) -> Result<()> {
         if self.cancelled.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
     }
 
@@ -91,7 +91,7 @@ impl Job {
 
     fn link(&self, from: u32, to: u32, walker: &mut Walker, pace: &Pace<'_>) -> Result<()> {
         for id in from..to {
-            self.look()?;
+            self.check()?;
             self.arena.insert(id, walker, pace)?;
         }
         lock(&self.queue).done += to - from;

@@ -10,7 +10,7 @@ use crate::page::Tid;
 use crate::store::{PAGE_SIZE, PageStore};
 use crate::{Error, Result};
 
-/// Elements that are numbered between two looks at whether to go on.
+/// Elements that are numbered between two checks for a cancel.
 const POLL: usize = 1 << 14;
 
 /// Elements by which a layout is chosen.

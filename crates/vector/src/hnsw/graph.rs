@@ -12,7 +12,7 @@ use crate::space::Measure;
 use crate::store::PageStore;
 use crate::{Error, Method, Result};
 
-/// Number of codes that are read between two looks at whether to go on: each may be one or two pages that come from disk.
+/// Number of codes that are read between two checks for a cancel: each may be one or two pages that come from disk.
 const AT_ONCE: usize = 32;
 
 /// The graph of a [`PageStore`], as its metapage was when it was opened.

@@ -49,7 +49,7 @@ impl Info {
     }
 }
 
-/// Slots that are counted between two looks at whether to go on.
+/// Slots that are counted between two checks for a cancel.
 const STRETCH: usize = 1 << 20;
 
 /// State of a slot while it is counted.

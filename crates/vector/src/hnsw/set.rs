@@ -32,7 +32,7 @@ struct Slot {
 
 const EMPTY: Slot = Slot { row: 0, bits: 0 };
 
-/// Slots that move between two looks at whether to go on.
+/// Slots that move between two checks for a cancel.
 const POLL: usize = 1 << 16;
 
 impl IdSet {

@@ -43,7 +43,7 @@ const STEPS: u32 = 32;
 /// Searches for a partner without success after which any will do.
 const SEARCHES: usize = 16;
 
-/// Elements between two looks at whether to go on, where nothing is read.
+/// Elements between two checks for a cancel, where nothing is read.
 const POLL: u32 = 4096;
 
 // --------------------------------------------------------------------------------------------------------- a new element
@@ -230,7 +230,7 @@ impl<S: PageStore> Mending<'_, S> {
         Ok(())
     }
 
-    /// Looks at whether to go on, at some of the numbers.
+    /// Checks for a cancel, at some of the numbers.
     fn poll(&self, at: u32) -> Result<()> {
         if at.is_multiple_of(POLL) { self.graph.store.poll() } else { Ok(()) }
     }

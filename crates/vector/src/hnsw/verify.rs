@@ -73,7 +73,7 @@ impl Elements {
         self.links(slot).next().unwrap_or_default()
     }
 
-    /// The elements with rows. Looks now and then at whether to go on.
+    /// The elements with rows. Checks now and then for a cancel.
     fn live<S: PageStore>(&self, store: &S) -> impl Iterator<Item = Result<(u32, &Slot)>> {
         (0..).zip(&self.slots).filter_map(|(id, slot): (u32, _)| {
             let row = (slot.state == State::Live).then_some(Ok((id, slot)));
@@ -82,7 +82,7 @@ impl Elements {
     }
 }
 
-/// Elements between two looks at whether to go on, where nothing is read.
+/// Elements between two checks for a cancel, where nothing is read.
 const POLL: u32 = 256;
 
 /// Verifies an index. Inserts and vacuums wait while it is read, scans do not.

@@ -90,15 +90,15 @@ impl Job {
     }
 
     fn run_all(&self, until: Until) -> Result<()> {
-        let look = || self.look();
-        let pace = Pace::new(&look);
+        let check = || self.check();
+        let pace = Pace::new(&check);
         while let Some(task) = self.take(until) {
             self.run(task, &pace)?;
         }
-        self.look()
+        self.check()
     }
 
-    fn look(&self) -> Result<()> {
+    fn check(&self) -> Result<()> {
         if self.cancelled.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
     }
 
@@ -180,7 +180,7 @@ impl Job {
                 let Some(centres) = self.centres.get() else { return Ok(()) };
                 let count = rows.len() as u32;
                 self.rows.assign(rows, |code| {
-                    self.look()?;
+                    self.check()?;
                     centres.nearest(|a, b| self.assigning.distance(a, b), code, pace).map(|(list, _)| list)
                 })?;
                 self.lock().done += count;

@@ -45,7 +45,7 @@ const UNIT: usize = 1 << 16;
 const CENTRES: usize = 8;
 /// A list for an inner product has the mean length of the longest of so many of its samples, rounded up.
 const LONGEST: usize = 10;
-/// Rows between two looks at whether to go on.
+/// Rows between two checks for a cancel.
 const POLL: usize = 1 << 16;
 
 /// How many rows to sample for so many lists: as pgvector.
@@ -245,7 +245,7 @@ impl Training {
             all.resize_with(count, || AtomicU32::new(0));
             Ok(all)
         };
-        let none = || filled(0, words * lists, || pace.look()).map(|codes| Codes { words, codes });
+        let none = || filled(0, words * lists, || pace.check()).map(|codes| Codes { words, codes });
         Ok(Self {
             measure: space.euclidean(),
             ratio: if space.form == Form::Bits { 2.0 } else { 4.0 }, // the Euclidean distance is given as its square
@@ -255,17 +255,17 @@ impl Training {
             changes: AtomicU32::new(0),
             seeding: Mutex::new(Seeding {
                 random: Random(seed),
-                weights: filled(f32::INFINITY, count.min(SEEDS * lists), || pace.look())?,
+                weights: filled(f32::INFINITY, count.min(SEEDS * lists), || pace.check())?,
                 is_done: false,
             }),
             centres: RwLock::new(none()?),
             moved: Mutex::new(none()?),
-            around: RwLock::new(filled((0.0, 0), lists * NEAR.min(lists - 1), || pace.look())?),
+            around: RwLock::new(filled((0.0, 0), lists * NEAR.min(lists - 1), || pace.check())?),
             model: RwLock::default(),
             lengthened: Mutex::new(match &directions {
                 Some(_) => {
                     let words = coder.space.max_code_bytes() / 4;
-                    Codes { words, codes: filled(0, words * lists, || pace.look())? }
+                    Codes { words, codes: filled(0, words * lists, || pace.check())? }
                 }
                 None => Codes { words, codes: Vec::new() },
             }),
@@ -322,7 +322,7 @@ impl Training {
             Step::Reassign => self.reassign(of(self.batch(), self.samples.len()), pace)?,
             Step::Lengthen => self.lengthen(of(CENTRES, self.lists), pace)?,
         }
-        pace.look()
+        pace.check()
     }
 
     /// The centres, when all is done and nobody asks again.
@@ -412,7 +412,7 @@ impl Training {
         model.is_settled = model.rounds >= ROUNDS || is_quiet && (has_all || model.is_full) || self.lists == 1;
         model.is_full = !has_all && (is_quiet || (model.rounds + 1).is_multiple_of(FULL));
         (model.order, model.starts) =
-            in_order(self.lists, self.samples.len(), |sample| self.nearest(sample), || pace.look())?;
+            in_order(self.lists, self.samples.len(), |sample| self.nearest(sample), || pace.check())?;
         Ok(())
     }
 
@@ -580,10 +580,10 @@ pub(crate) fn in_order(
     list: impl Fn(usize) -> usize,
     poll: impl Fn() -> Result<()>,
 ) -> Result<(Vec<u32>, Vec<u32>)> {
-    let look = |i: usize| if i.is_multiple_of(POLL) { poll() } else { Ok(()) };
+    let check = |i: usize| if i.is_multiple_of(POLL) { poll() } else { Ok(()) };
     let mut starts = vec![0u32; lists + 1];
     for i in 0..count {
-        look(i)?;
+        check(i)?;
         starts[list(i) + 1] += 1;
     }
     for i in 0..lists {
@@ -591,7 +591,7 @@ pub(crate) fn in_order(
     }
     let (mut order, mut at) = (filled(0, count, &poll)?, starts.clone());
     for i in 0..count {
-        look(i)?;
+        check(i)?;
         let place = &mut at[list(i)];
         order[*place as usize] = i as u32;
         *place += 1;

@@ -9,7 +9,7 @@ use crate::space::Measure;
 use crate::store::PageStore;
 use crate::{Coder, Error, Metric, centre, ivf::format};
 
-/// Number of pages of centres that are read between two looks at whether to go on.
+/// Number of pages of centres that are read between two checks for a cancel.
 const AT_ONCE: usize = 16;
 
 /// The coder of an index, with what the build has learnt.

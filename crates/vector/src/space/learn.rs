@@ -84,7 +84,7 @@ impl Sample<'_> {
         ordered.extend_from_slice(&lengths);
         let (_, usual, _) = ordered.select_nth_unstable_by(self.taken / 2, f64::total_cmp);
         let longest = LONG * *usual;
-        let (mut sum, mut members) = (filled(0.0f64, self.space.dimensions, || pace.look())?, 0.0);
+        let (mut sum, mut members) = (filled(0.0f64, self.space.dimensions, || pace.check())?, 0.0);
         for (i, length) in lengths.iter().enumerate() {
             pace.spend(2 * self.bytes())?;
             let by = match self.space.metric {

@@ -358,7 +358,7 @@ impl Parents for Insert<'_, '_> {
     }
 
     fn poll(&self) -> Result<()> {
-        self.pace.look()
+        self.pace.check()
     }
 }
 

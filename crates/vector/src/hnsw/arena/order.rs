@@ -14,7 +14,7 @@ const COUNT_BITS: u32 = 6;
 /// Number of elements left over from earlier pages that are kept to begin new ones with.
 const LEFT: usize = 1 << 16;
 
-/// Marks that are looked at between two looks at whether to go on.
+/// Marks that are looked at between two checks for a cancel.
 const POLL: usize = 1 << 18;
 
 /// The elements that have rows, in the order for disk. `poll` is called now and then.

@@ -93,12 +93,12 @@ fn a_build_looks_in_the_middle_of_an_element() {
         }
         builder.close().unwrap();
         let looks = Cell::new(0);
-        let look = || {
+        let check = || {
             looks.set(looks.get() + 1);
             if looks.get() == end { Err(Error::Cancelled) } else { Ok(()) }
         };
         let outcome = loop {
-            match builder.work_here(&look) {
+            match builder.work_here(&check) {
                 Ok(true) => {}
                 other => break other,
             }

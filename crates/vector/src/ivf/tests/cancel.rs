@@ -69,7 +69,7 @@ fn a_build_looks_in_the_middle_of_a_step() {
     let codes: Vec<Vec<u32>> = clustered(500, 16_000, 5).iter().map(|vector| code(&meta.space, vector)).collect();
     let build = |end: u64| -> Result<(u64, Builder)> {
         let looks = Cell::new(0);
-        let look = || {
+        let check = || {
             looks.set(looks.get() + 1);
             if looks.get() == end { Err(Error::Cancelled) } else { Ok(()) }
         };
@@ -79,21 +79,21 @@ fn a_build_looks_in_the_middle_of_a_step() {
                 builder.sample(place, code)?;
             }
         }
-        builder.train(&look)?;
+        builder.train(&check)?;
         // The first centre is drawn from 400 samples without measuring; for each of the others all of these are measured.
         let mut most = 0;
         for _ in 0..10 {
             let before = looks.get();
-            assert!(builder.work_here(&look)?);
+            assert!(builder.work_here(&check)?);
             most = most.max(looks.get() - before);
         }
         assert!(most >= 5, "{most} looks");
-        while builder.work_here(&look)? {}
+        while builder.work_here(&check)? {}
         for (tid, code) in (1..).zip(&codes) {
             builder.push(code, tid)?;
         }
         builder.close();
-        while builder.work_here(&look)? {}
+        while builder.work_here(&check)? {}
         Ok((looks.get(), builder))
     };
     let (looks, builder) = build(0).unwrap();
