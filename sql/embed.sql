@@ -6,13 +6,13 @@ CREATE TABLE lagoon.models (
     max_tokens integer NOT NULL,
     pooling text NOT NULL,
     normalize boolean NOT NULL,
-    batched boolean NOT NULL,
     prompts jsonb NOT NULL DEFAULT '{}',
     default_prompt text,
     size bigint NOT NULL,
     fingerprint text NOT NULL,
     registered_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    owner name NOT NULL DEFAULT current_user
+    owner name NOT NULL DEFAULT current_user,
+    batched boolean NOT NULL
 );
 
 COMMENT ON TABLE lagoon.models IS 'models of lagoon.embed, registered by lagoon.register_model';

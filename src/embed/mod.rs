@@ -18,7 +18,7 @@ use crate::pg::datum::vector::{MAX_DIMENSIONS, Vector, VectorArray, VectorError}
 use crate::pg::error::OrRaise;
 use crate::pg::text::{Utf8, is_utf8};
 use crate::pg::transaction::must_write;
-use crate::pg::{exit, guc, interrupt, log, role};
+use crate::pg::{exit, guc, interrupt, log, process, role};
 
 /// Elements of an array between two looks for interrupts.
 const STRIDE: usize = 1 << 12;
@@ -36,10 +36,14 @@ pub fn init() {
 }
 
 fn settings() -> Settings {
-    Settings {
-        library: PathBuf::from(guc::text(&guc::ONNXRUNTIME_LIBRARY)),
-        threads: usize::try_from(guc::EMBED_THREADS.get()).unwrap_or(1),
-    }
+    Settings { library: library_path(), threads: usize::try_from(guc::EMBED_THREADS.get()).unwrap_or(1) }
+}
+
+/// The setting, or else the library that a package has put beside ours; empty if there is none.
+fn library_path() -> PathBuf {
+    let configured = PathBuf::from(guc::text(&guc::ONNXRUNTIME_LIBRARY));
+    let packaged = process::library_directory().join("libonnxruntime.so");
+    if configured.as_os_str().is_empty() && packaged.exists() { packaged } else { configured }
 }
 
 fn embed(model: &Registered, texts: Vec<String>) -> Result<Embedded, Error> {
@@ -265,7 +269,7 @@ mod lagoon {
         let statistics = engine::statistics().unwrap_or_default();
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed) as i64;
         TableIterator::once((
-            library.as_ref().map_or_else(|| guc::text(&guc::ONNXRUNTIME_LIBRARY), |l| l.path.display().to_string()),
+            library.as_ref().map_or_else(|| settings().library.display().to_string(), |l| l.path.display().to_string()),
             library.is_some(),
             library.as_ref().map(|library| library.version.clone()),
             library.map(|library| library.build),

@@ -35,7 +35,7 @@ pub static PUSHDOWN: GucSetting<bool> = GucSetting::<bool>::new(true);
 pub static DATA_DIRECTORIES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 /// `lagoon.dataset_directory`: where the files of datasets are; empty means `lagoon/datasets` in the data directory.
 pub static DATASET_DIRECTORY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
-/// `lagoon.onnxruntime_library`: absolute path of libonnxruntime.so.
+/// `lagoon.onnxruntime_library`: absolute path of libonnxruntime.so; empty means the one in PostgreSQL's library directory.
 pub static ONNXRUNTIME_LIBRARY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 /// `lagoon.embed_threads`: threads of one inference.
 pub static EMBED_THREADS: GucSetting<i32> = GucSetting::<i32>::new(1);
@@ -164,7 +164,12 @@ pub fn init() {
         &DATASET_DIRECTORY,
         Suset,
     );
-    string(c"lagoon.onnxruntime_library", c"Absolute path of the ONNX Runtime library.", &ONNXRUNTIME_LIBRARY, Suset);
+    string(
+        c"lagoon.onnxruntime_library",
+        c"Absolute path of the ONNX Runtime library; if empty, libonnxruntime.so in PostgreSQL's library directory.",
+        &ONNXRUNTIME_LIBRARY,
+        Suset,
+    );
     int(
         c"lagoon.embed_threads",
         c"Number of threads of one inference.",

@@ -1,7 +1,8 @@
 //! A background process of ours, and other processes as seen from this one: signals, connection, latch, end.
 
-use std::ffi::{CString, c_int};
+use std::ffi::{CStr, CString, c_char, c_int};
 use std::os::raw::c_long;
+use std::path::PathBuf;
 
 use pgrx::bgworkers::BackgroundWorkerBuilder;
 use pgrx::pg_sys;
@@ -18,6 +19,13 @@ pub fn id() -> i32 {
 pub fn database() -> pg_sys::Oid {
     // SAFETY: set once when the process connects.
     unsafe { pg_sys::MyDatabaseId }
+}
+
+/// Where PostgreSQL looks for libraries, `$libdir` in SQL.
+pub fn library_directory() -> PathBuf {
+    // SAFETY: an array that is filled once, at the start of the server, with a NUL-terminated path.
+    let path = unsafe { CStr::from_ptr((&raw const pg_sys::pkglib_path).cast::<c_char>()) };
+    PathBuf::from(path.to_string_lossy().into_owned())
 }
 
 /// Microseconds since 2000-01-01, as timestamptz.
