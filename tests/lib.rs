@@ -125,6 +125,8 @@ pub struct Cluster {
     dir: TempDir,
     settings: Vec<String>,
     runtime: Runtime,
+    /// Of another PostgreSQL than that of the environment.
+    pg_config: Option<PathBuf>,
 }
 
 impl Cluster {
@@ -135,12 +137,31 @@ impl Cluster {
         cluster
     }
 
+    /// As [`Self::start`], with the server of another `pg_config`.
+    pub fn of_server(pg_config: &Path, settings: &[&str]) -> Self {
+        let mut cluster = Self::new(settings);
+        cluster.pg_config = Some(pg_config.to_owned());
+        cluster.start_again();
+        cluster
+    }
+
     fn new(settings: &[&str]) -> Self {
         Self {
             dir: scratch(),
             settings: settings.iter().map(|&setting| setting.to_owned()).collect(),
             runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap(),
+            pg_config: None,
         }
+    }
+
+    /// `scripts/cluster COMMAND` on this cluster.
+    fn script(&self, command: &str) -> Command {
+        let mut script = script();
+        script.arg(command).arg(self.dir());
+        if let Some(pg_config) = &self.pg_config {
+            script.env("PG_CONFIG", pg_config);
+        }
+        script
     }
 
     /// A started cluster with the extension in database `postgres`.
@@ -174,7 +195,7 @@ impl Cluster {
 
     /// Starts it after [`Self::stop`] or [`Self::kill`]; returns when it answers.
     pub fn start_again(&self) {
-        run(script().arg("start").arg(self.dir()).args(&self.settings));
+        run(self.script("start").args(&self.settings));
     }
 
     /// Replaces the settings; they hold from the next start, or reload where PostgreSQL allows it.
@@ -184,12 +205,12 @@ impl Cluster {
 
     /// Ends it: `fast` or `immediate`.
     pub fn stop(&self, mode: &str) {
-        run(script().arg("stop").arg(self.dir()).arg(mode));
+        run(self.script("stop").arg(mode));
     }
 
     /// kill -9 of the postmaster and of all its processes.
     pub fn kill(&self) {
-        run(script().arg("kill").arg(self.dir()));
+        run(&mut self.script("kill"));
     }
 
     /// Stops it, if it runs, and starts it with the present settings.
@@ -200,7 +221,7 @@ impl Cluster {
 
     /// Whether it accepts connections.
     pub fn answers(&self) -> bool {
-        script().arg("status").arg(self.dir()).status().unwrap().success()
+        self.script("status").status().unwrap().success()
     }
 
     /// Runs SQL in database `postgres` with psql; its unaligned output. Panics on an error.
@@ -281,7 +302,7 @@ impl Drop for Cluster {
             let lines: Vec<&str> = log.lines().collect();
             eprintln!("--- server log\n{}\n---", lines[lines.len().saturating_sub(60)..].join("\n"));
         }
-        let _ = script().arg("drop").arg(self.dir()).output(); // nothing more can be done about a failure here
+        let _ = self.script("drop").output(); // nothing more can be done about a failure here
     }
 }
 

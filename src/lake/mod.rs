@@ -17,6 +17,7 @@ mod fdw;
 mod functions;
 mod source;
 mod types;
+mod upgrade;
 
 use crate::pg::hook;
 

@@ -9,7 +9,7 @@ use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 
 use super::datum::array::{ArrayRef, Element};
 use super::datum::vector::{BitRef, DenseRef, Scalar, SparsevecRef};
-use super::error::{OrRaise, SqlError};
+use super::error::{OrRaise, Plain, SqlError, raise};
 
 /// Gives functions C symbols, with the record that PostgreSQL looks for (`PG_FUNCTION_INFO_V1`): `add_i4 = add::<i32>, ...`.
 /// Arguments and results are those of the function, which returns a `Result`; its error is raised behind the last destructor.
@@ -52,6 +52,24 @@ pub unsafe fn call<A>(function: impl Function<A>, fcinfo: FunctionCallInfo) -> D
     // SAFETY: the caller's.
     let result = unsafe { function.apply(&mut call) };
     result.or_raise().into_datum(call)
+}
+
+/// Ends a call of a set-returning function whose declaration has another number of columns: that of an older version, in a
+/// database where the extension has not been updated yet. Its values would be taken for those of other types.
+pub fn check_columns(call: FunctionCallInfo, columns: i32) {
+    let mut row = std::ptr::null_mut();
+    // SAFETY: pgrx passes the call that is under way; the result is in its memory.
+    let declared = unsafe {
+        pg_sys::get_call_result_type(call, std::ptr::null_mut(), &mut row);
+        row.as_ref().map_or(0, |row| row.natts)
+    };
+    if declared != columns {
+        raise(&Plain {
+            sqlstate: "55000",
+            message: format!("function is declared with {declared} columns, this library gives {columns}"),
+            hint: Some("Run ALTER EXTENSION lagoon UPDATE.".to_owned()),
+        });
+    }
 }
 
 /// A Rust function of one to three arguments `A`.

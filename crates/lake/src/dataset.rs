@@ -1,5 +1,6 @@
 //! Identity of a dataset: its id follows from its name, its fingerprint from its columns.
 
+use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
@@ -26,13 +27,35 @@ pub fn check_name(name: &str) -> Result<()> {
 /// 32 hexadecimal digits over names and types of the columns, in whatever order, and nothing else: neither whether a file
 /// happens to have NULLs, nor the writer's name, its key-value metadata or its choice of encodings count.
 pub fn fingerprint(columns: &[Column]) -> String {
+    let ty = |column: &Column| match &column.ty {
+        Ok(ty) => ty.to_string(),
+        Err(unsupported) => format!("?{unsupported}"),
+    };
+    hash(columns.iter().map(|column| (column.name.as_str(), ty(column))).collect())
+}
+
+/// The fingerprint of columns as the catalogue lists them: a JSON array of objects with `name` and `type`.
+pub fn listed_fingerprint(columns: &str) -> Result<String> {
+    #[derive(Deserialize)]
+    struct Listed {
+        name: String,
+        #[serde(rename = "type")]
+        ty: String,
+    }
+
+    let columns: Vec<Listed> = serde_json::from_str(columns)
+        .map_err(|error| Error::Internal { message: format!("the columns of a dataset: {error}") })?;
+    // Types that we do not read are listed by their name in Arrow, which begins with a capital.
+    let ty = |ty: &str| if ty.starts_with(char::is_uppercase) { format!("?{ty}") } else { ty.to_owned() };
+    Ok(hash(columns.iter().map(|column| (column.name.as_str(), ty(&column.ty))).collect()))
+}
+
+fn hash(mut columns: Vec<(&str, String)>) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(b"lagoon schema 2");
-    let mut columns: Vec<_> = columns.iter().collect();
-    columns.sort_by(|a, b| a.name.cmp(&b.name));
-    for column in columns {
-        let ty = column.ty.as_ref().map_or_else(|unsupported| format!("?{unsupported}"), ToString::to_string);
-        for part in [column.name.as_bytes(), ty.as_bytes()] {
+    columns.sort_by(|a, b| a.0.cmp(b.0));
+    for (name, ty) in &columns {
+        for part in [name.as_bytes(), ty.as_bytes()] {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part);
         }
@@ -79,5 +102,20 @@ mod tests {
         ];
         assert!(same.iter().all(|columns| fingerprint(columns) == fingerprint(&base)));
         assert!(others.iter().all(|columns| fingerprint(columns) != fingerprint(&base)));
+    }
+
+    #[test]
+    fn a_list_of_columns_has_the_fingerprint_of_the_columns() {
+        let column = |name: &str, ty| Column { name: name.into(), ty, nullable: true, trust: Default::default() };
+        let columns = [
+            column("b", Ok(ColumnType::Numeric(10, 2))),
+            column("a", Ok(ColumnType::Array(Box::new(ColumnType::Timestamptz)))),
+            column("c", Err("Struct(\"x\": Int32)".to_owned())),
+        ];
+        let listed = r#"[{"name": "b", "type": "numeric(10,2)", "nullable": true},
+            {"name": "a", "type": "timestamp with time zone[]", "nullable": false},
+            {"name": "c", "type": "Struct(\"x\": Int32)", "nullable": true}]"#;
+        assert_eq!(listed_fingerprint(listed).unwrap(), fingerprint(&columns));
+        assert!(listed_fingerprint("{}").is_err());
     }
 }

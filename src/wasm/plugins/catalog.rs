@@ -128,12 +128,17 @@ unsafe fn lifetime(header: pg_sys::HeapTupleHeader) -> (u32, bool) {
     (if is_frozen { 2 } else { xmin }, flags & pg_sys::HEAP_XMAX_INVALID != 0)
 }
 
+/// NULL for a column that the table has not got yet: the library is newer than the database until the extension is updated.
+///
 /// # Safety
 /// As [`read`]; `T` must be the column's type.
 unsafe fn get<T: pgrx::FromDatum>(tuple: pg_sys::HeapTuple, desc: pg_sys::TupleDesc, column: usize) -> Option<T> {
     let mut is_null = false;
     // SAFETY: the caller's.
     unsafe {
+        if column as i32 > (*desc).natts {
+            return None;
+        }
         let datum = pg_sys::heap_getattr(tuple, column as i32, desc, &mut is_null);
         T::from_datum(datum, is_null)
     }

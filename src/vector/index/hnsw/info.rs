@@ -10,9 +10,10 @@ use crate::vector::index::open::OpenIndex;
 #[pgrx::pg_schema]
 mod lagoon {
     use pgrx::iter::TableIterator;
-    use pgrx::{name, pg_extern};
+    use pgrx::{name, pg_extern, pg_sys};
 
     use crate::pg::error::OrRaise;
+    use crate::pg::function::check_columns;
     use crate::pg::regclass::Regclass;
 
     /// What an hnsw index consists of: one row. For the owner of its table: reads the pages of nodes, and inserts and vacuums of the index wait.
@@ -20,6 +21,7 @@ mod lagoon {
     #[allow(clippy::type_complexity)] // the columns
     fn index_info(
         index: Regclass,
+        call: pg_sys::FunctionCallInfo,
     ) -> TableIterator<
         'static,
         (
@@ -46,6 +48,7 @@ mod lagoon {
             name!(bytes_per_row, Option<f64>),
         ),
     > {
+        check_columns(call, 21);
         let info = super::read(index.0).or_raise();
         let counts = |counts: &[u64]| counts.iter().map(|count| *count as i64).collect::<Vec<_>>();
         TableIterator::once((
