@@ -24,6 +24,10 @@ help: ## List the commands
 deps: ## Install what is missing: PostgreSQL 15, clang, a wasm32 toolchain, ONNX Runtime, the demo's model
 	@scripts/deps
 
+.PHONY: build-deps
+build-deps: ## Install only what building takes
+	@scripts/deps build
+
 .PHONY: build
 build: ## Compile the extension and the engines
 	cargo build --release --lib
@@ -64,6 +68,10 @@ test: deps guests ## Run every test
 test-versions: deps guests ## Run what depends on the server on each of PostgreSQL 15, 16, 17 and 18
 	@scripts/test versions
 
+.PHONY: test-package
+test-package: deps guests ## Run the tour with the Debian packages, for PostgreSQL 15 or each of VERSIONS
+	@scripts/test package $(VERSIONS)
+
 .PHONY: lint
 lint: ## Check formatting, run clippy, rustdoc, shellcheck and ruff
 	@scripts/lint
@@ -91,8 +99,8 @@ bench-vector: deps install ## Compare the hnsw index with pgvector and hnswlib a
 	@benches/run vector
 
 .PHONY: package
-package: ## Make an installable tree in $(LAGOON_CACHE)/package
-	@scripts/build stage $(LAGOON_CACHE)/package
+package: ## Make Debian packages in $(LAGOON_CACHE)/package, for PG_CONFIG or for each of VERSIONS="15 16 17 18"
+	@scripts/package $(VERSIONS)
 
 .PHONY: clean
 clean: ## Stop the demo's cluster and delete its data; the build folder stays

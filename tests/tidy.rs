@@ -326,6 +326,47 @@ fn paths_in_documents_exist() {
     none(found, "paths that are not there");
 }
 
+/// Docker is not everywhere, so it is not run here: what it copies is there, and what it runs are targets and scripts.
+#[test]
+fn steps_of_the_dockerfile_exist() {
+    let [dockerfile, makefile, ignored] =
+        ["Dockerfile", "Makefile", ".dockerignore"].map(|name| fs::read_to_string(root().join(name)).unwrap());
+    let ignored: Vec<&str> = ignored.lines().filter(|line| !line.starts_with('#')).collect();
+    let (mut found, mut steps) = (Vec::new(), 0);
+    for line in dockerfile.lines() {
+        let mut words = line.split_whitespace();
+        match (words.next(), words.next()) {
+            (Some("COPY"), Some(from)) if !from.starts_with("--from") => {
+                let is_there = root().join(from).exists() && !ignored.contains(&from);
+                found.extend((!is_there).then(|| line.to_owned()));
+                steps += 1;
+            }
+            (Some("RUN"), Some("make")) => {
+                let is_target = |target: &str| makefile.lines().any(|rule| rule.starts_with(&format!("{target}:")));
+                found.extend(words.filter(|target| !is_target(target)).map(|target| format!("{line}: {target}")));
+                steps += 1;
+            }
+            _ => {}
+        }
+    }
+    assert!(steps >= 5, "{steps} steps of the Dockerfile are understood");
+    none(found, "steps of the Dockerfile that lead nowhere");
+}
+
+/// A release is named in three places, and everybody who has the one before gets to it.
+#[test]
+fn versions_agree_and_can_be_reached() {
+    let version = env!("CARGO_PKG_VERSION");
+    let names = |file: &str, text: String| {
+        assert!(fs::read_to_string(root().join(file)).unwrap().contains(&text), "{file} does not have {text}");
+    };
+    names("META.json", format!("\"version\": \"{version}\""));
+    names("CHANGELOG.md", format!("## {version}"));
+    names("docs/install.md", format!(" {version}\n"));
+    let upgrades = files("sql/upgrade", "sql");
+    assert!(upgrades.iter().any(|(name, _)| name.ends_with(&format!("--{version}.sql"))), "no way to {version}");
+}
+
 /// The anchor of a heading, as mdBook and code forges make it.
 fn slug(line: &str) -> Option<String> {
     let heading = line.strip_prefix('#')?.trim_start_matches('#').strip_prefix(' ')?;
