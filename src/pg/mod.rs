@@ -16,7 +16,6 @@ pub mod json;
 pub mod limit;
 pub mod log;
 pub mod memory;
-#[allow(dead_code, reason = "the wings follow one by one")]
 pub mod node;
 pub mod process;
 pub mod regclass;

@@ -134,7 +134,6 @@ kinds! {
 
 impl Node<'_> {
     /// The type of an expression.
-    #[allow(dead_code, reason = "as above")]
     pub fn type_of(self) -> Oid {
         // SAFETY: an expression, or an ERROR.
         unsafe { pg_sys::exprType(self.as_ptr()) }

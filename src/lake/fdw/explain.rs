@@ -2,10 +2,11 @@
 
 use std::ffi::{CStr, CString};
 
-use pgrx::{PgList, pg_sys};
+use pgrx::pg_sys;
 
 use super::scan::ScanState;
 use crate::pg::compat;
+use crate::pg::node::{List, Node};
 
 /// Names of files that are shown at most.
 const MOST_FILES: usize = 10;
@@ -73,11 +74,11 @@ unsafe fn deparse(
     unsafe {
         let context = pg_sys::set_deparse_context_plan((*es).deparse_cxt, plan.cast(), std::ptr::null_mut());
         let several_tables = compat::explains_several_tables(es);
-        let sql = |node| {
-            let text = pg_sys::deparse_expression(node, context, several_tables || (*es).verbose, false);
+        let sql = |node: Node<'_>| {
+            let text = pg_sys::deparse_expression(node.as_ptr(), context, several_tables || (*es).verbose, false);
             CStr::from_ptr(text).to_string_lossy().into_owned()
         };
-        PgList::<pg_sys::Node>::from_pg(conditions).iter_ptr().map(sql).collect()
+        List::new(conditions).iter().map(sql).collect()
     }
 }
 

@@ -5,6 +5,7 @@ use pgrx::{PgBox, PgMemoryContexts, pg_guard, pg_sys};
 use super::scan::ScanState;
 use super::{explain, infer, options, plan, scan};
 use crate::pg::error::OrRaise;
+use crate::pg::node::Node;
 
 macro_rules! version_1 {
     ($($name:ident),*) => {$(
@@ -65,8 +66,8 @@ pub unsafe extern "C-unwind" fn lagoon_parquet_validator(call: pg_sys::FunctionC
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn lagoon_infer_columns(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: the context of a call is NULL or a node.
-    let fired = unsafe { pgrx::is_a((*call).context, pg_sys::NodeTag::T_EventTriggerData) };
-    infer::after_ddl(fired).or_raise();
+    let event = unsafe { Node::new((*call).context) }.and_then(Node::cast::<pg_sys::EventTriggerData>);
+    infer::after_ddl(event.is_some()).or_raise();
     pg_sys::Datum::null()
 }
 

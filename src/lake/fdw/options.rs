@@ -3,10 +3,11 @@
 use lagoon_lake::dataset::check_name;
 use lagoon_lake::source::files::Found;
 use lagoon_lake::{Error, Result};
-use pgrx::{PgList, pg_sys};
+use pgrx::pg_sys;
 
 use crate::lake::source::access;
 use crate::lake::{dataset, source};
+use crate::pg::node::List;
 use crate::pg::role;
 
 const TABLE_OPTIONS: [&str; 2] = ["path", "dataset"];
@@ -71,11 +72,9 @@ fn chosen(options: &[(String, String)]) -> Result<Source> {
 /// `list` is NIL or a list of DefElem with string values, as `untransformRelOptions` and the catalogs give it.
 pub(super) unsafe fn pairs(list: *mut pg_sys::List) -> Vec<(String, String)> {
     // SAFETY: the caller's.
-    unsafe {
-        let text = |pointer: *const std::ffi::c_char| std::ffi::CStr::from_ptr(pointer).to_string_lossy().into_owned();
-        let elements = PgList::<pg_sys::DefElem>::from_pg(list);
-        elements.iter_ptr().map(|element| (text((*element).defname), text(pg_sys::defGetString(element)))).collect()
-    }
+    let options = unsafe { List::<pg_sys::DefElem>::new(list) };
+    let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
+    options.iter().map(|option| (text(option.name()), text(option.text()))).collect()
 }
 
 fn table_options(table: pg_sys::Oid) -> Vec<(String, String)> {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use lagoon_lake::Result;
 use lagoon_lake::expr::Expr;
-use pgrx::{PgList, PgMemoryContexts, pg_sys};
+use pgrx::{PgMemoryContexts, pg_sys};
 
 use super::handover::{self, Ticket};
 use super::private::{Limit, ScanPlan};
@@ -15,6 +15,7 @@ use crate::lake::expr::{Reason, Translator};
 use crate::lake::source::access;
 use crate::pg::compat::{self, Costs};
 use crate::pg::guc;
+use crate::pg::node::{self, List, Node};
 
 /// What a scan costs before its first row: threads are there, a few files are opened.
 const STARTUP_COST: f64 = 10.0;
@@ -50,15 +51,15 @@ pub(super) unsafe fn size(
     unsafe {
         let mut planned = Planned { pushed: Vec::new(), kept: Vec::new(), params: Vec::new(), relation, ticket };
         let mut translator = Translator::new((*rel).relid, &planned.relation.attributes);
-        for info in PgList::<pg_sys::RestrictInfo>::from_pg((*rel).baserestrictinfo).iter_ptr() {
+        for info in List::<pg_sys::RestrictInfo>::new((*rel).baserestrictinfo).iter() {
             let condition = if guc::PUSHDOWN.get() {
-                translator.condition((*info).clause.cast())
+                translator.condition(info.clause.cast())
             } else {
                 Err("lagoon.pushdown is off".to_owned())
             };
             match condition {
-                Ok(filter) => planned.pushed.push((info, filter)),
-                Err(reason) => planned.kept.push((info, reason)),
+                Ok(filter) => planned.pushed.push((info.as_ptr(), filter)),
+                Err(reason) => planned.kept.push((info.as_ptr(), reason)),
             }
         }
         planned.params = translator.params;
@@ -130,7 +131,8 @@ pub(super) unsafe fn final_path(
         if sorted || grouped || !parse.havingQual.is_null() || !planned.kept.is_empty() {
             return;
         }
-        let (Some(count), Some(offset)) = (constant(parse.limitCount), constant(parse.limitOffset)) else { return };
+        let (count, offset) = (Node::new(parse.limitCount), Node::new(parse.limitOffset));
+        let (Some(count), Some(offset)) = (constant(count), constant(offset)) else { return };
         let limit = Limit { count, offset: offset.unwrap_or(0) };
         let rows = ((*input).rows - limit.offset as f64).max(0.0);
         let rows = limit.count.map_or(rows, |count| rows.min(count as f64)).max(1.0);
@@ -147,21 +149,11 @@ pub(super) unsafe fn final_path(
 }
 
 /// A constant of LIMIT or OFFSET: `Some(None)` if there is none or it is NULL, `None` if it cannot be taken over.
-unsafe fn constant(node: *mut pg_sys::Node) -> Option<Option<u64>> {
-    // SAFETY: the tag says the type; both are of type bigint after parse analysis.
-    unsafe {
-        if node.is_null() {
-            return Some(None);
-        }
-        if (*node).type_ != pg_sys::NodeTag::T_Const {
-            return None;
-        }
-        let constant = &*node.cast::<pg_sys::Const>();
-        if constant.constisnull {
-            return Some(None);
-        }
-        u64::try_from(constant.constvalue.value() as i64).ok().map(Some) // negative: PostgreSQL's own ERROR
-    }
+fn constant(node: Option<Node<'_>>) -> Option<Option<u64>> {
+    let Some(node) = node else { return Some(None) };
+    // Both are of type bigint after parse analysis.
+    let Some(value) = node.cast::<pg_sys::Const>()?.value() else { return Some(None) };
+    u64::try_from(value.value() as i64).ok().map(Some) // negative: PostgreSQL's own ERROR
 }
 
 /// GetForeignPlan: the scan node.
@@ -179,28 +171,24 @@ pub(super) unsafe fn make_plan(
     unsafe {
         let planned = &*(*rel).fdw_private.cast::<Planned>();
         let mut pushed = Vec::new();
-        let mut quals = PgList::<pg_sys::Expr>::new();
-        let mut rechecks = PgList::<pg_sys::Expr>::new();
+        let (mut quals, mut rechecks) = (Vec::new(), Vec::new());
         let mut plan = ScanPlan::default();
         // Conditions may be many, so they are not searched for one by one.
         let known_pushed: HashMap<_, _> = planned.pushed.iter().map(|(info, filter)| (*info, filter)).collect();
         let known_kept: HashMap<_, _> = planned.kept.iter().map(|(info, reason)| (*info, reason)).collect();
-        for info in PgList::<pg_sys::RestrictInfo>::from_pg(conditions).iter_ptr() {
-            if (*info).pseudoconstant {
-                continue;
-            }
-            if let Some(filter) = known_pushed.get(&info) {
+        for info in List::<pg_sys::RestrictInfo>::new(conditions).iter().filter(|info| !info.pseudoconstant) {
+            if let Some(filter) = known_pushed.get(&info.as_ptr()) {
                 pushed.push((*filter).clone());
-                rechecks.push((*info).clause);
+                rechecks.push(info.clause);
             } else {
-                let known = known_kept.get(&info).map(|why| (*why).clone());
+                let known = known_kept.get(&info.as_ptr()).map(|why| (*why).clone());
                 plan.reasons.push(known.unwrap_or_else(|| "not a condition of the table alone".to_owned()));
-                quals.push((*info).clause);
+                quals.push(info.clause);
             }
         }
         let mut used = null_mut();
         pg_sys::pull_varattnos((*(*rel).reltarget).exprs.cast(), (*rel).relid, &mut used);
-        for qual in quals.iter_ptr() {
+        for qual in &quals {
             pg_sys::pull_varattnos(qual.cast(), (*rel).relid, &mut used);
         }
         let is_used =
@@ -227,16 +215,14 @@ pub(super) unsafe fn make_plan(
         plan.resolved = planned.ticket.as_ref().map(Ticket::number);
         plan.files = planned.relation.files.iter().map(|file| file.location().to_string()).collect();
         plan.limit = Limit::from_private((*best).fdw_private);
-        let mut params = PgList::<pg_sys::Expr>::new();
-        planned.params.iter().for_each(|param| params.push(*param));
         Ok(pg_sys::make_foreignscan(
             targets,
-            quals.into_pg(),
+            node::list(quals),
             (*rel).relid,
-            params.into_pg(),
+            node::list(planned.params.iter().copied()),
             plan.to_private()?,
             null_mut(),
-            rechecks.into_pg(),
+            node::list(rechecks),
             outer,
         ))
     }

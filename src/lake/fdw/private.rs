@@ -2,15 +2,14 @@
 //!
 //! PostgreSQL copies and caches plans, and writes them as text, so all of it is text: JSON in String nodes.
 
-use std::ffi::CStr;
-
 use lagoon_lake::expr::Expr;
 use lagoon_lake::{Error, Result};
-use pgrx::{PgList, pg_sys};
+use pgrx::pg_sys;
 use serde_json::{Value, json};
 
 use crate::lake::attribute::Attribute;
 use crate::lake::expr::Reason;
+use crate::pg::node::{self, List};
 
 /// The executor's part of the plan. It travels as one text for the filter, which may be long, and one for the rest.
 #[derive(Clone, Debug, Default)]
@@ -106,18 +105,11 @@ impl Limit {
 
 /// String nodes: what copyObject, and the functions that read and write plans, know how to treat.
 fn list(texts: &[&str]) -> *mut pg_sys::List {
-    let mut list = PgList::<pg_sys::String>::new();
-    for text in texts {
-        // SAFETY: the string is copied into the current memory context.
-        unsafe { list.push(pg_sys::makeString(pg_sys::pnstrdup(text.as_ptr().cast(), text.len()))) }
-    }
-    list.into_pg()
+    node::list(texts.iter().map(|text| node::string(text)))
 }
 
 unsafe fn text(list: *mut pg_sys::List, index: usize) -> Option<String> {
     // SAFETY: the caller's: NIL or what list() made.
-    unsafe {
-        let node = PgList::<pg_sys::String>::from_pg(list).get_ptr(index)?;
-        Some(CStr::from_ptr((*node).sval).to_string_lossy().into_owned())
-    }
+    let texts = unsafe { List::<pg_sys::String>::new(list) };
+    Some(texts.get(index)?.text().to_string_lossy().into_owned())
 }

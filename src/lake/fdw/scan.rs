@@ -8,13 +8,14 @@ use std::time::Duration;
 use lagoon_lake::arrow::array::RecordBatch;
 use lagoon_lake::exec::{Poll, Scan, ScanSpec, Statistics, rows_within};
 use lagoon_lake::{Error, Result};
-use pgrx::{PgList, PgMemoryContexts, pg_sys};
+use pgrx::{PgMemoryContexts, pg_sys};
 
 use super::handover;
 use super::private::ScanPlan;
 use super::relation::Relation;
 use crate::lake::decode::Decoder;
 use crate::lake::{engine, types};
+use crate::pg::node::{List, Node};
 use crate::pg::{guc, memory, wait};
 
 /// How long the end of a scan waits for its task. The task holds nothing of PostgreSQL's, so this is only tidiness.
@@ -71,10 +72,9 @@ impl ScanState {
             let mut plan = ScanPlan::from_private((*plan_node).fdw_private)?;
             let table = (*(*node).ss.ss_currentRelation).rd_id;
             let relation = if explain_only { None } else { Some(Self::resolved(&mut plan, table)?) };
-            let expressions = PgList::<pg_sys::Node>::from_pg((*plan_node).fdw_exprs);
-            let oids: Vec<_> = expressions.iter_ptr().map(|expression| pg_sys::exprType(expression)).collect();
+            let expressions: List<'_> = List::new((*plan_node).fdw_exprs);
             let states = pg_sys::ExecInitExprList((*plan_node).fdw_exprs, &mut (*node).ss.ps);
-            let states = PgList::<pg_sys::ExprState>::from_pg(states);
+            let states = List::<pg_sys::ExprState>::new(states);
             let delivered = plan.attributes.iter().take(plan.delivered);
             let decoders = delivered.map(|attribute| Decoder::new(attribute.clone())).collect();
             let batch_context = pg_sys::AllocSetContextCreateInternal(
@@ -90,7 +90,7 @@ impl ScanState {
             Ok(Self {
                 plan,
                 relation,
-                params: states.iter_ptr().zip(oids).collect(),
+                params: states.iter().map(Node::as_ptr).zip(expressions.iter().map(Node::type_of)).collect(),
                 decoders,
                 batch_context,
                 notify,
