@@ -236,6 +236,12 @@ impl Builder {
         Ok(misfits < FEW || MISFITS * misfits <= asked)
     }
 
+    /// Pages that what was fed will take, if it is written in that order.
+    #[cfg(test)]
+    pub(crate) fn blocks(&self) -> Result<u32> {
+        flush::blocks(&self.job.arena, lock(&self.job.queue).published)
+    }
+
     /// Writes a closed and finished build into an empty store. Nothing else may use the store meanwhile.
     pub fn flush<S: PageStore>(&self, store: &S) -> Result<()> {
         if !self.job.is_done() {

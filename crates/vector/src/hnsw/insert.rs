@@ -10,7 +10,7 @@ use crate::hnsw::format::{self, Geometry, MAX_ELEMENTS, Meta, NodesMut, PROTECTE
 use crate::hnsw::graph::PagedGraph;
 use crate::hnsw::level::Levels;
 use crate::hnsw::link::{Change, Offer, WANDER, apply, offer, plan, tree_neighbour};
-use crate::hnsw::packed;
+use crate::hnsw::packed::{self, Packing};
 use crate::hnsw::rows;
 use crate::hnsw::search::{Candidate, Reach, Scratch, descend, search_layer};
 use crate::hnsw::select::{Link, select};
@@ -192,11 +192,11 @@ fn write<S: PageStore>(
                 }
             }
         }
-        let (node_page, slot) = free_slot(graph, 4 * code.len())?;
+        let Room { node_page, slot, tail } = free_slot(graph, 4 * code.len())?;
         let (id, block) = (geometry.id(node_page, slot), geometry.node_block(node_page));
         let (part, rest) = geometry.code_parts(id, 4 * code.len());
         let mut blocks = vec![block, part.block];
-        blocks.extend(rest.map(|rest| rest.block));
+        blocks.extend(rest.map(|rest| rest.block).or(tail));
         match bond {
             Some((_, parent_block, ..)) => blocks.push(parent_block),
             None => blocks.push(0),
@@ -227,10 +227,18 @@ fn write<S: PageStore>(
             }
             None => format::set_entry(record.page(0)?, id, level),
         }
-        if let Some(per_page) = geometry.packed() {
+        if let Some(packing) = geometry.packed() {
+            let (space, bytes) = (&graph.meta.space, 4 * code.len());
             let page = record.page(part.block)?;
-            let Some(gap) = packed::gap(page, per_page, &graph.meta.space, 4 * code.len()) else { continue };
-            packed::put(page, part, gap, code)?;
+            let Some(gap) = packed::gap(page, packing, space, bytes, tail.is_some()) else { continue };
+            let rest = packed::put(page, part, gap, code)?;
+            if let Some(tail) = tail.filter(|_| !rest.is_empty()) {
+                let page = record.page(tail)?;
+                if !packed::room_for_tail(page, packing, space, 4 * rest.len()) {
+                    continue;
+                }
+                packed::put_tail(page, tail, packing, rest)?;
+            }
         } else {
             let (head, tail) = code.split_at(part.len / size_of::<u32>());
             format::put_words(record.page(part.block)?, part, head)?;
@@ -259,63 +267,83 @@ fn count_misfit<S: PageStore>(graph: &PagedGraph<'_, S>, code: &[u32], near: &[C
 /// Chooses the layout of an index that is empty, and was always, by the length of its first code. Nobody else has looked at
 /// anything but the metapage, which leads nowhere yet.
 fn choose_layout<S: PageStore>(graph: &PagedGraph<'_, S>, code: &[u32]) -> Result<()> {
-    let geometry = Geometry::for_lengths(graph.meta.m, &graph.meta.space, 4 * code.len());
+    // A page may begin with less than all of its room, and have slots to spare.
+    let geometry = Geometry::for_lengths(graph.meta.m, &graph.meta.space, 4 * code.len() * 15 / 16);
     let mut record = graph.store.record()?;
     Meta { geometry, ..graph.meta }.write(record.page(0)?);
     record.commit()
 }
 
+/// Where an element can go.
+pub(crate) struct Room {
+    pub node_page: u32,
+    pub slot: usize,
+    /// The page that its code runs on over, where codes have lengths of their own.
+    tail: Option<u32>,
+}
+
 /// A free slot with room for a code of so many bytes, which may be none, from the insert hint on, else in a new group.
-pub(crate) fn free_slot<S: PageStore>(graph: &PagedGraph<'_, S>, code_bytes: usize) -> Result<(u32, usize)> {
+pub(crate) fn free_slot<S: PageStore>(graph: &PagedGraph<'_, S>, code_bytes: usize) -> Result<Room> {
     let geometry = &graph.meta.geometry;
     let blocks = graph.store.blocks()?;
     let node_pages = geometry.node_pages_of(blocks);
-    let mut found = (node_pages, 0);
+    let mut found = Room { node_page: node_pages, slot: 0, tail: None };
     for node_page in graph.meta.insert_hint.min(node_pages)..node_pages {
         graph.store.poll()?;
         let block = geometry.node_block(node_page);
         let page = graph.store.read(block)?;
         let nodes = format::Nodes::new(&page, geometry, block)?;
-        let slot = if geometry.packed().is_some() {
+        let room = if let Some(packing) = geometry.packed() {
             let free: Vec<usize> = nodes.free_slots().collect();
             drop(page);
-            packed_slot(graph, node_page, blocks, &free, code_bytes)?
+            packed_slot(graph, packing, node_page, blocks, &free, code_bytes)?
         } else {
-            nodes.free_slots().next()
+            nodes.free_slots().next().map(|slot| Room { node_page, slot, tail: None })
         };
-        if let Some(slot) = slot {
-            found = (node_page, slot);
+        if let Some(room) = room {
+            found = room;
             break;
         }
     }
-    if u64::from(found.0 + 1) * geometry.nodes as u64 > u64::from(MAX_ELEMENTS) {
+    if u64::from(found.node_page + 1) * geometry.nodes as u64 > u64::from(MAX_ELEMENTS) {
         return Err(Error::TooManyElements { max: MAX_ELEMENTS });
     }
-    let needed = geometry.blocks(found.0 + 1);
+    let needed = geometry.blocks(found.node_page + 1);
     if needed > blocks {
         graph.store.extend_to(needed)?;
     }
     Ok(found)
 }
 
-/// The first of some free slots of a node page where the page of its code has room, of so many blocks that exist: a crash can
-/// leave a part of a group.
+/// The first of some free slots of a node page where the page of its code has room, or that and the next one have, of so many
+/// blocks that exist: a crash can leave a part of a group.
 fn packed_slot<S: PageStore>(
     graph: &PagedGraph<'_, S>,
+    packing: Packing,
     node_page: u32,
     blocks: u32,
     free: &[usize],
     code_bytes: usize,
-) -> Result<Option<usize>> {
-    let geometry = &graph.meta.geometry;
+) -> Result<Option<Room>> {
+    let (geometry, space) = (&graph.meta.geometry, &graph.meta.space);
     let block = |slot: &usize| graph.code_block(geometry.id(node_page, *slot));
     for slots in free.chunk_by(|a, b| block(a) == block(b)) {
         graph.store.poll()?;
         let block = block(&slots[0]);
-        let has_room =
-            |page: &[u8]| packed::gap(page, geometry.packed().unwrap_or(1), &graph.meta.space, code_bytes).is_some();
-        if block >= blocks || has_room(&graph.store.read(block)?) {
-            return Ok(slots.first().copied());
+        let room = |tail| Some(Room { node_page, slot: slots[0], tail });
+        if block >= blocks {
+            return Ok(room(None));
+        }
+        let next = geometry.next_code_page(block);
+        let gap = packed::gap(&graph.store.read(block)?, packing, space, code_bytes, next.is_some());
+        let Some(beyond) = gap.map(|gap| packed::beyond(gap, code_bytes)) else { continue };
+        if beyond == 0 {
+            return Ok(room(None));
+        }
+        if let Some(next) = next
+            && (next >= blocks || packed::room_for_tail(&graph.store.read(next)?, packing, space, beyond))
+        {
+            return Ok(room(Some(next)));
         }
     }
     Ok(None)

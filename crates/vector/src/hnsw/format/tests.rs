@@ -63,8 +63,8 @@ fn every_geometry_fits_its_pages() {
                 let expected = if g.packed().is_some() { packed::ENTRY } else { g.slot_bytes };
                 assert_eq!(part.len + rest.map_or(0, |rest| rest.len), expected);
             }
-            if let Some(per_page) = g.packed() {
-                assert!(packed::room(per_page) >= space.max_code_bytes());
+            if let Some(packing) = g.packed() {
+                assert!(g.has_room_for(space.max_code_bytes()) && 2 * packing.room() > PAYLOAD);
                 // All that has to do with levels is the same, whatever the lengths of codes turn out to be.
                 let guess = Geometry::new(m, space);
                 assert_eq!((g.nodes, g.uppers), (guess.nodes, guess.uppers));
@@ -239,6 +239,9 @@ fn other_pages_are_refused() {
     put_u16(&mut page, META_CENTRE_PAGES, 2);
     assert!(matches!(Meta::read(&page), Err(Error::Corrupt { block: 0, .. })));
     put_u16(&mut page, META_CENTRE_PAGES, 0);
+    put_u16(&mut page, META_RUNS_ON, 1);
+    assert!(matches!(Meta::read(&page), Err(Error::Corrupt { block: 0, .. })));
+    put_u16(&mut page, META_RUNS_ON, 0);
     put_u16(&mut page, META_NODES, 1);
     assert!(matches!(Meta::read(&page), Err(Error::Corrupt { block: 0, .. })));
     let g = dense(16, 3);
