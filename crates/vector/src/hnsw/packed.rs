@@ -56,7 +56,7 @@ impl Packing {
     /// Bytes of a page for codes.
     #[inline]
     pub fn room(self) -> usize {
-        SPECIAL_OFFSET.saturating_sub(self.begin())
+        SPECIAL_OFFSET.saturating_sub(self.begin()).max(4)
     }
 
     /// On which page of a group the code in a slot begins, and with which entry: each slot has its share of the room of all

@@ -71,7 +71,9 @@ impl Geometry {
 
     /// Whether an empty group has room for a code that is not longer than a page and has a length of its own.
     pub(super) fn has_room_for(&self, bytes: usize) -> bool {
-        self.packed().is_some_and(|packing| bytes <= packing.room()) || self.code_pages > 1
+        // Half of a page for a directory is too much.
+        let fits = |room: usize| 2 * room > PAYLOAD && (bytes <= room || self.code_pages > 1);
+        self.packed().is_some_and(|packing| fits(packing.room()))
     }
 
     fn densest(m: usize, slot_bytes: usize, min_nodes: usize, is_packed: bool) -> Self {
