@@ -237,6 +237,12 @@ impl Builder {
         Ok(misfits < FEW || MISFITS * misfits <= checked)
     }
 
+    /// Pages that what was fed will take, if it is written in that order.
+    #[cfg(test)]
+    pub(crate) fn blocks(&self) -> Result<u32> {
+        flush::blocks(&self.job.arena, lock(&self.job.queue).published)
+    }
+
     /// Writes a finished build into an empty store. Nothing else may use the store meanwhile.
     pub fn flush<S: PageStore>(&self, store: &S) -> Result<()> {
         if !self.job.is_done() {

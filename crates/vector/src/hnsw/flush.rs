@@ -6,7 +6,7 @@ use crate::hnsw::head::write_head;
 use crate::hnsw::packed;
 use crate::hnsw::select::Link;
 use crate::memory::push;
-use crate::page::Tid;
+use crate::page::{Tid, is_new};
 use crate::store::{PAGE_SIZE, PageStore};
 use crate::{Error, Result};
 
@@ -32,7 +32,8 @@ fn number(arena: &Arena, geometry: &Geometry, order: &[u32], poll: &impl Fn() ->
     let (nodes, group) = (geometry.nodes, geometry.nodes * geometry.node_pages);
     let mut ends = Vec::new();
     let (mut next, mut uppers, mut chains) = (0, 0, 0);
-    let (mut code_page, mut code_bytes) = (0, 0);
+    // Pages of codes without the node pages between them, and how many bytes of the last one are in use and of the next will be.
+    let (mut code_page, mut used, mut tail) = (0, 0, 0);
     for (at, id) in order.iter().enumerate() {
         if at.is_multiple_of(POLL) {
             poll()?;
@@ -47,15 +48,19 @@ fn number(arena: &Arena, geometry: &Geometry, order: &[u32], poll: &impl Fn() ->
                 next = (next / nodes + 1) * nodes;
                 continue;
             }
-            let Some(per_page) = geometry.packed() else { break };
-            let (start, page) = (next / group * group, next % group / per_page);
-            if code_page != start + page {
-                (code_page, code_bytes) = (start + page, 0);
+            let Some(packing) = geometry.packed() else { break };
+            let (start, page) = (next / group, packing.locate(next % group).0);
+            let at = start * geometry.code_pages + page;
+            if code_page != at {
+                (used, tail) = (if code_page + 1 == at { tail } else { 0 }, 0);
+                code_page = at;
             }
-            if code_bytes + bytes <= packed::room(per_page) {
+            let left = packing.room() - used;
+            if bytes <= left || page + 1 < geometry.code_pages && packed::runs_on(bytes, left) {
+                (used, tail) = (used + bytes.min(left), bytes.saturating_sub(left));
                 break;
             }
-            next = start + group.min((page + 1) * per_page);
+            next = start * group + group.min(packing.slots(page).end);
         }
         if next > MAX_ELEMENTS as usize {
             return Err(Error::TooManyElements { max: MAX_ELEMENTS });
@@ -64,7 +69,6 @@ fn number(arena: &Arena, geometry: &Geometry, order: &[u32], poll: &impl Fn() ->
         next += 1;
         uppers += level;
         chains += geometry.overflow_slots(arena.tid_count(*id)) as u64;
-        code_bytes += bytes;
     }
     let overflow = next as u32;
     if !order.is_empty() {
@@ -99,8 +103,8 @@ fn layout(arena: &Arena, order: &[u32], poll: &impl Fn() -> Result<()>) -> Resul
     }
     let mean = order.iter().map(|id| 4 * arena.code(*id).len()).sum::<usize>() / order.len();
     let mut best = (f64::INFINITY, meta.geometry);
-    for eighths in 4..=10 {
-        let geometry = Geometry::for_lengths(meta.m, &meta.space, mean * eighths / 8);
+    for sixteenths in 8..=20 {
+        let geometry = Geometry::for_lengths(meta.m, &meta.space, mean * sixteenths / 16);
         let node_pages = number(arena, &geometry, order, poll)?.pages;
         let pages = f64::from(node_pages) / geometry.node_pages as f64 * f64::from(geometry.group_blocks());
         if pages < best.0 {
@@ -108,6 +112,16 @@ fn layout(arena: &Arena, order: &[u32], poll: &impl Fn() -> Result<()>) -> Resul
         }
     }
     Ok(best.1)
+}
+
+/// Pages that elements will take, if they are written in the order in which they came.
+#[cfg(test)]
+pub(crate) fn blocks(arena: &Arena, count: u32) -> Result<u32> {
+    let (order, poll) = ((0..count).collect::<Vec<u32>>(), || Ok(()));
+    let geometry = layout(arena, &order, &poll)?;
+    let last = number(arena, &geometry, &order, &poll)?.overflow - 1;
+    let block = geometry.code_parts(last, packed::ENTRY).0.block;
+    Ok(geometry.next_code_page(block).unwrap_or(block) + 1)
 }
 
 /// Writes all that is linked into an empty store.
@@ -172,10 +186,14 @@ pub(crate) fn write<S: PageStore>(arena: &Arena, centre: Option<&[f32]>, count: 
             for id in members {
                 let code = arena.code(*id);
                 let (part, rest) = geometry.code_parts(arena.number(*id), 4 * code.len());
-                if let Some(per_page) = geometry.packed() {
+                if let Some(packing) = geometry.packed() {
+                    let next = geometry.next_code_page(part.block);
                     let page = &mut pages[(part.block - start) as usize];
-                    let gap = packed::gap(page, per_page, &meta.space, 4 * code.len());
-                    packed::put(page, part, gap.ok_or(Error::Store("no room for a code"))?, code)?;
+                    let gap = packed::gap(page, packing, &meta.space, 4 * code.len(), next.is_some());
+                    let rest = packed::put(page, part, gap.ok_or(Error::Store("no room for a code"))?, code)?;
+                    if let Some(next) = next.filter(|_| !rest.is_empty()) {
+                        packed::put_tail(&mut pages[(next - start) as usize], next, packing, rest)?;
+                    }
                     continue;
                 }
                 let (head, tail) = code.split_at(part.len / size_of::<u32>());
@@ -184,7 +202,10 @@ pub(crate) fn write<S: PageStore>(arena: &Arena, centre: Option<&[f32]>, count: 
                 }
             }
         }
-        for page in &pages {
+        // Where codes are long, what nothing lies on is a good part of the last group: inserts add it.
+        let is_last = geometry.packed().is_some() && first + geometry.node_pages as u32 >= node_pages;
+        let written = pages.iter().rposition(|page| !is_new(page)).map_or(0, |last| last + 1);
+        for page in &pages[..if is_last { written } else { pages.len() }] {
             store.poll()?;
             store.append(page)?;
         }

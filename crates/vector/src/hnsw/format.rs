@@ -15,8 +15,9 @@
 //! A node page is an array of [node slots](Geometry::node_offset) followed by an array of
 //! [upper slots](Geometry::upper_offset), which hold the links of layers above 0. A code page is an array of code slots;
 //! where whole ones would waste more than a tenth of a page they run on over the pages of their group instead. Codes of
-//! sparse vectors have lengths of their own: their pages begin with a directory that says where each code lies, see
-//! [`packed`]. How many codes share a page is chosen when the graph is written, or by the first insert.
+//! sparse vectors have lengths of their own: their pages begin with a directory that says where each code begins, and the last
+//! one of a page may run on over the next, see [`packed`]. How many codes share a page is chosen when the graph is written, or
+//! by the first insert.
 //!
 //! An element holds all rows with its value: the first [`MAX_TIDS`] in its node slot, further ones in a chain of *overflow
 //! slots*, node slots that hold rows instead of an element and whose code slots stay unused. The element leads to the newest,
@@ -134,6 +135,7 @@ const META_ENTRY_LEVEL: usize = PAGE_HEADER + 36; // u16
 const META_HINT: usize = PAGE_HEADER + 40;
 const META_GENERATION: usize = PAGE_HEADER + 44;
 const META_CENTRE_PAGES: usize = PAGE_HEADER + 48; // u16
+const META_RUNS_ON: usize = PAGE_HEADER + 50; // u16
 const META_MISFITS: usize = PAGE_HEADER + 52;
 const META_END: usize = PAGE_HEADER + 64; // 8 bytes to spare
 
@@ -213,6 +215,13 @@ impl Meta {
         {
             return Err(Error::NotAnIndex(Method::Hnsw));
         }
+        let runs_on = u16::from(form == Form::Sparse);
+        if u16_at(page, META_RUNS_ON) != runs_on {
+            return Err(Error::Corrupt {
+                block: 0,
+                what: "codes of sparse vectors end with their pages, as they no longer do",
+            });
+        }
         // The layout is read, not worked out anew: that takes a while, and this is the first thing that every walk does.
         let (nodes, uppers) = (usize::from(u16_at(page, META_NODES)), usize::from(u16_at(page, META_UPPERS)));
         let slot_bytes = u32_at(page, META_SLOT_BYTES) as usize;
@@ -227,7 +236,7 @@ impl Meta {
         let geometry = Geometry { first, ..Geometry::shape(m, slot_bytes, nodes, node_pages, form == Form::Sparse) };
         if !geometry.fits()
             || (geometry.uppers, geometry.code_pages) != (uppers, usize::from(u16_at(page, META_CODE_PAGES)))
-            || geometry.packed().is_some_and(|per_page| packed::room(per_page) < space.max_code_bytes())
+            || geometry.packed().is_some_and(|_| !geometry.has_room_for(space.max_code_bytes()))
         {
             return Err(Error::Corrupt { block: 0, what: "layout does not follow from the options" });
         }
@@ -263,6 +272,8 @@ impl Meta {
         set_hint(page, self.insert_hint);
         put_u32(page, META_GENERATION, self.generation);
         put_u16(page, META_CENTRE_PAGES, (self.geometry.first - 1) as u16);
+        // Builds before the first release knew no codes that run on over pages of packed codes.
+        put_u16(page, META_RUNS_ON, u16::from(self.geometry.packed().is_some()));
         put_u32(page, META_MISFITS, self.misfits);
     }
 }

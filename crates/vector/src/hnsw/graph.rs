@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use crate::distance::prefetch;
 use crate::hnsw::format::{Meta, NONE, Nodes, target};
-use crate::hnsw::packed;
+use crate::hnsw::packed::{self, Packing};
 use crate::memory::{reserved, room};
 use crate::pace::Budget;
 use crate::page::{Part, words};
@@ -98,7 +98,7 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         Ok(found)
     }
 
-    /// Calls `f` with the codes of elements, each with its index in `ids`.
+    /// Calls `f` with the codes of elements, each with its index in `ids`, in any order.
     pub fn codes(&self, ids: &[u32], mut f: impl FnMut(usize, &[u32])) -> Result<()> {
         for (i, ids) in ids.chunks(AT_ONCE).enumerate() {
             self.store.poll()?;
@@ -118,12 +118,8 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
             parts.push(part);
             parts.extend(rest);
         }
-        if self.meta.geometry.packed().is_some() {
-            return self.store.read_unlocked(&parts, &mut |i, page| {
-                let code = packed::code(page, parts[i], space);
-                prefetch(code); // the hint to the store was for its directory entry only
-                f(i, code);
-            });
+        if let Some(packing) = self.meta.geometry.packed() {
+            return self.packed_codes(packing, &parts, f);
         }
         let mut at = 0;
         self.store.read_unlocked(&parts, &mut |i, page| {
@@ -142,6 +138,35 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         })
     }
 
+    /// Gives `f` the codes to which some entries lead.
+    fn packed_codes(&self, packing: Packing, parts: &[Part], mut f: impl FnMut(usize, &[u32])) -> Result<()> {
+        let (geometry, space) = (&self.meta.geometry, &self.meta.space);
+        // Of codes that run on over a page the head, and where the tail is.
+        let (mut heads, mut tails) = (Vec::new(), Vec::new());
+        self.store.read_unlocked(parts, &mut |i, page| {
+            let (code, bytes) = packed::code(page, parts[i], space);
+            prefetch(code); // the hint to the store was for its directory entry only
+            let rest = bytes - 4 * code.len();
+            let tail = geometry.next_code_page(parts[i].block).and_then(|next| packing.tail(next, rest));
+            match tail.filter(|_| rest > 0) {
+                _ if rest == 0 => f(i, code),
+                Some(tail) => {
+                    tails.push(tail);
+                    heads.push((i, code.to_vec()));
+                }
+                None => f(i, &[]), // it is damaged
+            }
+        })?;
+        if tails.is_empty() {
+            return Ok(());
+        }
+        self.store.read_unlocked(&tails, &mut |i, page| {
+            let (at, code) = &mut heads[i];
+            code.extend_from_slice(words(page, tails[i]));
+            f(*at, code);
+        })
+    }
+
     /// The distance of two codes.
     #[inline]
     pub fn distance(&self, a: &[u32], b: &[u32]) -> f32 {
@@ -151,7 +176,9 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
     /// Appends the distance of each element to the code `query`.
     pub fn distances(&self, query: &[u32], ids: &[u32], out: &mut Vec<f32>) -> Result<()> {
         reserved(out.try_reserve(ids.len()))?;
-        self.codes(ids, |_, code| out.push(self.measure.distance(query, code)))
+        let from = out.len();
+        out.resize(from + ids.len(), 0.0);
+        self.codes(ids, |at, code| out[from + at] = self.measure.distance(query, code))
     }
 
     /// Appends those elements that `id` links to on a layer for which `is_new` says yes, in ascending order, so that codes of one page
@@ -237,13 +264,14 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         let mut outcome = Ok(());
         self.codes(&ids, |at, code| {
             // The others are about as long as the first one.
-            let more = if at == 0 { ids.len() * code.len() } else { code.len() };
+            let more = if codes.places.is_empty() { ids.len() * code.len() } else { code.len() };
             outcome = std::mem::replace(&mut outcome, Ok(())).and_then(|()| reserved(codes.words.try_reserve(more)));
             if outcome.is_ok() {
                 codes.places.push((ids[at], codes.words.len(), code.len()));
                 codes.words.extend_from_slice(code);
             }
         })?;
+        codes.places.sort_unstable();
         outcome.map(|()| codes)
     }
 }

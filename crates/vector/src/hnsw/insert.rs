@@ -12,7 +12,7 @@ use crate::hnsw::packed;
 use crate::hnsw::rows;
 use crate::hnsw::search::Candidate;
 use crate::hnsw::select::Link;
-use crate::hnsw::slots::{free_slot, move_hint};
+use crate::hnsw::slots::{Room, free_slot, move_hint};
 use crate::hnsw::tree::{self, Found, Parents};
 use crate::memory::room;
 use crate::page::Tid;
@@ -145,11 +145,11 @@ fn write<S: PageStore>(new: &Insert<'_, S>, parent: Option<(u32, usize)>) -> Res
                 }
             }
         }
-        let (node_page, slot) = free_slot(graph, 4 * code.len())?;
+        let Room { node_page, slot, tail } = free_slot(graph, 4 * code.len())?;
         let (id, block) = (geometry.id(node_page, slot), geometry.node_block(node_page));
         let (part, rest) = geometry.code_parts(id, 4 * code.len());
         let mut blocks = vec![block, part.block];
-        blocks.extend(rest.map(|rest| rest.block));
+        blocks.extend(rest.map(|rest| rest.block).or(tail));
         blocks.push(parent_link.map_or(0, |(parent_block, ..)| parent_block)); // without a parent the entry point moves
         blocks.sort_unstable();
         blocks.dedup();
@@ -177,10 +177,18 @@ fn write<S: PageStore>(new: &Insert<'_, S>, parent: Option<(u32, usize)>) -> Res
             }
             None => format::set_entry(record.page(0)?, id, level),
         }
-        if let Some(per_page) = geometry.packed() {
+        if let Some(packing) = geometry.packed() {
+            let (space, bytes) = (&graph.meta.space, 4 * code.len());
             let page = record.page(part.block)?;
-            let Some(gap) = packed::gap(page, per_page, &graph.meta.space, 4 * code.len()) else { continue };
-            packed::put(page, part, gap, code)?;
+            let Some(gap) = packed::gap(page, packing, space, bytes, tail.is_some()) else { continue };
+            let rest = packed::put(page, part, gap, code)?;
+            if let Some(tail) = tail.filter(|_| !rest.is_empty()) {
+                let page = record.page(tail)?;
+                if !packed::room_for_tail(page, packing, space, 4 * rest.len()) {
+                    continue;
+                }
+                packed::put_tail(page, tail, packing, rest)?;
+            }
         } else {
             let (head, tail) = code.split_at(part.len / size_of::<u32>());
             format::put_words(record.page(part.block)?, part, head)?;
@@ -209,7 +217,8 @@ fn count_misfit<S: PageStore>(graph: &PagedGraph<'_, S>, code: &[u32], near: &[C
 /// Chooses the layout of an index that has always been empty, by the length of its first code. Nobody else has read anything but the
 /// metapage, which leads nowhere yet.
 fn choose_layout<S: PageStore>(graph: &PagedGraph<'_, S>, code: &[u32]) -> Result<()> {
-    let geometry = Geometry::for_lengths(graph.meta.m, &graph.meta.space, 4 * code.len());
+    // A page may begin with less than all of its room, and have slots to spare.
+    let geometry = Geometry::for_lengths(graph.meta.m, &graph.meta.space, 4 * code.len() * 15 / 16);
     let mut record = graph.store.record()?;
     Meta { geometry, ..graph.meta }.write(record.page(0)?);
     record.commit()

@@ -1,10 +1,13 @@
 //! Pages of codes that have lengths of their own.
 //!
 //! ```text
-//! where each code lies: u16 bytes from the start of the page, 0 for none | codes, in any order, with gaps
+//! bytes of the tail: u16 | where each code begins: u16 bytes from the start of the page, 0 for none | tail | codes, with gaps
 //! ```
 //!
-//! A code lies on one page and never moves. What is between codes is free.
+//! A code begins on the page of its entry and never moves. One that reaches the end of that page runs on over the next page of
+//! the group, right behind the directory there: it is that page's *tail*. What is between codes is free.
+
+use std::ops::Range;
 
 use zerocopy::IntoBytes;
 
@@ -13,84 +16,192 @@ use crate::hnsw::format::{PageKind, check_page, init_page};
 use crate::page::{PAGE_HEADER, PAYLOAD, Part, SPECIAL_OFFSET, is_new, put_u16, u16_at, words};
 use crate::space::Space;
 
-/// Bytes of an entry of the directory.
+/// Bytes of an entry of the directory, and of the length of the tail before them.
 pub const ENTRY: usize = 2;
 
-/// Where codes may lie, on a page for so many.
+/// Bytes of codes that take so long to measure that a second page is little.
+const LONG: usize = PAYLOAD / 4;
+/// Bytes at the end of a page that are worth a second page with any code. Those of which more share a page never run on.
+const HOLE: usize = PAYLOAD / 16;
+
+/// Whether a code of so many bytes runs on where a page has so many left.
 #[inline]
-fn begin(per_page: usize) -> usize {
-    PAGE_HEADER + (ENTRY * per_page).next_multiple_of(4)
+pub fn runs_on(bytes: usize, left: usize) -> bool {
+    // The first word says how long the code is.
+    left >= if bytes >= LONG { 4 } else { HOLE }
 }
 
-/// Bytes for codes of a page for so many.
-#[inline]
-pub fn room(per_page: usize) -> usize {
-    PAYLOAD.saturating_sub(begin(per_page) - PAGE_HEADER)
+/// How codes share pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packing {
+    /// Bytes that each code has of the pages of its group.
+    pub share: usize,
+    /// Entries on a page.
+    pub entries: usize,
 }
 
-/// The code to which an entry leads; nothing where it leads nowhere.
+impl Packing {
+    /// For codes that take so many bytes on average, which is not zero.
+    #[inline]
+    pub fn new(share: usize) -> Self {
+        Self { share, entries: PAYLOAD.div_ceil(share) }
+    }
+
+    /// Where codes may lie on a page.
+    #[inline]
+    fn begin(self) -> usize {
+        PAGE_HEADER + (ENTRY * (1 + self.entries)).next_multiple_of(4)
+    }
+
+    /// Bytes of a page for codes.
+    #[inline]
+    pub fn room(self) -> usize {
+        SPECIAL_OFFSET.saturating_sub(self.begin()).max(4)
+    }
+
+    /// On which page of a group the code in a slot begins, and with which entry: each slot has its share of the room of all
+    /// pages one after the other.
+    #[inline]
+    pub fn locate(self, slot: usize) -> (usize, usize) {
+        let page = slot * self.share / self.room();
+        (page, slot - self.slots(page).start)
+    }
+
+    /// The slots whose codes begin on a page of a group.
+    #[inline]
+    pub fn slots(self, page: usize) -> Range<usize> {
+        let first = |page: usize| (page * self.room()).div_ceil(self.share);
+        first(page)..first(page + 1)
+    }
+
+    /// Pages for so many slots.
+    pub fn pages(self, slots: usize) -> usize {
+        (slots * self.share).div_ceil(self.room())
+    }
+
+    /// Where an entry lies.
+    #[inline]
+    pub fn entry(self, block: u32, entry: usize) -> Part {
+        Part { block, offset: PAGE_HEADER + ENTRY * (1 + entry), len: ENTRY }
+    }
+
+    /// The tail of a page: the rest of a code of which so many bytes lie on the page before. None where it would not fit.
+    #[inline]
+    pub fn tail(self, block: u32, len: usize) -> Option<Part> {
+        (len <= self.room()).then_some(Part { block, offset: self.begin(), len })
+    }
+}
+
+/// The code to which an entry leads, or what of it lies on the page, and how many bytes it has. Nothing where it leads nowhere.
 #[inline]
-pub fn code<'a>(page: &'a [u8], entry: Part, space: &Space) -> &'a [u32] {
+pub fn code<'a>(page: &'a [u8], entry: Part, space: &Space) -> (&'a [u32], usize) {
     let offset = usize::from(u16_at(page, entry.offset));
     if offset < PAGE_HEADER || !offset.is_multiple_of(4) || offset + 4 > SPECIAL_OFFSET {
-        return &[];
+        return (&[], 0);
     }
     let part = Part { block: entry.block, offset, len: 4 };
-    let len = 4 * space.code_words(words(page, part)[0]);
-    if offset + len > SPECIAL_OFFSET { &[] } else { words(page, Part { len, ..part }) }
+    let bytes = 4 * space.code_words(words(page, part)[0]);
+    (words(page, Part { len: bytes.min(SPECIAL_OFFSET - offset), ..part }), bytes)
 }
 
-/// The stretches of a page that codes take, in ascending order.
-fn taken(page: &[u8], per_page: usize, space: &Space) -> Vec<(usize, usize)> {
-    let entries = (0..per_page).map(|i| Part { block: 0, offset: PAGE_HEADER + ENTRY * i, len: ENTRY });
+/// The stretches that codes which begin on a page take, in ascending order. The last one may end behind the page.
+fn taken(page: &[u8], packing: Packing, space: &Space) -> Vec<(usize, usize)> {
+    let entries = (0..packing.entries).map(|i| packing.entry(0, i));
     let mut taken: Vec<_> = entries
-        .map(|entry| (usize::from(u16_at(page, entry.offset)), code(page, entry, space)))
+        .map(|entry| (usize::from(u16_at(page, entry.offset)), code(page, entry, space).1))
         .filter(|(offset, _)| *offset != 0)
-        .map(|(offset, code)| (offset, offset + code.as_bytes().len()))
+        .map(|(offset, bytes)| (offset, offset + bytes))
         .collect();
     taken.sort_unstable();
     taken
 }
 
-/// Where on a page for so many codes there is room for so many bytes.
-pub fn gap(page: &[u8], per_page: usize, space: &Space, bytes: usize) -> Option<usize> {
-    let mut from = begin(per_page);
+/// Bytes of the tail.
+#[inline]
+fn tail(page: &[u8]) -> usize {
+    usize::from(u16_at(page, PAGE_HEADER))
+}
+
+/// Where on a page there is room for so many bytes; with `may_run_on`, on the page and the beginning of the next one, which must
+/// have [room](room_for_tail) too.
+pub fn gap(page: &[u8], packing: Packing, space: &Space, bytes: usize, may_run_on: bool) -> Option<usize> {
+    let mut from = packing.begin();
     if !is_new(page) {
-        for (start, end) in taken(page, per_page, space) {
+        from += tail(page);
+        for (start, end) in taken(page, packing, space) {
             if from + bytes <= start {
                 return Some(from);
             }
             from = from.max(end);
         }
     }
-    (from + bytes <= SPECIAL_OFFSET).then_some(from)
+    let room = SPECIAL_OFFSET.checked_sub(from)?;
+    (bytes <= room || may_run_on && runs_on(bytes, room)).then_some(from)
 }
 
-/// Writes a code where there is [room](gap).
-pub fn put(page: &mut [u8], entry: Part, offset: usize, code: &[u32]) -> Result<()> {
+/// Bytes of a code that begins at `offset` which are behind its page.
+#[inline]
+pub fn beyond(offset: usize, bytes: usize) -> usize {
+    (offset + bytes).saturating_sub(SPECIAL_OFFSET)
+}
+
+/// Whether a page has room for a tail.
+pub fn room_for_tail(page: &[u8], packing: Packing, space: &Space, bytes: usize) -> bool {
+    let end = packing.begin() + bytes;
+    let is_free = || tail(page) == 0 && taken(page, packing, space).first().is_none_or(|(start, _)| end <= *start);
+    end <= SPECIAL_OFFSET && (is_new(page) || is_free())
+}
+
+fn check(page: &mut [u8], block: u32) -> Result<()> {
     if is_new(page) {
         init_page(page, PageKind::Code, PAYLOAD);
     }
-    check_page(page, entry.block, PageKind::Code)?;
+    check_page(page, block, PageKind::Code)
+}
+
+/// Writes a code where there is a [gap]. Gives what does not fit, for [`put_tail`].
+pub fn put<'a>(page: &mut [u8], entry: Part, offset: usize, code: &'a [u32]) -> Result<&'a [u32]> {
+    check(page, entry.block)?;
+    let (head, rest) = code.split_at(code.len() - beyond(offset, 4 * code.len()) / 4);
     put_u16(page, entry.offset, offset as u16);
-    page[offset..offset + 4 * code.len()].copy_from_slice(code.as_bytes());
+    page[offset..offset + 4 * head.len()].copy_from_slice(head.as_bytes());
+    Ok(rest)
+}
+
+/// Writes the rest of a code of the page before, where there is [room](room_for_tail).
+pub fn put_tail(page: &mut [u8], block: u32, packing: Packing, rest: &[u32]) -> Result<()> {
+    check(page, block)?;
+    put_u16(page, PAGE_HEADER, 4 * rest.len() as u16);
+    page[packing.begin()..packing.begin() + 4 * rest.len()].copy_from_slice(rest.as_bytes());
     Ok(())
 }
 
-/// Takes a code off its page.
-pub fn remove(page: &mut [u8], entry: Part) {
+/// Takes a code off its page. Whether it runs on over the next one, where [`remove_tail`] does the rest.
+pub fn remove(page: &mut [u8], entry: Part, space: &Space) -> bool {
+    let (head, bytes) = code(page, entry, space);
+    let runs_on = 4 * head.len() < bytes;
     put_u16(page, entry.offset, 0);
+    runs_on
 }
 
-/// Whether all codes of a page lie where codes may, none over another.
-pub fn is_sound(page: &[u8], per_page: usize, space: &Space) -> bool {
-    let mut from = begin(per_page);
-    is_new(page)
-        || taken(page, per_page, space).into_iter().all(|(start, end)| {
-            let is_sound = from <= start && start < end;
-            from = end;
-            is_sound
-        })
+/// Takes off the rest of a code of the page before.
+pub fn remove_tail(page: &mut [u8]) {
+    put_u16(page, PAGE_HEADER, 0);
+}
+
+/// Whether all codes of a page lie where codes may, none over another, and the tail is as long as it must be; gives the length of
+/// the next page's tail.
+pub fn is_sound(page: &[u8], packing: Packing, space: &Space, expected: usize) -> (bool, usize) {
+    if is_new(page) {
+        return (expected == 0, 0);
+    }
+    let mut from = packing.begin() + tail(page);
+    let mut is_sound = tail(page) == expected;
+    for (start, end) in taken(page, packing, space) {
+        is_sound &= from <= start && start < end;
+        from = from.max(end);
+    }
+    (is_sound, beyond(from, 0))
 }
 
 #[cfg(test)]
@@ -101,10 +212,13 @@ mod tests {
     use crate::space::Element;
     use crate::store::PAGE_SIZE;
 
-    const PER_PAGE: usize = 5;
+    /// Five entries.
+    fn packing() -> Packing {
+        Packing::new(1700)
+    }
 
     fn entry(i: usize) -> Part {
-        Part { block: 3, offset: PAGE_HEADER + ENTRY * i, len: ENTRY }
+        packing().entry(3, i)
     }
 
     /// A code of so many elements: 2 words for each and 3 for what comes first.
@@ -119,26 +233,26 @@ mod tests {
         let page = page.as_mut_slice().as_mut_bytes();
         let add = |page: &mut [u8], i: usize, non_zero: u32| {
             let code = words_of(non_zero);
-            let gap = gap(page, PER_PAGE, &space, 4 * code.len());
-            gap.map(|gap| put(page, entry(i), gap, &code).unwrap()).is_some()
+            let gap = gap(page, packing(), &space, 4 * code.len(), false);
+            gap.map(|gap| assert!(put(page, entry(i), gap, &code).unwrap().is_empty())).is_some()
         };
         assert!(add(page, 0, 400) && add(page, 1, 100) && add(page, 2, 400));
         assert!(!add(page, 3, 200), "900 take 7,236 of 8,148 bytes");
         assert!(add(page, 3, 0) && add(page, 4, 111));
-        remove(page, entry(1));
+        assert!(!remove(page, entry(1), &space));
         assert!(!add(page, 1, 101), "the gap is of 100");
         assert!(add(page, 1, 60));
-        remove(page, entry(3));
+        remove(page, entry(3), &space);
         assert!(add(page, 3, 38), "the rest of the gap");
         for (i, non_zero) in [400, 60, 400, 38, 111].into_iter().enumerate() {
-            assert_eq!(code(page, entry(i), &space), words_of(non_zero));
+            assert_eq!(code(page, entry(i), &space).0, words_of(non_zero));
         }
-        assert!(is_sound(page, PER_PAGE, &space));
-        remove(page, entry(0));
-        remove(page, entry(1));
+        assert_eq!(is_sound(page, packing(), &space, 0), (true, 0));
+        remove(page, entry(0), &space);
+        remove(page, entry(1), &space);
         assert!(add(page, 0, 460), "gaps side by side are one");
-        assert!(is_sound(page, PER_PAGE, &space));
-        assert!(code(page, entry(1), &space).is_empty());
+        assert_eq!(is_sound(page, packing(), &space, 0), (true, 0));
+        assert!(code(page, entry(1), &space).0.is_empty());
     }
 
     #[test]
@@ -148,16 +262,51 @@ mod tests {
             let mut page = vec![0u64; PAGE_SIZE / 8];
             let page = page.as_mut_slice().as_mut_bytes();
             for i in 0..2 {
-                let gap = gap(page, PER_PAGE, &space, 92).unwrap();
+                let gap = gap(page, packing(), &space, 92, false).unwrap();
                 put(page, entry(i), gap, &words_of(10)).unwrap();
             }
             damage(page);
-            !is_sound(page, PER_PAGE, &space)
+            !is_sound(page, packing(), &space, 0).0
         };
         assert!(!damaged(&|_| {}));
         for offset in [3, 6, 24, 32, 38, 40, 8182, 8184, 65_535] {
             assert!(damaged(&|page| put_u16(page, entry(1).offset, offset)), "{offset}");
         }
         assert!(damaged(&|page| page[36] = 11), "the first one is longer than it was");
+    }
+
+    #[test]
+    fn a_code_runs_on_over_the_next_page() {
+        let space = Space::new(Element::Sparse, Metric::InnerProduct, 1_000_000);
+        let (mut one, mut two) = (vec![0u64; PAGE_SIZE / 8], vec![0u64; PAGE_SIZE / 8]);
+        let (one, two) = (one.as_mut_slice().as_mut_bytes(), two.as_mut_slice().as_mut_bytes());
+        let codes = [words_of(700), words_of(400), words_of(600)];
+        for (i, code) in codes[..2].iter().enumerate() {
+            let bytes = 4 * code.len();
+            assert_eq!(gap(one, packing(), &space, bytes, false).is_some(), i == 0);
+            let gap = gap(one, packing(), &space, bytes, true).unwrap();
+            assert!(room_for_tail(two, packing(), &space, beyond(gap, bytes)));
+            let rest = put(one, entry(i), gap, code).unwrap();
+            assert_eq!(4 * rest.len(), beyond(gap, bytes));
+            if i == 1 {
+                put_tail(two, 4, packing(), rest).unwrap();
+            }
+        }
+        let (head, bytes) = code(one, entry(1), &space);
+        let tail = packing().tail(4, bytes - 4 * head.len()).unwrap();
+        assert_eq!([head, words(two, tail)].concat(), codes[1]);
+        assert!(!room_for_tail(two, packing(), &space, 4), "it has one");
+        let gap = gap(two, packing(), &space, 4 * codes[2].len(), false).unwrap();
+        assert_eq!(gap, tail.offset + tail.len);
+        put(two, packing().entry(4, 0), gap, &codes[2]).unwrap();
+        assert_eq!(is_sound(one, packing(), &space, 0), (true, tail.len));
+        assert_eq!(is_sound(two, packing(), &space, tail.len), (true, 0));
+        assert!(!is_sound(two, packing(), &space, tail.len - 4).0 && !is_sound(two, packing(), &space, 0).0);
+        assert!(remove(one, entry(1), &space) && !remove(one, entry(0), &space));
+        remove_tail(two);
+        assert!(
+            room_for_tail(two, packing(), &space, tail.len) && !room_for_tail(two, packing(), &space, tail.len + 4)
+        );
+        assert_eq!((is_sound(one, packing(), &space, 0), is_sound(two, packing(), &space, 0)), ((true, 0), (true, 0)));
     }
 }

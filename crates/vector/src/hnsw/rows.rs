@@ -5,7 +5,7 @@
 
 use crate::hnsw::format::{MAX_TIDS, NONE, Nodes, NodesMut};
 use crate::hnsw::graph::PagedGraph;
-use crate::hnsw::slots::{free_slot, move_hint};
+use crate::hnsw::slots::{Room, free_slot, move_hint};
 use crate::memory::reserved;
 use crate::page::Tid;
 use crate::store::{PageStore, Record};
@@ -117,7 +117,7 @@ pub(crate) fn add<S: PageStore>(graph: &PagedGraph<'_, S>, id: u32, tid: Tid) ->
             }
             depth = graph.node(newest, |nodes, slot| nodes.depth(slot))?.saturating_add(1);
         }
-        let (new_page, new_slot) = free_slot(graph, 0)?;
+        let Room { node_page: new_page, slot: new_slot, .. } = free_slot(graph, 0)?;
         let new_block = geometry.node_block(new_page);
         let mut record = graph.store.record()?;
         record.page(block.min(new_block))?;

@@ -316,7 +316,8 @@ impl Scan {
             let mut ids = room(found.len())?;
             ids.extend(found.iter().map(|candidate| candidate.id));
             let to = self.coder.bounds(&self.query);
-            graph.codes(&ids, |_, code| bounds.push(to.ends(code)))?;
+            bounds.resize(ids.len(), (0.0, 0.0));
+            graph.codes(&ids, |at, code| bounds[at] = to.ends(code))?;
         }
         for (candidate, (bound, most)) in found.iter().zip(bounds) {
             graph.store.poll()?;

@@ -4,61 +4,80 @@
 
 use crate::hnsw::format::{self, MAX_ELEMENTS};
 use crate::hnsw::graph::PagedGraph;
-use crate::hnsw::packed;
+use crate::hnsw::packed::{self, Packing};
 use crate::store::{PageStore, Record};
 use crate::{Error, Result};
 
+/// Where an element can go.
+pub(crate) struct Room {
+    pub node_page: u32,
+    pub slot: usize,
+    /// The page that its code runs on over, where codes have lengths of their own.
+    pub tail: Option<u32>,
+}
+
 /// A free slot with room for a code of so many bytes, or for no code: from the insert hint on, else in a new group.
-pub(crate) fn free_slot<S: PageStore>(graph: &PagedGraph<'_, S>, code_bytes: usize) -> Result<(u32, usize)> {
+pub(crate) fn free_slot<S: PageStore>(graph: &PagedGraph<'_, S>, code_bytes: usize) -> Result<Room> {
     let geometry = &graph.meta.geometry;
     let blocks = graph.store.blocks()?;
     let node_pages = geometry.node_pages_of(blocks);
-    let mut found = (node_pages, 0);
+    let mut found = Room { node_page: node_pages, slot: 0, tail: None };
     for node_page in graph.meta.insert_hint.min(node_pages)..node_pages {
         graph.store.poll()?;
         let block = geometry.node_block(node_page);
         let page = graph.store.read(block)?;
         let nodes = format::Nodes::new(&page, geometry, block)?;
-        let slot = if geometry.packed().is_some() {
+        let room = if let Some(packing) = geometry.packed() {
             let free: Vec<usize> = nodes.free_slots().collect();
             drop(page);
-            packed_slot(graph, node_page, blocks, &free, code_bytes)?
+            packed_slot(graph, packing, node_page, blocks, &free, code_bytes)?
         } else {
-            nodes.free_slots().next()
+            nodes.free_slots().next().map(|slot| Room { node_page, slot, tail: None })
         };
-        if let Some(slot) = slot {
-            found = (node_page, slot);
+        if let Some(room) = room {
+            found = room;
             break;
         }
     }
-    if u64::from(found.0 + 1) * geometry.nodes as u64 > u64::from(MAX_ELEMENTS) {
+    if u64::from(found.node_page + 1) * geometry.nodes as u64 > u64::from(MAX_ELEMENTS) {
         return Err(Error::TooManyElements { max: MAX_ELEMENTS });
     }
-    let needed = geometry.blocks(found.0 + 1);
+    let needed = geometry.blocks(found.node_page + 1);
     if needed > blocks {
         graph.store.extend_to(needed)?;
     }
     Ok(found)
 }
 
-/// The first of some free slots of a node page for whose code there is room on its page. `blocks` is the number of blocks that exist:
-/// a crash can leave a part of a group.
+/// The first of some free slots of a node page where the page of its code has room, or that and the next one have, of so many
+/// blocks that exist: a crash can leave a part of a group.
 fn packed_slot<S: PageStore>(
     graph: &PagedGraph<'_, S>,
+    packing: Packing,
     node_page: u32,
     blocks: u32,
     free: &[usize],
     code_bytes: usize,
-) -> Result<Option<usize>> {
-    let geometry = &graph.meta.geometry;
+) -> Result<Option<Room>> {
+    let (geometry, space) = (&graph.meta.geometry, &graph.meta.space);
     let block = |slot: &usize| graph.code_block(geometry.id(node_page, *slot));
     for slots in free.chunk_by(|a, b| block(a) == block(b)) {
         graph.store.poll()?;
         let block = block(&slots[0]);
-        let has_room =
-            |page: &[u8]| packed::gap(page, geometry.packed().unwrap_or(1), &graph.meta.space, code_bytes).is_some();
-        if block >= blocks || has_room(&graph.store.read(block)?) {
-            return Ok(slots.first().copied());
+        let room = |tail| Some(Room { node_page, slot: slots[0], tail });
+        if block >= blocks {
+            return Ok(room(None));
+        }
+        let next = geometry.next_code_page(block);
+        let gap = packed::gap(&graph.store.read(block)?, packing, space, code_bytes, next.is_some());
+        let Some(beyond) = gap.map(|gap| packed::beyond(gap, code_bytes)) else { continue };
+        if beyond == 0 {
+            return Ok(room(None));
+        }
+        if let Some(next) = next
+            && (next >= blocks || packed::room_for_tail(&graph.store.read(next)?, packing, space, beyond))
+        {
+            return Ok(room(Some(next)));
         }
     }
     Ok(None)

@@ -229,12 +229,12 @@ impl<S: PageStore> Vacuum<'_, S> {
                 continue;
             }
             let block = geometry.node_block(node_page);
-            // Packed codes go with their elements, as many pages of them as a record can carry.
+            // Packed codes go with their elements, as many pages of them as a record can carry; the last one may run on.
             let entry = |slot: usize| geometry.code_parts(geometry.id(node_page, slot), packed::ENTRY).0;
             let mut rest = &deleted[..];
             while let Some(first) = rest.first() {
                 self.store.poll()?;
-                let last = entry(*first).block + MAX_RECORD_PAGES as u32 - 2;
+                let last = entry(*first).block + MAX_RECORD_PAGES as u32 - 3;
                 let count = match geometry.packed() {
                     Some(_) => rest.partition_point(|slot| entry(*slot).block <= last),
                     None => rest.len(),
@@ -247,7 +247,12 @@ impl<S: PageStore> Vacuum<'_, S> {
                     nodes.free(*slot);
                 }
                 for slot in coded {
-                    packed::remove(record.page(entry(slot).block)?, entry(slot));
+                    let entry = entry(slot);
+                    if packed::remove(record.page(entry.block)?, entry, &graph.meta.space)
+                        && let Some(next) = geometry.next_code_page(entry.block)
+                    {
+                        packed::remove_tail(record.page(next)?);
+                    }
                 }
                 record.commit()?;
                 rest = &rest[count..];

@@ -134,20 +134,25 @@ fn pages<S: PageStore>(store: &S, meta: &Meta, report: &mut Report) -> Result<()
         Err(error @ Error::Corrupt { .. }) => faults.push(|| error.to_string()),
         centre => drop(centre?),
     }
+    let mut tail = 0;
     store.read_ahead(meta.geometry.first..blocks);
     for block in meta.geometry.first..blocks {
         store.poll()?;
         let kind = meta.geometry.kind(block);
         let page = store.read(block)?;
+        let expected = std::mem::take(&mut tail);
         if !is_new(&page)
             && let Err(error) = format::check_page(&page, block, kind)
         {
             faults.push(|| error.to_string());
         } else if kind == PageKind::Code
-            && let Some(per_page) = meta.geometry.packed()
-            && !packed::is_sound(&page, per_page, &meta.space)
+            && let Some(packing) = meta.geometry.packed()
         {
-            faults.push(|| format!("block {block} has codes that are broken or lie over each other"));
+            let (is_sound, beyond) = packed::is_sound(&page, packing, &meta.space, expected);
+            if !is_sound || beyond > 0 && meta.geometry.next_code_page(block).is_none() {
+                faults.push(|| format!("block {block} has codes that are broken or lie over each other"));
+            }
+            tail = beyond;
         }
     }
     report.add("pages", format!("{blocks} blocks, {} of nodes", meta.geometry.node_pages_of(blocks)), &faults);

@@ -48,7 +48,8 @@ fn write_heads<S: PageStore>(geometry: &Geometry, starts: &[u32], store: &S) -> 
             }
             let pages = pages(geometry, starts, list);
             if pages > 0 {
-                let head = Head { first: next, insert: next + (pages - 1) * geometry.step() };
+                let insert = next + (pages - 1) * geometry.step();
+                let head = Head { first: next, insert, ..Head::default() };
                 head.write(&mut page, geometry, list)?;
                 let end = pages.checked_mul(geometry.step()).and_then(|blocks| next.checked_add(blocks));
                 next = end.ok_or(Error::Store("too many pages"))?;

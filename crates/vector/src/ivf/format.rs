@@ -11,7 +11,7 @@
 //!
 //! Version 3 is the first that says what codes were made with. Codes of version 1 mean something else, so it is refused.
 //!
-//! A head says where its list begins and where there is room. A list is a chain of entry pages. On an entry page codes (see
+//! A head says where its list begins, where there is room, and how long inserted rows are. A list is a chain of entry pages. On an entry page codes (see
 //! [`crate::space`]) grow up from the front and the rows they belong to grow down from the end, with pd_lower and pd_upper
 //! between them as on any page of PostgreSQL: those two say how many entries there are, and WAL leaves out what is free.
 //! Where not even one code fits, an entry page has one entry, and the rest of its code is on a page of its own.
@@ -82,14 +82,16 @@ const META_DIMENSIONS: usize = PAGE_HEADER + 8;
 const META_METRIC: usize = PAGE_HEADER + 12; // u16
 const META_FORM: usize = PAGE_HEADER + 14; // u16
 const META_LISTS: usize = PAGE_HEADER + 16;
-const META_CENTRED: usize = PAGE_HEADER + 20; // u16, then 2 bytes to spare
+const META_CENTRED: usize = PAGE_HEADER + 20; // u16
+const META_HEAD_BYTES: usize = PAGE_HEADER + 22; // u16
 const META_MISFITS: usize = PAGE_HEADER + 24;
 const META_END: usize = PAGE_HEADER + 64; // 36 bytes to spare
 
 const HEAD_FIRST: usize = 0;
 const HEAD_INSERT: usize = 4;
+const HEAD_LENGTH: usize = 8; // f32
 /// Bytes of a head.
-pub const HEAD_BYTES: usize = 8;
+pub const HEAD_BYTES: usize = 12;
 /// Heads on a page.
 pub const HEADS: usize = PAYLOAD / HEAD_BYTES;
 
@@ -105,7 +107,7 @@ const LONGEST: usize = (SPECIAL_OFFSET - ENTRIES - TID_BYTES) / 4 * 4;
 pub const MAX_CODE_BYTES: usize = LONGEST + PAYLOAD;
 
 const _: () = assert!(MAX_CODE_BYTES == crate::space::MAX_DENSE_BYTES);
-const _: () = assert!(PAYLOAD == 8160 && HEADS == 1020 && LONGEST == 8112 && META_END < SPECIAL_OFFSET);
+const _: () = assert!(PAYLOAD == 8160 && HEADS == 680 && LONGEST == 8112 && META_END < SPECIAL_OFFSET);
 
 // ------------------------------------------------------------------------------------------------------------ metapage
 
@@ -136,6 +138,10 @@ impl Meta {
         let found = u32_at(page, META_VERSION);
         if found != VERSION {
             return Err(Error::Version { method: Method::Ivfflat, found, expected: VERSION });
+        }
+        // Builds before the first release knew no lengths of lists.
+        if usize::from(u16_at(page, META_HEAD_BYTES)) != HEAD_BYTES {
+            return Err(Error::Corrupt { block: 0, what: "heads of lists have another length" });
         }
         let dimensions = u32_at(page, META_DIMENSIONS) as usize;
         let (Some(metric), Some(form)) =
@@ -170,6 +176,7 @@ impl Meta {
         put_u16(page, META_FORM, self.space.form.code());
         put_u32(page, META_LISTS, self.lists);
         put_u16(page, META_CENTRED, self.is_centred.into());
+        put_u16(page, META_HEAD_BYTES, HEAD_BYTES as u16);
         put_u32(page, META_MISFITS, self.misfits);
     }
 
@@ -278,12 +285,14 @@ impl Geometry {
 }
 
 /// Where a list begins and where there is room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Head {
     /// The first page, or [`NONE`].
     pub first: u32,
     /// The page where inserts look first for room: hardly any before it has some. [`NONE`] with an empty list.
     pub insert: u32,
+    /// For an inner product: how long the list is, where rows were inserted that are longer than its centre; else 0.
+    pub length: f32,
 }
 
 impl Head {
@@ -291,7 +300,8 @@ impl Head {
     pub fn read(page: &[u8], geometry: &Geometry, list: u32) -> Result<Self> {
         let (block, at) = geometry.head(list);
         check_page(page, block, PageKind::Heads)?;
-        Ok(Self { first: u32_at(page, at + HEAD_FIRST), insert: u32_at(page, at + HEAD_INSERT) })
+        let length = f32::from_bits(u32_at(page, at + HEAD_LENGTH));
+        Ok(Self { first: u32_at(page, at + HEAD_FIRST), insert: u32_at(page, at + HEAD_INSERT), length })
     }
 
     /// Writes it.
@@ -300,6 +310,7 @@ impl Head {
         check_page(page, block, PageKind::Heads)?;
         put_u32(page, at + HEAD_FIRST, self.first);
         put_u32(page, at + HEAD_INSERT, self.insert);
+        put_u32(page, at + HEAD_LENGTH, self.length.to_bits());
         Ok(())
     }
 }

@@ -12,6 +12,9 @@ use crate::{Error, Metric, Result, Space};
 /// Minimum number of rows for [`Space::fits`].
 const ENOUGH: usize = 8;
 
+/// Rows so many times as long as their list make it longer: as a rule none is.
+const LONGER: f32 = 1.25;
+
 /// Adds a row with its [code](crate::Coder::encode). Where that is too coarse for the rows on the page where it goes, block 0
 /// counts a misfit: most of the nearest rows are in the same list, and those that came last on the same page.
 pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid) -> Result<()> {
@@ -20,7 +23,8 @@ pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid) -> Result<()> {
     if code.len() != lists.geometry.words() {
         return Err(Error::Store("a code of another length"));
     }
-    let list = lists.nearest(code)?;
+    let (list, length) = lists.nearest(code)?;
+    lengthen(&lists, list, length)?;
     // Each attempt but the last finds that another insert was faster.
     loop {
         store.poll()?;
@@ -33,6 +37,18 @@ pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid) -> Result<()> {
             return count_misfit(&lists, block, code);
         }
     }
+}
+
+/// Makes a list for an inner product as long as a row, before the row gets in: scans rank lists by their lengths.
+fn lengthen<S: PageStore>(lists: &Lists<'_, S>, list: u32, length: f32) -> Result<()> {
+    if length == 0.0 || length <= LONGER * lists.head(list)?.length {
+        return Ok(());
+    }
+    let mut record = lists.store.record()?;
+    let page = record.page(lists.geometry.head(list).0)?;
+    let head = Head::read(page, &lists.geometry, list)?;
+    Head { length: length.max(head.length), ..head }.write(page, &lists.geometry, list)?;
+    record.commit()
 }
 
 fn count_misfit<S: PageStore>(lists: &Lists<'_, S>, block: u32, code: &[u32]) -> Result<()> {
@@ -156,7 +172,7 @@ fn append<S: PageStore>(
     let now = Head::read(page, geometry, list)?;
     match last {
         NONE if now.first != NONE => return Ok(false),
-        NONE => Head { first: new, insert: new }.write(page, geometry, list)?,
+        NONE => Head { first: new, insert: new, ..now }.write(page, geometry, list)?,
         _ if now == head => Head { insert: new, ..now }.write(page, geometry, list)?,
         _ => {}
     }

@@ -1,11 +1,13 @@
 //! Finding centres: k-means over the codes of sampled rows.
 //!
-//! The first centres are drawn as k-means++ draws them (Arthur and Vassilvitskii, SODA 2007), from [`SEEDS`] samples for each
-//! centre. Every sample then goes to its nearest centre, by looking at all of them. In most rounds it looks only at the
-//! [`NEAR`] centres around its own (k²-means: Agustsson, Timofte and Van Gool, "k²-means for fast and accurate large scale
-//! clustering", ECML 2017), and of those only at the ones that the triangle inequality does not rule out. So a round costs next
-//! to nothing, where pgvector's (Elkan's) needs a float for each pair of a sample and a centre. Where nothing is a cluster the
-//! nearest centre is often not around one's own, so every [`FULL`]th round looks at all, and so does the last.
+//! The first centres are drawn as k-means++ draws them (Arthur and Vassilvitskii, SODA 2007), from all samples: of a part of
+//! them too few are far out where tails are heavy. Every sample then goes to its nearest centre, by looking at all of them. In
+//! most rounds it looks only at the [`NEAR`] centres around its own (k²-means: Agustsson, Timofte and Van Gool, "k²-means for
+//! fast and accurate large scale clustering", ECML 2017), and of those only at the ones that the triangle inequality does not
+//! rule out, if any centre has moved so far that it may be nearer (Hamerly, "Making k-means even faster", SDM 2010). So a round
+//! costs next to nothing, where pgvector's (Elkan's) needs a float for each pair of a sample and a centre. Where nothing is a
+//! cluster the nearest centre is often not around one's own, so some rounds look at all, and so does the last. Where tails are
+//! heavy many rounds win a little each.
 //!
 //! Distances are Euclidean here, whatever the metric of the index (Hamming distance is that of zeros and ones, squared); for
 //! cosine they are those of vectors of length one. For an inner product directions are clustered, as in pgvector: lengths may
@@ -29,16 +31,14 @@ use crate::random::Random;
 use crate::space::{Directions, Form, Measure, Metric, Space, Value};
 use crate::{Coder, Result};
 
-/// Rounds, at most.
-const ROUNDS: u32 = 20;
+/// Rounds, at most: the last one looks at all centres.
+const ROUNDS: u32 = 64;
 /// Of the samples that change their list in a round, one in so many is few enough to end.
 const SETTLED: usize = 500;
-/// Of so many rounds one looks at all centres.
+/// The first round that looks at all centres again; then each that is twice as late.
 const FULL: u32 = 4;
 /// Centres around its own that a sample looks at.
 const NEAR: usize = 32;
-/// Samples that first centres are drawn from, for each centre.
-const SEEDS: usize = 10;
 /// Distances that a unit of work takes, about: a few milliseconds.
 const UNIT: usize = 1 << 16;
 /// Centres that a unit of work is about.
@@ -59,10 +59,11 @@ pub fn required_memory(space: &Space, lists: u32, samples: usize) -> usize {
     if samples == 0 {
         return lists * code;
     }
-    let each_sample = code + size_of::<[u32; 4]>(); // nearest, distance, order, length
-    let centres = if space.metric == Metric::InnerProduct { 4 } else { 3 };
-    let each_centre = centres * code + NEAR * size_of::<Near>() + size_of::<u32>();
-    samples * each_sample + lists * each_centre + samples.min(SEEDS * lists) * size_of::<f32>()
+    let sample = if space.form == Form::Fine { space.with_form(Form::Floats).max_code_bytes() } else { code };
+    let each_sample = sample + size_of::<[u32; 6]>(); // weight, nearest, distance, second, order, length
+    let codes = if space.metric == Metric::InnerProduct { 2 } else { 1 };
+    let each_centre = 2 * sample + codes * code + NEAR * size_of::<Near>() + size_of::<[u32; 3]>();
+    samples * each_sample + lists * each_centre
 }
 
 /// How the list of a row is found. Only for an inner product the centre of the coder matters.
@@ -86,6 +87,20 @@ impl Assigning {
     pub fn distance(&self, code: &[u32], centre: &[u32]) -> f32 {
         let distance = self.measure.distance(code, centre);
         self.directions.as_ref().map_or(distance, |directions| directions.along(distance, centre))
+    }
+
+    /// How long the centre of a list for an inner product is; infinity for others.
+    pub fn length(&self, centre: &[u32]) -> f32 {
+        self.directions.as_ref().map_or(f32::INFINITY, |directions| directions.length(centre) as f32)
+    }
+
+    /// The least [distance](Space::measure) of a query and the rows of a list for an inner product which is so long, if that is longer
+    /// than its centre, to which the query has this distance.
+    pub fn lengthened(&self, distance: f32, centre: &[u32], length: f32) -> f32 {
+        match &self.directions {
+            Some(directions) if length > 0.0 => directions.lengthened(distance, centre, length),
+            _ => distance,
+        }
     }
 }
 
@@ -175,7 +190,7 @@ struct Model {
 
 struct Seeding {
     random: Random,
-    /// For each sample that may be drawn, the distance to the nearest centre so far.
+    /// For each sample the distance to the nearest centre so far.
     weights: Vec<f32>,
     is_done: bool,
 }
@@ -185,6 +200,8 @@ pub(crate) struct Training {
     coder: Coder,
     /// Of the samples and their centres.
     space: Space,
+    /// Of the codes that both are from; another one where those take longer to compare than their elements.
+    coded: Space,
     /// For an inner product, and the lengths of the samples, which are directions.
     directions: Option<(Directions, Vec<f32>)>,
     /// The centres for an inner product.
@@ -198,6 +215,11 @@ pub(crate) struct Training {
     samples: Codes,
     nearest: Vec<AtomicU32>,
     distance: Vec<AtomicU32>,
+    /// For each sample how far all other centres are, at least, of those that it would look at: not squared.
+    second: Vec<AtomicU32>,
+    /// How far each centre has moved, and those around it, at most.
+    shift: Vec<AtomicU32>,
+    reach: Vec<AtomicU32>,
     changes: AtomicU32,
     seeding: Mutex<Seeding>,
     centres: RwLock<Codes>,
@@ -210,6 +232,16 @@ pub(crate) struct Training {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads a float.
+fn get(cell: &AtomicU32) -> f32 {
+    f32::from_bits(cell.load(Ordering::Relaxed))
+}
+
+/// Writes a float.
+fn put(cell: &AtomicU32, x: f32) {
+    cell.store(x.to_bits(), Ordering::Relaxed);
 }
 
 macro_rules! read {
@@ -231,12 +263,17 @@ impl Training {
             Metric::InnerProduct => Some(directions(&coder, &mut samples, pace)?),
             _ => None,
         };
-        let space = directions.as_ref().map_or(coder.space, |(directions, _)| directions.space());
+        let coded = directions.as_ref().map_or(coder.space, |(directions, _)| directions.space());
         let about = match &directions {
-            _ if space.metric != Metric::Cosine || !space.is_quantised() => None,
+            _ if coded.metric != Metric::Cosine || !coded.is_quantised() => None,
             Some((directions, _)) => Some(directions.about().into()),
             None => Some(coder.rotated_centre()),
         };
+        let mut space = coded;
+        if coded.form == Form::Fine {
+            space = Space { form: Form::Floats, metric: Metric::L2, ..coded };
+            samples = elements(&coded, &samples, pace)?;
+        }
         let words = space.max_code_bytes() / 4;
         let (lists, samples) = (lists as usize, Codes { words, codes: samples });
         let count = samples.len();
@@ -252,10 +289,13 @@ impl Training {
             lists,
             nearest: zeros(count)?,
             distance: zeros(count)?,
+            second: zeros(count)?,
+            shift: zeros(lists)?,
+            reach: zeros(lists)?,
             changes: AtomicU32::new(0),
             seeding: Mutex::new(Seeding {
                 random: Random(seed),
-                weights: filled(f32::INFINITY, count.min(SEEDS * lists), || pace.check())?,
+                weights: filled(f32::INFINITY, count, || pace.check())?,
                 is_done: false,
             }),
             centres: RwLock::new(none()?),
@@ -272,6 +312,7 @@ impl Training {
             about,
             coder,
             space,
+            coded,
             directions,
             samples,
         })
@@ -327,26 +368,41 @@ impl Training {
 
     /// The centres, when all is done and nobody asks again.
     pub fn take_centres(&self) -> Codes {
-        let (mut lengthened, mut directions) = (lock(&self.lengthened), write!(self.centres));
-        let centres = if self.directions.is_some() { &mut *lengthened } else { &mut *directions };
-        Codes { words: centres.words, codes: std::mem::take(&mut centres.codes) }
+        let (mut lengthened, mut centres) = (lock(&self.lengthened), write!(self.centres));
+        if self.directions.is_some() {
+            return Codes { words: lengthened.words, codes: std::mem::take(&mut lengthened.codes) };
+        }
+        let words = self.coded.max_code_bytes() / 4;
+        let codes = match self.space == self.coded {
+            true => std::mem::take(&mut centres.codes),
+            false => centres.codes.chunks_exact(centres.words).flat_map(|centre| self.code(centre)).collect(),
+        };
+        Codes { words, codes }
+    }
+
+    /// The code of a centre.
+    fn code(&self, centre: &[u32]) -> Vec<u32> {
+        if self.space == self.coded {
+            return centre.to_vec();
+        }
+        let elements: Vec<f64> = centre.iter().map(|x| f64::from(f32::from_bits(*x))).collect();
+        self.coded.centre(&elements).unwrap_or_else(|| Coder::plain(self.coded).origin())
     }
 
     /// Draws centre `number`.
     fn seed(&self, number: usize, pace: &Pace<'_>) -> Result<()> {
         let seeding = &mut *lock(&self.seeding);
-        let seeds = seeding.weights.len();
         let mut sum = 0.0;
         if number == 0 {
             seeding.weights.fill(1.0);
-            sum = seeds as f64;
+            sum = seeding.weights.len() as f64;
         } else if !seeding.is_done {
             let centres = read!(self.centres);
             let last = centres.get(number - 1);
             for (i, weight) in seeding.weights.iter_mut().enumerate() {
                 pace.spend(4 * self.samples.words)?;
                 // Hamming distance is that of 0 and 1 squared, so this is the square in either case.
-                let distance = self.measure.distance(self.seed_sample(i, seeds), last);
+                let distance = self.measure.distance(self.samples.get(i), last);
                 *weight = if number == 1 { distance } else { weight.min(distance) };
                 sum += f64::from(*weight);
             }
@@ -360,36 +416,43 @@ impl Training {
         });
         let last = || seeding.weights.iter().rposition(|weight| *weight > 0.0);
         let code = match drawn.or_else(last) {
-            Some(i) if !seeding.is_done => self.seed_sample(i, seeds).to_vec(),
+            Some(i) if !seeding.is_done => self.samples.get(i).to_vec(),
             _ => {
                 let code = random_centre(&self.coder, &mut seeding.random)?;
-                self.directions.as_ref().map_or_else(|| code.clone(), |(directions, _)| directions.of(&code).0)
+                let code =
+                    self.directions.as_ref().map_or_else(|| code.clone(), |(directions, _)| directions.of(&code).0);
+                if self.space == self.coded { code } else { elements(&self.coded, &code, pace)? }
             }
         };
         write!(self.centres).get_mut(number).copy_from_slice(&code);
         Ok(())
     }
 
-    /// One of so many that may be drawn: those are spread over all, which came in the order of the table.
-    fn seed_sample(&self, i: usize, seeds: usize) -> &[u32] {
-        self.samples.get(i * self.samples.len() / seeds)
-    }
-
     fn assign(&self, samples: Range<usize>, pace: &Pace<'_>) -> Result<()> {
         let centres = read!(self.centres);
         let mut changes = 0;
         for i in samples {
-            let (nearest, distance) = centres.nearest(|a, b| self.measure.distance(a, b), self.samples.get(i), pace)?;
-            changes += u32::from(nearest as usize != self.nearest(i));
-            self.set(i, nearest, distance);
+            let (mut best, mut second, code) = ((0, f32::INFINITY), f32::INFINITY, self.samples.get(i));
+            for (other, centre) in (0..).zip(centres.codes.chunks_exact(centres.words)) {
+                pace.spend(4 * code.len())?;
+                let distance = self.measure.distance(code, centre);
+                if distance < best.1 {
+                    (best, second) = ((other, distance), best.1);
+                } else {
+                    second = second.min(distance);
+                }
+            }
+            changes += u32::from(best.0 as usize != self.nearest(i));
+            self.set(i, best.0, best.1, second.sqrt());
         }
         self.changes.fetch_add(changes, Ordering::Relaxed);
         Ok(())
     }
 
-    fn set(&self, sample: usize, nearest: u32, distance: f32) {
+    fn set(&self, sample: usize, nearest: u32, distance: f32, second: f32) {
         self.nearest[sample].store(nearest, Ordering::Relaxed);
-        self.distance[sample].store(distance.to_bits(), Ordering::Relaxed);
+        put(&self.distance[sample], distance);
+        put(&self.second[sample], second);
     }
 
     fn nearest(&self, sample: usize) -> usize {
@@ -397,7 +460,7 @@ impl Training {
     }
 
     fn distance(&self, sample: usize) -> f32 {
-        f32::from_bits(self.distance[sample].load(Ordering::Relaxed))
+        get(&self.distance[sample])
     }
 
     fn sort(&self, pace: &Pace<'_>) -> Result<()> {
@@ -410,7 +473,7 @@ impl Training {
         // Around a centre there may be all others.
         let has_all = self.lists <= NEAR + 1;
         model.is_settled = model.rounds >= ROUNDS || is_quiet && (has_all || model.is_full) || self.lists == 1;
-        model.is_full = !has_all && (is_quiet || (model.rounds + 1).is_multiple_of(FULL));
+        model.is_full = !has_all && (is_quiet || model.rounds + 1 >= FULL && (model.rounds + 1).is_power_of_two());
         (model.order, model.starts) =
             in_order(self.lists, self.samples.len(), |sample| self.nearest(sample), || pace.check())?;
         Ok(())
@@ -440,7 +503,7 @@ impl Training {
             let Some(centre) = empty.next() else { break };
             counts[own] -= 1;
             counts[centre] += 1;
-            self.set(sample, centre as u32, 0.0);
+            self.set(sample, centre as u32, 0.0, 0.0);
             self.changes.fetch_add(1, Ordering::Relaxed);
             last = code;
         }
@@ -465,7 +528,9 @@ impl Training {
             let is_somewhere =
                 !members.is_empty() && self.about.as_ref().is_none_or(|about| onto_sphere(&mut sum, about));
             let moved = if is_somewhere { space.centre(&sum) } else { None };
-            let code = moved.unwrap_or_else(|| read!(self.centres).get(centre).to_vec());
+            let centres = read!(self.centres);
+            let code = moved.unwrap_or_else(|| centres.get(centre).to_vec());
+            put(&self.shift[centre], self.measure.distance(&code, centres.get(centre)).sqrt());
             lock(&self.moved).get_mut(centre).copy_from_slice(&code);
         }
         Ok(())
@@ -491,7 +556,7 @@ impl Training {
                 true => 1.0,
                 false => longest.iter().map(|length| f64::from(*length)).sum::<f64>() / longest.len() as f64,
             };
-            let code = directions.scaled(directed.get(centre), length as f32);
+            let code = directions.scaled(&self.code(directed.get(centre)), length as f32);
             lock(&self.lengthened).get_mut(centre).copy_from_slice(&code);
         }
         Ok(())
@@ -516,6 +581,8 @@ impl Training {
                 found.truncate(near);
             }
             found.sort_unstable_by(order);
+            let shifts = found.iter().map(|(_, other)| get(&self.shift[*other as usize]));
+            put(&self.reach[centre], shifts.fold(0.0, f32::max));
             write!(self.around)[centre * near..(centre + 1) * near].copy_from_slice(&found);
         }
         Ok(())
@@ -529,19 +596,29 @@ impl Training {
             let (code, own) = (self.samples.get(i), self.nearest(i));
             pace.spend(4 * code.len())?;
             let to_own = self.measure.distance(code, centres.get(own));
-            let mut best = (own as u32, to_own);
+            // No other has come so near.
+            let second = get(&self.second[i]) - get(&self.reach[own]);
+            if to_own.sqrt() <= second {
+                self.set(i, own as u32, to_own, second);
+                continue;
+            }
+            let (mut best, mut second) = ((own as u32, to_own), f32::INFINITY);
             for (apart, other) in &around[own * near..(own + 1) * near] {
                 if *apart >= self.ratio * to_own {
-                    break; // nor can those that are farther off
+                    // Nor can those that are farther off be nearer.
+                    second = second.min((apart.sqrt() - to_own.sqrt()).powi(2));
+                    break;
                 }
                 pace.spend(4 * code.len())?;
                 let distance = self.measure.distance(code, centres.get(*other as usize));
                 if distance < best.1 {
-                    best = (*other, distance);
+                    (best, second) = ((*other, distance), best.1);
+                } else {
+                    second = second.min(distance);
                 }
             }
             changes += u32::from(best.0 as usize != own);
-            self.set(i, best.0, best.1);
+            self.set(i, best.0, best.1, second.sqrt());
         }
         self.changes.fetch_add(changes, Ordering::Relaxed);
         Ok(())
@@ -555,6 +632,19 @@ fn onto_sphere(mean: &mut [f64], about: &[f32]) -> bool {
     let length = mean.iter().map(|x| x * x).sum::<f64>().sqrt();
     mean.iter_mut().zip(about).for_each(|(x, about)| *x = *x / length - f64::from(*about));
     length > 0.0
+}
+
+/// The elements of codes, as floats.
+fn elements(space: &Space, codes: &[u32], pace: &Pace<'_>) -> Result<Vec<u32>> {
+    let (words, count) = (space.max_code_bytes() / 4, space.numbers());
+    let mut all = room(codes.len() / words * count)?;
+    let mut numbers = vec![0.0; count];
+    for code in codes.chunks_exact(words) {
+        pace.spend(8 * count)?;
+        space.decode(code, &mut numbers);
+        all.extend(numbers.iter().map(|x| x.to_bits()));
+    }
+    Ok(all)
 }
 
 /// Makes codes of samples those of their directions, where they are, and gives their lengths.

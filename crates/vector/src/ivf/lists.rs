@@ -80,26 +80,32 @@ impl<'a, S: PageStore> Lists<'a, S> {
         }))
     }
 
-    /// The list of a code: the first of those whose centres are nearest.
-    pub fn nearest(&self, code: &[u32]) -> Result<u32> {
-        let (mut best, assigning) = ((0, f32::INFINITY), self.assigning()?);
+    /// The list of a code: the first of those whose centres are nearest. Then, where the code goes farther in the direction of the
+    /// centre of a list for an inner product than that does, how far; else 0.
+    pub fn nearest(&self, code: &[u32]) -> Result<(u32, f32)> {
+        let (mut best, mut length, assigning) = ((0, f32::INFINITY), 0.0, self.assigning()?);
         self.centres(|list, centre| {
             let distance = assigning.distance(code, centre);
             if distance < best.1 {
                 best = (list, distance);
+                length = assigning.length(centre);
             }
         })?;
-        Ok(best.0)
+        Ok((best.0, if -best.1 > length { -best.1 } else { 0.0 }))
     }
 
     /// The first pages of the lists whose centres are nearest to a code, so many at most, nearest first. Empty lists do not count: if
     /// there are more lists than values most of them are empty, and a scan of few lists would find nothing.
     pub fn rank(&self, code: &[u32], count: usize) -> Result<Vec<u32>> {
-        let firsts = self.firsts()?;
+        let heads = self.heads()?;
+        let lengthened = heads.iter().any(|head| head.length > 0.0).then(|| self.assigning()).transpose()?;
         let mut all = Vec::with_capacity(self.meta.lists as usize);
         self.centres(|list, centre| {
-            if firsts[list as usize] != NONE {
-                all.push((self.measure.distance(code, centre), list));
+            let Head { first, length, .. } = heads[list as usize];
+            if first != NONE {
+                let distance = self.measure.distance(code, centre);
+                let farthest = lengthened.as_ref().map(|assigning| assigning.lengthened(distance, centre, length));
+                all.push((farthest.unwrap_or(distance), list));
             }
         })?;
         let order = |a: &(f32, u32), b: &(f32, u32)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
@@ -108,21 +114,21 @@ impl<'a, S: PageStore> Lists<'a, S> {
             all.truncate(count);
         }
         all.sort_unstable_by(order);
-        Ok(all.into_iter().map(|(_, list)| firsts[list as usize]).collect())
+        Ok(all.into_iter().map(|(_, list)| heads[list as usize].first).collect())
     }
 
-    /// The first pages of all lists.
-    fn firsts(&self) -> Result<Vec<u32>> {
-        let mut firsts = Vec::with_capacity(self.meta.lists as usize);
+    /// The heads of all lists.
+    fn heads(&self) -> Result<Vec<Head>> {
+        let mut heads = Vec::with_capacity(self.meta.lists as usize);
         for block in self.geometry.head_blocks() {
             self.store.poll()?;
             let page = self.store.read(block)?;
             let end = self.meta.lists.min((block - self.geometry.head_blocks().start + 1) * HEADS as u32);
-            for list in firsts.len() as u32..end {
-                firsts.push(Head::read(&page, &self.geometry, list)?.first);
+            for list in heads.len() as u32..end {
+                heads.push(Head::read(&page, &self.geometry, list)?);
             }
         }
-        Ok(firsts)
+        Ok(heads)
     }
 
     /// Where a list begins and where there is room in it.

@@ -72,14 +72,26 @@ impl Directions {
     /// [that](Space::measure) of their codes.
     #[inline]
     pub fn along(&self, distance: f32, centre: &[u32]) -> f32 {
-        let length = match self.space.is_quantised() {
-            true => quantised::length(centre),
-            false => f64::from((kernels().inner_product)(floats(centre), floats(centre))).sqrt(),
-        };
+        let length = self.length(centre);
         if length == 0.0 {
             return 0.0;
         }
         ((f64::from(distance) - self.square) / length).clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
+    }
+
+    /// The length of a centre, which is [scaled](Self::scaled).
+    #[inline]
+    pub fn length(&self, centre: &[u32]) -> f64 {
+        match self.space.is_quantised() {
+            true => quantised::length(centre),
+            false => f64::from((kernels().inner_product)(floats(centre), floats(centre))).sqrt(),
+        }
+    }
+
+    /// The distance of a value to a centre of this direction and the length, or to the centre itself if that is less.
+    pub fn lengthened(&self, distance: f32, centre: &[u32], length: f32) -> f32 {
+        let farther = f64::from(self.along(distance, centre)) * f64::from(length) + self.square;
+        distance.min(farther.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32)
     }
 }
 

@@ -165,7 +165,7 @@ impl Random {
     }
 
     /// Of variance 1.
-    fn normal(&mut self) -> f32 {
+    pub fn normal(&mut self) -> f32 {
         ((-2.0 * self.part().ln()).sqrt() * (TAU * self.part()).cos()) as f32
     }
 

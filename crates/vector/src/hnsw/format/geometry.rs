@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::*;
+use crate::hnsw::packed::Packing;
 
 /// Where things lie; follows from `m`, the codes and the pages of the centre.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,14 +35,15 @@ pub enum Layout {
     RunOn,
     /// Each on two pages of its own.
     Pair,
-    /// So many on each page, each as long as it is.
-    Packed(usize),
+    /// Each as long as it is; its slot says on which page it begins.
+    Packed(Packing),
 }
 
 /// Node pages of a group, at most: a group is added as a whole.
 const MAX_NODE_PAGES: usize = 8;
-/// Bytes of a page for each of its codes, at least, where codes have lengths of their own.
+/// What a code may have of the pages, at least and at most, where codes have lengths of their own.
 const MIN_SHARE: usize = 32;
+const MAX_SHARE: usize = PAYLOAD - 4 * packed::ENTRY;
 
 impl Geometry {
     /// The densest layout, without a centre. `m` is 2..=100. For sparse vectors a guess: [`Self::for_lengths`] knows better.
@@ -56,14 +58,26 @@ impl Geometry {
 
     /// For codes that have lengths of their own, of so many bytes on average.
     pub fn for_lengths(m: usize, space: &Space, bytes: usize) -> Self {
-        // The longest code has to fit a page.
-        let most = (PAYLOAD - space.max_code_bytes()) / packed::ENTRY;
-        let share = (bytes + packed::ENTRY).clamp(PAYLOAD.div_ceil(most).max(MIN_SHARE), PAYLOAD);
+        let share = bytes.clamp(MIN_SHARE, MAX_SHARE);
         let most = (1..).take_while(|nodes| Self::shape(m, share, *nodes, 1, true).fits()).last().unwrap_or(1);
-        Self::densest(m, share, most, true)
+        let geometry = Self::densest(m, share, most, true);
+        if geometry.has_room_for(space.max_code_bytes()) {
+            return geometry;
+        }
+        // A page takes the longest code, behind a directory of so many entries.
+        let entries = (PAYLOAD - space.max_code_bytes()) / packed::ENTRY - 1;
+        Self::densest(m, share.max(PAYLOAD.div_ceil(entries)), most, true)
+    }
+
+    /// Whether an empty group has room for a code that is not longer than a page and has a length of its own.
+    pub(super) fn has_room_for(&self, bytes: usize) -> bool {
+        // Half of a page for a directory is too much.
+        let fits = |room: usize| 2 * room > PAYLOAD && (bytes <= room || self.code_pages > 1);
+        self.packed().is_some_and(|packing| fits(packing.room()))
     }
 
     fn densest(m: usize, slot_bytes: usize, min_nodes: usize, is_packed: bool) -> Self {
+        let larger = if is_packed { 0.97 } else { 0.99 };
         let mut best = Self::shape(m, slot_bytes, min_nodes, 1, is_packed);
         for node_pages in 1..=MAX_NODE_PAGES {
             for nodes in min_nodes.. {
@@ -71,9 +85,9 @@ impl Geometry {
                 if !candidate.fits() {
                     break;
                 }
-                // A larger group has to save a hundredth of the pages.
+                // A larger group has to save some of the pages: of long codes more, for a group is added as a whole.
                 let pages = |g: &Self| (g.node_pages + g.code_pages) as f64 / (g.node_pages * g.nodes) as f64;
-                if pages(&candidate) < pages(&best) * if node_pages == best.node_pages { 1.0 } else { 0.99 } {
+                if pages(&candidate) < pages(&best) * if node_pages == best.node_pages { 1.0 } else { larger } {
                     best = candidate;
                 }
             }
@@ -86,7 +100,7 @@ impl Geometry {
         let uppers = (2 * nodes).div_ceil(m - 1) + 2;
         let slots = nodes * node_pages;
         let (layout, code_pages) = match PAYLOAD / slot_bytes {
-            whole if is_packed => (Layout::Packed(whole.max(1)), slots.div_ceil(whole.max(1))),
+            _ if is_packed => (Layout::Packed(Packing::new(slot_bytes)), Packing::new(slot_bytes).pages(slots)),
             0 => (Layout::Pair, 2 * slots),
             whole if whole * slot_bytes * 10 >= PAYLOAD * 9 => (Layout::Whole(whole), slots.div_ceil(whole)),
             _ => (Layout::RunOn, (slots * slot_bytes).div_ceil(PAYLOAD)),
@@ -202,13 +216,19 @@ impl Geometry {
         self.first + node_pages.div_ceil(self.node_pages as u32) * self.group_blocks()
     }
 
-    /// How many codes share a page, where they have lengths of their own.
+    /// How codes share pages, where they have lengths of their own.
     #[inline]
-    pub fn packed(&self) -> Option<usize> {
+    pub fn packed(&self) -> Option<Packing> {
         match self.layout {
-            Layout::Packed(per_page) => Some(per_page),
+            Layout::Packed(packing) => Some(packing),
             _ => None,
         }
+    }
+
+    /// The code page behind a code page of the same group.
+    #[inline]
+    pub fn next_code_page(&self, block: u32) -> Option<u32> {
+        (self.kind(block + 1) == PageKind::Code).then_some(block + 1)
     }
 
     /// Where the code of an element lies, of so many bytes: one part, or two where it runs on over a page's end. Where codes
@@ -220,9 +240,9 @@ impl Geometry {
         let first = self.first + group * self.group_blocks() + self.node_pages as u32;
         let slot = page_of_group as usize * self.nodes + slot;
         let (page, offset) = match self.layout {
-            Layout::Packed(per_page) => {
-                let (block, at) = (first + (slot / per_page) as u32, PAGE_HEADER + slot % per_page * packed::ENTRY);
-                return (Part { block, offset: at, len: packed::ENTRY }, None);
+            Layout::Packed(packing) => {
+                let (page, entry) = packing.locate(slot);
+                return (packing.entry(first + page as u32, entry), None);
             }
             Layout::Whole(per_page) => (slot / per_page, slot % per_page * self.slot_bytes),
             Layout::RunOn => (slot * self.slot_bytes / PAYLOAD, slot * self.slot_bytes % PAYLOAD),

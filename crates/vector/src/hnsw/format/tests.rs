@@ -63,8 +63,8 @@ fn every_geometry_fits_its_pages() {
                 let expected = if g.packed().is_some() { packed::ENTRY } else { g.slot_bytes };
                 assert_eq!(part.len + rest.map_or(0, |rest| rest.len), expected);
             }
-            if let Some(per_page) = g.packed() {
-                assert!(packed::room(per_page) >= space.max_code_bytes());
+            if g.packed().is_some() {
+                assert!(g.has_room_for(space.max_code_bytes()));
                 // All that has to do with levels is the same, whatever the lengths of codes turn out to be.
                 let guess = Geometry::new(m, space);
                 assert_eq!((g.nodes, g.uppers), (guess.nodes, guess.uppers));
@@ -239,6 +239,22 @@ fn other_pages_are_refused() {
     put_u16(&mut page, META_CENTRE_PAGES, 2);
     assert!(matches!(Meta::read(&page), Err(Error::Corrupt { block: 0, .. })));
     put_u16(&mut page, META_CENTRE_PAGES, 0);
+    put_u16(&mut page, META_RUNS_ON, 1);
+    assert!(matches!(Meta::read(&page), Err(Error::Corrupt { block: 0, .. })));
+    put_u16(&mut page, META_RUNS_ON, 0);
+    let sparse = |damage: &dyn Fn(&mut [u8])| {
+        let mut page = vec![0; PAGE_SIZE];
+        Meta::new(Space::new(Element::Sparse, Metric::L2, 300), 16, 64).write(&mut page);
+        damage(&mut page);
+        Meta::read(&page)
+    };
+    assert!(sparse(&|_| ()).is_ok());
+    for bytes in [1, 2, 3, u32::MAX] {
+        let read = sparse(&|page| put_u32(page, META_SLOT_BYTES, bytes));
+        assert!(matches!(read, Err(Error::Corrupt { block: 0, .. })), "{bytes}");
+    }
+    let error = sparse(&|page| put_u16(page, META_RUNS_ON, 0)).unwrap_err();
+    assert_eq!((error.sqlstate(), error.hint().as_deref()), ("XX002", Some("REINDEX the index.")));
     put_u16(&mut page, META_NODES, 1);
     assert!(matches!(Meta::read(&page), Err(Error::Corrupt { block: 0, .. })));
     let g = dense(16, 3);

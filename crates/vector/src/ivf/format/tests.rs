@@ -15,13 +15,13 @@ fn of(space: Space, lists: u32) -> Meta {
 fn the_layout_is_what_it_was() {
     let g = meta(384, 1000, Metric::L2).geometry();
     assert_eq!((g.code_bytes, g.entries, g.centres, g.is_long()), (400, 20, 20, false));
-    assert_eq!((g.head_blocks(), g.centre_blocks(), g.first_entry_block()), (1..2, 2..52, 52));
-    assert_eq!((g.head(0), g.head(999)), ((1, 24), (1, 24 + 999 * 8)));
-    assert_eq!(meta(384, 1021, Metric::L2).geometry().head(1020), (2, 24));
+    assert_eq!((g.head_blocks(), g.centre_blocks(), g.first_entry_block()), (1..3, 3..53, 53));
+    assert_eq!((g.head(0), g.head(999)), ((1, 24), (2, 24 + 319 * 12)));
+    assert_eq!(meta(384, 681, Metric::L2).geometry().head(680), (2, 24));
     let g = Meta { is_centred: true, ..meta(2041, 1000, Metric::L2) }.geometry();
     assert_eq!(
         (g.coder_blocks(), g.head_blocks(), g.centre_blocks().start, g.head(999)),
-        (1..3, 3..4, 4, (3, 24 + 999 * 8))
+        (1..3, 3..5, 5, (4, 24 + 319 * 12))
     );
     assert_eq!([3, 768, 1536, 2000, 4000].map(|n| meta(n, 1, Metric::L2).geometry().entries), [451, 10, 5, 4, 2]);
     let bits = Space::new(Element::Bits, Metric::Hamming, 64_000);
@@ -62,7 +62,7 @@ fn golden_metapage() {
     assert_eq!(page[8..24], [0, 0, 0, 0, 88, 0, 0xF8, 0x1F, 0xF8, 0x1F, 4, 0x20, 0, 0, 0, 0]);
     #[rustfmt::skip]
     assert_eq!(page[24..56], [
-        0x56, 0x49, 0x47, 0x4C, 3, 0, 0, 0, 0x80, 1, 0, 0, 3, 0, 2, 0, 0xE8, 3, 0, 0, 1, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0,
+        0x56, 0x49, 0x47, 0x4C, 3, 0, 0, 0, 0x80, 1, 0, 0, 3, 0, 2, 0, 0xE8, 3, 0, 0, 1, 0, 12, 0, 2, 1, 0, 0, 0, 0, 0, 0,
     ]);
     assert_eq!(page[8184..], [1, 0, 0xA2, 0xFF, 0, 0, 0, 0]);
     assert_eq!(Meta::read(&page).unwrap(), meta);
@@ -80,9 +80,9 @@ fn golden_head_and_centre_pages() {
     let g = meta(3, 5, Metric::L2).geometry();
     let mut page = vec![0; PAGE_SIZE];
     init_page(&mut page, PageKind::Heads, PAYLOAD);
-    let head = Head { first: 0x01020304, insert: 5 };
+    let head = Head { first: 0x01020304, insert: 5, length: 1.0 };
     head.write(&mut page, &g, 2).unwrap();
-    assert_eq!(page[40..48], [4, 3, 2, 1, 5, 0, 0, 0]);
+    assert_eq!(page[48..60], [4, 3, 2, 1, 5, 0, 0, 0, 0, 0, 0x80, 0x3F]);
     assert_eq!(page[8184..], [2, 0, 0xA2, 0xFF, 0, 0, 0, 0]);
     assert_eq!(Head::read(&page, &g, 2).unwrap(), head);
     assert_eq!(Head::read(&page, &g, 1).unwrap(), Head::default());

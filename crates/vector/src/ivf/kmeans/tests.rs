@@ -1,3 +1,5 @@
+mod peer;
+
 use super::*;
 use crate::Metric;
 use crate::space::Element;
@@ -139,14 +141,13 @@ fn in_the_last_round_every_sample_has_its_nearest_centre() {
     assert_eq!(others, 0, "samples of another centre");
 }
 
-/// First centres are drawn from a part of the samples, and here that part is all the same.
 #[test]
-fn a_list_without_rows_takes_the_farthest() {
+fn rare_values_far_out_have_lists() {
     let space = Space::new(Element::Dense, Metric::L2, 40);
     let mut random = Random::new(11);
     let outliers: Vec<Vec<u32>> = (0..100).map(|_| code(&space, &random.vector(40))).collect();
     let usual = code(&space, &[9.0; 40]);
-    // One of twenty is a seed; each outlier comes twice.
+    // Each outlier comes twice.
     let sample = |i: usize| if i % 20 == 7 && i < 4000 { outliers[i / 20 % 100].clone() } else { usual.clone() };
     let codes: Vec<_> = (0..10_000).map(sample).collect();
     let mut filled = 0;

@@ -114,7 +114,7 @@ fn memory_is_said_beforehand() {
     let space = crate::tests::dense(Metric::L2, 2000);
     assert_eq!(samples(100), 10_000);
     assert_eq!(samples(1000), 50_000);
-    assert_eq!(required_memory(&space, 100, 10_000) >> 20, 19);
+    assert_eq!(required_memory(&space, 100, 10_000) >> 20, 20);
 }
 
 /// As pgvector has it: an unlogged table starts like this after a crash.

@@ -7,6 +7,7 @@ mod crash;
 mod info;
 mod interleave;
 mod kinds;
+mod lengths;
 mod misfits;
 mod property;
 mod recall;
