@@ -67,7 +67,7 @@ fn hash(mut columns: Vec<(&str, String)>) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
-    use crate::types::ColumnType;
+    use crate::types::{ColumnType, Numeric};
 
     #[test]
     fn ids_are_fixed_for_ever() {
@@ -108,8 +108,8 @@ mod tests {
     fn a_list_of_columns_has_the_fingerprint_of_the_columns() {
         let column = |name: &str, ty| Column { name: name.into(), ty, nullable: true, trust: Default::default() };
         let columns = [
-            column("b", Ok(ColumnType::Numeric(10, 2))),
-            column("a", Ok(ColumnType::Array(Box::new(ColumnType::Timestamptz)))),
+            column("b", Ok(ColumnType::Numeric(Numeric { precision: 10, scale: 2 }))),
+            column("a", Ok(ColumnType::array(ColumnType::Timestamptz))),
             column("c", Err("Struct(\"x\": Int32)".to_owned())),
         ];
         let listed = r#"[{"name": "b", "type": "numeric(10,2)", "nullable": true},
