@@ -347,7 +347,9 @@ fn room_that_vacuum_frees_is_used_again() {
         codes.push(sparse_code(&space, &sparse(&mut random, len, space.dimensions)));
     }
     let store = built(Meta::new(space, 4, 16), &codes);
-    let before = store.blocks().unwrap();
+    // A build leaves out the empty pages at the end of its last group; inserts add them.
+    let geometry = PagedGraph::open(&store).unwrap().meta.geometry;
+    let before = geometry.blocks(geometry.node_pages_of(store.blocks().unwrap()));
     for round in 1..4 {
         assert_eq!(vacuum(&store, |_| true).unwrap().freed, 200);
         for (tid, code) in (round * 1000..).zip(&codes) {
