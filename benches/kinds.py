@@ -184,6 +184,18 @@ def sparse(count_of_places):
     return make
 
 
+def scattered(count_of_places):
+    """The same places among millions, as those of hashed features."""
+    make = sparse(count_of_places)
+
+    def spread(random, count):
+        values = make(random, count)
+        values["place"] *= 167
+        return values
+
+    return spread
+
+
 def bits(dimensions):
     """A hundred rows to a prototype, of which each bit is turned with a probability of 0.2."""
 
@@ -238,6 +250,7 @@ KINDS = [
     Kind("sparse 30", "<=>", sparse(30), "sparsevec", 30_000),
     Kind("sparse 100", "<=>", sparse(100), "sparsevec", 30_000),
     Kind("sparse 400", "<=>", sparse(400), "sparsevec", 30_000, rows=ROWS // 2),
+    Kind("scattered 400", "<=>", scattered(400), "sparsevec", 167 * 30_000, rows=ROWS // 2),
     Kind("sparse 1000", "<#>", sparse(1000), "sparsevec", 30_000, rows=ROWS // 2),
     Kind("bits Hamming", "<~>", bits(1024), "bit"),
     Kind("bits Jaccard", "<%>", bits(512), "bit"),
