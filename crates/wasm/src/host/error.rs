@@ -53,8 +53,8 @@ mod tests {
 
     #[test]
     fn error_records() {
-        let error = parse_error("bad section\0It is empty.\0Give one.").unwrap();
-        assert_eq!((error.sqlstate.as_str(), error.message.as_str()), ("", "bad section"));
+        let error = parse_error("22023bad section\0It is empty.\0Give one.").unwrap();
+        assert_eq!((error.sqlstate.as_str(), error.message.as_str()), ("22023", "bad section"));
         assert_eq!(error.detail.as_deref(), Some("It is empty."));
         assert_eq!(error.hint.as_deref(), Some("Give one."));
         assert_eq!(parse_error("P0001no more").unwrap().detail, None);
