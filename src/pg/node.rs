@@ -138,9 +138,7 @@ impl Node<'_> {
         // SAFETY: an expression, or an ERROR.
         unsafe { pg_sys::exprType(self.as_ptr()) }
     }
-}
 
-impl Node<'_> {
     /// Whether two trees are the same (`equal` in equalfuncs.c).
     pub fn equals(self, other: Node<'_>) -> bool {
         // SAFETY: two live trees.
