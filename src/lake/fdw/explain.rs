@@ -8,9 +8,6 @@ use super::scan::ScanState;
 use crate::pg::compat;
 use crate::pg::node::{List, Node};
 
-/// Names of files that are shown at most.
-const MOST_FILES: usize = 10;
-
 /// ExplainForeignScan.
 ///
 /// # Safety
@@ -19,11 +16,11 @@ pub(super) unsafe fn explain(node: *mut pg_sys::ForeignScanState, state: &ScanSt
     // SAFETY: the caller's.
     let (verbose, analyze, plan) =
         unsafe { ((*es).verbose, (*es).analyze, (*node).ss.ps.plan.cast::<pg_sys::ForeignScan>()) };
-    let plan_files = &state.plan.files;
+    let files = state.plan.file_count;
     if verbose {
-        let mut shown: Vec<_> = plan_files.iter().take(MOST_FILES).cloned().collect();
-        if plan_files.len() > MOST_FILES {
-            shown.push(format!("and {} more", plan_files.len() - MOST_FILES));
+        let mut shown = state.plan.shown_files.clone();
+        if files > shown.len() {
+            shown.push(format!("and {} more", files - shown.len()));
         }
         text(es, c"Parquet files", &shown.join(", "));
         let columns = &state.plan.attributes[..state.plan.delivered];
@@ -31,7 +28,7 @@ pub(super) unsafe fn explain(node: *mut pg_sys::ForeignScanState, state: &ScanSt
         let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         text(es, c"Projection", &names);
     } else {
-        integer(es, c"Parquet files", None, plan_files.len() as u64);
+        integer(es, c"Parquet files", None, files as u64);
     }
     // SAFETY: the lists hold the expressions of this plan node.
     unsafe {

@@ -9,7 +9,7 @@ use lagoon_lake::expr::Expr;
 use pgrx::{PgMemoryContexts, pg_sys};
 
 use super::handover::{self, Ticket};
-use super::private::{Limit, ScanPlan};
+use super::private::{Limit, MOST_FILES, ScanPlan};
 use super::relation::Relation;
 use crate::lake::expr::{Reason, Translator};
 use crate::lake::source::access;
@@ -213,7 +213,9 @@ pub(super) unsafe fn make_plan(
             plan.filter = Some(Expr::And(pushed.iter().map(|filter| filter.map_columns(&position)).collect()));
         }
         plan.resolved = planned.ticket.as_ref().map(Ticket::number);
-        plan.files = planned.relation.files.iter().map(|file| file.location().to_string()).collect();
+        let files = &planned.relation.files;
+        plan.file_count = files.len();
+        plan.shown_files = files.iter().take(MOST_FILES).map(|file| file.location().to_string()).collect();
         plan.limit = Limit::from_private((*best).fdw_private);
         Ok(pg_sys::make_foreignscan(
             targets,

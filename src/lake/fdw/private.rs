@@ -11,6 +11,9 @@ use crate::lake::attribute::Attribute;
 use crate::lake::expr::Reason;
 use crate::pg::node::{self, List};
 
+/// Names of files that EXPLAIN shows at most.
+pub(super) const MOST_FILES: usize = 10;
+
 /// The executor's part of the plan. It travels as one text for the filter, which may be long, and one for the rest.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ScanPlan {
@@ -25,8 +28,10 @@ pub(super) struct ScanPlan {
     pub limit: Option<Limit>,
     /// Where the first execution finds what planning has resolved (see [`super::handover`]).
     pub resolved: Option<u64>,
-    /// For EXPLAIN without ANALYZE.
-    pub files: Vec<String>,
+    /// How many files there are.
+    pub file_count: usize,
+    /// The first of them, [`MOST_FILES`] at most: only EXPLAIN needs them, because execution resolves the files itself.
+    pub shown_files: Vec<String>,
 }
 
 /// A LIMIT that the scan itself carries out.
@@ -45,7 +50,8 @@ impl ScanPlan {
             "reasons": self.reasons,
             "limit": self.limit.map(Limit::to_json),
             "resolved": self.resolved,
-            "files": self.files,
+            "file_count": self.file_count,
+            "shown_files": self.shown_files,
         });
         let unwritable = |error: serde_json::Error| Error::Internal { message: error.to_string() };
         let filter = serde_json::to_string(&self.filter).map_err(unwritable)?;
@@ -70,7 +76,8 @@ impl ScanPlan {
                 reasons: strings("reasons")?,
                 limit: Limit::from_json(plan.get("limit")?.clone())?,
                 resolved: serde_json::from_value(plan.get("resolved")?.clone()).ok()?,
-                files: strings("files")?,
+                file_count: usize::try_from(plan.get("file_count")?.as_u64()?).ok()?,
+                shown_files: strings("shown_files")?,
             })
         };
         parse().ok_or_else(|| Error::Internal { message: "unreadable plan".to_owned() })
