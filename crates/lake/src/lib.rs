@@ -19,6 +19,7 @@ pub mod error;
 pub mod exec;
 pub mod expr;
 pub mod ingest;
+pub mod query;
 pub mod schema;
 pub mod source;
 pub mod trust;

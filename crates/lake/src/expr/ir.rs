@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::function::Function;
 use super::rules;
-use crate::types::{Kind, Value};
+use crate::query::Rel;
+use crate::types::{Kind, Numeric, Value};
 
 /// Levels above a leaf or a call of leaves, at most. JSON, as which a plan holds a tree, may have 128: a level takes two of
 /// them at most, a call of leaves six. What takes more has to count as more.
@@ -57,6 +58,20 @@ pub enum Expr {
     Is(Box<Expr>, Truth),
     /// `item = ANY (list)`.
     In(Box<Expr>, Box<Expr>),
+    /// Of the first pair whose condition is true the value; else the last one, or NULL. The type is that of all values.
+    Case(Vec<(Expr, Expr)>, Option<Box<Expr>>, Type),
+    /// The first argument that is not NULL.
+    Coalesce(Vec<Expr>, Type),
+    /// As PostgreSQL casts between the two types. Precision and scale are those of `numeric(p,s)`.
+    Cast(Box<Expr>, Type, Option<Numeric>),
+    /// A column of the query around this one (level 1), or of one further out.
+    Outer(usize, usize, Type),
+    /// The only column of the only row of a query; NULL if there is no row, an error (21000) if there are more.
+    Scalar(Box<Rel>, Type),
+    /// Whether a query has rows.
+    Exists(Box<Rel>),
+    /// `item = ANY (query)`, with SQL's answer where one of them is NULL.
+    InQuery(Box<Expr>, Box<Rel>),
 }
 
 impl Expr {
@@ -75,18 +90,48 @@ impl Expr {
         match self {
             Self::Column(_, ty) | Self::Constant(_, ty) | Self::Parameter(_, ty) => Some(*ty),
             Self::Call(function, arguments) => rules::of_call(*function, arguments).map(|rule| rule.result.into()),
-            Self::And(_) | Self::Or(_) | Self::Not(_) | Self::IsNull(_) | Self::Is(..) | Self::In(..) => {
-                Some(Kind::Bool.into())
-            }
+            Self::Case(_, _, ty)
+            | Self::Coalesce(_, ty)
+            | Self::Cast(_, ty, _)
+            | Self::Outer(_, _, ty)
+            | Self::Scalar(_, ty) => Some(*ty),
+            Self::And(_)
+            | Self::Or(_)
+            | Self::Not(_)
+            | Self::IsNull(_)
+            | Self::Is(..)
+            | Self::In(..)
+            | Self::Exists(_)
+            | Self::InQuery(..) => Some(Kind::Bool.into()),
         }
     }
 
-    /// Calls `f` with every child, in order.
-    pub(super) fn for_each_child(&self, f: &mut dyn FnMut(&Expr)) {
+    /// Calls `f` with every child, in order. Those of a subquery are over other columns, and none.
+    pub(crate) fn for_each_child(&self, f: &mut dyn FnMut(&Expr)) {
         match self {
-            Self::Column(..) | Self::Constant(..) | Self::Parameter(..) => {}
-            Self::Call(_, children) | Self::And(children) | Self::Or(children) => children.iter().for_each(f),
-            Self::Not(child) | Self::IsNull(child) | Self::Is(child, _) => f(child),
+            Self::Column(..)
+            | Self::Constant(..)
+            | Self::Parameter(..)
+            | Self::Outer(..)
+            | Self::Scalar(..)
+            | Self::Exists(_) => {}
+            Self::Call(_, children) | Self::And(children) | Self::Or(children) | Self::Coalesce(children, _) => {
+                children.iter().for_each(f);
+            }
+            Self::Not(child)
+            | Self::IsNull(child)
+            | Self::Is(child, _)
+            | Self::Cast(child, ..)
+            | Self::InQuery(child, _) => f(child),
+            Self::Case(branches, last, _) => {
+                for (condition, value) in branches {
+                    f(condition);
+                    f(value);
+                }
+                if let Some(last) = last {
+                    f(last);
+                }
+            }
             Self::In(item, list) => {
                 f(item);
                 f(list);
@@ -95,10 +140,15 @@ impl Expr {
     }
 
     /// The same with other children, which `f` makes in order.
-    pub(super) fn map_children<E>(&self, f: &mut dyn FnMut(&Expr) -> Result<Expr, E>) -> Result<Expr, E> {
+    pub(crate) fn map_children<E>(&self, f: &mut dyn FnMut(&Expr) -> Result<Expr, E>) -> Result<Expr, E> {
         let mut all = |children: &[Expr]| children.iter().map(&mut *f).collect::<Result<Vec<_>, E>>();
         Ok(match self {
-            Self::Column(..) | Self::Constant(..) | Self::Parameter(..) => self.clone(),
+            Self::Column(..)
+            | Self::Constant(..)
+            | Self::Parameter(..)
+            | Self::Outer(..)
+            | Self::Scalar(..)
+            | Self::Exists(_) => self.clone(),
             Self::Call(function, arguments) => Self::Call(*function, all(arguments)?),
             Self::And(children) => Self::And(all(children)?),
             Self::Or(children) => Self::Or(all(children)?),
@@ -106,6 +156,15 @@ impl Expr {
             Self::IsNull(child) => Self::IsNull(Box::new(f(child)?)),
             Self::Is(child, truth) => Self::Is(Box::new(f(child)?), *truth),
             Self::In(item, list) => Self::In(Box::new(f(item)?), Box::new(f(list)?)),
+            Self::Coalesce(children, ty) => Self::Coalesce(all(children)?, *ty),
+            Self::Cast(child, ty, numeric) => Self::Cast(Box::new(f(child)?), *ty, *numeric),
+            Self::InQuery(item, query) => Self::InQuery(Box::new(f(item)?), query.clone()),
+            Self::Case(branches, last, ty) => {
+                let branches = branches.iter().map(|(condition, value)| Ok((f(condition)?, f(value)?)));
+                let branches = branches.collect::<Result<Vec<_>, E>>()?;
+                let last = last.as_ref().map(|last| f(last).map(Box::new)).transpose()?;
+                Self::Case(branches, last, *ty)
+            }
         })
     }
 

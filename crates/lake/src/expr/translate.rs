@@ -66,7 +66,7 @@ impl<P: Fn(usize) -> usize> Translator<'_, P> {
                     _ => return Err(untranslated(expr)),
                 }
             }
-            Expr::Constant(..) | Expr::Parameter(..) => return Err(untranslated(expr)),
+            _ => return Err(untranslated(expr)),
         })
     }
 
