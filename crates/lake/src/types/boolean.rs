@@ -1,10 +1,15 @@
 //! `boolean`.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanBuilder};
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 
-use super::field::{Bools, Builder};
-use super::{About, ColumnType, Compared, Family, Kind, Lookup, Value};
+use super::column::{ColumnType, Kind};
+use super::family::{About, Compared, Family, Lookup};
+use super::field::{Builder, Problem, refused};
+use super::value::Value;
 
 pub(super) struct Bool;
 
@@ -41,5 +46,23 @@ pub(crate) fn boolean(field: &[u8]) -> Option<bool> {
         b"true" | b"True" | b"TRUE" => Some(true),
         b"false" | b"False" | b"FALSE" => Some(false),
         _ => None,
+    }
+}
+
+/// A column of booleans, which Arrow packs.
+#[derive(Default)]
+struct Bools(BooleanBuilder);
+
+impl Builder for Bools {
+    fn push(&mut self, field: Option<&[u8]>) -> Result<(), Problem> {
+        match field {
+            None => self.0.append_null(),
+            Some(field) => self.0.append_value(boolean(field).ok_or_else(|| refused(field))?),
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        Arc::new(self.0.finish())
     }
 }

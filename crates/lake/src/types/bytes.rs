@@ -3,8 +3,10 @@
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 
+use super::column::{ColumnType, Declared, Kind};
+use super::family::{About, Compared, Family, Lookup};
 use super::field::{self, Builder};
-use super::{About, ColumnType, Compared, Declared, Family, Kind, Lookup, Value};
+use super::value::Value;
 
 /// Bytes of a UUID.
 const UUID_BYTES: i32 = 16;
@@ -85,7 +87,7 @@ impl Family for Bytes {
     fn scalar(&self, value: &Value) -> Option<ScalarValue> {
         match (self, value) {
             (Self::Text, Value::Text(_)) | (Self::Bytea | Self::Uuid, Value::Bytes(_)) => {
-                super::bytes(&self.about().arrow, value.bytes()?)
+                (LOOKUP.bytes)(&self.about().arrow, value.bytes()?)
             }
             _ => None,
         }

@@ -13,8 +13,11 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
 
+use super::column::{ColumnType, Kind};
+use super::family::{About, Compared, Convert, Family, Lookup};
 use super::field::{Builder, Parsed};
-use super::{About, ColumnType, Compared, Convert, Family, Kind, Limits, Lookup, Place, Unit, Value};
+use super::stored::{Limits, Unit};
+use super::value::{Place, Value};
 use crate::error::Error;
 
 const NANOS_PER_MICRO: i64 = 1_000;

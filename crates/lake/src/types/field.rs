@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanBuilder, PrimitiveBuilder, StringBuilder};
+use arrow::array::{ArrayRef, PrimitiveBuilder, StringBuilder};
 use arrow::datatypes::{ArrowPrimitiveType, DataType};
-
-use super::boolean::boolean;
 
 /// Bytes of a field, and characters of them, that an error shows.
 const SHOWN_BYTES: usize = 400;
@@ -55,24 +53,6 @@ impl<T: ArrowPrimitiveType, F: Fn(&[u8]) -> Option<T::Native>> Builder for Parse
     }
 }
 
-/// A column of booleans, which Arrow packs.
-#[derive(Default)]
-pub(super) struct Bools(BooleanBuilder);
-
-impl Builder for Bools {
-    fn push(&mut self, field: Option<&[u8]>) -> Result<(), Problem> {
-        match field {
-            None => self.0.append_null(),
-            Some(field) => self.0.append_value(boolean(field).ok_or_else(|| refused(field))?),
-        }
-        Ok(())
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        Arc::new(self.0.finish())
-    }
-}
-
 /// A column of texts.
 pub(super) fn text() -> Box<dyn Builder> {
     Box::new(Texts::default())
@@ -101,7 +81,8 @@ impl Builder for Texts {
     }
 }
 
-fn refused(field: &[u8]) -> Problem {
+/// That a field is no value of the type.
+pub(super) fn refused(field: &[u8]) -> Problem {
     let shown = String::from_utf8_lossy(&field[..field.len().min(SHOWN_BYTES)]);
     Problem::Value(shown.chars().take(SHOWN_CHARACTERS).collect())
 }

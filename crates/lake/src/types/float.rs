@@ -2,8 +2,9 @@
 
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 
+use super::column::{ColumnType, Declared, Kind};
+use super::family::{About, Compared, Family, Lookup};
 use super::field::{Builder, Parsed, parsed};
-use super::{About, ColumnType, Compared, Declared, Family, Kind, Lookup};
 
 pub(super) enum Float {
     Float4,

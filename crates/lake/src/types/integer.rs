@@ -3,8 +3,11 @@
 use arrow::datatypes::{DataType, Int16Type, Int32Type, Int64Type};
 use datafusion::common::ScalarValue;
 
+use super::column::{ColumnType, Declared, Kind};
+use super::family::{About, Compared, Family, Lookup};
 use super::field::{Builder, Parsed, parsed};
-use super::{About, ColumnType, Compared, Declared, Family, Kind, Limits, Lookup, Place, Unit, Value};
+use super::stored::{Limits, Unit};
+use super::value::{Place, Value};
 
 #[derive(Clone, Copy)]
 pub(super) enum Integer {

@@ -1,4 +1,4 @@
-//! Arrays: one dimension of a scalar type.
+//! Arrays: one dimension of a scalar type. What their elements are is asked through [`ColumnType`] again.
 
 use std::sync::Arc;
 
@@ -6,13 +6,9 @@ use arrow::array::{Array, ArrayRef, AsArray, ListArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
-use serde::{Deserialize, Serialize};
 
-use super::{About, ColumnType, Compared, Convert, Declared, Family, Lookup, conversion};
-
-/// The type of the elements, which is no array.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct List(pub Box<ColumnType>);
+use super::column::{ColumnType, Declared, List};
+use super::family::{About, Compared, Family, Lookup};
 
 pub(super) const LOOKUP: Lookup = Lookup {
     of_arrow: |stored, is_uuid| {
@@ -22,31 +18,30 @@ pub(super) const LOOKUP: Lookup = Lookup {
             Ok(item) => Ok(ColumnType::array(item)),
         })
     },
-    convert: |from, to| match (items(from), to) {
-        (Some(from), DataType::List(to)) => conversion(from.data_type(), to.data_type()).map(|_| convert as Convert),
-        _ => None,
-    },
     ..Lookup::NOTHING
 };
 
-fn items(list: &DataType) -> Option<&Arc<Field>> {
+/// The elements of a list in Arrow.
+pub(super) fn items(list: &DataType) -> Option<&Arc<Field>> {
     match list {
         DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) => Some(item),
         _ => None,
     }
 }
 
-fn convert(array: &ArrayRef, to: &DataType, column: &str) -> Result<ArrayRef, ArrowError> {
-    let (Some(own), DataType::List(item)) = (items(array.data_type()), to) else {
+/// Another kind of list, with elements that `items` makes of an array of them.
+pub(super) fn convert(
+    array: &ArrayRef,
+    to: &DataType,
+    items: impl FnOnce(&ArrayRef, &DataType) -> Result<ArrayRef, ArrowError>,
+) -> Result<ArrayRef, ArrowError> {
+    let (Some(own), DataType::List(item)) = (self::items(array.data_type()), to) else {
         return Err(ArrowError::CastError(format!("from {} to {to}", array.data_type())));
     };
     // Another kind of list first, with its elements as they are.
     let lists = cast(array, &DataType::List(own.clone()))?;
     let lists = lists.as_list::<i32>();
-    let items = match conversion(lists.values().data_type(), item.data_type()) {
-        Some(convert) => convert(lists.values(), item.data_type(), column)?,
-        None => cast(lists.values(), item.data_type())?,
-    };
+    let items = items(lists.values(), item.data_type())?;
     Ok(Arc::new(ListArray::try_new(item.clone(), lists.offsets().clone(), items, lists.nulls().cloned())?))
 }
 

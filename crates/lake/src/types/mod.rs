@@ -1,12 +1,24 @@
 //! Column types, one file a family: what a Parquet column is in PostgreSQL, as which Arrow type the engine reads it, how
 //! text becomes values of it, and what its statistics say.
 //!
-//! A new type is a file here (or a variant in the file of its family) and its lines in this one: [`ColumnType`], [`Kind`],
+//! ```text
+//! column  the types, and what a table declares
+//! value   values of constants and parameters
+//! stored  whole numbers of a file, against those that are delivered
+//! field   from the fields of a text file to arrays
+//! family  what a family answers
+//! ```
+//!
+//! Families use these and not each other; this file knows the families, and asks them.
+//!
+//! A new type is a file here (or a variant in the file of its family), variants of [`ColumnType`] and [`Kind`], and its lines in
 //! [`ColumnType::family`] and [`LOOKUPS`]. What PostgreSQL's own representation has to do with it is in `src/lake/types`.
 
 mod boolean;
 mod bytes;
+mod column;
 mod datetime;
+mod family;
 pub(crate) mod field;
 mod float;
 mod integer;
@@ -23,10 +35,9 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
-use serde::{Deserialize, Serialize};
 
-pub use list::List;
-pub use numeric::{MAX_PRECISION, Numeric};
+pub use column::{ColumnType, Declared, Kind, List, MAX_PRECISION, Numeric};
+pub(crate) use family::{Compared, Convert};
 pub(crate) use stored::{Limits, Unit};
 pub use value::Value;
 pub(crate) use value::{Place, canonical};
@@ -34,49 +45,11 @@ pub(crate) use value::{Place, canonical};
 use self::bytes::Bytes;
 use crate::error::{Error, Result};
 use datetime::Datetime;
+use family::{Family, Lookup};
 use field::Builder;
 use float::Float;
 use integer::Integer;
 pub(crate) use {boolean::boolean, datetime::date, datetime::timestamp, float::number_digits, integer::integer_digits};
-
-/// The PostgreSQL types that a Parquet column can be, one for each representation that the engine delivers.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum ColumnType {
-    Bool,
-    Int2,
-    Int4,
-    Int8,
-    Float4,
-    Float8,
-    Numeric(Numeric),
-    Text,
-    Bytea,
-    Date,
-    Time,
-    Timestamp,
-    Timestamptz,
-    Uuid,
-    Array(List),
-}
-
-/// A PostgreSQL type without its modifier, as rules know it. Arrays are none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Kind {
-    Bool,
-    Int2,
-    Int4,
-    Int8,
-    Float4,
-    Float8,
-    Numeric,
-    Text,
-    Bytea,
-    Date,
-    Time,
-    Timestamp,
-    Timestamptz,
-    Uuid,
-}
 
 impl ColumnType {
     fn family(&self) -> &dyn Family {
@@ -105,138 +78,17 @@ impl ColumnType {
 const LOOKUPS: &[Lookup] =
     &[boolean::LOOKUP, integer::LOOKUP, float::LOOKUP, numeric::LOOKUP, bytes::LOOKUP, datetime::LOOKUP, list::LOOKUP];
 
-/// What the engine knows of a type. It is asked once a column or a constant, never once a row.
-pub(crate) trait Family {
-    fn about(&self) -> About;
-
-    /// What follows the name in SQL: precision and scale, brackets.
-    fn modifier(&self) -> String {
-        String::new()
-    }
-
-    /// The Arrow type that ingest writes.
-    fn written(&self) -> DataType {
-        self.about().arrow
-    }
-
-    /// What a column of this type is read as for another one that was declared, if that loses nothing.
-    fn widened(&self, _declared: &Declared) -> Option<ColumnType> {
-        None
-    }
-
-    /// The type that holds all values of both.
-    fn common(&self, _other: &ColumnType) -> Option<ColumnType> {
-        None
-    }
-
-    /// What makes an array of the fields of a text file; `None` if such a column cannot be asked for.
-    fn builder(&self) -> Option<Box<dyn Builder>> {
-        None
-    }
-
-    /// How values are compared.
-    fn compared(&self) -> Option<Compared>;
-
-    /// Where a value lies among the whole numbers of a column that has such.
-    fn place(&self, _value: &Value) -> Option<Place> {
-        None
-    }
-
-    /// A value as Arrow has it, of a type that is compared as it is.
-    fn scalar(&self, _value: &Value) -> Option<ScalarValue> {
-        None
-    }
-
-    /// How the whole numbers that a file stores become those of this type; `None` if that is not known.
-    fn unit(&self, _stored: &DataType) -> Option<Unit> {
-        None
-    }
-}
-
-/// What a type is, and what it is called.
-pub(crate) struct About {
-    /// `None` for what no rule takes.
-    kind: Option<Kind>,
-    /// In SQL, as PostgreSQL's `format_type` writes it.
-    name: &'static str,
-    /// In pg_type.
-    catalog_name: &'static str,
-    /// The Arrow type that the engine delivers. Strings are views, timestamps microseconds, decimals 128 bits.
-    arrow: DataType,
-}
-
-impl About {
-    fn new(kind: Kind, name: &'static str, catalog_name: &'static str, arrow: DataType) -> Self {
-        Self { kind: Some(kind), name, catalog_name, arrow }
-    }
-}
-
-/// How values of a type are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Compared {
-    Bool,
-    /// Whole numbers of 64 bits.
-    Whole,
-    /// Whole numbers of 128 bits, with a scale.
-    Wide(u8),
-    Float,
-    /// Byte by byte.
-    Bytes,
-}
-
-/// From an array that a file stores to another Arrow type; the text is the column's name, for errors.
-pub(crate) type Convert = fn(&ArrayRef, &DataType, &str) -> std::result::Result<ArrayRef, ArrowError>;
-
-/// What a family finds in what others say. Each is asked until one knows.
-struct Lookup {
-    /// The type of a column of a file. The flag is what Parquet says of the leaf: that it is a UUID.
-    of_arrow: fn(&DataType, bool) -> Option<std::result::Result<ColumnType, String>>,
-    /// The type of a spelling in lower case, as the option `types` of ingest may have it.
-    parse: fn(&str) -> Option<ColumnType>,
-    /// The whole numbers that an Arrow type can hold.
-    limits: fn(&DataType) -> Option<Limits>,
-    /// One of them.
-    number: fn(&DataType, i128) -> Option<ScalarValue>,
-    /// Bytes as a value of an Arrow type.
-    bytes: fn(&DataType, &[u8]) -> Option<ScalarValue>,
-    /// How one Arrow type becomes another where Arrow's own cast is not right.
-    convert: fn(&DataType, &DataType) -> Option<Convert>,
-}
-
-impl Lookup {
-    const NOTHING: Self = Self {
-        of_arrow: |_, _| None,
-        parse: |_| None,
-        limits: |_| None,
-        number: |_, _| None,
-        bytes: |_, _| None,
-        convert: |_, _| None,
-    };
-
-    fn first<T>(ask: impl Fn(&Self) -> Option<T>) -> Option<T> {
-        LOOKUPS.iter().find_map(ask)
-    }
+fn first<T>(ask: impl Fn(&Lookup) -> Option<T>) -> Option<T> {
+    LOOKUPS.iter().find_map(ask)
 }
 
 impl ColumnType {
-    /// A numeric of this precision (1 to 38) and scale (0 to the precision).
-    pub fn numeric(precision: u8, scale: u8) -> Self {
-        Self::Numeric(Numeric { precision, scale })
-    }
-
-    /// A one-dimensional array of a scalar type.
-    pub fn array(item: ColumnType) -> Self {
-        Self::Array(List(Box::new(item)))
-    }
-
     /// The type of a column that a file stores so, or the name of a type that has none. `is_uuid` is what Parquet says of
     /// the leaf.
     pub fn of_arrow(stored: &DataType, is_uuid: bool) -> std::result::Result<Self, String> {
         match stored {
             DataType::Dictionary(_, value) => Self::of_arrow(value, is_uuid),
-            other => {
-                Lookup::first(|lookup| (lookup.of_arrow)(other, is_uuid)).unwrap_or_else(|| Err(other.to_string()))
-            }
+            other => first(|lookup| (lookup.of_arrow)(other, is_uuid)).unwrap_or_else(|| Err(other.to_string())),
         }
     }
 
@@ -299,38 +151,48 @@ impl ColumnType {
 
 /// The whole numbers that an Arrow type can hold, if it holds such.
 pub(crate) fn limits(stored: &DataType) -> Option<Limits> {
-    Lookup::first(|lookup| (lookup.limits)(stored))
+    first(|lookup| (lookup.limits)(stored))
 }
 
 /// A whole number as a value of an Arrow type that holds such.
 pub(crate) fn number(stored: &DataType, number: i128) -> Option<ScalarValue> {
-    Lookup::first(|lookup| (lookup.number)(stored, number))
+    first(|lookup| (lookup.number)(stored, number))
 }
 
 /// Bytes as a value of an Arrow type that holds such.
 pub(crate) fn bytes(stored: &DataType, bytes: &[u8]) -> Option<ScalarValue> {
     match stored {
         DataType::Dictionary(_, value) => self::bytes(value, bytes),
-        other => Lookup::first(|lookup| (lookup.bytes)(other, bytes)),
+        other => first(|lookup| (lookup.bytes)(other, bytes)),
     }
 }
 
 /// How arrays of one Arrow type become another; `None` where Arrow's own cast is right.
 pub(crate) fn conversion(from: &DataType, to: &DataType) -> Option<Convert> {
-    match from {
-        DataType::Dictionary(_, value) => conversion(value, to).map(|_| decoded as Convert),
-        other => Lookup::first(|lookup| (lookup.convert)(other, to)),
+    match (from, to) {
+        (DataType::Dictionary(_, value), _) => conversion(value, to).map(|_| of_dictionary as Convert),
+        (from, DataType::List(item)) => {
+            conversion(list::items(from)?.data_type(), item.data_type()).map(|_| of_list as Convert)
+        }
+        _ => first(|lookup| (lookup.convert)(from, to)),
     }
 }
 
-fn decoded(array: &ArrayRef, to: &DataType, column: &str) -> std::result::Result<ArrayRef, ArrowError> {
+fn of_dictionary(array: &ArrayRef, to: &DataType, column: &str) -> std::result::Result<ArrayRef, ArrowError> {
     let DataType::Dictionary(_, value) = array.data_type() else {
         return Err(ArrowError::CastError(format!("{} is no dictionary", array.data_type())));
     };
-    let values = cast(array, value)?;
-    match conversion(values.data_type(), to) {
-        Some(convert) => convert(&values, to, column),
-        None => cast(&values, to),
+    converted(&cast(array, value)?, to, column)
+}
+
+fn of_list(array: &ArrayRef, to: &DataType, column: &str) -> std::result::Result<ArrayRef, ArrowError> {
+    list::convert(array, to, |items, to| converted(items, to, column))
+}
+
+fn converted(array: &ArrayRef, to: &DataType, column: &str) -> std::result::Result<ArrayRef, ArrowError> {
+    match conversion(array.data_type(), to) {
+        Some(convert) => convert(array, to, column),
+        None => cast(array, to),
     }
 }
 
@@ -348,7 +210,7 @@ impl FromStr for ColumnType {
 
     fn from_str(text: &str) -> Result<Self> {
         let lower = text.trim().to_ascii_lowercase();
-        Lookup::first(|lookup| (lookup.parse)(&lower)).ok_or_else(|| Error::BadValue {
+        first(|lookup| (lookup.parse)(&lower)).ok_or_else(|| Error::BadValue {
             what: "option \"types\"".to_owned(),
             message: format!("\"{text}\" is not a type that a CSV column can have"),
             hint: Some(
@@ -358,17 +220,6 @@ impl FromStr for ColumnType {
             ),
         })
     }
-}
-
-/// What a foreign table says that a column is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Declared {
-    /// A type with a counterpart.
-    Exactly(ColumnType),
-    /// `numeric` without precision: whatever the files have.
-    AnyNumeric,
-    /// A type whose values are made from text by its input function (varchar(n), json, enums, ...).
-    FromText,
 }
 
 #[cfg(test)]

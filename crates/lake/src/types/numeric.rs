@@ -2,22 +2,12 @@
 
 use arrow::datatypes::{DataType, Decimal128Type};
 use datafusion::common::ScalarValue;
-use serde::{Deserialize, Serialize};
 
+use super::column::{ColumnType, Declared, Kind, MAX_PRECISION, Numeric};
+use super::family::{About, Compared, Family, Lookup};
 use super::field::{Builder, Parsed};
-use super::{About, ColumnType, Compared, Declared, Family, Kind, Limits, Lookup, Place, Unit, Value};
-
-/// Digits of a Decimal128.
-pub const MAX_PRECISION: u8 = 38;
-
-/// Precision and scale.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Numeric {
-    /// Digits, 1 to 38.
-    pub precision: u8,
-    /// Those behind the point, 0 to all.
-    pub scale: u8,
-}
+use super::stored::{Limits, Unit};
+use super::value::{Place, Value};
 
 pub(super) const LOOKUP: Lookup = Lookup {
     of_arrow: |stored, _| match stored {
@@ -52,13 +42,6 @@ pub(super) const LOOKUP: Lookup = Lookup {
     },
     ..Lookup::NOTHING
 };
-
-impl Numeric {
-    /// Digits before the point.
-    pub(super) fn whole_digits(self) -> u8 {
-        self.precision - self.scale
-    }
-}
 
 impl Family for Numeric {
     fn about(&self) -> About {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::MAX_PRECISION;
+use super::column::MAX_PRECISION;
 
 /// A value of a constant or parameter. Its type stands beside it: types that are compared alike have one representation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
