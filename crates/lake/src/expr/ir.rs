@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use serde::{Deserialize, Serialize};
 
 use super::function::Function;
-use super::rules;
+use super::rules::{self, Rule};
 use crate::query::Rel;
 use crate::types::{Kind, Numeric, Value};
 
@@ -89,7 +89,7 @@ impl Expr {
     pub fn ty(&self) -> Option<Type> {
         match self {
             Self::Column(_, ty) | Self::Constant(_, ty) | Self::Parameter(_, ty) => Some(*ty),
-            Self::Call(function, arguments) => rules::of_call(*function, arguments).map(|rule| rule.result.into()),
+            Self::Call(function, arguments) => rule(*function, arguments).map(|rule| rule.result.into()),
             Self::Case(_, _, ty)
             | Self::Coalesce(_, ty)
             | Self::Cast(_, ty, _)
@@ -187,4 +187,13 @@ impl Expr {
         }
         self.for_each_child(&mut |child| child.visit_columns(f));
     }
+}
+
+/// The rule of a call of these arguments, if there is one.
+pub(super) fn rule(function: Function, arguments: &[Expr]) -> Option<&'static Rule> {
+    let kind = |argument: &Expr| match argument.ty() {
+        Some(Type::One(kind)) => Some(kind),
+        _ => None,
+    };
+    rules::find(function, &arguments.iter().map(kind).collect::<Option<Vec<_>>>()?)
 }

@@ -5,7 +5,9 @@
 //! function   what calls compute
 //! rules      which calls are shipped: by name and argument types. What is not listed stays in PostgreSQL
 //! bind       values in place of parameters
-//! translate  a bound tree -> Condition, which tests the rows as they are delivered, exactly
+//! translate  a bound tree -> a test of rows
+//! evaluate   that test: the exact answer for each row, as it is delivered
+//! condition  a bound tree and its test, as DataFusion takes them
 //! prune      a bound tree -> what a file's statistics must allow for any row to pass
 //! ```
 //!
@@ -17,6 +19,7 @@
 
 mod bind;
 mod condition;
+mod evaluate;
 mod function;
 mod ir;
 mod prune;

@@ -16,7 +16,6 @@
 //! * date, timestamp: PostgreSQL's infinities become the ends of the integer range, which no finite value reaches.
 
 use super::function::{Comparison, Function};
-use super::ir::{Expr, Type};
 use crate::types::Kind;
 
 /// Under which condition a listed call is shipped.
@@ -122,15 +121,6 @@ impl Rule {
 /// The line of a call by its name and the types of its arguments, if there is one.
 pub fn find(function: Function, types: &[Kind]) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.fits(function, types))
-}
-
-/// The line of a call of these arguments.
-pub(super) fn of_call(function: Function, arguments: &[Expr]) -> Option<&'static Rule> {
-    let kind = |argument: &Expr| match argument.ty() {
-        Some(Type::One(kind)) => Some(kind),
-        _ => None,
-    };
-    find(function, &arguments.iter().map(kind).collect::<Option<Vec<_>>>()?)
 }
 
 #[cfg(test)]

@@ -4,11 +4,10 @@ use std::hash::Hash;
 
 use datafusion::common::HashSet;
 
-use super::condition::{Pair, Set, Test};
+use super::evaluate::{Pair, Set, Test};
 use super::function::{Comparison, Function};
-use super::ir::Expr;
+use super::ir::{self, Expr};
 use super::range::Range;
-use super::rules;
 use crate::error::{Error, Result};
 use crate::source::table::TableColumn;
 use crate::types::{Compared, Place, Value, canonical};
@@ -48,7 +47,7 @@ impl<P: Fn(usize) -> usize> Translator<'_, P> {
                 _ => return Err(untranslated(expr)),
             },
             Expr::Call(function, arguments) => {
-                if rules::of_call(*function, arguments).is_none() {
+                if ir::rule(*function, arguments).is_none() {
                     return Err(untranslated(expr));
                 }
                 match (function, &arguments[..]) {
