@@ -21,8 +21,7 @@ use super::types;
 use crate::pg::node::Node;
 use operator::Listed;
 
-/// Why a condition is not pushed.
-pub(super) type Reason = String;
+pub(super) use operator::Reason;
 
 /// Bytes that the conditions of one scan may take in its plan, about.
 const MAX_PLAN_BYTES: usize = 64 << 20;

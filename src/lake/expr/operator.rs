@@ -7,8 +7,10 @@ use lagoon_lake::expr::rules::{self, Precondition};
 use lagoon_lake::types::Kind;
 use pgrx::pg_sys;
 
-use super::Reason;
 use crate::lake::types;
+
+/// Why an operator, and so a condition, is not pushed.
+pub(in crate::lake) type Reason = String;
 
 /// A binary operator that the rules list.
 #[derive(Clone)]
