@@ -16,8 +16,8 @@
 //! [upper slots](Geometry::upper_offset), which hold the links of layers above 0. A code page is an array of code slots;
 //! where whole ones would waste more than a tenth of a page they run on over the pages of their group instead. Codes of
 //! sparse vectors have lengths of their own: their pages begin with a directory that says where each code begins, and the last
-//! one of a page may run on over the next, see [`packed`]. How many codes share a page is chosen when the graph is written, or
-//! by the first insert.
+//! one of a page may run on over the next, see
+//! [`packed`](crate::hnsw::packed). How many codes share a page is chosen when the graph is written, or by the first insert.
 //!
 //! An element holds all rows with its value: the first [`MAX_TIDS`] in its node slot, further ones in a chain of *overflow
 //! slots*, node slots that hold rows instead of an element and whose code slots stay unused. The element leads to the newest,
@@ -33,7 +33,6 @@
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::hnsw::packed;
 use crate::page::{
     self, PAGE_HEADER, PAYLOAD, Part, SPECIAL_OFFSET, TID_BYTES, Tid, is_new, put_u16, put_u32, u16_at, u32_at,
 };
@@ -91,8 +90,10 @@ pub enum PageKind {
 }
 
 mod geometry;
+mod packing;
 
 pub use geometry::{Geometry, Layout};
+pub use packing::Packing;
 
 // ---------------------------------------------------------------------------------------------------------- positions
 

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 
 use crate::distance::prefetch;
-use crate::hnsw::format::{Meta, NONE, Nodes, target};
-use crate::hnsw::packed::{self, Packing};
+use crate::hnsw::format::{Meta, NONE, Nodes, Packing, target};
+use crate::hnsw::packed;
 use crate::memory::{reserved, room};
 use crate::pace::Budget;
 use crate::page::{Part, words};

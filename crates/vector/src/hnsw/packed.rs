@@ -7,17 +7,12 @@
 //! A code begins on the page of its entry and never moves. One that reaches the end of that page runs on over the next page of
 //! the group, right behind the directory there: it is that page's *tail*. What is between codes is free.
 
-use std::ops::Range;
-
 use zerocopy::IntoBytes;
 
 use crate::Result;
-use crate::hnsw::format::{PageKind, check_page, init_page};
+use crate::hnsw::format::{Packing, PageKind, check_page, init_page};
 use crate::page::{PAGE_HEADER, PAYLOAD, Part, SPECIAL_OFFSET, is_new, put_u16, u16_at, words};
 use crate::space::Space;
-
-/// Bytes of an entry of the directory, and of the length of the tail before them.
-pub const ENTRY: usize = 2;
 
 /// Bytes of codes that take so long to measure that a second page is little.
 const LONG: usize = PAYLOAD / 4;
@@ -29,67 +24,6 @@ const HOLE: usize = PAYLOAD / 16;
 pub fn runs_on(bytes: usize, left: usize) -> bool {
     // The first word says how long the code is.
     left >= if bytes >= LONG { 4 } else { HOLE }
-}
-
-/// How codes share pages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Packing {
-    /// Bytes that each code has of the pages of its group.
-    pub share: usize,
-    /// Entries on a page.
-    pub entries: usize,
-}
-
-impl Packing {
-    /// For codes that take so many bytes on average, which is not zero.
-    #[inline]
-    pub fn new(share: usize) -> Self {
-        Self { share, entries: PAYLOAD.div_ceil(share) }
-    }
-
-    /// Where codes may lie on a page.
-    #[inline]
-    fn begin(self) -> usize {
-        PAGE_HEADER + (ENTRY * (1 + self.entries)).next_multiple_of(4)
-    }
-
-    /// Bytes of a page for codes.
-    #[inline]
-    pub fn room(self) -> usize {
-        SPECIAL_OFFSET.saturating_sub(self.begin()).max(4)
-    }
-
-    /// On which page of a group the code in a slot begins, and with which entry: each slot has its share of the room of all
-    /// pages one after the other.
-    #[inline]
-    pub fn locate(self, slot: usize) -> (usize, usize) {
-        let page = slot * self.share / self.room();
-        (page, slot - self.slots(page).start)
-    }
-
-    /// The slots whose codes begin on a page of a group.
-    #[inline]
-    pub fn slots(self, page: usize) -> Range<usize> {
-        let first = |page: usize| (page * self.room()).div_ceil(self.share);
-        first(page)..first(page + 1)
-    }
-
-    /// Pages for so many slots.
-    pub fn pages(self, slots: usize) -> usize {
-        (slots * self.share).div_ceil(self.room())
-    }
-
-    /// Where an entry lies.
-    #[inline]
-    pub fn entry(self, block: u32, entry: usize) -> Part {
-        Part { block, offset: PAGE_HEADER + ENTRY * (1 + entry), len: ENTRY }
-    }
-
-    /// The tail of a page: the rest of a code of which so many bytes lie on the page before. None where it would not fit.
-    #[inline]
-    pub fn tail(self, block: u32, len: usize) -> Option<Part> {
-        (len <= self.room()).then_some(Part { block, offset: self.begin(), len })
-    }
 }
 
 /// The code to which an entry leads, or what of it lies on the page, and how many bytes it has. Nothing where it leads nowhere.

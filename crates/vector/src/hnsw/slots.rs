@@ -2,9 +2,9 @@
 //!
 //! The metapage has a hint from which node page on there may be one. Vacuum moves it back.
 
-use crate::hnsw::format::{self, MAX_ELEMENTS};
+use crate::hnsw::format::{self, MAX_ELEMENTS, Packing};
 use crate::hnsw::graph::PagedGraph;
-use crate::hnsw::packed::{self, Packing};
+use crate::hnsw::packed;
 use crate::store::{PageStore, Record};
 use crate::{Error, Result};
 

@@ -11,7 +11,7 @@
 //! Stopped at any point, the next vacuum does the rest: a deleted element is known by having no rows, an overflow slot to free
 //! by having no owner.
 
-use crate::hnsw::format::{self, NONE, NodesMut};
+use crate::hnsw::format::{self, NONE, NodesMut, Packing};
 use crate::hnsw::graph::PagedGraph;
 use crate::hnsw::packed;
 use crate::hnsw::repair::{lists_to_repair, repair};
@@ -230,7 +230,7 @@ impl<S: PageStore> Vacuum<'_, S> {
             }
             let block = geometry.node_block(node_page);
             // Packed codes go with their elements, as many pages of them as a record can carry; the last one may run on.
-            let entry = |slot: usize| geometry.code_parts(geometry.id(node_page, slot), packed::ENTRY).0;
+            let entry = |slot: usize| geometry.code_parts(geometry.id(node_page, slot), Packing::ENTRY).0;
             let mut rest = &deleted[..];
             while let Some(first) = rest.first() {
                 self.store.poll()?;

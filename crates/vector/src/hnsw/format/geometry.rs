@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use super::*;
-use crate::hnsw::packed::Packing;
 
 /// Where things lie; follows from `m`, the codes and the pages of the centre.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +42,7 @@ pub enum Layout {
 const MAX_NODE_PAGES: usize = 8;
 /// What a code may have of the pages, at least and at most, where codes have lengths of their own.
 const MIN_SHARE: usize = 32;
-const MAX_SHARE: usize = PAYLOAD - 4 * packed::ENTRY;
+const MAX_SHARE: usize = PAYLOAD - 4 * Packing::ENTRY;
 
 impl Geometry {
     /// The densest layout, without a centre. `m` is 2..=100. For sparse vectors a guess: [`Self::for_lengths`] knows better.
@@ -65,7 +64,7 @@ impl Geometry {
             return geometry;
         }
         // A page takes the longest code, behind a directory of so many entries.
-        let entries = (PAYLOAD - space.max_code_bytes()) / packed::ENTRY - 1;
+        let entries = (PAYLOAD - space.max_code_bytes()) / Packing::ENTRY - 1;
         Self::densest(m, share.max(PAYLOAD.div_ceil(entries)), most, true)
     }
 

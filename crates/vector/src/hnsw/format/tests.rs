@@ -45,7 +45,7 @@ fn every_geometry_fits_its_pages() {
                 let (part, rest) = g.code_parts(id, g.slot_bytes);
                 assert!((part.block, part.offset) > last, "no two overlap");
                 let end = rest.unwrap_or(part);
-                let unit = if g.packed().is_some() { packed::ENTRY } else { 4 };
+                let unit = if g.packed().is_some() { Packing::ENTRY } else { 4 };
                 assert!(end.offset + end.len <= SPECIAL_OFFSET && part.offset % unit == 0 && part.len % unit == 0);
                 last = (end.block, end.offset + end.len - 1);
                 let (node_page, slot) = g.locate(id);
@@ -60,7 +60,7 @@ fn every_geometry_fits_its_pages() {
                 assert!(end.block < g.blocks(node_page + 1));
                 assert_eq!(g.node_pages_of(node + 1), node_page + 1);
                 assert_eq!(g.node_pages_of(first), node_page - node_page % g.node_pages as u32);
-                let expected = if g.packed().is_some() { packed::ENTRY } else { g.slot_bytes };
+                let expected = if g.packed().is_some() { Packing::ENTRY } else { g.slot_bytes };
                 assert_eq!(part.len + rest.map_or(0, |rest| rest.len), expected);
             }
             if g.packed().is_some() {
