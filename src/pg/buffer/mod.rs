@@ -4,77 +4,22 @@
 //! This process remembers in which buffer it last saw a page, and asks whether it is there still (ReadRecentBuffer() of
 //! bufmgr.h), which needs neither the table nor its locks.
 
-use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+mod hints;
+mod raw;
 
 use lagoon_vector::distance::prefetch_at;
 use pgrx::pg_sys::{self, BlockNumber, Buffer, ForkNumber, Relation};
 
 use super::compat::{self, FileLocator};
 use super::{guc, statistics};
+use hints::{HINTS, Hints};
+use raw::marked;
 
-/// Buffers remembered, at most: 4 MB for each process. More than there are buffers, because places are shared.
-const MAX_HINTS: usize = 1 << 20;
+pub use hints::under_memory_pressure;
 
 /// Pages pinned at the same time by [`Pages::each`]. PostgreSQL counts eight pins of a process in an array, further ones in a hash
 /// table.
 const AHEAD: usize = 6;
-
-/// One pin in so many goes through ReadBuffer(), which alone makes a buffer count as used: or those that are used most would
-/// be the first to be replaced.
-const COUNTED: u32 = 64;
-
-/// After a page was not where it had been, so many pins go through ReadBuffer(): buffers are scarce, and it matters which ones
-/// count as used.
-const WARY: u32 = 1024;
-
-/// Leaky bucket: a re-read page adds READ, every pin removes one; above SCARCE the cache counts as too small.
-const READ: u32 = 16;
-const SCARCE: u32 = 1024;
-
-/// The functions themselves: pgrx's wrappers set a jump mark for each call, which costs more than a pin. Called inside one mark.
-mod raw {
-    use super::{BlockNumber, Buffer, FileLocator, ForkNumber, Relation, pg_sys};
-
-    unsafe extern "C-unwind" {
-        pub fn ReadBufferExtended(
-            relation: Relation,
-            fork: ForkNumber::Type,
-            block: BlockNumber,
-            mode: pg_sys::ReadBufferMode::Type,
-            strategy: pg_sys::BufferAccessStrategy,
-        ) -> Buffer;
-        pub fn ReadRecentBuffer(files: FileLocator, fork: ForkNumber::Type, block: BlockNumber, recent: Buffer)
-        -> bool;
-        pub fn ReleaseBuffer(buffer: Buffer);
-        pub fn LockBuffer(buffer: Buffer, mode: i32);
-        pub fn UnlockReleaseBuffer(buffer: Buffer);
-        /// Of buf_internals.h, one for each buffer.
-        pub static BufferDescriptors: *const Descriptor;
-    }
-
-    /// BufferDescPadded: nothing of it is read here.
-    #[repr(C, align(64))]
-    pub struct Descriptor([u8; 64]);
-}
-
-/// Runs `f` inside one jump mark. A panic of `f` goes on only when the mark is gone, which it would leave in place.
-///
-/// # Safety
-/// An ERROR in `f` becomes a panic here: what it jumps over has nothing to drop.
-#[inline(always)]
-unsafe fn marked<R>(f: impl FnOnce() -> R) -> R {
-    // SAFETY: the caller's.
-    match unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| catch_unwind(AssertUnwindSafe(f))) } {
-        Ok(result) => result,
-        Err(panic) => resume_unwind(panic),
-    }
-}
-
-/// Whether many of the pages that this process pinned lately had to be read, though it had seen them before.
-pub fn under_memory_pressure() -> bool {
-    HINTS.with_borrow(|hints| hints.reads >= SCARCE)
-}
 
 /// The pages of a fork of an open relation.
 #[derive(Clone, Copy)]
@@ -246,74 +191,18 @@ impl Pages {
                     self.count_hit();
                     return hint;
                 }
-                hints.wary = if hint > 0 { WARY } else { 0 };
+                hints.missed(hint);
             }
             let mode = pg_sys::ReadBufferMode::RBM_NORMAL;
             let reads = pg_sys::pgBufferUsage.shared_blks_read;
             let buffer = raw::ReadBufferExtended(self.relation, self.fork, block, mode, std::ptr::null_mut());
             if self.has_hints {
                 if hint > 0 && pg_sys::pgBufferUsage.shared_blks_read != reads {
-                    hints.reads = (hints.reads + READ).min(2 * SCARCE);
+                    hints.read_again();
                 }
                 hints.buffers[at] = buffer;
             }
             buffer
         }
-    }
-}
-
-thread_local! {
-    static HINTS: RefCell<Hints> = const { RefCell::new(Hints { buffers: Vec::new(), turn: 0, wary: 0, reads: 0 }) };
-}
-
-/// In which buffer a page was last: a table without keys, because PostgreSQL compares the page anyway.
-struct Hints {
-    buffers: Vec<Buffer>,
-    turn: u32,
-    /// Pins until hints are used again.
-    wary: u32,
-    /// Pins that the pages read again lately are worth, [`READ`] each.
-    reads: u32,
-}
-
-impl Hints {
-    fn prepare(&mut self) {
-        if self.buffers.is_empty() {
-            // SAFETY: a setting of this server, fixed at its start.
-            let buffers = unsafe { pg_sys::NBuffers }.max(16) as usize;
-            let wanted = (4 * buffers).next_power_of_two().min(MAX_HINTS);
-            // A few do where there is no memory for more.
-            let len = if self.buffers.try_reserve_exact(wanted).is_ok() { wanted } else { 16 };
-            self.buffers.resize(len, 0);
-        }
-    }
-
-    /// The place for a hint.
-    #[inline]
-    fn place(&self, number: u32, block: BlockNumber) -> usize {
-        number.wrapping_mul(0x9E37_79B1).wrapping_add(block) as usize & (self.buffers.len() - 1)
-    }
-
-    /// Has the processor fetch what a pin changes: a tenth of a walk's time was spent waiting for that. Says in which buffer the
-    /// page was.
-    #[inline]
-    fn prefetch(&self, number: u32, block: BlockNumber) -> Option<Buffer> {
-        let buffer = self.buffers[self.place(number, block)];
-        if buffer <= 0 {
-            return None;
-        }
-        // SAFETY: set when the server started.
-        let descriptors = unsafe { raw::BufferDescriptors };
-        prefetch_at(descriptors.wrapping_add(buffer as usize - 1), size_of::<raw::Descriptor>());
-        Some(buffer)
-    }
-
-    /// Whether a hint may be used for the next pin.
-    #[inline]
-    fn is_time(&mut self) -> bool {
-        self.turn = self.turn.wrapping_add(1);
-        self.wary = self.wary.saturating_sub(1);
-        self.reads = self.reads.saturating_sub(1);
-        self.wary == 0 && !self.turn.is_multiple_of(COUNTED)
     }
 }
