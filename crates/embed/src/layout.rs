@@ -16,8 +16,8 @@ use std::path::{Component, PathBuf};
 use serde::Deserialize;
 
 use crate::Error;
-use crate::files::{Reader, parse};
 use crate::pooling::Pooling;
+use crate::reader::{Reader, parse};
 
 /// Tokens of a model that states no limit.
 const DEFAULT_MAX_TOKENS: usize = 512;

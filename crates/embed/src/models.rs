@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::files::Watch;
+use crate::reader::Watch;
 use crate::{Cancel, Error, Model, ModelFiles, Runtime};
 
 /// How many models stay loaded; the one that was used longest ago goes first.

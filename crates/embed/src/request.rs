@@ -5,8 +5,8 @@
 
 use std::path::PathBuf;
 
-use crate::files::Watch;
 use crate::models::{Registered, Settings};
+use crate::reader::Watch;
 
 /// Texts of one request at most.
 pub const MOST_TEXTS: usize = 1024;

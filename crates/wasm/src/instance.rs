@@ -5,7 +5,8 @@
 use wasmtime::{Engine, InstancePre, Memory, Store, ValRaw};
 
 use crate::abi::{BUFFER_EXPORT, MAX_TEXT, MEMORY_EXPORT, Signature, Type, Value, unpack};
-use crate::host::{LogLine, State, Ticks};
+use crate::hooks::Ticks;
+use crate::host::{LogLine, State};
 use crate::unchecked::NumericFunc;
 use crate::{Error, Result, host, trap};
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use wasmtime::ResourceLimiter;
 
 use crate::Error;
-use crate::host::Hooks;
+use crate::hooks::Hooks;
 
 /// Bytes that one table element costs.
 const TABLE_ELEMENT: usize = 16;

@@ -9,15 +9,13 @@ use std::sync::{Arc, OnceLock};
 
 use wasmtime::{Config, Engine, Linker, OptLevel, WasmBacktraceDetails};
 
-use crate::host::{self, Hooks, State};
+use crate::hooks::Hooks;
+use crate::host::{self, State};
 use crate::text::{REASON, printable};
 use crate::{Cache, Error, Result, Source, trap, unchecked};
 
 /// Native stack that a guest may use. PostgreSQL keeps 512 kB below max_stack_depth, and host functions need some.
 const WASM_STACK: usize = 256 << 10;
-
-/// Frames that an error shows.
-pub(crate) const BACKTRACE_FRAMES: usize = 20;
 
 /// The engines of a process. Lives as long as the process does.
 pub struct Runtime {
@@ -127,7 +125,7 @@ impl Compiler {
             .epoch_interruption(true)
             .consume_fuel(fuel)
             .max_wasm_stack(WASM_STACK)
-            .wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES))
+            .wasm_backtrace_max_frames(NonZeroUsize::new(trap::BACKTRACE_FRAMES))
             // Reading the debug information of an unknown module may take any time and memory, and nothing could end it.
             .wasm_backtrace_details(WasmBacktraceDetails::Disable)
             // Registering unwind tables takes a lock of libgcc; backtraces walk frame pointers and do not need them.

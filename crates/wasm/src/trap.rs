@@ -3,9 +3,11 @@
 use wasmtime::{Trap, WasmBacktrace};
 
 use crate::host::{State, Stop};
-use crate::runtime::BACKTRACE_FRAMES;
 use crate::text::{REASON, demangled, printable};
 use crate::{Error, GuestError};
+
+/// Frames that an error shows.
+pub(crate) const BACKTRACE_FRAMES: usize = 20;
 
 /// What a call ended with. Takes the guest's own error from the state, if it left one before it trapped.
 pub(crate) fn into_error(error: &wasmtime::Error, state: &mut State, fuel: Option<u64>) -> Error {

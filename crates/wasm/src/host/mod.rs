@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Caller, Engine, Extern, Linker, StoreContextMut, UpdateDeadline};
 
+use crate::hooks::Hooks;
 use crate::limits::Limiter;
 use crate::manifest::Permission;
 use crate::{Error, GuestError};
@@ -45,41 +46,6 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     CAPABILITIES.iter().try_for_each(|capability| capability.link(&mut linker))?;
     Ok(linker)
-}
-
-/// What the embedder gives. Called from inside a guest, or right before and after: these must neither unwind, jump nor block.
-#[derive(Clone, Copy)]
-pub struct Hooks {
-    /// Answers what is pending; whether the running statement is to end: cancel, termination, time-out.
-    pub interrupted: fn() -> bool,
-    /// A guest is about to run. From here on the embedder calls [`crate::Runtime::tick`] again and again, about every ten
-    /// milliseconds, by itself: a tick that comes while nobody looks must not be the last one.
-    pub start_ticks: fn(),
-    /// As often as `start_ticks`: no guest of that call runs any more.
-    pub stop_ticks: fn(),
-    /// The most that any call may take.
-    pub time_limit: fn() -> Duration,
-    /// The most memory that all instances of the runtime may have together, in bytes.
-    pub memory_limit: fn() -> usize,
-    /// Asks for so many bytes of idle instances to be dropped, as far as there are such.
-    pub make_room: fn(usize),
-}
-
-/// Ticks come while this lives; what it holds is the hook that ends them.
-pub(crate) struct Ticks(fn());
-
-impl Ticks {
-    /// To be called with the deadline armed.
-    pub(crate) fn start(hooks: &Hooks) -> Self {
-        (hooks.start_ticks)();
-        Self(hooks.stop_ticks)
-    }
-}
-
-impl Drop for Ticks {
-    fn drop(&mut self) {
-        (self.0)();
-    }
 }
 
 /// What a store holds beside the guest itself.
