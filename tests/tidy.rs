@@ -140,25 +140,56 @@ fn wings_do_not_import_each_other() {
     none(found, "what types and indexes need belongs into src/pg/datum/vector");
 }
 
-/// `pg` knows no wing, and only `background` knows others: what one room of the glue uses does not use it in turn.
+/// `pg` knows no wing, and only `background` knows others: what one room of the glue uses does not use it in turn. The same holds
+/// for the files and folders of any folder of the glue and of the engines. What a mod.rs has for its own folder is not looked at.
 #[test]
-fn rooms_of_the_glue_form_no_circle() {
-    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (name, text) in files("src", "rs") {
-        let Some((room, _)) = name.strip_prefix("src/").and_then(|path| path.split_once('/')) else { continue };
-        let used = uses.entry(room.to_owned()).or_default();
-        for (_, line) in code(&text) {
-            let others = line.split("crate::").skip(1).filter_map(|rest| rest.split(|c| !is_word(c)).next());
-            used.extend(others.filter(|other| *other != room).map(str::to_owned));
+fn files_and_folders_form_no_circle() {
+    let mut folders: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+    for (name, text) in files("src", "rs").into_iter().chain(files("crates", "rs")) {
+        let Some((root, path)) = name.split_once("src/") else { continue };
+        let module: Vec<&str> = path.trim_end_matches(".rs").split('/').filter(|part| *part != "mod").collect();
+        if path == "lib.rs" || path.contains("tests") {
+            continue;
+        }
+        let lines = code(&text);
+        let text: String = lines.iter().flat_map(|(_, line)| line.chars()).filter(|c| !c.is_whitespace()).collect();
+        for (depth, own) in module.iter().enumerate() {
+            let above = module[..depth].iter().map(|part| format!("{part}::")).collect::<String>();
+            let used = folders.entry(format!("{root}src/{above}")).or_default().entry((*own).to_owned()).or_default();
+            for prefix in [format!("crate::{above}"), "super::".repeat(module.len() - depth)] {
+                used.extend(named(&text, &prefix).filter(|other| other != own).map(str::to_owned));
+            }
         }
     }
-    assert!(uses.contains_key("pg"), "src/pg is a room");
-    // Rooms go that use none of those that are left. What stays is in a circle, or uses one.
-    while let Some(room) = uses.iter().find(|(_, used)| used.iter().all(|other| !uses.contains_key(other))) {
-        let room = room.0.clone();
-        uses.remove(&room);
+    assert!(folders["src/"].contains_key("pg") && folders["crates/lake/src/"].contains_key("types"));
+    let mut found = Vec::new();
+    for (folder, mut uses) in folders {
+        // They go that use none of those that are left. What stays is in a circle, or uses one.
+        while let Some(free) = uses.iter().find(|(_, used)| used.iter().all(|other| !uses.contains_key(other))) {
+            let free = free.0.clone();
+            uses.remove(&free);
+        }
+        let left: BTreeSet<_> = uses.keys().cloned().collect();
+        found.extend(uses.iter().map(|(own, used)| format!("{folder}{own} uses {:?}", used & &left)));
     }
-    none(uses.iter().map(|(room, used)| format!("{room} uses {used:?}")).collect(), "rooms of src that use each other");
+    none(found, "files or folders that use each other");
+}
+
+/// The first words of paths behind a prefix; of a list in braces, those of all of its paths.
+fn named<'a>(text: &'a str, prefix: &str) -> impl Iterator<Item = &'a str> {
+    let starts = text.match_indices(prefix).filter(|(at, _)| !text[..*at].ends_with(':'));
+    let rests: Vec<&str> = starts.map(|(at, _)| &text[at + prefix.len()..]).collect();
+    rests.into_iter().flat_map(|rest| {
+        let (list, mut depth) = (rest.strip_prefix('{'), 0);
+        let paths = list.unwrap_or(rest).split(move |c: char| {
+            if depth >= 0 {
+                depth += i32::from(c == '{') - i32::from(c == '}');
+            }
+            c == ',' && depth == 0
+        });
+        let count = if list.is_some() { usize::MAX } else { 1 };
+        paths.take(count).filter_map(|path| path.split(|c| !is_word(c)).next())
+    })
 }
 
 fn is_word(c: char) -> bool {
