@@ -38,7 +38,7 @@ pub use host::{Hooks, Level, LogLine};
 pub use instance::{Export, Instance};
 pub use manifest::Manifest;
 pub use plugin::Plugin;
-pub use row::{Column, Operation, RowAnswer, Which};
+pub use row::{Column, Operation, RowAnswer, RowVersion};
 pub use runtime::{Loaded, Runtime};
 pub use source::Source;
 pub use text::shown;

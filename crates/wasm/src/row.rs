@@ -17,9 +17,9 @@ pub enum Operation {
     Delete = 3,
 }
 
-/// Which version of the row a column is of.
+/// The version of the row that a column is taken from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
+pub enum RowVersion {
     /// NEW, or the only one that a DELETE has.
     Row,
     /// OLD; NULL in an INSERT.
@@ -29,7 +29,7 @@ pub enum Which {
 /// A column that a trigger wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    pub which: Which,
+    pub version: RowVersion,
     pub name: String,
     pub kind: Type,
 }
@@ -142,12 +142,12 @@ fn parse_column(line: &str) -> Result<Column> {
     let wrong = || Error::AbiViolation(format!("\"{}\" does not declare a column", printable(line, NAME)));
     let (name, kind) = line.rsplit_once(':').ok_or_else(wrong)?;
     let kind = Type::from_name(kind).ok_or_else(wrong)?;
-    let (which, name) = match name.strip_prefix("old.") {
-        Some(name) => (Which::Old, name),
-        None => (Which::Row, name),
+    let (version, name) = match name.strip_prefix("old.") {
+        Some(name) => (RowVersion::Old, name),
+        None => (RowVersion::Row, name),
     };
     let is_name = !name.is_empty() && name.len() <= NAME && !name.contains(char::is_control);
-    if is_name { Ok(Column { which, name: name.to_owned(), kind }) } else { Err(wrong()) }
+    if is_name { Ok(Column { version, name: name.to_owned(), kind }) } else { Err(wrong()) }
 }
 
 fn write_header(header: &mut [u8], operation: Operation, columns: usize, total: usize) {
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn column_lists() {
         let column = parse_column("old.a:b:text").unwrap();
-        assert_eq!((column.which, column.name.as_str(), column.kind), (Which::Old, "a:b", Type::Text));
+        assert_eq!((column.version, column.name.as_str(), column.kind), (RowVersion::Old, "a:b", Type::Text));
         for bad in ["", "name", "name:bytea", ":text", "na\u{1b}me:text", &format!("{}:text", "x".repeat(NAME + 1))] {
             assert!(parse_column(bad).is_err(), "{bad}");
         }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use lagoon_wasm::{Column, Error, Operation, RowAnswer, Type, Value, Which};
+use lagoon_wasm::{Column, Error, Operation, RowAnswer, RowVersion, Type, Value};
 use pgrx::pg_sys::{self, Datum};
 
 use crate::pg::compat;
@@ -22,7 +22,7 @@ pub struct Plan {
 }
 
 struct Source {
-    which: Which,
+    version: RowVersion,
     /// From 1, as PostgreSQL counts.
     number: i32,
     typmod: i32,
@@ -102,19 +102,19 @@ impl<'a> Row<'a> {
         Ok(Self { data, operation, slot, old, tuple })
     }
 
-    fn slot_for(&self, which: Which) -> Option<*mut pg_sys::TupleTableSlot> {
-        match (which, self.operation) {
-            (Which::Row, _) | (Which::Old, Operation::Delete) => Some(self.slot),
-            (Which::Old, Operation::Update) => self.old,
-            (Which::Old, Operation::Insert) => None,
+    fn slot_for(&self, version: RowVersion) -> Option<*mut pg_sys::TupleTableSlot> {
+        match (version, self.operation) {
+            (RowVersion::Row, _) | (RowVersion::Old, Operation::Delete) => Some(self.slot),
+            (RowVersion::Old, Operation::Update) => self.old,
+            (RowVersion::Old, Operation::Insert) => None,
         }
     }
 }
 
 impl Source {
-    fn new(which: Which, number: i32, attribute: &pg_sys::FormData_pg_attribute) -> Self {
+    fn new(version: RowVersion, number: i32, attribute: &pg_sys::FormData_pg_attribute) -> Self {
         let typmod = if attribute.atttypid == pg_sys::VARCHAROID { attribute.atttypmod } else { -1 };
-        Self { which, number, typmod, is_generated: attribute.attgenerated != 0 }
+        Self { version, number, typmod, is_generated: attribute.attgenerated != 0 }
     }
 }
 
@@ -132,7 +132,7 @@ impl Plan {
             None => {
                 for (attribute, number) in attributes.iter().zip(1..) {
                     let kind = if attribute.attisdropped { None } else { kind_of(attribute.atttypid) };
-                    plan.add(kind, Source::new(Which::Row, number, attribute));
+                    plan.add(kind, Source::new(RowVersion::Row, number, attribute));
                 }
             }
             Some(columns) => {
@@ -152,7 +152,7 @@ impl Plan {
                             wanted: column.kind.name(),
                         });
                     }
-                    plan.add(Some(column.kind), Source::new(column.which, number, attribute));
+                    plan.add(Some(column.kind), Source::new(column.version, number, attribute));
                 }
             }
         }
@@ -160,7 +160,7 @@ impl Plan {
     }
 
     fn add(&mut self, kind: Option<Type>, source: Source) {
-        let last = if source.which == Which::Row { &mut self.last_new } else { &mut self.last_old };
+        let last = if source.version == RowVersion::Row { &mut self.last_new } else { &mut self.last_old };
         if kind.is_some() {
             *last = source.number.max(*last);
         }
@@ -172,8 +172,8 @@ impl Plan {
     /// The slots of `row` must be filled.
     unsafe fn values<'v>(&self, row: &Row<'_>) -> Vec<Value<'v>> {
         let mut values = Vec::with_capacity(self.sources.len());
-        for (which, last) in [(Which::Row, self.last_new), (Which::Old, self.last_old)] {
-            if let Some(slot) = row.slot_for(which) {
+        for (version, last) in [(RowVersion::Row, self.last_new), (RowVersion::Old, self.last_old)] {
+            if let Some(slot) = row.slot_for(version) {
                 // SAFETY: the caller's; slot_getsomeattrs in executor/tuptable.h.
                 unsafe {
                     if i32::from((*slot).tts_nvalid) < last {
@@ -183,8 +183,8 @@ impl Plan {
             }
         }
         for (source, kind) in self.sources.iter().zip(&self.kinds) {
-            let value = match (row.slot_for(source.which), kind) {
-                _ if source.is_generated && source.which == Which::Row && row.operation == Operation::Update => {
+            let value = match (row.slot_for(source.version), kind) {
+                _ if source.is_generated && source.version == RowVersion::Row && row.operation == Operation::Update => {
                     Value::Null
                 }
                 (Some(slot), Some(kind)) => {
@@ -211,7 +211,7 @@ impl Plan {
         for (i, (source, kind)) in self.sources.iter().zip(&self.kinds).enumerate() {
             let Some(kind) = kind else { continue };
             let Some(value) = instance.changed(i, *kind)? else { continue };
-            if source.which == Which::Old {
+            if source.version == RowVersion::Old {
                 return Err(Error::AbiViolation("a trigger changed a column of OLD".to_owned()));
             }
             if source.is_generated {
