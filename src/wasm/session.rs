@@ -57,7 +57,7 @@ pub fn compile(source: Source, fuel: bool) -> Result<Loaded, Error> {
         None => {
             let code = compile_apart(runtime, &source, fuel)?;
             // SAFETY: this library's own code made it from the same module in a copy of this process.
-            unsafe { runtime.take_over(&source, fuel, &code)? }
+            unsafe { runtime.load_machine_code(&source, fuel, &code)? }
         }
     };
     if let Some(error) = &loaded.cache_failure {

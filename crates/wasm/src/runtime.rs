@@ -77,7 +77,7 @@ impl Runtime {
             return Ok(loaded);
         }
         let code = self.precompile(source, fuel)?;
-        self.adopt(source, fuel, &code)
+        self.load_precompiled(source, fuel, &code)
     }
 
     /// Machine code of the module, which is not code of this process yet. Takes up to minutes and gigabytes, cannot be
@@ -87,8 +87,8 @@ impl Runtime {
         engine.precompile_module(source.bytes()).map_err(|e| invalid(&e))
     }
 
-    /// Makes code of what [`Runtime::precompile`] gave, and puts it into the compile cache.
-    pub(crate) fn adopt(&self, source: &Source, fuel: bool, code: &[u8]) -> Result<Loaded> {
+    /// Loads what [`Runtime::precompile`] returned, and stores it in the compile cache.
+    pub(crate) fn load_precompiled(&self, source: &Source, fuel: bool, code: &[u8]) -> Result<Loaded> {
         let engine = &self.compiler(fuel)?.engine;
         let module = unchecked::deserialize(engine, code).map_err(|e| trap::without_trap(&e))?;
         let hash = source.hash();

@@ -41,11 +41,11 @@ pub(crate) fn deserialize(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Mod
 }
 
 impl Runtime {
-    /// What [`Runtime::precompile`] made in another process, as code of this one; it goes into the compile cache.
+    /// Loads machine code that [`Runtime::precompile`] returned in another process, and stores it in the compile cache.
     ///
     /// # Safety
     /// `code` must be what `precompile` of the same build of this crate returned for the same arguments, unchanged.
-    pub unsafe fn take_over(&self, source: &Source, fuel: bool, code: &[u8]) -> Result<Loaded> {
-        self.adopt(source, fuel, code)
+    pub unsafe fn load_machine_code(&self, source: &Source, fuel: bool, code: &[u8]) -> Result<Loaded> {
+        self.load_precompiled(source, fuel, code)
     }
 }
