@@ -298,7 +298,7 @@ impl Statement {
     }
 }
 
-/// As [`generation`], after reading invalidation messages that are pending. PostgreSQL reads them whenever it locks a relation, but a
+/// As [`generation`], after reading pending invalidation messages. PostgreSQL reads them whenever it locks a relation, but a
 /// statement may call functions without locking any.
 fn newest_generation() -> u64 {
     generation(); // registers the callback, so that no message is missed

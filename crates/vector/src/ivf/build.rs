@@ -51,7 +51,7 @@ struct Queue {
     closed: bool,
 }
 
-enum Task {
+enum Work {
     Train(Arc<Training>, Step, u32),
     Assign(Range<u32>),
 }
@@ -92,8 +92,8 @@ impl Job {
     fn run_all(&self, until: Until) -> Result<()> {
         let check = || self.check();
         let pace = Pace::new(&check);
-        while let Some(task) = self.take(until) {
-            self.run(task, &pace)?;
+        while let Some(work) = self.next_work(until) {
+            self.run(work, &pace)?;
         }
         self.check()
     }
@@ -129,7 +129,7 @@ impl Job {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, until: Until) -> Option<Task> {
+    fn next_work(&self, until: Until) -> Option<Work> {
         let mut guard = self.lock();
         loop {
             if self.cancelled.load(Ordering::Relaxed) {
@@ -140,7 +140,7 @@ impl Job {
                 let unit = queue.units.start;
                 if unit < queue.units.end && (queue.step.is_parallel() || unit == queue.units_done) {
                     queue.units.start += 1;
-                    return Some(Task::Train(training.clone(), queue.step, unit));
+                    return Some(Work::Train(training.clone(), queue.step, unit));
                 }
             } else if let Some(centres) = self.centres.get() {
                 if until == Until::Trained {
@@ -153,7 +153,7 @@ impl Job {
                     let end = (u64::from(from / chunk) + 1) * u64::from(chunk); // of the chunk
                     let to = u64::from(queue.published).min(end).min(u64::from(from) + u64::from(batch)) as u32;
                     queue.taken = to;
-                    return Some(Task::Assign(from..to));
+                    return Some(Work::Assign(from..to));
                 }
                 if queue.closed {
                     return None;
@@ -166,9 +166,9 @@ impl Job {
         }
     }
 
-    fn run(&self, task: Task, pace: &Pace<'_>) -> Result<()> {
-        match task {
-            Task::Train(training, step, unit) => {
+    fn run(&self, work: Work, pace: &Pace<'_>) -> Result<()> {
+        match work {
+            Work::Train(training, step, unit) => {
                 training.run(step, unit, pace)?;
                 let mut queue = self.lock();
                 queue.units_done += 1;
@@ -176,7 +176,7 @@ impl Job {
                     self.next_step(&mut queue, &training);
                 }
             }
-            Task::Assign(rows) => {
+            Work::Assign(rows) => {
                 let Some(centres) = self.centres.get() else { return Ok(()) };
                 let count = rows.len() as u32;
                 self.rows.assign(rows, |code| {
@@ -353,8 +353,8 @@ impl Builder {
     /// Does some work on this thread, for builds without workers. Returns whether there was any. `poll` is called now and then, and
     /// ends the build by an error.
     pub fn work_here(&mut self, poll: &dyn Fn() -> Result<()>) -> Result<bool> {
-        match self.job.take(Until::Idle) {
-            Some(task) => self.job.run(task, &Pace::new(poll)).map(|()| true),
+        match self.job.next_work(Until::Idle) {
+            Some(work) => self.job.run(work, &Pace::new(poll)).map(|()| true),
             None => Ok(false),
         }
     }
