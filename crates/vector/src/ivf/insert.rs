@@ -30,8 +30,8 @@ pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid) -> Result<()> {
         store.poll()?;
         let head = lists.head(list)?;
         let (is_in, block) = match find(&lists, head)? {
-            Place::Room { block, rest } => (put(&lists, list, head, (block, rest), code, tid)?, block),
-            Place::After(last) => (append(&lists, list, head, last, code, tid)?, last),
+            Destination::Page { block, rest } => (put(&lists, list, head, (block, rest), code, tid)?, block),
+            Destination::NewPage(last) => (append(&lists, list, head, last, code, tid)?, last),
         };
         if is_in {
             return count_misfit(&lists, block, code);
@@ -81,18 +81,19 @@ fn fits(space: &Space, code: &[u32], mut near: Vec<f32>) -> bool {
     space.fits(code, &near)
 }
 
-enum Place {
-    /// On this page.
-    Room { block: u32, rest: u32 },
-    /// On a new page after this one.
-    After(u32),
+/// Where an entry goes.
+enum Destination {
+    /// A page with room.
+    Page { block: u32, rest: u32 },
+    /// A new page, to be linked after this one.
+    NewPage(u32),
 }
 
-fn find<S: PageStore>(lists: &Lists<'_, S>, head: Head) -> Result<Place> {
+fn find<S: PageStore>(lists: &Lists<'_, S>, head: Head) -> Result<Destination> {
     // In a damaged head one of the two may be missing.
     let mut block = if head.insert == NONE { head.first } else { head.insert };
     if block == NONE {
-        return Ok(Place::After(NONE));
+        return Ok(Destination::NewPage(NONE));
     }
     let mut chain = lists.chain()?;
     loop {
@@ -101,10 +102,10 @@ fn find<S: PageStore>(lists: &Lists<'_, S>, head: Head) -> Result<Place> {
         let (has_room, rest, next) =
             lists.entries(block, |entries| (entries.has_room(), entries.rest(), entries.next()))?;
         if has_room {
-            return Ok(Place::Room { block, rest });
+            return Ok(Destination::Page { block, rest });
         }
         if next == NONE {
-            return Ok(Place::After(block));
+            return Ok(Destination::NewPage(block));
         }
         block = next;
     }
