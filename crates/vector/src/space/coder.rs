@@ -75,14 +75,14 @@ impl Coder {
                 Ok(normalise(vector, length).map(|unit| self.dense(&unit, SANE.contains(&length))))
             }
             Value::Sparse(sparse) => {
-                let (places, values) = (sparse.indices(), sparse.values());
+                let (positions, values) = (sparse.indices(), sparse.values());
                 if values.len() > sparse::MAX_NON_ZERO {
                     return Err(Error::TooManyNonZero { max: sparse::MAX_NON_ZERO });
                 }
                 if space.metric != Metric::Cosine {
-                    return Ok(Some(sparse::encode(space, places, values)));
+                    return Ok(Some(sparse::encode(space, positions, values)));
                 }
-                Ok(normalise(values, norm(values)).map(|unit| sparse::encode(space, places, &unit)))
+                Ok(normalise(values, norm(values)).map(|unit| sparse::encode(space, positions, &unit)))
             }
             Value::Bits(bits) => Ok(Some(bits::encode(bits))),
         }

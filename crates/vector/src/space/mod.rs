@@ -65,7 +65,7 @@ pub enum Form {
     Quantised,
     /// A header and two bytes for each element.
     Fine,
-    /// The number of elements that are not zero, their places, and the elements.
+    /// The number of elements that are not zero, their positions, and the elements.
     Sparse,
     /// The bits.
     Bits,
