@@ -38,13 +38,13 @@ const NEAR: usize = 64;
 const BATCH: usize = 1 << 16;
 
 struct Queue {
-    /// Training, until there are centres.
+    /// Set until there are centres.
     training: Option<Arc<Training>>,
     step: Step,
     /// Units of the step.
     units: Range<u32>,
     units_done: u32,
-    /// Rows known, taken and done.
+    /// Numbers of rows that were published, taken by threads, and assigned.
     published: u32,
     taken: u32,
     done: u32,
@@ -78,8 +78,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// Trains until the centres are known. Each worker thread runs this, may tell its feeder then, and goes on to
-    /// [`Self::work`].
+    /// Trains until the centres are known. Each worker thread runs this, then [`Self::work`].
     pub fn train(&self) -> Result<()> {
         self.run_all(Until::Trained)
     }
@@ -114,7 +113,7 @@ impl Job {
         self.centres.get().is_some()
     }
 
-    /// Whether all that was fed has its list and no more will come.
+    /// Whether all rows have their list and no more will be pushed.
     pub fn is_done(&self) -> bool {
         let queue = self.lock();
         queue.closed && queue.done == queue.published && self.is_trained()
@@ -265,7 +264,7 @@ impl Builder {
         self.job.clone()
     }
 
-    /// Decides on the next row, each of which has the same chance to be in the sample. If it gets in, returns the place for
+    /// Decides whether the next row becomes part of the sample (each with the same probability), and returns its place for
     /// [`Self::sample`].
     pub fn draw(&mut self) -> Option<usize> {
         self.seen += 1;

@@ -44,7 +44,7 @@ pub fn verify<S: PageStore>(store: &S) -> Result<Report> {
     Ok(report)
 }
 
-/// The kinds of the pages to which no list has led yet.
+/// The kinds of the pages that no list has been found to contain yet.
 struct Unclaimed {
     kinds: Vec<Option<PageKind>>,
     count: usize,
@@ -160,7 +160,7 @@ fn entries<S: PageStore>(
                 Ok(Some(fault)) => {
                     chains.push(|| fault);
                     if lists.geometry.is_long() {
-                        // Where its code goes on cannot be read.
+                        // The page with the rest of its code cannot be read.
                         block = lists.entries(block, |entries| entries.next())?;
                         continue;
                     }
