@@ -1,5 +1,5 @@
-//! The files of one model directory: each is opened once and read within bounds, and what was read is what is hashed and
-//! loaded. Nothing is looked up by its name a second time.
+//! The files of one model directory. Each is opened once and read within bounds; the same bytes are hashed and loaded. No name
+//! is looked up a second time.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -11,29 +11,29 @@ use serde::de::DeserializeOwned;
 use crate::layout::Spec;
 use crate::{Cancel, Error, graph};
 
-/// Bytes of modules.json and its kin.
+/// Maximum bytes of a settings file such as modules.json.
 const CONFIG_LIMIT: u64 = 8 << 20;
-/// Bytes of tokenizer.json. The largest published ones have 35 MB; what is made of one takes some ten times its size.
+/// Maximum bytes of tokenizer.json. The largest published ones have 35 MB; a loaded tokenizer takes some ten times as much.
 const TOKENIZER_LIMIT: u64 = 64 << 20;
-/// Bytes of an ONNX file: a protocol buffer has no more.
+/// Maximum bytes of an ONNX file: the limit of a protocol buffer.
 const GRAPH_LIMIT: u64 = (1 << 31) - 1;
-/// Bytes of all weights outside of the ONNX file.
+/// Maximum bytes of all weights outside of the ONNX file.
 const WEIGHTS_LIMIT: u64 = 32 << 30;
-/// Bytes that are hashed between two looks at whether the caller still waits.
+/// Bytes that are hashed between two checks for a cancel.
 const PIECE: usize = 1 << 20;
 
 /// A model directory, read.
 #[derive(Debug)]
 pub struct ModelFiles {
-    /// What the settings say.
+    /// The settings.
     pub spec: Spec,
-    /// BLAKE3 over names, lengths and contents of all files, in hex: it changes whenever vectors may.
+    /// BLAKE3 over names, lengths and contents of all files, in hex. It changes if vectors may change.
     pub fingerprint: String,
     /// Bytes of all files.
     pub size: u64,
-    /// What was found at each path, to notice a change later.
+    /// The identity of each file, by which later changes are noticed.
     pub watch: Watch,
-    /// Whether the graph computes scales from its input, so that the texts of a batch change each other's vectors.
+    /// Whether the graph quantises its input at run time, so that the texts of a batch change each other's vectors.
     pub is_dynamic: bool,
     pub(crate) tokenizer: Vec<u8>,
     pub(crate) graph: Vec<u8>,
@@ -75,7 +75,7 @@ impl ModelFiles {
     }
 }
 
-/// `Arc` has no fallible constructor, so the memory is asked for first.
+/// Copies bytes into an `Arc`. It has no fallible constructor, so the memory is reserved first.
 fn shared(bytes: &[u8]) -> Result<Arc<[u8]>, Error> {
     let mut probe = Vec::<u8>::new();
     probe.try_reserve_exact(bytes.len() + 64).map_err(|_| Error::Memory(bytes.len() as u64))?;
@@ -83,12 +83,12 @@ fn shared(bytes: &[u8]) -> Result<Arc<[u8]>, Error> {
     Ok(Arc::from(bytes))
 }
 
-/// What was found at each path that the model asks for, missing files included.
+/// The identity of the file at each path that a model needs, missing ones included.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Watch(Vec<(PathBuf, Option<Identity>)>);
 
 impl Watch {
-    /// Whether all files are still those, and untouched. Reads none of them; takes a microsecond for each.
+    /// Whether all files are the same and unchanged. It reads none of them and takes a microsecond for each.
     pub fn holds(&self) -> bool {
         self.0.iter().all(|(path, found)| match std::fs::metadata(path) {
             Ok(metadata) => Some(identity(&metadata)) == *found,
@@ -107,7 +107,7 @@ fn identity(metadata: &std::fs::Metadata) -> Identity {
     }
 }
 
-/// A directory above it that is a file is as good as none.
+/// Whether a file is missing, also because a directory in its path is a file.
 fn is_missing(error: &lagoon_file::Error) -> bool {
     match error {
         lagoon_file::Error::Missing | lagoon_file::Error::NotDirectory => true,
@@ -116,7 +116,7 @@ fn is_missing(error: &lagoon_file::Error) -> bool {
     }
 }
 
-/// Reads files, and remembers what it has read.
+/// Reads files, and records their identities and the fingerprint.
 pub(crate) struct Reader<'a> {
     pub(crate) directory: &'a Path,
     cancel: &'a Cancel,
@@ -140,7 +140,7 @@ impl<'a> Reader<'a> {
         self.require(path, TOKENIZER_LIMIT, "tokenizer.json")
     }
 
-    /// Whether there is something of this name. What is opened then is judged when it is read.
+    /// Whether the path exists. Its type is checked when it is read.
     pub(crate) fn exists(&mut self, path: &Path) -> bool {
         let found = std::fs::symlink_metadata(path).is_ok();
         if !found {
@@ -180,7 +180,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// JSON, as far as the type asks for it.
+/// Parses JSON; members that the type does not have are ignored.
 pub(crate) fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(bytes).map_err(|error| Error::invalid(path, error.to_string()))
 }
