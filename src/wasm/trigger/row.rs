@@ -11,26 +11,27 @@ use crate::wasm::convert::{fit, to_datum, to_value};
 use crate::wasm::declaration::{kind_of, type_name};
 use crate::wasm::session;
 
-/// Which columns of one table go to the guest. Made at the first row of a statement.
+/// The columns of a table that are passed to the guest. Made at the first row of a statement.
 pub struct Plan {
     relation: pg_sys::Oid,
     kinds: Vec<Option<Type>>,
     sources: Vec<Source>,
-    /// Deforming stops at the last column that is needed.
+    /// The last columns that are needed, up to which tuples are deformed.
     last_new: i32,
     last_old: i32,
 }
 
 struct Source {
     version: RowVersion,
-    /// From 1, as PostgreSQL counts.
+    /// The column's attnum, from 1.
     number: i32,
     typmod: i32,
-    /// PostgreSQL computes it after the trigger: what the new row of an UPDATE holds is the old row's, and a change is none.
+    /// Whether the column is generated. PostgreSQL computes it after the trigger: the new row of an UPDATE has the old row's value,
+    /// and a change of it is ignored.
     is_generated: bool,
 }
 
-/// One row as PostgreSQL hands it over.
+/// A row as PostgreSQL passes it to a trigger.
 struct Row<'a> {
     data: &'a pg_sys::TriggerData,
     operation: Operation,
@@ -41,7 +42,7 @@ struct Row<'a> {
     tuple: pg_sys::HeapTuple,
 }
 
-/// Gives the tuple that takes the row's place; null to skip the row.
+/// Runs the trigger for a row. Returns the tuple that replaces it, or null to skip the row.
 ///
 /// # Safety
 /// `data` must be what PostgreSQL gave to the handler.
