@@ -12,7 +12,7 @@ pub(crate) struct NumericFunc {
 }
 
 impl NumericFunc {
-    /// `None` if something else than numbers goes in or out.
+    /// `None` if a parameter or result is not a number.
     pub(crate) fn new(store: &mut impl AsContextMut, func: Func) -> Option<Self> {
         let kind = func.ty(store.as_context_mut());
         let numeric = |t: ValType| matches!(t, ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64);
@@ -20,7 +20,7 @@ impl NumericFunc {
         all.then_some(Self { func, slots: kind.params().len().max(kind.results().len()) })
     }
 
-    /// Calls it: parameters in, results out at the front of `raw`. A slot of the wrong kind is read as other bits.
+    /// Calls it. `raw` has the parameters, and then the results. A value of the wrong kind is read as other bits.
     pub(crate) fn call(&self, store: &mut impl AsContextMut, raw: &mut [ValRaw]) -> wasmtime::Result<()> {
         if raw.len() < self.slots {
             return Err(wasmtime::Error::msg("too few slots for a call"));
@@ -31,9 +31,9 @@ impl NumericFunc {
     }
 }
 
-/// Machine code from the compile cache.
+/// Loads machine code from the compile cache or the compiler.
 ///
-/// The caller knows that `bytes` are what this server once serialized: they become code of this process.
+/// The caller must know that a server of this cluster has serialized `bytes`: they are executed in this process.
 pub(crate) fn deserialize(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Module> {
     // SAFETY: cache.rs has verified a MAC over the bytes whose key only this server knows, and runtime.rs has them from the
     // compiler; wasmtime checks version, target and settings itself.

@@ -1,7 +1,7 @@
-//! The host's side of a running guest: its state, and what it may import, a file each.
+//! The host's state of a running guest, and the host functions, with a file for each capability.
 //!
 //! No function here calls the embedder while a guest's frames are on the stack, except through [`Hooks`], which must
-//! neither unwind nor block. Log lines are kept and handed over when the guest has returned.
+//! neither unwind nor block. Log lines are kept until the guest has returned.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -19,9 +19,9 @@ mod null;
 
 pub use log::{Level, LogLine};
 
-/// What a guest may import from the module [`crate::abi::HOST_MODULE`].
+/// A group of functions that a guest may import from the module [`crate::abi::HOST_MODULE`].
 pub(crate) trait Capability: Sync {
-    /// The permission that it needs; none for what every guest may have.
+    /// The permission that it needs; None if every guest may import it.
     fn permission(&self) -> Option<Permission> {
         None
     }
@@ -29,47 +29,47 @@ pub(crate) trait Capability: Sync {
     /// The names of its functions.
     fn imports(&self) -> &'static [&'static str];
 
-    /// Gives its functions to a linker.
+    /// Adds its functions to a linker.
     fn link(&self, linker: &mut Linker<State>) -> wasmtime::Result<()>;
 }
 
 const CAPABILITIES: [&dyn Capability; 3] = [&error::Raise, &null::ReturnNull, &log::Log];
 
-/// What an import belongs to, if there is such an import.
+/// The capability that has an import of this name.
 pub(crate) fn capability(import: &str) -> Option<&'static dyn Capability> {
     CAPABILITIES.into_iter().find(|capability| capability.imports().contains(&import))
 }
 
-/// All host functions. Which of them a plugin may import is checked when it is linked.
+/// A linker with all host functions. Permissions are checked when a plugin is linked.
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     CAPABILITIES.iter().try_for_each(|capability| capability.link(&mut linker))?;
     Ok(linker)
 }
 
-/// What the embedder gives. Called from inside a guest, or right before and after: these must neither unwind, jump nor block.
+/// Callbacks of the embedder. They are called below, right before or right after a guest, and must not unwind, jump or block.
 #[derive(Clone, Copy)]
 pub struct Hooks {
-    /// Answers what is pending; whether the running statement is to end: cancel, termination, time-out.
+    /// Handles pending interrupts. Returns whether the running statement must end: cancel, termination, timeout.
     pub interrupted: fn() -> bool,
-    /// A guest is about to run. From here on the embedder calls [`crate::Runtime::tick`] again and again, about every ten
-    /// milliseconds, by itself: a tick that comes while nobody looks must not be the last one.
+    /// Called before a guest runs. From then on the embedder calls [`crate::Runtime::tick`] repeatedly, about every ten milliseconds:
+    /// a single tick could come before the guest can notice it.
     pub start_ticks: fn(),
-    /// As often as `start_ticks`: no guest of that call runs any more.
+    /// Called once for each `start_ticks`, after the guest has returned.
     pub stop_ticks: fn(),
-    /// The most that any call may take.
+    /// The maximum time of a call.
     pub time_limit: fn() -> Duration,
-    /// The most memory that all instances of the runtime may have together, in bytes.
+    /// The maximum memory of all instances of the runtime together, in bytes.
     pub memory_limit: fn() -> usize,
-    /// Asks for so many bytes of idle instances to be dropped, as far as there are such.
+    /// Drops idle instances of this many bytes, as far as there are any.
     pub make_room: fn(usize),
 }
 
-/// Ticks come while this lives; what it holds is the hook that ends them.
+/// A guard: ticks come until it is dropped, which calls the hook that stops them.
 pub(crate) struct Ticks(fn());
 
 impl Ticks {
-    /// To be called with the deadline armed.
+    /// Starts ticks. The epoch deadline must be set before.
     pub(crate) fn start(hooks: &Hooks) -> Self {
         (hooks.start_ticks)();
         Self(hooks.stop_ticks)
@@ -82,13 +82,13 @@ impl Drop for Ticks {
     }
 }
 
-/// What a store holds beside the guest itself.
+/// The host's state of an instance.
 pub(crate) struct State {
     pub(crate) hooks: Hooks,
     pub(crate) limiter: Limiter,
-    /// The manifest's limit; the embedder's is asked for when it matters.
+    /// The manifest's limit; the embedder's comes from [`Hooks::time_limit`] when needed.
     time_limit: Option<Duration>,
-    /// Time counts from the first tick of a call, so that short calls never ask for the time.
+    /// Time counts from the first tick of a call, so that short calls never read the clock.
     first_tick: Option<Instant>,
     pub(crate) log: Vec<LogLine>,
     pub(crate) error: Option<GuestError>,
@@ -153,7 +153,7 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
-    /// As the error that the embedder sees.
+    /// The error that is returned to the embedder.
     pub(crate) fn into_error(self, backtrace: String) -> Error {
         match self {
             Self::Interrupted => Error::Interrupted,
@@ -164,7 +164,7 @@ impl Stop {
     }
 }
 
-/// Guest memory as text, at most `most` bytes of it; what is not UTF-8 is replaced.
+/// A text in the guest's memory, truncated to `most` bytes. Invalid UTF-8 is replaced.
 fn text_of(caller: &mut Caller<'_, State>, address: i32, length: i32, most: usize) -> wasmtime::Result<String> {
     let Some(Extern::Memory(memory)) = caller.get_export(crate::abi::MEMORY_EXPORT) else {
         return Err(Stop::Violation("the module exports no memory".to_owned()).into());
