@@ -51,7 +51,7 @@ impl<H> Varlena<'_, H> {
         self.start.as_ptr()
     }
 
-    /// Whether this is a copy, which a change would not bring back.
+    /// Whether this is a copy, so that changes do not reach the original.
     pub fn is_copy(&self) -> bool {
         self.is_copy
     }
