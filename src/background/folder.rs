@@ -67,8 +67,8 @@ struct Scan {
 }
 
 impl Folder {
-    /// Begins to watch. A folder that exists counts as changed, so the caller reads it once. `poll` is called every few entries to
-    /// check for interrupts.
+    /// Begins to watch. A folder that exists counts as changed, so the caller reads it once. `poll` is called every few
+    /// entries to check for interrupts.
     pub fn new(path: PathBuf, poll: fn()) -> Self {
         let mut folder = Self { path, watch: None, change: None, next_scan: Instant::now(), problem: None, poll };
         folder.scan();

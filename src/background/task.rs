@@ -16,9 +16,9 @@ pub trait BackgroundTask {
     /// When it is due. Called again after each reload of the configuration.
     fn trigger(&self) -> Trigger;
 
-    /// Runs it, as superuser, with search_path `pg_catalog`, in transactions of its own (`transaction::run`), each of which checks
-    /// first whether the extension still exists. Returns a line for the log, or None. After a failure it is retried at growing
-    /// intervals.
+    /// Runs it, as superuser, with search_path `pg_catalog`, in transactions of its own (`transaction::run`), each of which
+    /// checks first whether the extension still exists. Returns a line for the log, or None. After a failure it is retried
+    /// at growing intervals.
     fn run(&mut self) -> Result<Option<String>, Failure>;
 }
 

@@ -1,7 +1,8 @@
-//! Every difference between the supported versions of PostgreSQL, 15 to 18. A test checks that no other file depends on the version.
+//! Every difference between the supported versions of PostgreSQL, 15 to 18. A test checks that no other file depends on the
+//! version.
 //!
-//! Each item behaves the same under all versions, or documents what older ones lack. docs/internals/postgres-versions.md lists what
-//! newer versions offer and which of it is used.
+//! Each item behaves the same under all versions, or documents what older ones lack. docs/internals/postgres-versions.md
+//! lists what newer versions offer and which of it is used.
 
 use std::ffi::{CStr, c_int};
 

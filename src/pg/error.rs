@@ -109,8 +109,8 @@ pub fn unpack_sqlstate(code: c_int) -> String {
     (0..5).map(|i| char::from(((code >> (6 * i)) & 0x3F) as u8 + 0x30)).collect()
 }
 
-/// The SQLSTATE that the report of a caught ERROR of [`raise`] could not carry. Code that catches an ERROR and does not rethrow it
-/// must call this at once: otherwise the next error would get the code.
+/// The SQLSTATE that the report of a caught ERROR of [`raise`] could not carry. Code that catches an ERROR and does not
+/// rethrow it must call this at once: otherwise the next error would get the code.
 pub fn take_patched_sqlstate() -> Option<c_int> {
     PENDING.lock().ok().and_then(|mut pending| pending.take()).map(|patch| patch.sqlstate)
 }

@@ -34,7 +34,8 @@ pub enum Transaction {
     WillCommit,
     /// It has committed: the function must neither fail nor read catalogs.
     Committed,
-    /// It was prepared for COMMIT PREPARED, which may come from any session. The same rules apply as for [`Transaction::Committed`].
+    /// It was prepared for COMMIT PREPARED, which may come from any session. The same rules apply as for
+    /// [`Transaction::Committed`].
     Prepared,
     /// It has aborted. The same rules apply as for [`Transaction::Committed`].
     Aborted,

@@ -1,9 +1,10 @@
 //! The allocator of Rust code: the C library's, with a reserve for when memory is exhausted.
 //!
-//! A failed Rust allocation aborts the process, and PostgreSQL then restarts the whole server, while a failed allocation of its own
-//! is an ERROR. Memory that grows with data is therefore reserved fallibly (`try_reserve`). Small allocations are served from a
-//! reserve of address space, which costs nothing until it is needed, and scans are told to end. If an infallible allocation of a
-//! library fails on an engine thread, that thread is parked for ever, and the main thread ends this session alone.
+//! A failed Rust allocation aborts the process, and PostgreSQL then restarts the whole server, while a failed allocation of
+//! its own is an ERROR. Memory that grows with data is therefore reserved fallibly (`try_reserve`). Small allocations are
+//! served from a reserve of address space, which costs nothing until it is needed, and scans are told to end. If an
+//! infallible allocation of a library fails on an engine thread, that thread is parked for ever, and the main thread ends
+//! this session alone.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicPtr, Ordering};

@@ -42,9 +42,9 @@ unsafe extern "C-unwind" {
     fn disable_all_timeouts(keep_indicators: bool);
 }
 
-/// Installs the signal handlers of a background process, then unblocks signals. SIGTERM makes [`super::interrupt::check`] and every
-/// wait of PostgreSQL end the process; SIGHUP makes [`take_reload`] return true. (The default handler of background workers would
-/// end the process inside the handler.)
+/// Installs the signal handlers of a background process, then unblocks signals. SIGTERM makes [`super::interrupt::check`]
+/// and every wait of PostgreSQL end the process; SIGHUP makes [`take_reload`] return true. (The default handler of
+/// background workers would end the process inside the handler.)
 pub fn attach_signals() {
     // SAFETY: called once by a background process before it touches anything; signals are still blocked.
     unsafe {

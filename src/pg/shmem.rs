@@ -1,7 +1,7 @@
 //! Shared memory under `shared_preload_libraries`: named segments of plain data, each with an LWLock, and their building blocks.
 //!
-//! Code that holds the lock only copies in or out: it neither calls PostgreSQL nor allocates. So a change that another process must
-//! notice returns its pid, and [`super::process::wake`] is called after the lock is released.
+//! Code that holds the lock only copies in or out: it neither calls PostgreSQL nor allocates. So a change that another
+//! process must notice returns its pid, and [`super::process::wake`] is called after the lock is released.
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};

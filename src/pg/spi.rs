@@ -1,8 +1,8 @@
 //! SQL statements of our own: prepared once in a process, run with chosen rights and a chosen snapshot.
 //!
-//! pgrx's `Spi::get_one` and similar functions take a transaction id first, which fails on a standby and which a SELECT should not
-//! use; its `select` takes a newer snapshot than the statement's once the transaction has an id. [`read`] does neither: it sees
-//! what the running statement sees.
+//! pgrx's `Spi::get_one` and similar functions take a transaction id first, which fails on a standby and which a SELECT
+//! should not use; its `select` takes a newer snapshot than the statement's once the transaction has an id. [`read`] does
+//! neither: it sees what the running statement sees.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -31,8 +31,8 @@ impl Row {
     }
 }
 
-/// Runs a read-only query with the running statement's snapshot, and converts each row. It is prepared once in a process, and takes
-/// no transaction id.
+/// Runs a read-only query with the running statement's snapshot, and converts each row. It is prepared once in a process,
+/// and takes no transaction id.
 pub fn read<T>(
     sql: &'static str,
     args: &[DatumWithOid<'_>],
@@ -62,8 +62,8 @@ pub fn read_for_planning<T>(
     read(sql, args, row)
 }
 
-/// As [`read`], but it also sees what this transaction has done since the statement began. For STABLE functions, which the planner
-/// may call for estimates, without a way to tell it from the executor: see [`read_for_planning`].
+/// As [`read`], but it also sees what this transaction has done since the statement began. For STABLE functions, which the
+/// planner may call for estimates, without a way to tell it from the executor: see [`read_for_planning`].
 pub fn read_with_own<T>(
     sql: &'static str,
     args: &[DatumWithOid<'_>],

@@ -59,8 +59,8 @@ pub fn run<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
     outcome
 }
 
-/// Runs `part` in a subtransaction, which an ERROR rolls back; the ERROR is returned. A cancel (57014) is raised again. As a block
-/// with EXCEPTION in PL/pgSQL (pl_exec.c, exec_stmt_block).
+/// Runs `part` in a subtransaction, which an ERROR rolls back; the ERROR is returned. A cancel (57014) is raised again. As
+/// a block with EXCEPTION in PL/pgSQL (pl_exec.c, exec_stmt_block).
 #[cfg_attr(not(feature = "pg_test"), allow(dead_code, reason = "for host calls of guests into PostgreSQL"))]
 pub fn attempt<T>(part: impl FnOnce() -> T) -> Result<T, Failure> {
     // SAFETY: main thread, in a transaction; the memory context and the owner of resources stay those of the caller.
@@ -93,8 +93,9 @@ pub fn attempt<T>(part: impl FnOnce() -> T) -> Result<T, Failure> {
     outcome
 }
 
-/// Raises the ERROR of PostgreSQL's own commands if nothing may be written (25006 on a standby and in a read-only transaction, 25000
-/// in a parallel worker). Every SQL function that writes calls it first, before anything is read or compiled.
+/// Raises the ERROR of PostgreSQL's own commands if nothing may be written (25006 on a standby and in a read-only
+/// transaction, 25000 in a parallel worker). Every SQL function that writes calls it first, before anything is read or
+/// compiled.
 pub fn must_write(function: &CStr) {
     // SAFETY: a NUL-terminated name; the three raise an ERROR or do nothing.
     unsafe {

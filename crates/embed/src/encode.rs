@@ -99,8 +99,8 @@ impl Model {
         Ok(model)
     }
 
-    /// Finds the dimension, and whether a text has the same vector in a batch as alone. It has not if the graph quantises its whole
-    /// input with one scale, or takes only one text at a time.
+    /// Finds the dimension, and whether a text has the same vector in a batch as alone. It has not if the graph quantises
+    /// its whole input with one scale, or takes only one text at a time.
     fn probe(&mut self, cancel: &Cancel) -> Result<(), Error> {
         let [one, other] = PROBES.map(|text| self.tokenizer.encode(text, cancel));
         let (one, other) = (one.or_else(|_| self.tokenizer.encode("1", cancel))?, other);
@@ -275,8 +275,8 @@ impl Padded {
         padded
     }
 
-    /// The input `position_ids` as in transformers: 0 for the first token, 1 for padding (GPT-like models, which may be padded on the
-    /// left).
+    /// The input `position_ids` as in transformers: 0 for the first token, 1 for padding (GPT-like models, which may be
+    /// padded on the left).
     fn positions(&self) -> Vec<i64> {
         let mut positions = vec![1; self.mask.len()];
         for (row, mask) in positions.chunks_mut(self.length).zip(self.mask.chunks(self.length)) {

@@ -115,8 +115,8 @@ impl Cache {
         self.directory.join(format!("{}{}", wasm.to_hex(), suffix(engine, fuel)))
     }
 
-    /// Removes files of this kind with another suffix, temporary files of crashed writers, and the least recently used files until
-    /// the rest is within the limits; never `keep`. Other processes may do the same concurrently.
+    /// Removes files of this kind with another suffix, temporary files of crashed writers, and the least recently used
+    /// files until the rest is within the limits; never `keep`. Other processes may do the same concurrently.
     fn shrink(&self, keep: &Path, suffix: &str, fuel: bool) -> std::io::Result<()> {
         let now = SystemTime::now();
         let mut rest = Vec::new();

@@ -145,8 +145,8 @@ impl ArrayRef<'_> {
     }
 }
 
-/// Calls `f` with index and value of each element of a `numeric[]` without NULLs, converted to `real`, until it fails. Raises 22003
-/// for an element out of range.
+/// Calls `f` with index and value of each element of a `numeric[]` without NULLs, converted to `real`, until it fails.
+/// Raises 22003 for an element out of range.
 pub fn each_numeric<E>(array: &ArrayRef<'_>, mut f: impl FnMut(usize, f32) -> Result<(), E>) -> Result<(), E> {
     // SAFETY: an array of numeric; the iterator gives datums that point into it, as many as there are.
     unsafe {

@@ -128,8 +128,8 @@ unsafe fn lifetime(header: pg_sys::HeapTupleHeader) -> (u32, bool) {
     (if is_frozen { 2 } else { xmin }, flags & pg_sys::HEAP_XMAX_INVALID != 0)
 }
 
-/// The value of a column. NULL if the table does not have it yet: the library is newer than the extension's SQL until the extension is
-/// updated.
+/// The value of a column. NULL if the table does not have it yet: the library is newer than the extension's SQL until the
+/// extension is updated.
 ///
 /// # Safety
 /// As [`read`]; `T` must be the column's type.

@@ -1,10 +1,10 @@
 //! Copies of plugins, which a dump restores before any data.
 //!
-//! pg_dump writes the rows of `lagoon.plugins` among the data of all tables, ordered by name; `pg_restore -j` has no order at all.
-//! A table with a CHECK constraint or a generated column in language wasm may be restored earlier, and would lose its rows. So
-//! each plugin is also stored as the body of a function, `lagoon_plugin.<name>()`, because every dump restores functions before
-//! data. The function is never called: while the plugin has no row, it is read from the body. A trigger on the table keeps the
-//! functions up to date, and they are dropped with the extension (DEPENDS ON EXTENSION).
+//! pg_dump writes the rows of `lagoon.plugins` among the data of all tables, ordered by name; `pg_restore -j` has no order
+//! at all. A table with a CHECK constraint or a generated column in language wasm may be restored earlier, and would lose
+//! its rows. So each plugin is also stored as the body of a function, `lagoon_plugin.<name>()`, because every dump restores
+//! functions before data. The function is never called: while the plugin has no row, it is read from the body. A trigger on
+//! the table keeps the functions up to date, and they are dropped with the extension (DEPENDS ON EXTENSION).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -26,8 +26,8 @@ struct Source {
     /// The column's attnum, from 1.
     number: i32,
     typmod: i32,
-    /// Whether the column is generated. PostgreSQL computes it after the trigger: the new row of an UPDATE has the old row's value,
-    /// and a change of it is ignored.
+    /// Whether the column is generated. PostgreSQL computes it after the trigger: the new row of an UPDATE has the old
+    /// row's value, and a change of it is ignored.
     is_generated: bool,
 }
 

@@ -219,9 +219,9 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Begins a build of codes that `coder` makes, in 1..=[`MAX_LISTS`](crate::ivf::format::MAX_LISTS) lists. `samples` is how many
-    /// rows to sample: [`samples`], or fewer if the table has fewer. Their memory ([`required_memory`]) is not counted in
-    /// `memory`, for it is freed before rows come.
+    /// Begins a build of codes that `coder` makes, in 1..=[`MAX_LISTS`](crate::ivf::format::MAX_LISTS) lists. `samples` is
+    /// how many rows to sample: [`samples`], or fewer if the table has fewer. Their memory ([`required_memory`]) is not
+    /// counted in `memory`, for it is freed before rows come.
     pub fn new(coder: Coder, lists: u32, memory: Memory, samples: usize, seed: u64) -> Result<Self> {
         let meta = Meta::new(&coder, lists);
         if !meta.is_possible() {
@@ -349,8 +349,8 @@ impl Builder {
         self.memory.is_spilled()
     }
 
-    /// Does some work on this thread, for builds without workers. Returns whether there was any. `poll` is called now and then, and
-    /// ends the build by an error.
+    /// Does some work on this thread, for builds without workers. Returns whether there was any. `poll` is called now and
+    /// then, and ends the build by an error.
     pub fn work_here(&mut self, poll: &dyn Fn() -> Result<()>) -> Result<bool> {
         match self.job.next_work(Until::Idle) {
             Some(work) => self.job.run(work, &Pace::new(poll)).map(|()| true),
@@ -372,8 +372,9 @@ impl Builder {
         self.job.changed.notify_all();
     }
 
-    /// Whether the codes of a finished build are fine enough for rows that lie as near to each other as these do: some are checked,
-    /// each against the rows of its list. If not, the caller builds again with the next [finer](crate::Coder::finer) codes.
+    /// Whether the codes of a finished build are fine enough for rows that lie as near to each other as these do: some are
+    /// checked, each against the rows of its list. If not, the caller builds again with the next
+    /// [finer](crate::Coder::finer) codes.
     pub fn fits(&self, poll: &dyn Fn() -> Result<()>) -> Result<bool> {
         let (lists, count) = (self.meta.lists as usize, self.fed as usize);
         if self.meta.space.is_exact() || count < FEW {
@@ -410,8 +411,8 @@ impl Builder {
         Ok(space.fits(&code, &near))
     }
 
-    /// Writes a finished build into an empty store. Nothing else may use the store meanwhile. `progress` is called with the number of
-    /// rows that are written.
+    /// Writes a finished build into an empty store. Nothing else may use the store meanwhile. `progress` is called with the
+    /// number of rows that are written.
     pub fn flush<S: PageStore>(&self, store: &S, progress: impl FnMut(u32)) -> Result<()> {
         match self.job.centres.get() {
             Some(centres) if self.job.is_done() => {

@@ -16,9 +16,10 @@
 //! the end, with pd_lower and pd_upper between them as on any page of PostgreSQL: the number of entries follows from them, and
 //! WAL omits the free space. If not even one code fits, an entry page has one entry, and the rest of its code is on another page.
 //!
-//! Both kinds of centres are written once, by the build, so they are read without a lock. Block 0 is never an entry page, so block
-//! number 0 means none, and a head of zeros is that of an empty list. An all-zero page among the entry pages is free, so a crash
-//! after an extension needs no repair. Numbers are in the byte order of the machine, as in all of PostgreSQL's files.
+//! Both kinds of centres are written once, by the build, so they are read without a lock. Block 0 is never an entry page,
+//! so block number 0 means none, and a head of zeros is that of an empty list. An all-zero page among the entry pages is
+//! free, so a crash after an extension needs no repair. Numbers are in the byte order of the machine, as in all of
+//! PostgreSQL's files.
 
 use zerocopy::IntoBytes;
 

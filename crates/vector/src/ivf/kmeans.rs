@@ -81,8 +81,8 @@ impl Assigning {
         }
     }
 
-    /// The distance of a row to the centre of a list: Euclidean, or the number of bits that differ. For inner product, the negative
-    /// length of the row's projection onto the centre's direction.
+    /// The distance of a row to the centre of a list: Euclidean, or the number of bits that differ. For inner product, the
+    /// negative length of the row's projection onto the centre's direction.
     #[inline]
     pub fn distance(&self, code: &[u32], centre: &[u32]) -> f32 {
         let distance = self.measure.distance(code, centre);
@@ -216,8 +216,8 @@ pub(crate) struct Training {
     samples: Codes,
     nearest: Vec<AtomicU32>,
     distance: Vec<AtomicU32>,
-    /// For each sample, Hamerly's lower bound of the distance (not squared) to every centre but its own, of those that it would be
-    /// compared with.
+    /// For each sample, Hamerly's lower bound of the distance (not squared) to every centre but its own, of those that it
+    /// would be compared with.
     second: Vec<AtomicU32>,
     /// For each centre, how far it moved in the last round.
     shift: Vec<AtomicU32>,

@@ -94,8 +94,8 @@ impl<'a, S: PageStore> Lists<'a, S> {
         Ok((best.0, if -best.1 > length { -best.1 } else { 0.0 }))
     }
 
-    /// The first pages of the `count` lists whose centres are nearest to a code, nearest first. Empty lists do not count: if there
-    /// are more lists than values, most of them are empty, and a scan of few lists would find nothing.
+    /// The first pages of the `count` lists whose centres are nearest to a code, nearest first. Empty lists do not count:
+    /// if there are more lists than values, most of them are empty, and a scan of few lists would find nothing.
     pub fn rank(&self, code: &[u32], count: usize) -> Result<Vec<u32>> {
         let heads = self.heads()?;
         let lengthened = heads.iter().any(|head| head.length > 0.0).then(|| self.assigning()).transpose()?;

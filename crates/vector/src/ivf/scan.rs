@@ -4,9 +4,9 @@
 //! reads the lists again and keeps the nearest after the last one returned. The order (distance, code, row identifier) is the
 //! same in every pass, so no row is lost and none is returned twice, whatever is inserted or vacuumed meanwhile.
 //!
-//! If codes are not exact, rows are in the order of lower bounds. The scan then reads values from the table, and returns a row once
-//! no remaining [bound](crate::Coder::bounds) lies below its distance. Rows with the same code have the same value, of which only
-//! the first is read.
+//! If codes are not exact, rows are in the order of lower bounds. The scan then reads values from the table, and returns a
+//! row once no remaining [bound](crate::Coder::bounds) lies below its distance. Rows with the same code have the same
+//! value, of which only the first is read.
 
 use crate::ivf::format::NONE;
 use crate::ivf::lists::Lists;

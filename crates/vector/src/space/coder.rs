@@ -25,8 +25,8 @@ impl Coder {
         Self::new(space, None)
     }
 
-    /// The coder of an index that has learnt a centre, with as many elements as values have. Only [quantised](Space::is_quantised)
-    /// codes use it.
+    /// The coder of an index that has learnt a centre, with as many elements as values have. Only
+    /// [quantised](Space::is_quantised) codes use it.
     pub fn new(space: Space, centre: Option<Box<[f32]>>) -> Self {
         Self { space, centre }
     }

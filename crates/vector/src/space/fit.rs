@@ -9,8 +9,8 @@ const RATIO: f64 = 10.0;
 const FEW: usize = 8;
 
 impl Space {
-    /// The standard deviation of the error by quantisation of the [distance](Self::measure) of two codes, which is `distance`; 0 if
-    /// codes are [exact](Self::is_exact).
+    /// The standard deviation of the error by quantisation of the [distance](Self::measure) of two codes, which is
+    /// `distance`; 0 if codes are [exact](Self::is_exact).
     pub fn noise(&self, a: &[u32], b: &[u32], distance: f32) -> f32 {
         let noise = match self.form {
             Form::Quantised => quantised::noise::<Bytes>(self.metric, self.dimensions, a, b, distance),

@@ -34,8 +34,8 @@ impl Space {
         }
     }
 
-    /// The code of a centre with these [numbers](Self::numbers). Bits are decided by majority; floats for cosine are normalised. None
-    /// for a zero vector under cosine, and for sparse vectors.
+    /// The code of a centre with these [numbers](Self::numbers). Bits are decided by majority; floats for cosine are
+    /// normalised. None for a zero vector under cosine, and for sparse vectors.
     pub fn centre(&self, mean: &[f64]) -> Option<Vec<u32>> {
         let floats = |by: f64| mean.iter().map(|x| (x * by) as f32).collect::<Vec<f32>>();
         let unit = || {

@@ -195,8 +195,8 @@ impl Space {
         Measure { distance, dimensions: self.dimensions }
     }
 
-    /// The square of the Euclidean distance of codes, whatever the metric that they were made for; for bits, the number that differ.
-    /// Quantised and sparse codes for L1 have no such distance: L1 is used instead.
+    /// The square of the Euclidean distance of codes, whatever the metric that they were made for; for bits, the number
+    /// that differ. Quantised and sparse codes for L1 have no such distance: L1 is used instead.
     pub fn euclidean(&self) -> Measure {
         use Metric::{InnerProduct, L1, L2};
         let distance: Distance = match (self.form, self.metric) {

@@ -3,8 +3,8 @@
 //! VLDB 2023. A [`Coder`](super::Coder) has centred and rotated the vectors.
 //!
 //! What is quantised is the *residual*: the value minus the centre, rotated. Its element `i` is approximately
-//! `middle + step * number[i]`. `step` is chosen so that the element of the largest magnitude becomes the largest number. `middle`
-//! is 0 except for L1, whose residuals are not rotated and may all lie on one side of 0. Except for L1, the distance of two
+//! `middle + step * number[i]`. `step` is chosen so that the element of the largest magnitude becomes the largest number.
+//! `middle` is 0 except for L1, whose residuals are not rotated and may all lie on one side of 0. Except for L1, the distance of two
 //! approximations comes from sums of integers that are combined in `f64`, so cancellation costs no precision.
 //!
 //! ```text
@@ -362,9 +362,9 @@ impl<'a, N: Numbers> Query<'a, N> {
         }
     }
 
-    /// Lower and upper bound of the operator's result: the distance of the approximations, minus and plus the error by quantisation
-    /// and the rounding of the operator's `f32` sums. Each error counts with its maximum or with this number of standard deviations,
-    /// whichever is smaller.
+    /// Lower and upper bound of the operator's result: the distance of the approximations, minus and plus the error by
+    /// quantisation and the rounding of the operator's `f32` sums. Each error counts with its maximum or with this number
+    /// of standard deviations, whichever is smaller.
     ///
     /// Residuals are rotated, so quantisation errors have a random direction: if both together have length e, their standard
     /// deviation in any one direction is e / sqrt(n). On average they make the square of a distance too large, by e² if elements

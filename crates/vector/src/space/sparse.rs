@@ -6,9 +6,10 @@
 //!
 //! `own` is the sum of the squares of the elements (for L1, of their absolute values): the distance to the vector of zeros.
 //!
-//! Up to [`NARROW`] dimensions a position is a `u16`, counted from 1. Longer vectors are divided into groups of [`GROUP`] dimensions,
-//! if that [saves room](is_grouped): a position is a `u16` that counts from 1 within its group, and each group that has elements
-//! takes a word, with its number and the end of its positions. Otherwise positions are `i32`, counted from 0, without groups.
+//! Up to [`NARROW`] dimensions a position is a `u16`, counted from 1. Longer vectors are divided into groups of [`GROUP`]
+//! dimensions, if that [saves room](is_grouped): a position is a `u16` that counts from 1 within its group, and each group
+//! that has elements takes a word, with its number and the end of its positions. Otherwise positions are `i32`, counted
+//! from 0, without groups.
 
 use std::ops::Range;
 
@@ -19,8 +20,8 @@ use crate::distance::shared::{self, Terms};
 
 /// Elements that are not zero, at most: pgvector's limit for hnsw.
 pub(super) const MAX_NON_ZERO: usize = 1000;
-/// Maximum number of dimensions for which positions are `u16`. Zero is padding, and the largest `u16` stands for any position that
-/// is out of range.
+/// Maximum number of dimensions for which positions are `u16`. Zero is padding, and the largest `u16` stands for any
+/// position that is out of range.
 const NARROW: usize = u16::MAX as usize - 1;
 
 /// Dimensions of a group: a position is a `u16` that is not zero.

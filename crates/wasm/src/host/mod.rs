@@ -52,8 +52,8 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
 pub struct Hooks {
     /// Handles pending interrupts. Returns whether the running statement must end: cancel, termination, timeout.
     pub interrupted: fn() -> bool,
-    /// Called before a guest runs. From then on the embedder calls [`crate::Runtime::tick`] repeatedly, about every ten milliseconds:
-    /// a single tick could come before the guest can notice it.
+    /// Called before a guest runs. From then on the embedder calls [`crate::Runtime::tick`] repeatedly, about every ten
+    /// milliseconds: a single tick could come before the guest can notice it.
     pub start_ticks: fn(),
     /// Called once for each `start_ticks`, after the guest has returned.
     pub stop_ticks: fn(),
