@@ -64,7 +64,7 @@ fn work(database: pg_sys::Oid) {
 fn has_extension() -> bool {
     transaction::run(database::has_lagoon).unwrap_or_else(|failure| {
         // The worker exits if catalogs cannot be read, and is started again later.
-        log::warning(format!("could not look for the extension: {failure}"));
+        log::warning(format!("could not check for the extension: {failure}"));
         process::exit(1)
     })
 }

@@ -61,9 +61,9 @@ pub fn warn(plugin: &str, functions: &[pg_sys::Oid]) -> Result<(), Error> {
         list.push_str(&format!(" and {more} more"));
     }
     log::warning_with(
-        format!("plugin \"{plugin}\" was replaced, but values that its functions computed before are stored"),
-        format!("Stored: {list}."),
-        "If the functions give other values now: REINDEX the indexes, UPDATE the rows of generated columns and partitions, \
+        format!("plugin \"{plugin}\" was replaced, but values that its old functions have computed are stored"),
+        format!("Such values may be stored in {list}."),
+        "If the functions return other values now, REINDEX the indexes, UPDATE the rows of generated columns and partitions, \
          and check the rows against the constraints.",
     );
     Ok(())
