@@ -208,7 +208,7 @@ pub unsafe fn count_io_hit() {
 #[cfg_attr(not(feature = "pg18"), allow(unused_variables))]
 pub unsafe fn count_search(scan: pg_sys::IndexScanDesc) {
     #[cfg(feature = "pg18")]
-    // SAFETY: the caller's; NULL unless somebody wants to know.
+    // SAFETY: the caller's; NULL if the scan is not instrumented.
     unsafe {
         if let Some(instrument) = (*scan).instrument.as_mut() {
             instrument.nsearches += 1;
@@ -326,14 +326,14 @@ mod stream {
         /// The buffer of a block, pinned, if it is the next in order.
         pub fn take(&mut self, block: u32) -> Option<Buffer> {
             {
-                // SAFETY: nobody else looks at it now.
+                // SAFETY: there is no other reference to it now.
                 let order = unsafe { &mut *self.order };
                 let first = order.asked.front().copied().or_else(|| order.blocks.peek().copied());
                 if first != Some(block) {
                     return None;
                 }
             }
-            // SAFETY: it has a block to give, and nobody has a reference to the order meanwhile.
+            // SAFETY: it has a block to return, and there is no reference to the order meanwhile.
             unsafe {
                 let buffer = pg_sys::read_stream_next_buffer(self.stream, std::ptr::null_mut());
                 (*self.order).asked.pop_front();

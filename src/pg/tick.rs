@@ -57,7 +57,7 @@ extern "C" fn on_alarm() {
         handler();
     }
     if WANTED.load(Ordering::Relaxed) > 0 {
-        // SAFETY: a registered timeout. timeout.c looks at its list anew after each handler, and sets no second timer.
+        // SAFETY: a registered timeout. timeout.c reads its list again after each handler, and sets no second timer.
         unsafe { enable_timeout_after(ID.load(Ordering::Relaxed), PERIOD) }
     }
 }

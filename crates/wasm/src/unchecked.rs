@@ -26,7 +26,7 @@ impl NumericFunc {
             return Err(wasmtime::Error::msg("too few slots for a call"));
         }
         // SAFETY: the slice is long enough for parameters and results, and every slot is a number, for which any bits are
-        // valid: `new` has looked at the function's type, which never changes.
+        // valid: `new` has checked the function's type, which never changes.
         unsafe { self.func.call_unchecked(store, raw) }
     }
 }

@@ -106,14 +106,14 @@ impl ArrayRef<'_> {
     /// The elements of an array of at most one dimension without NULLs, if they are of that type.
     pub fn elements<T: Element>(&self) -> Option<&[T]> {
         let (start, length) = self.data::<T>()?;
-        // SAFETY: `data` has looked at type and length.
+        // SAFETY: `data` has checked type and length.
         Some(unsafe { std::slice::from_raw_parts(start, length) })
     }
 
     /// As [`Self::elements`], to change them in place. Only for the state of an aggregate (`InAggregate`).
     pub fn elements_mut<T: Element>(&mut self) -> Option<&mut [T]> {
         let (start, length) = self.data::<T>()?;
-        // SAFETY: `data` has looked at type and length; the state of an aggregate has one owner.
+        // SAFETY: `data` has checked type and length; the state of an aggregate has one owner.
         Some(unsafe { std::slice::from_raw_parts_mut(start, length) })
     }
 

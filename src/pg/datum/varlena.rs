@@ -34,7 +34,7 @@ impl<H> Varlena<'_, H> {
     /// What precedes the data.
     #[inline]
     pub fn header(&self) -> &H {
-        // SAFETY: `from_datum` has looked at the length.
+        // SAFETY: `from_datum` has checked the length.
         unsafe { self.start.as_ref() }
     }
 

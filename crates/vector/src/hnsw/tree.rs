@@ -467,7 +467,7 @@ mod tests {
     use crate::space::{Element, Value};
     use crate::{Metric, Space};
 
-    /// The only element with rows that has no room for a further link of the tree: all of its links lead to deleted elements,
+    /// The only element with rows has no room for a further link of the tree: all of its links lead to deleted elements,
     /// behind each of which there is another one.
     #[test]
     fn an_element_that_links_to_deleted_ones_only_is_linked_to_what_is_behind_them() {
@@ -504,7 +504,7 @@ mod tests {
         assert!(links.iter().any(|link| link & PROTECTED != 0), "{links:?}");
     }
 
-    /// Rows that came in order hang on each other in a chain, which each look at a root would walk.
+    /// Rows that were inserted in order could form a chain, which each search for a root would follow.
     #[test]
     fn paths_are_short_whatever_the_order_of_unions() {
         let count = 100_000;
