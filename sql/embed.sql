@@ -18,7 +18,7 @@ CREATE TABLE lagoon.models (
 COMMENT ON TABLE lagoon.models IS 'models of lagoon.embed, registered by lagoon.register_model';
 COMMENT ON COLUMN lagoon.models.directory IS 'directory on the database server';
 COMMENT ON COLUMN lagoon.models.max_tokens IS 'longer texts are cut, special tokens included';
-COMMENT ON COLUMN lagoon.models.batched IS 'false: texts are inferred one by one, since in a batch they would change each other';
+COMMENT ON COLUMN lagoon.models.batched IS 'whether texts are inferred in batches; false if they would change each other in a batch';
 COMMENT ON COLUMN lagoon.models.size IS 'bytes of all files';
 COMMENT ON COLUMN lagoon.models.fingerprint IS 'BLAKE3 of all files; a model whose files differ is refused';
 COMMENT ON COLUMN lagoon.models.owner IS 'role that may replace and drop it, besides superusers';

@@ -25,7 +25,7 @@ CREATE TABLE lagoon.plugin_errors (
     failed_at timestamptz NOT NULL DEFAULT now(),
     fingerprint text
 );
-COMMENT ON COLUMN lagoon.plugin_errors.fingerprint IS 'of the files that failed: the worker does not try them again';
+COMMENT ON COLUMN lagoon.plugin_errors.fingerprint IS 'hash of the files that failed; workers do not retry them';
 
 -- The plugins once more, as bodies of functions: see src/wasm/plugins/copies.rs.
 CREATE SCHEMA lagoon_plugin;

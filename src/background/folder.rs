@@ -1,9 +1,9 @@
-//! A folder and what lies below it, watched. What counts is that something changed and that it is quiet since; what changed is
-//! for the owner of the folder to find out.
+//! Watches a folder and everything below it. It reports that something has changed and then been quiet; the caller finds out
+//! what.
 //!
-//! Two ways lead to a change. inotify tells of it at once, of folders and of the targets of linked files; the kernel limits
-//! how many can be watched, and some changes make no event (network file systems, a rename above the folder). So from time to
-//! time everything is looked at again: device, inode, size and times of each file, links followed.
+//! A change is noticed in two ways. inotify reports changes at once, in folders and in the targets of linked files. But the
+//! kernel limits the number of watches, and some changes cause no event (network file systems, a rename above the folder). So a
+//! scan compares device, inode, size and times of every file from time to time, following links.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -15,41 +15,41 @@ use std::time::{Duration, Instant};
 
 use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
 
-/// A change is reported when there was none for this long.
+/// A change is reported once no other has followed for this long.
 const QUIET: Duration = Duration::from_millis(200);
-/// It is reported after this long even when there is no quiet.
+/// A change is reported after this long at the latest.
 const MAX_DELAY: Duration = Duration::from_secs(2);
-/// How often to look for a folder that is not there, or whose watch is incomplete.
+/// Interval of scans while the folder does not exist, or is watched incompletely.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
-/// How often to scan a folder that is watched.
+/// Interval of scans of a folder that is watched completely.
 const SCAN_INTERVAL: Duration = Duration::from_secs(10);
-/// Scans take at most one part in so many of the time.
+/// Scans take at most 1/SCAN_SHARE of the time.
 const SCAN_SHARE: u32 = 50;
-/// Folders within folders that are looked into.
+/// Maximum depth of nested folders.
 const MAX_DEPTH: usize = 8;
-/// Files and folders that are looked at; what is beyond is not noticed.
+/// Maximum number of files and folders; changes of further ones are not noticed.
 const MAX_ENTRIES: usize = 100_000;
 
-/// One folder. It may come into being, go, and come again.
+/// A watched folder. It may be created, removed, and created again.
 pub struct Folder {
     path: PathBuf,
     watch: Option<Watch>,
     change: Option<Change>,
     next_scan: Instant,
-    /// What is not watched and why, and whether that was told.
+    /// What is not watched and why, and whether that was reported.
     problem: Option<(String, bool)>,
-    /// Called in a scan now and then.
+    /// Called now and then during a scan, to check for interrupts.
     poll: fn(),
 }
 
 struct Watch {
     /// Device and inode of the folder.
     root: Identity,
-    /// None where the kernel gives no more of them.
+    /// None if the kernel's limit of instances is reached.
     inotify: Option<Inotify>,
     /// What is watched.
     descriptors: HashMap<Identity, WatchDescriptor>,
-    /// A hash of all that was seen.
+    /// A hash over all entries of the last scan.
     state: u64,
 }
 
@@ -60,33 +60,33 @@ struct Change {
     last: Instant,
 }
 
-/// What a scan has found.
+/// The result of a scan.
 struct Scan {
     state: u64,
     problem: Option<String>,
 }
 
 impl Folder {
-    /// Begins to watch; a folder that is there counts as changed, so that its owner looks at it once. `poll` is called
-    /// every few entries and answers interrupts.
+    /// Begins to watch. A folder that exists counts as changed, so the caller reads it once. `poll` is called every few
+    /// entries to check for interrupts.
     pub fn new(path: PathBuf, poll: fn()) -> Self {
         let mut folder = Self { path, watch: None, change: None, next_scan: Instant::now(), problem: None, poll };
         folder.scan();
         folder
     }
 
-    /// What cannot be watched; once for each reason.
+    /// What cannot be watched; each reason is returned once.
     pub fn take_problem(&mut self) -> Option<String> {
         let (problem, is_told) = self.problem.as_mut()?;
         (!std::mem::replace(is_told, true)).then(|| problem.clone())
     }
 
-    /// Whether the folder is there, and no change of it waits to be reported.
+    /// Whether the folder exists and no change is waiting to be reported.
     pub fn is_quiet(&self) -> bool {
         self.watch.is_some() && self.change.is_none()
     }
 
-    /// What to wait on; none while the folder is not there.
+    /// The descriptor to wait on; None while the folder does not exist.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         let inotify = self.watch.as_ref()?.inotify.as_ref()?;
         // SAFETY: inotify owns the descriptor, and the borrow of self keeps it open.
@@ -117,7 +117,7 @@ impl Folder {
         is_due && self.watch.is_some()
     }
 
-    /// Reads what inotify has to say.
+    /// Reads pending inotify events.
     fn drain(&mut self, now: Instant) -> io::Result<()> {
         let Some(watch) = &mut self.watch else { return Ok(()) };
         let Some(inotify) = &mut watch.inotify else { return Ok(()) };
@@ -133,7 +133,7 @@ impl Folder {
             for event in events {
                 let is_gone = EventMask::DELETE_SELF | EventMask::MOVE_SELF | EventMask::IGNORED | EventMask::UNMOUNT;
                 is_lost |= root == Some(&event.wd) && event.mask.intersects(is_gone);
-                // IGNORED alone is the echo of a watch that was taken away.
+                // IGNORED alone only confirms that a watch was removed.
                 is_changed |= event.mask != EventMask::IGNORED;
             }
         }
@@ -150,7 +150,7 @@ impl Folder {
         self.change = Some(Change { first: self.change.as_ref().map_or(now, |change| change.first), last: now });
     }
 
-    /// Takes hold of the folder, if it is there and not the one that is watched, and looks at everything in it.
+    /// Scans the folder. Begins a new watch if it is not the same folder as before.
     fn scan(&mut self) {
         let start = Instant::now();
         let found = std::fs::metadata(&self.path).and_then(|folder| {
@@ -193,7 +193,7 @@ impl Watch {
         Self { root, inotify: Inotify::init().ok(), descriptors: HashMap::new(), state: 0 }
     }
 
-    /// Goes through the folder, without following links in circles, and watches what it finds, no more and no less.
+    /// Scans the folder and watches exactly what it finds. Cycles of links are not followed.
     fn scan(&mut self, path: &Path, poll: fn()) -> io::Result<Scan> {
         let mut scan = Scan { state: 0, problem: None };
         if self.inotify.is_none() {
@@ -207,7 +207,7 @@ impl Watch {
         let mut folders = vec![(path.to_owned(), self.root, 0)];
         let mut count = 0;
         while let Some((folder, identity, depth)) = folders.pop() {
-            // First the watch, then the look: what changes in between is an event.
+            // Watch before reading, so that a change in between causes an event.
             self.add(&folder, identity, mask() | WatchMask::ONLYDIR, path, &mut scan);
             let entries = match std::fs::read_dir(&folder) {
                 Err(error) if depth == 0 => return Err(error),
@@ -225,7 +225,7 @@ impl Watch {
                 }
                 let path_here = entry.path();
                 let Ok(target) = std::fs::metadata(&path_here) else {
-                    scan.add(&path_here, &[]); // gone again, or a link that leads nowhere
+                    scan.add(&path_here, &[]); // removed meanwhile, or a dangling link
                     continue;
                 };
                 let identity = (target.dev(), target.ino());
@@ -250,7 +250,7 @@ impl Watch {
         Ok(scan)
     }
 
-    /// Watches something; what has gone meanwhile is left out.
+    /// Adds a watch, unless the path has been removed meanwhile.
     fn add(&mut self, path: &Path, identity: Identity, mask: WatchMask, root: &Path, scan: &mut Scan) {
         let Some(inotify) = &self.inotify else { return };
         match inotify.watches().add(path, mask) {
@@ -269,7 +269,7 @@ impl Watch {
         self.descriptors.retain(|identity, descriptor| {
             let stays = seen.contains(identity);
             if !stays {
-                let _ = watches.remove(descriptor.clone()); // it may have gone with what it watched
+                let _ = watches.remove(descriptor.clone()); // fails if what it watched is gone
             }
             stays
         });
@@ -277,7 +277,7 @@ impl Watch {
 }
 
 impl Scan {
-    /// Entries come in any order, so their hashes are added up.
+    /// Adds the hash of an entry: a sum, because entries come in any order.
     fn add(&mut self, path: &Path, parts: &[u64]) {
         let mut hasher = DefaultHasher::new();
         (path, parts).hash(&mut hasher);

@@ -1,8 +1,8 @@
-//! How workers learn what happens to databases and to the extension: hooks in every backend, under `shared_preload_libraries`.
+//! Hooks in every backend that tell launcher and workers about databases and the extension, under `shared_preload_libraries`.
 //!
 //! - A worker is a connection, and PostgreSQL refuses to drop, rename, move or copy a database that has one (it ends only
-//!   autovacuum by itself). So before such a statement the worker is asked to leave, and kept away until the transaction ends.
-//! - When a transaction that created or dropped an extension commits, launcher and worker look again.
+//!   autovacuum workers by itself). So before such a statement the worker is terminated, and kept away until the transaction ends.
+//! - When a transaction that created or dropped an extension commits, launcher and worker check the database again.
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,10 +15,10 @@ use crate::pg::hook::{self, ObjectAccess, Transaction};
 use crate::pg::node::{List, Node};
 use crate::pg::{database, process, wait};
 
-/// How long a statement waits for a worker to leave; PostgreSQL itself then waits for another five seconds.
+/// How long a statement waits for a worker to exit; PostgreSQL itself then waits for another five seconds.
 const LEAVE_LIMIT: Duration = Duration::from_secs(5);
 
-/// Of the present transaction: an extension was created or dropped; a database came, went or changed; some are blocked.
+/// What the current transaction has done: created or dropped an extension; created, dropped or changed a database; blocked some.
 static EXTENSION_CHANGED: AtomicBool = AtomicBool::new(false);
 static DATABASES_CHANGED: AtomicBool = AtomicBool::new(false);
 static BLOCKED: AtomicBool = AtomicBool::new(false);
@@ -37,7 +37,7 @@ fn object_changes(access: ObjectAccess) {
     }
 }
 
-/// The statements before which a database must be empty, or after which there may be another one.
+/// Whether a statement needs a database without connections, or may create one.
 fn concerns_databases(node: Node<'_>) -> bool {
     use pg_sys::NodeTag::{T_AlterDatabaseStmt, T_CreatedbStmt, T_DropdbStmt};
     let is_database = |statement: Node<pg_sys::RenameStmt>| statement.renameType == pg_sys::ObjectType::OBJECT_DATABASE;
@@ -57,7 +57,7 @@ fn prepare(node: Node<'_>) {
     }
 }
 
-/// Which database the statement wants to be alone with.
+/// The database that must have no other connection during the statement.
 fn database_to_empty(node: Node<'_>) -> Option<&CStr> {
     let name = if let Some(statement) = node.cast::<pg_sys::DropdbStmt>() {
         statement.dbname
@@ -79,7 +79,7 @@ fn option<'a>(options: List<'a>, name: &CStr) -> Option<&'a CStr> {
     options.find(|option| option.name() == name && !option.arg.is_null()).map(|option| option.text())
 }
 
-/// Asks the worker of a database to leave, keeps the next one away until this transaction ends, waits until it is gone.
+/// Terminates the worker of a database, keeps the next one away until this transaction ends, and waits until it has exited.
 fn evict(database: pg_sys::Oid) {
     let (is_kept, worker) = state::block(database, process::id());
     if is_kept {

@@ -1,9 +1,9 @@
-//! The launcher: watches what tasks wait for, and starts a worker in a database when there is something to do in it.
+//! The launcher: watches the triggers of tasks, and starts a worker in a database when a task is due there.
 //!
-//! Only a process inside a database can see which extensions it has, so the worker itself looks and ends when it is not
-//! wanted; the launcher remembers that until it is asked to try again. A few workers run at one time, so that other users of
-//! `max_worker_processes` (parallel query, logical replication) keep theirs, however many databases there are. The server
-//! starts the launcher when recovery has ended: on a standby nothing is done until promotion.
+//! Only a process connected to a database can see its extensions. So the worker checks, and exits if the extension is absent; the
+//! launcher remembers that until it is asked to try again. Only a few workers run at a time, whatever the number of databases, to
+//! leave slots of `max_worker_processes` to parallel query and logical replication. The server starts the launcher when recovery
+//! has ended: on a standby nothing is done until promotion.
 
 use std::collections::HashMap;
 use std::ffi::c_int;
@@ -19,13 +19,13 @@ use super::task::{self, BackgroundTask, Trigger};
 use crate::pg::process::{Child, ChildState};
 use crate::pg::{database, guc, interrupt, log, process, transaction, wait};
 
-/// Workers that run at one time.
+/// Maximum number of workers that run at a time.
 const MAX_RUNNING: usize = 2;
-/// The list of databases is read this often even when nobody asks.
+/// Interval at which the list of databases is read without a request.
 const LIST_INTERVAL: Duration = Duration::from_secs(300);
 /// The longest pause after failures of a task.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// A lack of process slots is reported this often.
+/// Minimum interval between two reports that no process slot is free.
 const REPORT_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Registers the launcher; from `_PG_init` in the postmaster.
@@ -51,7 +51,7 @@ pub extern "C-unwind" fn lagoon_launcher_main(_argument: pg_sys::Datum) {
     process::before_exit(leave);
     state::launcher_enters(process::id(), process::now());
     Launcher::new().work();
-    // Not 0, which would tell the postmaster never to start us again.
+    // With 0 the postmaster would not restart the launcher.
     process::exit(1);
 }
 
@@ -74,7 +74,7 @@ struct Launcher {
     reported: Option<Instant>,
 }
 
-/// A task, and what makes it due in all databases.
+/// A task with its trigger, which makes it due in all databases.
 struct Watched {
     task: Box<dyn BackgroundTask>,
     trigger: Trigger,
@@ -84,24 +84,24 @@ struct Watched {
 /// A database that a worker may enter.
 struct Database {
     name: String,
-    /// It is not in the list any more.
+    /// Whether it is not in the list any more.
     is_gone: bool,
-    /// A worker found no extension there.
+    /// Whether a worker found no extension there.
     is_absent: bool,
     child: Option<Child>,
-    /// A worker was seen whose outcome was not yet taken.
+    /// Whether a worker has been started whose outcome has not been read yet.
     is_busy: bool,
-    /// No worker before then.
+    /// The earliest time at which to start a worker.
     not_before: Instant,
-    /// One for each task.
+    /// A schedule for each task.
     schedules: Vec<Schedule>,
 }
 
-/// A task in a database.
+/// The state of a task in a database.
 #[derive(Clone, Default)]
 struct Schedule {
     due: Option<Instant>,
-    /// A worker was told to do it.
+    /// Whether it is assigned to a worker.
     is_assigned: bool,
     /// Failures since the last success.
     failures: u32,
@@ -116,7 +116,7 @@ impl Launcher {
         new
     }
 
-    /// Until a SIGTERM.
+    /// The main loop. A SIGTERM ends it.
     fn work(&mut self) {
         while !process::termination_pending() {
             check_interrupts();
@@ -135,12 +135,12 @@ impl Launcher {
         }
     }
 
-    /// One descriptor can be waited on; a second folder would be looked at when the wait ends for another reason.
+    /// The descriptor of the first folder: only one can be waited on. Others would be checked whenever a wait ends.
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.tasks.iter().find_map(|watched| watched.folder.as_ref().and_then(Folder::descriptor))
     }
 
-    /// Takes up the triggers of the present configuration.
+    /// Sets up the triggers of the current configuration.
     fn configure(&mut self) {
         for (number, watched) in self.tasks.iter_mut().enumerate() {
             let trigger = watched.task.trigger();
@@ -159,7 +159,7 @@ impl Launcher {
         }
     }
 
-    /// What was asked: to look at databases again, or at the list of them.
+    /// Handles requests: to check some databases again, or all.
     fn answer(&mut self, asked: Requested) {
         let due: Vec<_> = self.tasks.iter().map(Watched::first_due).collect();
         let again = |database: &mut Database| {
@@ -175,7 +175,7 @@ impl Launcher {
                     if let Some(database) = self.databases.get_mut(&oid) {
                         again(database);
                     }
-                    // Where there is nothing to do, nobody will look whether the extension is still there.
+                    // If no task is due, no worker is started that would check whether the extension is still there.
                     if due.iter().all(Option::is_none) {
                         state::free(oid);
                     }
@@ -186,7 +186,7 @@ impl Launcher {
         self.next_list = Instant::now();
     }
 
-    /// Reads which databases there are.
+    /// Reads the list of databases.
     fn read_list(&mut self) {
         let list = match transaction::run(database::enterable) {
             Ok(list) => list,
@@ -215,15 +215,15 @@ impl Launcher {
         }
     }
 
-    /// Makes a task due everywhere when what it waits for has changed. What cannot be watched is no failure of a task, but
-    /// something to know.
+    /// Makes a task due in all databases when its folder has changed. A folder that cannot be watched is reported, but is no
+    /// failure of the task.
     fn watch(&mut self) {
         for (number, watched) in self.tasks.iter_mut().enumerate() {
             let Some(folder) = &mut watched.folder else { continue };
             if folder.take_change() {
                 let now = Instant::now();
                 for database in self.databases.values_mut() {
-                    // A change does not wait for the pause after a failure: it may be the remedy.
+                    // A change is not delayed by the pause after a failure: it may be the fix.
                     database.schedules[number].due = Some(now);
                 }
             }
@@ -234,7 +234,7 @@ impl Launcher {
         }
     }
 
-    /// Takes the outcomes of workers that have ended and starts those that are due; when to do so again.
+    /// Reads the outcomes of workers that have exited, and starts those that are due. Returns when to do so again.
     fn advance(&mut self) -> Option<Instant> {
         let now = Instant::now();
         let slots = state::processes();
@@ -244,7 +244,7 @@ impl Launcher {
         let mut waiting = Vec::new();
         for (&oid, database) in &mut self.databases {
             let (pid, phase) = slot_of(oid).unwrap_or((0, Phase::Waiting));
-            // A launcher that was started again has no handle of the workers of the last one, but sees their slots.
+            // A restarted launcher has no handles of the previous one's workers, but sees their slots.
             if pid != 0 || database.child.as_ref().is_some_and(|child| child.state() != ChildState::Ended) {
                 database.is_busy = true;
                 running += 1;
@@ -262,7 +262,7 @@ impl Launcher {
                     state::free(oid);
                 }
             }
-            // Whoever keeps a database free asks us when he is done.
+            // A backend that blocks a database sends a request when it unblocks it.
             if let Some(due) = database.next()
                 && !state::is_blocked(oid)
             {
@@ -276,18 +276,18 @@ impl Launcher {
                 next = Some(due);
                 break;
             }
-            // One after the other: two that start at once may both find that no slot is left.
+            // One after the other: of two that start at once, both may fail for lack of a slot.
             if is_starting || running >= MAX_RUNNING {
                 break;
             }
             is_starting = self.start(oid, now);
             running += usize::from(is_starting);
         }
-        // What could not be started waits from now on.
+        // Databases whose worker could not be started are delayed now.
         self.databases.values().filter(|d| !d.is_busy).filter_map(|d| d.next()).filter(|due| *due > now).min().or(next)
     }
 
-    /// Registers the worker of a database. False, with a WARNING now and then, when there is no room for it.
+    /// Registers the worker of a database. Returns false if no slot is free, with a WARNING now and then.
     fn start(&mut self, oid: pg_sys::Oid, now: Instant) -> bool {
         let Some(database) = self.databases.get_mut(&oid) else { return false };
         let due = database.take_due(now);
@@ -320,10 +320,10 @@ impl Launcher {
 }
 
 impl Watched {
-    /// When it is to be done in a database for the first time.
+    /// When the task is due in a database for the first time.
     fn first_due(&self) -> Option<Instant> {
         let is_wanted = match &self.trigger {
-            // One that has just changed will be reported, for all databases.
+            // A folder that has just changed will be reported, for all databases.
             Trigger::Folder(_) => self.folder.as_ref().is_some_and(Folder::is_quiet),
             Trigger::Every(_) => true,
             Trigger::Never => false,
@@ -352,7 +352,7 @@ impl Database {
         }
     }
 
-    /// When it wants a worker.
+    /// When the database needs a worker; None if not.
     fn next(&self) -> Option<Instant> {
         let due = self
             .schedules
@@ -363,7 +363,7 @@ impl Database {
         Some(due.max(self.not_before))
     }
 
-    /// The tasks that are due, as bits; from now on a worker has them.
+    /// The tasks that are due, as bits. They are assigned to a worker from now on.
     fn take_due(&mut self, now: Instant) -> u32 {
         let mut bits = 0;
         for (number, schedule) in self.schedules.iter_mut().enumerate() {
@@ -375,7 +375,7 @@ impl Database {
         bits
     }
 
-    /// A worker has ended: what it has done, what it has not, and when to try that again.
+    /// Handles the outcome of a worker: schedules tasks again that have failed or were not run.
     fn end(&mut self, now: Instant, outcome: &state::Outcome, intervals: &[Option<Duration>]) {
         self.is_absent = outcome.phase == Phase::Absent;
         let soon = now + restart_interval();
@@ -391,14 +391,14 @@ impl Database {
             } else {
                 was_assigned.then_some(if outcome.phase == Phase::Released { now } else { soon })
             };
-            // Given once more while it was being done, and not begun again.
+            // The task was assigned again while it ran, and has not been begun again.
             let again = if is_in(outcome.pending) { again.into_iter().chain([now]).min() } else { again };
             schedule.due = schedule.due.into_iter().chain(again).min();
         }
     }
 }
 
-/// Before the attempt after so many failures: the restart interval, doubled with each.
+/// The pause before the next attempt: the restart interval, doubled with each failure.
 fn pause(failures: u32) -> Duration {
     let first = restart_interval();
     first.saturating_mul(1 << (failures - 1).min(16)).min(LONGEST_PAUSE.max(first))

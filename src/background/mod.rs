@@ -1,7 +1,7 @@
 //! Background processes: a launcher that watches, and a worker for each database in which there is something to do.
 //!
-//! They exist only when `lagoon` is in `shared_preload_libraries`. Without it everything else works, and for each task of a
-//! worker a SQL function of its wing does the same by hand.
+//! They exist only when `lagoon` is in `shared_preload_libraries`. Everything else works without, and for each background task
+//! there is a SQL function that does the same.
 
 mod folder;
 mod hooks;

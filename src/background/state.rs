@@ -1,20 +1,20 @@
-//! What launcher, workers and backends tell each other, in shared memory. It exists only under `shared_preload_libraries`.
+//! The shared memory through which launcher, workers and backends communicate, under `shared_preload_libraries`.
 
 use pgrx::pg_sys::Oid;
 use pgrx::{PGRXSharedMemory, pg_sys};
 
 use crate::pg::shmem::{Requests, Segment, Text};
 
-/// Databases of which is known what a worker did there; of more, those that have rested for longest are forgotten.
+/// Maximum number of databases whose worker has a slot; the one that has been idle for longest is replaced.
 const MAX_WORKERS: usize = 64;
-/// Databases kept free of workers at one time by `DROP DATABASE` and the like.
+/// Maximum number of databases that are blocked for workers at a time, by `DROP DATABASE` and the like.
 const MAX_BLOCKED: usize = 16;
-/// Databases that the launcher was asked to look at and has not yet; where there are more, it looks at all.
+/// Maximum number of databases that wait to be checked by the launcher; if there are more, it checks all.
 const MAX_REQUESTS: usize = 32;
-/// Bytes of an error that are kept.
+/// Maximum bytes of an error message that are kept.
 const ERROR_BYTES: usize = 510;
 
-/// Where a process of ours stands.
+/// The phase of a launcher or worker.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Phase {
@@ -22,17 +22,17 @@ pub enum Phase {
     Waiting,
     /// Registered, not connected yet.
     Starting,
-    /// Nothing to do: a worker ends.
+    /// Nothing to do: a worker exits.
     Idle,
     /// A task runs.
     Running,
-    /// As idle, but the last run of a task failed; it is tried again later.
+    /// As idle, but the last run of a task failed; it is retried later.
     BackingOff,
-    /// Ended because the extension is not in the database.
+    /// Exited because the extension is not in the database.
     Absent,
-    /// Ended and to be started again at once, when nobody keeps the database free.
+    /// Exited, and to be started again as soon as the database is not blocked.
     Released,
-    /// Ended by a signal or an error.
+    /// Exited by a signal or an error.
     Stopped,
 }
 
@@ -50,14 +50,14 @@ impl Phase {
     }
 }
 
-/// One process of ours: the launcher, or the worker of a database, which outlives its process.
+/// The slot of the launcher, or of a database's worker. A worker's slot outlives its process.
 #[derive(Clone, Copy)]
 pub struct Slot {
     /// The database; invalid: the slot is free, or the launcher's.
     pub database: Oid,
     /// 0: it does not run.
     pub pid: i32,
-    /// Where it stands.
+    /// Its phase.
     pub phase: Phase,
     /// Start of the process; timestamptz; 0: never.
     pub started: i64,
@@ -67,13 +67,13 @@ pub struct Slot {
     pub runs: i64,
     /// Runs of tasks that failed.
     pub failures: i64,
-    /// Starts of the process after it ended without being done.
+    /// Starts of the process after it exited with tasks left.
     pub restarts: i32,
-    /// The last failure of a task, or what else is amiss.
+    /// The last failure of a task, or another problem.
     pub last_error: Text<ERROR_BYTES>,
-    /// Set by whoever created or dropped the extension: look again whether it is there.
+    /// Set by a backend that created or dropped the extension: the worker checks again whether it exists.
     recheck: bool,
-    /// Tasks by number, as bits: to be done, done, failed.
+    /// Tasks by number, as bits: pending, done, failed.
     pending: u32,
     done: u32,
     failed: u32,
@@ -103,7 +103,7 @@ struct Blocked {
     owner: i32,
 }
 
-/// All of it.
+/// All of the shared memory.
 #[derive(Clone, Copy)]
 struct Shared {
     launcher: Slot,
@@ -127,7 +127,7 @@ impl Shared {
         self.workers.iter_mut().find(|slot| slot.database == database)
     }
 
-    /// A slot that nobody needs: a free one, or that of the database which has rested for longest.
+    /// A slot that can be used: a free one, or that of the database that has been idle for longest.
     fn free_slot(&mut self) -> Option<&mut Slot> {
         let is_at_rest = |slot: &&mut Slot| {
             slot.pid == 0 && !matches!(slot.phase, Phase::Starting | Phase::Released) && slot.pending == 0
@@ -159,7 +159,7 @@ fn change_slot<T>(database: Oid, f: impl FnOnce(&mut Slot) -> T) -> Option<T> {
     change(|shared| shared.slot(database).map(f))
 }
 
-/// The launcher and the workers, as of now; free slots left out. Nothing without shared memory.
+/// The current slots of launcher and workers, without free ones. Empty without shared memory.
 pub fn processes() -> Vec<Slot> {
     if !SHARED.is_available() {
         return Vec::new();
@@ -190,21 +190,21 @@ pub fn launcher_leaves() {
     change(|shared| (shared.launcher.pid, shared.launcher.phase) = (0, Phase::Stopped));
 }
 
-/// Which databases to look at.
+/// The databases that the launcher was asked to check.
 pub enum Requested {
-    /// These; may be none.
+    /// These, if any.
     Some(Vec<Oid>),
     /// Too many to list.
     All,
 }
 
-/// Takes what was asked since the last call.
+/// Takes the requests since the last call.
 pub fn take_requests() -> Requested {
     let asked = change(|shared| shared.requests.take());
     asked.get().map_or(Requested::All, |databases| Requested::Some(databases.to_vec()))
 }
 
-/// A worker is about to be started for these tasks: its slot, or false when all are taken by running ones.
+/// Reserves a slot for a worker with these tasks. Returns false if all slots belong to running workers.
 pub fn reserve(database: Oid, tasks: u32) -> bool {
     change(|shared| {
         if shared.slot(database).is_none() {
@@ -220,7 +220,7 @@ pub fn reserve(database: Oid, tasks: u32) -> bool {
     })
 }
 
-/// Gives more tasks to a worker that runs; its pid, to wake it.
+/// Assigns more tasks to a running worker. Returns its pid, to wake it.
 pub fn assign(database: Oid, tasks: u32) -> i32 {
     change_slot(database, |slot| {
         slot.pending |= tasks;
@@ -229,16 +229,16 @@ pub fn assign(database: Oid, tasks: u32) -> i32 {
     .unwrap_or(0)
 }
 
-/// What a worker that has ended leaves.
+/// The outcome of a worker that has exited.
 pub struct Outcome {
     pub phase: Phase,
-    /// Tasks as bits: run with success, run without, not run (again).
+    /// Tasks as bits: succeeded, failed, and not run (again).
     pub done: u32,
     pub failed: u32,
     pub pending: u32,
 }
 
-/// Takes what the last worker of a database leaves.
+/// Takes the outcome of a database's last worker.
 pub fn take_outcome(database: Oid) -> Outcome {
     let taken = change_slot(database, |slot| {
         let outcome = Outcome { phase: slot.phase, done: slot.done, failed: slot.failed, pending: slot.pending };
@@ -248,7 +248,7 @@ pub fn take_outcome(database: Oid) -> Outcome {
     taken.unwrap_or(Outcome { phase: Phase::Stopped, done: 0, failed: 0, pending: 0 })
 }
 
-/// A worker that could not be started, and why.
+/// Records why a worker could not be started.
 pub fn set_waiting(database: Oid, why: &str) {
     let why = Text::new(why);
     change_slot(database, |slot| {
@@ -258,13 +258,13 @@ pub fn set_waiting(database: Oid, why: &str) {
     });
 }
 
-/// What the launcher cannot watch.
+/// Records what the launcher cannot watch.
 pub fn set_launcher_error(what: &str) {
     let what = Text::new(what);
     change(|shared| shared.launcher.last_error = what);
 }
 
-/// Gives back the slot of a database that has no worker and needs none.
+/// Frees the slot of a database that has no worker and needs none.
 pub fn free(database: Oid) {
     change_slot(database, |slot| {
         if slot.pid == 0 {
@@ -273,14 +273,14 @@ pub fn free(database: Oid) {
     });
 }
 
-/// Whether somebody keeps a database free of workers.
+/// Whether a database is blocked for workers.
 pub fn is_blocked(database: Oid) -> bool {
     SHARED.read(|shared| shared.is_blocked(database))
 }
 
 // --- of a worker -----------------------------------------------------------------------------------------------------
 
-/// A worker begins; false when the database has one already, or no slot.
+/// Enters a worker into its slot. Returns false if the database has a worker already, or no slot.
 pub fn enter(database: Oid, pid: i32, now: i64) -> bool {
     change_slot(database, |slot| {
         if slot.pid != 0 {
@@ -292,7 +292,7 @@ pub fn enter(database: Oid, pid: i32, now: i64) -> bool {
     .unwrap_or(false)
 }
 
-/// The next task that was given to a worker, by number.
+/// The number of the next task that is assigned to a worker.
 pub fn take_task(database: Oid) -> Option<usize> {
     change_slot(database, |slot| {
         let number = slot.pending.trailing_zeros();
@@ -301,7 +301,7 @@ pub fn take_task(database: Oid) -> Option<usize> {
     })?
 }
 
-/// Whether nothing was given to a worker meanwhile, so that it ends.
+/// Ends a worker, unless tasks were assigned to it meanwhile. Returns whether it ends.
 pub fn finish(database: Oid) -> bool {
     change_slot(database, |slot| {
         let is_done = slot.pending == 0 && !slot.recheck;
@@ -313,12 +313,12 @@ pub fn finish(database: Oid) -> bool {
     .unwrap_or(true)
 }
 
-/// A worker goes over into another phase.
+/// Sets the phase of a worker.
 pub fn set_phase(database: Oid, phase: Phase) {
     change_slot(database, |slot| slot.phase = phase);
 }
 
-/// A task was done.
+/// Records that a task succeeded.
 pub fn succeeded(database: Oid, task: usize, now: i64) {
     change_slot(database, |slot| {
         (slot.done, slot.failed) = (slot.done | 1 << task, slot.failed & !(1 << task));
@@ -327,7 +327,7 @@ pub fn succeeded(database: Oid, task: usize, now: i64) {
     });
 }
 
-/// A task failed.
+/// Records that a task failed.
 pub fn failed(database: Oid, task: usize, now: i64, why: &str) {
     let why = Text::new(why);
     change_slot(database, |slot| {
@@ -338,19 +338,19 @@ pub fn failed(database: Oid, task: usize, now: i64, why: &str) {
     });
 }
 
-/// Whether to look again for the extension; resets the wish.
+/// Whether to check again for the extension; clears the flag.
 pub fn take_recheck(database: Oid) -> bool {
     change_slot(database, |slot| std::mem::take(&mut slot.recheck)).unwrap_or(false)
 }
 
-/// A worker ends of its own will. When the extension was created while it was about to end for lack of it, it is to be
-/// started again.
+/// Sets the phase of a worker that exits by itself. If the extension was created while it was about to exit for lack of it, it
+/// will be started again.
 pub fn set_final_phase(database: Oid, phase: Phase) {
     change_slot(database, |slot| slot.phase = if slot.recheck { Phase::Released } else { phase });
 }
 
-/// The process of a worker ends, for whatever reason. One that was sent away is to come back as soon as it may. Called again,
-/// or by a process that never entered, it does nothing.
+/// Called when the process of a worker exits, for any reason. A worker that was terminated for a statement will be started again
+/// as soon as the database is not blocked. Does nothing if called again, or by a process that has not entered.
 pub fn leave(database: Oid, pid: i32) {
     change(|shared| {
         let is_blocked = shared.is_blocked(database);
@@ -367,7 +367,7 @@ pub fn leave(database: Oid, pid: i32) {
 
 // --- of a backend ----------------------------------------------------------------------------------------------------
 
-/// Asks the launcher and the worker of `database`, if there is one, to look at it again; their pids, to wake them.
+/// Asks the launcher and the worker of `database`, if there is one, to check it again. Returns their pids, to wake them.
 pub fn request(database: Oid) -> [i32; 2] {
     change(|shared| {
         shared.requests.add(database);
@@ -379,7 +379,7 @@ pub fn request(database: Oid) -> [i32; 2] {
     })
 }
 
-/// Asks the launcher to read the list of databases again; its pid, to wake it.
+/// Asks the launcher to read the list of databases again. Returns its pid, to wake it.
 pub fn request_list() -> i32 {
     change(|shared| {
         shared.requests.add(pg_sys::InvalidOid);
@@ -387,7 +387,7 @@ pub fn request_list() -> i32 {
     })
 }
 
-/// Keeps `database` free of workers until [`unblock`]; the pid of the one that is in it. False when too many are kept free
+/// Blocks `database` for workers until [`unblock`]. Returns the pid of its worker, and false if too many databases are blocked
 /// already: then only the restart interval keeps the next worker away.
 pub fn block(database: Oid, owner: i32) -> (bool, i32) {
     change(|shared| {
@@ -400,7 +400,7 @@ pub fn block(database: Oid, owner: i32) -> (bool, i32) {
     })
 }
 
-/// Ends what `owner` has blocked, asks the launcher to look at those databases; its pid, to wake it.
+/// Unblocks what `owner` has blocked, and asks the launcher to check those databases. Returns its pid, to wake it.
 pub fn unblock(owner: i32) -> i32 {
     change(|shared| {
         for at in 0..MAX_BLOCKED {

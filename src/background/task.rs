@@ -1,4 +1,4 @@
-//! What wings give the worker to do. [`all`] is the only place in this wing that names another one.
+//! The background tasks of the wings. [`all`] is the only place in this wing that names another one.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,22 +7,22 @@ use crate::pg::guc;
 use crate::pg::transaction::Failure;
 use crate::wasm::plugins::reload;
 
-/// A piece of work that is done again and again, in each database that has the extension. The launcher asks when; a worker,
-/// which is started for that, does it.
+/// Work that is done repeatedly, in each database that has the extension. The launcher decides when, and starts a worker that
+/// runs it.
 pub trait BackgroundTask {
-    /// What it does, in a few words, for the log and `pg_stat_activity`.
+    /// A short name for the log and `pg_stat_activity`.
     fn name(&self) -> &'static str;
 
-    /// When it is done. Asked again after each reload of the configuration.
+    /// When it is due. Called again after each reload of the configuration.
     fn trigger(&self) -> Trigger;
 
-    /// Does it, as superuser, with search_path `pg_catalog`, in transactions of its own (`transaction::run`), each of which
-    /// asks first whether the extension is still there. A line for the log, if there is something to say. After a failure it is
-    /// tried again, at growing intervals.
+    /// Runs it, as superuser, with search_path `pg_catalog`, in transactions of its own (`transaction::run`), each of which
+    /// checks first whether the extension still exists. Returns a line for the log, or None. After a failure it is retried
+    /// at growing intervals.
     fn run(&mut self) -> Result<Option<String>, Failure>;
 }
 
-/// When a task is done.
+/// When a task is due.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Trigger {
     /// When something in this folder or below has changed and was quiet for 200 ms; and once at the start.
@@ -34,12 +34,12 @@ pub enum Trigger {
     Never,
 }
 
-/// Every task, one for each thing that a wing wants done; 32 at most.
+/// All tasks; 32 at most.
 pub fn all() -> Vec<Box<dyn BackgroundTask>> {
     vec![Box::new(ReloadPlugins)]
 }
 
-/// WebAssembly plugins follow the files in `lagoon.functions_directory`.
+/// Reloads WebAssembly plugins from the files in `lagoon.functions_directory`.
 struct ReloadPlugins;
 
 impl BackgroundTask for ReloadPlugins {

@@ -1,4 +1,4 @@
-//! `lagoon.workers`: what launcher and workers do.
+//! The view `lagoon.workers`: the state of launcher and workers.
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_schema;

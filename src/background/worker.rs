@@ -1,4 +1,4 @@
-//! The worker of one database: does the tasks that the launcher has started it for, and ends.
+//! The worker of one database: runs the tasks that the launcher has assigned to it, and exits.
 
 use std::ffi::c_int;
 
@@ -27,7 +27,7 @@ unsafe extern "C-unwind" fn leave(_code: c_int, _argument: pg_sys::Datum) {
     process::wake(state::launcher());
 }
 
-/// Until nothing is left to do, or a reason to end comes first.
+/// Runs tasks until none is left, or until there is another reason to exit.
 fn work(database: pg_sys::Oid) {
     let mut tasks = task::all();
     let mut has_extension = false;
@@ -60,11 +60,11 @@ fn work(database: pg_sys::Oid) {
     }
 }
 
-/// Looks whether the extension is there.
+/// Whether the extension exists in this database.
 fn has_extension() -> bool {
     transaction::run(database::has_lagoon).unwrap_or_else(|failure| {
-        // Nothing to be done in a database whose catalogs cannot be read: end, and be started again later.
-        log::warning(format!("could not look for the extension: {failure}"));
+        // The worker exits if catalogs cannot be read, and is started again later.
+        log::warning(format!("could not check for the extension: {failure}"));
         process::exit(1)
     })
 }

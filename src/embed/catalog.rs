@@ -1,7 +1,7 @@
-//! Table `lagoon.models`: what is registered, and whose it is.
+//! The table `lagoon.models`: registered models and their owners.
 //!
-//! It is read as the caller, so the table's privileges and policies decide who may use which model. It is written as its
-//! owner, after the caller's right has been checked here.
+//! It is read as the caller, so the table's privileges and policies decide who may use which model. It is written as the
+//! table's owner, after the caller's rights have been checked.
 
 use lagoon_embed::request::Description;
 use lagoon_embed::{Error, Registered};
@@ -13,7 +13,7 @@ const FIND: &str = "SELECT directory, fingerprint, dimension FROM lagoon.models 
 
 const OWNER: &str = "SELECT owner::pg_catalog.text, dimension FROM lagoon.models WHERE name OPERATOR(pg_catalog.=) $1";
 
-/// A row that another role has registered meanwhile stays.
+/// Leaves a row unchanged that another role has registered meanwhile.
 const SAVE: &str = "
     INSERT INTO lagoon.models AS m
         (name, directory, dimension, max_tokens, pooling, normalize, batched, prompts, default_prompt, size, fingerprint, owner)
@@ -29,7 +29,7 @@ const DELETE: &str = "
     DELETE FROM lagoon.models
     WHERE name OPERATOR(pg_catalog.=) $1 AND owner OPERATOR(pg_catalog.=) $2::pg_catalog.name";
 
-/// The model of that name, as the caller may see it, and its dimension. Read for each call: the statement's snapshot decides.
+/// The model of that name, if the caller may see it, and its dimension. It is read in each call, with the statement's snapshot.
 pub fn find(name: &str) -> Result<(Registered, usize), Error> {
     let found = spi::read_with_own(FIND, &[name.into()], |row| {
         let registered = Registered {
@@ -46,7 +46,7 @@ fn dimension(row: &spi::Row, column: i32) -> SpiResult<usize> {
     Ok(row.get::<i32>(column)?.and_then(|number| usize::try_from(number).ok()).unwrap_or(0))
 }
 
-/// What stands in the way of a new registration.
+/// A model that is registered under the name already.
 pub struct Existing {
     /// Name of the role that may replace or drop it.
     pub owner: String,
@@ -54,7 +54,7 @@ pub struct Existing {
     pub dimension: usize,
 }
 
-/// The model of that name, whoever may see it, as of now.
+/// The model of that name, whether the caller may see it or not, with a new snapshot.
 pub fn existing(name: &str) -> Result<Option<Existing>, Error> {
     let found = as_owner(|| {
         spi::read_latest(OWNER, &[name.into()], |row| {
@@ -65,7 +65,7 @@ pub fn existing(name: &str) -> Result<Option<Existing>, Error> {
     Ok(found?.pop())
 }
 
-/// Adds a row for `owner`, or replaces one of this owner. False when there is one of another.
+/// Adds a row for `owner`, or replaces this owner's. Returns false if the name belongs to another owner.
 pub fn save(model: &Description, owner: &str) -> Result<bool, Error> {
     let Registered { name, directory, fingerprint } = &model.registered;
     let directory = directory.to_string_lossy();
@@ -90,7 +90,7 @@ fn integer(number: usize) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
 
-/// Removes a row of this owner. Whether there was one.
+/// Removes a row of this owner. Returns whether there was one.
 pub fn delete(name: &str, owner: &str) -> Result<bool, Error> {
     let args = [name.into(), owner.into()];
     as_owner(|| spi::write(DELETE, &args)).map(|rows| rows == 1)

@@ -1,4 +1,4 @@
-//! How errors of the text encoder look in SQL.
+//! SQLSTATE and hint of the text encoder's errors.
 
 use lagoon_embed::Error;
 

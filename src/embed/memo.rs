@@ -1,8 +1,7 @@
-//! The last few results of single texts in this backend.
+//! A cache of the last few results of single texts in this backend.
 //!
-//! `ORDER BY v <=> lagoon.embed('m', 'words')` without an index evaluates the function for every row, always with the same
-//! arguments: a STABLE function is not folded into a constant. So the same text is not inferred twice in a row. That the
-//! model's files are still those is asked once a statement.
+//! `ORDER BY v <=> lagoon.embed('m', 'words')` without an index evaluates the function for every row with the same arguments,
+//! because a STABLE function is not folded into a constant. A statement checks once whether the model's files are unchanged.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -10,7 +9,7 @@ use std::collections::VecDeque;
 use lagoon_embed::Watch;
 use pgrx::pg_sys;
 
-/// Results that are kept.
+/// Maximum number of results that are kept.
 const ENTRIES: usize = 16;
 /// Longest text that is kept, in bytes.
 const LONGEST: usize = 8192;
@@ -21,7 +20,7 @@ struct Entry {
     text: String,
     vector: Vec<f32>,
     watch: Watch,
-    /// When the statement began that last found the files as they were.
+    /// The start of the last statement that found the files unchanged.
     statement: pg_sys::TimestampTz,
 }
 
@@ -29,7 +28,7 @@ thread_local! {
     static RECENT: RefCell<VecDeque<Entry>> = const { RefCell::new(VecDeque::new()) };
 }
 
-/// The result for this text of this version of a model, if it was among the last and the model's files are untouched.
+/// The result for this text and this version of a model, if it is in the cache and the model's files are unchanged.
 pub fn find(model: &str, fingerprint: &str, text: &str) -> Option<Vec<f32>> {
     RECENT.with_borrow_mut(|recent| {
         let same = |e: &Entry| e.text == text && e.model == model && e.fingerprint == fingerprint;
@@ -46,7 +45,7 @@ pub fn find(model: &str, fingerprint: &str, text: &str) -> Option<Vec<f32>> {
     })
 }
 
-/// Remembers a result in the place of the oldest.
+/// Adds a result to the cache, and removes the oldest.
 pub fn keep(model: &str, fingerprint: &str, text: &str, vector: &[f32], watch: Watch) {
     if text.len() > LONGEST {
         return;

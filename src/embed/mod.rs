@@ -20,7 +20,7 @@ use crate::pg::text::{Utf8, is_utf8};
 use crate::pg::transaction::must_write;
 use crate::pg::{exit, guc, interrupt, log, process, role};
 
-/// Elements of an array between two looks for interrupts.
+/// Number of elements of an array between two checks for interrupts.
 const STRIDE: usize = 1 << 12;
 
 pgrx::extension_sql_file!(
@@ -30,7 +30,7 @@ pgrx::extension_sql_file!(
         [lagoon::embed_text, lagoon::embed_texts, lagoon::register_model, lagoon::drop_model, lagoon::embed_status]
 );
 
-/// Called from `_PG_init`. Loads nothing: ONNX Runtime comes with the first call, and never into the postmaster.
+/// Called from `_PG_init`. ONNX Runtime is loaded by the first call, never in the postmaster.
 pub fn init() {
     exit::set_environment(c"ORT_DISABLE_TELEMETRY", c"1");
 }
@@ -39,7 +39,7 @@ fn settings() -> Settings {
     Settings { library: library_path(), threads: usize::try_from(guc::EMBED_THREADS.get()).unwrap_or(1) }
 }
 
-/// The setting, or else the library that a package has put beside ours; empty if there is none.
+/// The library of the setting, else the one that a package has installed beside ours; empty if there is none.
 fn library_path() -> PathBuf {
     let configured = PathBuf::from(guc::text(&guc::ONNXRUNTIME_LIBRARY));
     let packaged = process::library_directory().join("libonnxruntime.so");
@@ -47,7 +47,7 @@ fn library_path() -> PathBuf {
 }
 
 fn embed(model: &Registered, texts: Vec<String>) -> Result<Embedded, Error> {
-    match engine::ask(Request::Embed { model: model.clone(), texts, settings: settings() })? {
+    match engine::run(Request::Embed { model: model.clone(), texts, settings: settings() })? {
         Reply::Embedded(embedded) => Ok(embedded),
         _ => Err(mixed_up()),
     }
@@ -55,18 +55,18 @@ fn embed(model: &Registered, texts: Vec<String>) -> Result<Embedded, Error> {
 
 fn describe(name: &str, directory: &str) -> Result<Description, Error> {
     let (name, directory) = (name.to_owned(), PathBuf::from(directory));
-    match engine::ask(Request::Describe { name, directory, settings: settings() })? {
+    match engine::run(Request::Describe { name, directory, settings: settings() })? {
         Reply::Described(description) => Ok(*description),
         _ => Err(mixed_up()),
     }
 }
 
-/// What the loaded library is; loads nothing.
+/// The loaded library, without loading it.
 fn library() -> Result<Option<Library>, Error> {
     if engine::statistics().is_none() {
         return Ok(None);
     }
-    match engine::ask(Request::Library)? {
+    match engine::run(Request::Library)? {
         Reply::Library(library) => Ok(library),
         _ => Err(mixed_up()),
     }
@@ -87,8 +87,7 @@ fn embed_one(model: &str, text: &str) -> Result<Vec<f32>, Error> {
     Ok(vector)
 }
 
-/// NULL elements stay NULL; an error counts positions as the caller does. The array is as large as its vectors, and only the
-/// texts of one request are copied at a time.
+/// NULL elements stay NULL. Errors give the position in the caller's array. Only the texts of one request are copied at a time.
 fn embed_many(model: &str, texts: &Array<'_, Utf8<'_>>) -> Result<VectorArray, Error> {
     let (model, dimension) = find(model)?;
     let present = present(texts)?;
@@ -127,13 +126,13 @@ fn embed_piece(
     })?;
     for vector in vectors {
         if !result.push(&vector) {
-            return Err(Error::ModelChanged(model.name.clone())); // the catalog says another dimension
+            return Err(Error::ModelChanged(model.name.clone())); // the catalog has another dimension
         }
     }
     Ok(())
 }
 
-/// Which elements are not NULL. An empty text is refused here, before the first of them is inferred.
+/// Which elements are not NULL. An empty text is an error here, before any text is inferred.
 fn present(texts: &Array<'_, Utf8<'_>>) -> Result<Vec<bool>, Error> {
     let mut present = Vec::new();
     present.try_reserve_exact(texts.len()).map_err(|_| Error::Memory(texts.len() as u64))?;
@@ -149,7 +148,7 @@ fn present(texts: &Array<'_, Utf8<'_>>) -> Result<Vec<bool>, Error> {
     Ok(present)
 }
 
-/// A copy for the engine's thread. A text can have a gigabyte.
+/// A copy for the engine's thread, allocated fallibly because a text can have a gigabyte.
 fn copy(text: &str) -> Result<String, Error> {
     let mut copy = String::new();
     copy.try_reserve_exact(text.len()).map_err(|_| Error::Memory(text.len() as u64))?;
@@ -166,12 +165,12 @@ fn find(name: &str) -> Result<(Registered, usize), Error> {
     if is_name(name) { catalog::find(name) } else { Err(Error::UnknownModel(short(name))) }
 }
 
-/// What a model can be called. PostgreSQL compares names in its own encoding.
+/// Whether a model can have this name. In a database that is not UTF-8 only ASCII is allowed.
 fn is_name(name: &str) -> bool {
     (1..=63).contains(&name.len()) && !name.chars().any(char::is_control) && (is_utf8() || name.is_ascii())
 }
 
-/// The beginning of what may be a megabyte.
+/// The first characters of a name for a message: it may have megabytes.
 fn short(name: &str) -> String {
     match name.char_indices().nth(100) {
         Some((end, _)) => format!("{}...", &name[..end]),
@@ -179,7 +178,7 @@ fn short(name: &str) -> String {
     }
 }
 
-/// Checks and loads the model, and saves what was found. The number of dimensions.
+/// Checks and loads the model, and saves its description. Returns the number of dimensions.
 fn register(name: &str, directory: &str) -> Result<i32, Error> {
     if !is_name(name) {
         return Err(Error::InvalidName(short(name)));
@@ -217,8 +216,8 @@ fn drop_one(name: &str) -> Result<(), Error> {
 mod lagoon {
     use super::*;
 
-    /// The vector of one text. STABLE: the model may be registered anew. PARALLEL RESTRICTED: a parallel worker would load
-    /// the model once more. The cost makes the planner call it as late and as seldom as it can.
+    /// The vector of one text. STABLE, because the model may be registered anew. PARALLEL RESTRICTED, because each parallel
+    /// worker would load the model. The cost makes the planner call it as late and as rarely as it can.
     #[pg_extern(name = "embed", stable, strict, parallel_restricted, cost = 100000)]
     fn embed_text(model: Utf8<'_>, input: Utf8<'_>) -> Vector {
         vector(embed_one(&model, &input).or_raise()).or_raise()
@@ -238,7 +237,7 @@ mod lagoon {
         register(&name, &directory).or_raise()
     }
 
-    /// Forgets a model. Its files stay.
+    /// Drops a model's registration. Its files stay.
     #[pg_extern(volatile, strict, parallel_unsafe)]
     #[search_path(pg_catalog, pg_temp)]
     fn drop_model(name: Utf8<'_>) {

@@ -1,8 +1,8 @@
-//! One piece of engine work in a forked copy of this process, for engines that can be neither stopped nor bounded from
-//! inside: a cancel kills the copy, and its memory, time and stack end with it and harm nobody.
+//! Runs engine work in a forked child process, for engines that can be neither interrupted nor limited from inside: a cancel
+//! kills the child, and its memory, time and stack are limited without harm to this process.
 //!
-//! The copy runs with all signals blocked, nothing of PostgreSQL's is called in it, and it leaves without exit callbacks.
-//! It ends with this process whatever happens.
+//! The child runs with all signals blocked, calls nothing of PostgreSQL, and exits without exit callbacks. It is killed when
+//! this process ends.
 
 use std::ffi::c_int;
 use std::io;
@@ -11,19 +11,19 @@ use std::time::{Duration, Instant};
 
 use super::{interrupt, thread, wait};
 
-/// What the copy may take.
+/// Limits of the child.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Bytes beyond what this process has already; of the answer too.
+    /// Maximum bytes beyond what this process has already; also of the answer.
     pub memory: usize,
     /// Wall time.
     pub time: Duration,
 }
 
-/// Why there is no answer.
+/// Why the child has not answered.
 #[derive(Debug)]
 pub enum Failure {
-    /// No process could be made.
+    /// The process could not be started.
     Start(io::Error),
     /// It took more than [`Limits::memory`].
     Memory,
@@ -33,11 +33,11 @@ pub enum Failure {
     Died(String),
 }
 
-/// Exit codes of the copy.
+/// Exit codes of the child.
 const DONE: c_int = 0;
 const PANICKED: c_int = 101;
 
-/// Runs `work` in a copy of this process; its answer comes back. Answers interrupts meanwhile.
+/// Runs `work` in a child process and returns its answer. Interrupts are handled meanwhile.
 pub fn run(limits: Limits, work: impl FnOnce() -> Vec<u8>) -> Result<Vec<u8>, Failure> {
     let (reader, writer) = pipe().map_err(Failure::Start)?;
     let parent = process_id();
@@ -59,7 +59,7 @@ pub fn run(limits: Limits, work: impl FnOnce() -> Vec<u8>) -> Result<Vec<u8>, Fa
 fn judge(status: c_int, answer: Vec<u8>) -> Result<Vec<u8>, Failure> {
     if libc::WIFSIGNALED(status) {
         return Err(match libc::WTERMSIG(status) {
-            // How Rust ends a process whose allocation failed.
+            // Rust aborts a process whose allocation fails.
             libc::SIGABRT => Failure::Memory,
             libc::SIGSEGV | libc::SIGBUS => Failure::Died("exhausted its stack".to_owned()),
             signal => Failure::Died(format!("was ended by signal {signal}")),
@@ -72,7 +72,7 @@ fn judge(status: c_int, answer: Vec<u8>) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// Reads until the copy has closed its end, with a process that stops looking at nothing else.
+/// Reads the answer until the child has closed its end of the pipe.
 fn receive(reader: &OwnedFd, limits: Limits) -> Result<Vec<u8>, Failure> {
     let end = Instant::now() + limits.time;
     let mut answer = Vec::new();
@@ -106,14 +106,14 @@ fn receive(reader: &OwnedFd, limits: Limits) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// The copy; killed when dropped before it was reaped.
+/// The child, which is killed if it is dropped before it was reaped.
 struct Child {
     pid: libc::pid_t,
     is_reaped: bool,
 }
 
 impl Child {
-    /// How it ended. It has closed its pipe, so that is about now.
+    /// Waits for its exit status. It has closed its pipe, so it exits soon.
     fn reap(&mut self) -> c_int {
         self.is_reaped = true;
         let mut status = 0;
@@ -156,7 +156,7 @@ fn in_copy(parent: libc::pid_t, limits: Limits, writer: RawFd, work: impl FnOnce
     unsafe { libc::_exit(outcome.unwrap_or(PANICKED)) }
 }
 
-/// Limits and surroundings of the copy. What cannot be set is left: the parent's own limit of time holds in any case.
+/// Sets the limits and signal handlers of the child. Failures are ignored: the parent enforces the time limit in any case.
 fn confine(parent: libc::pid_t, limits: Limits) {
     // SAFETY: plain system calls, in a process of one thread.
     unsafe {
@@ -167,13 +167,13 @@ fn confine(parent: libc::pid_t, limits: Limits) {
                 libc::_exit(PANICKED);
             }
         }
-        // PostgreSQL's handlers have no place here; these are those that come whether blocked or not.
+        // Removes PostgreSQL's handlers of the signals that are delivered even if they are blocked.
         for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT] {
             libc::signal(signal, libc::SIG_DFL);
         }
         let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         libc::setrlimit(libc::RLIMIT_CORE, &none);
-        // "memory allocation of ... failed" belongs into the ERROR, not into the server's log.
+        // Keeps Rust's "memory allocation of ... failed" out of the server's log: the ERROR has it.
         let null = libc::open(c"/dev/null".as_ptr(), libc::O_WRONLY);
         if null >= 0 {
             libc::dup2(null, libc::STDERR_FILENO);

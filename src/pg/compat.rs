@@ -1,7 +1,8 @@
-//! Every difference between the supported versions of PostgreSQL, 15 to 18. Nothing else asks for a version: a test holds that.
+//! Every difference between the supported versions of PostgreSQL, 15 to 18. A test checks that no other file depends on the
+//! version.
 //!
-//! What is here behaves alike under each version, or says what an older one leaves out. docs/internals/postgres-versions.md
-//! lists what newer ones offer and what of it is used.
+//! Each item behaves the same under all versions, or documents what older ones lack. docs/internals/postgres-versions.md
+//! lists what newer versions offer and which of it is used.
 
 use std::ffi::{CStr, c_int};
 
@@ -38,7 +39,7 @@ pub fn file_number(locator: FileLocator) -> u32 {
     return locator.relNumber.to_u32();
 }
 
-/// The subtransaction that gave a relation new files, 0 if none of the present transaction.
+/// The subtransaction of the current transaction that gave a relation new files; 0 if none has.
 ///
 /// # Safety
 /// The relation is open.
@@ -52,7 +53,7 @@ pub unsafe fn new_files_subtransaction(relation: Relation) -> u32 {
     }
 }
 
-/// The columns of a descriptor, dropped ones included. 18 keeps them behind a shorter form of all of them.
+/// The columns of a descriptor, dropped ones included. 18 stores them after an array of compact attributes.
 ///
 /// # Safety
 /// The descriptor is valid while the result is used.
@@ -92,12 +93,12 @@ pub fn owns_database(database: Oid, role: Oid) -> bool {
     }
 }
 
-/// From here on names without a schema are found in pg_catalog and among temporary objects only, as 17 and later do it for
-/// all that runs as the owner of a table; 15 and 16 do not. Gone when dropped, and after an ERROR with its transaction.
+/// A search_path of pg_catalog and temporary objects, until it is dropped or an ERROR ends the transaction. 17 and later set it
+/// for everything that runs as the owner of a table; 15 and 16 do not.
 pub struct SafeSearchPath(Option<c_int>);
 
 impl SafeSearchPath {
-    /// Begins now.
+    /// Sets the search_path.
     pub fn begin() -> Self {
         #[cfg(any(feature = "pg15", feature = "pg16"))]
         return Self(None);
@@ -127,12 +128,12 @@ impl Drop for SafeSearchPath {
 /// The collation POSIX, which has no name in the headers of 18.
 pub const POSIX_COLLATION: Oid = Oid::from_u32(951);
 
-/// The provider whose locales all order by bytes: PostgreSQL itself, from 17 on.
+/// The collation provider whose locales all compare bytes: PostgreSQL's builtin one, from 17 on.
 pub const BUILTIN_PROVIDER: u8 = b'b';
 
 // --- Statistics ------------------------------------------------------------------------------------------------------
 
-/// The counters among what is kept of a relation.
+/// The counters of a relation's statistics.
 pub fn counts(kept: &mut pg_sys::PgStat_TableStatus) -> &mut PgStat_TableCounts {
     #[cfg(feature = "pg15")]
     return &mut kept.t_counts;
@@ -152,7 +153,7 @@ pub fn count_scan(counts: &mut PgStat_TableCounts) {
     }
 }
 
-/// Counts a page of a relation that was found in its buffer.
+/// Counts a buffer hit of a relation.
 pub fn count_hit(counts: &mut PgStat_TableCounts) {
     #[cfg(feature = "pg15")]
     {
@@ -166,7 +167,7 @@ pub fn count_hit(counts: &mut PgStat_TableCounts) {
     }
 }
 
-/// Counts such a page in pg_stat_io, which there is from 16 on.
+/// Counts a buffer hit in pg_stat_io, which exists from 16 on.
 ///
 /// # Safety
 /// Inside a jump mark.
@@ -200,14 +201,14 @@ pub unsafe fn count_io_hit() {
 
 // --- Access methods --------------------------------------------------------------------------------------------------
 
-/// Counts a search of an index in what EXPLAIN ANALYZE shows, from 18 on.
+/// Counts an index search for EXPLAIN ANALYZE, from 18 on.
 ///
 /// # Safety
 /// A scan that is under way.
 #[cfg_attr(not(feature = "pg18"), allow(unused_variables))]
 pub unsafe fn count_search(scan: pg_sys::IndexScanDesc) {
     #[cfg(feature = "pg18")]
-    // SAFETY: the caller's; NULL unless somebody wants to know.
+    // SAFETY: the caller's; NULL if the scan is not instrumented.
     unsafe {
         if let Some(instrument) = (*scan).instrument.as_mut() {
             instrument.nsearches += 1;
@@ -215,11 +216,11 @@ pub unsafe fn count_search(scan: pg_sys::IndexScanDesc) {
     }
 }
 
-/// Makes a path the last choice even where the user has switched all others off. 18 counts in the path what is switched off
-/// and looks at costs only after that; before, it is a matter of costs alone.
+/// Makes a path the last choice, even if the user has disabled all others. 18 compares the number of disabled nodes before
+/// costs; older versions compare costs only.
 ///
 /// # Safety
-/// The path whose costs amcostestimate is asked for.
+/// The path must be the one that amcostestimate is called for.
 #[cfg_attr(not(feature = "pg18"), allow(unused_variables))]
 pub unsafe fn disable(path: *mut pg_sys::IndexPath) {
     #[cfg(feature = "pg18")]
@@ -229,8 +230,8 @@ pub unsafe fn disable(path: *mut pg_sys::IndexPath) {
     }
 }
 
-/// An integer among the options of an index, and where it is stored.
-#[allow(clippy::needless_update)] // 18 has one field more, which nobody here needs
+/// An integer option of an index, and where it is stored.
+#[allow(clippy::needless_update)] // 18 has another field, which is not needed
 pub fn integer_option(name: &'static CStr, offset: usize) -> pg_sys::relopt_parse_elt {
     pg_sys::relopt_parse_elt {
         optname: name.as_ptr(),
@@ -240,7 +241,7 @@ pub fn integer_option(name: &'static CStr, offset: usize) -> pg_sys::relopt_pars
     }
 }
 
-/// Yields where the cost of a VACUUM is used up, and answers interrupts.
+/// Sleeps when the cost limit of a VACUUM is reached, and handles interrupts.
 ///
 /// # Safety
 /// Main thread, with no buffer locked.
@@ -256,7 +257,7 @@ pub unsafe fn vacuum_delay_point() {
 
 // --- Pages -----------------------------------------------------------------------------------------------------------
 
-/// Pages that are read ahead of their use, in an order that is known beforehand: a read stream, from 17 on; before, none.
+/// A read stream, which reads ahead pages in a known order, from 17 on. Older versions have none.
 #[cfg(any(feature = "pg15", feature = "pg16"))]
 pub enum ReadStream {}
 
@@ -286,8 +287,8 @@ mod stream {
 
     use pgrx::pg_sys::{self, BlockNumber, Buffer, ForkNumber, Relation};
 
-    /// Pages that are read ahead of their use, in an order that is known beforehand. An ERROR leaves it as it is: pins and memory
-    /// go with the transaction.
+    /// A read stream, which reads ahead pages in a known order. After an ERROR, its pins and memory are released with the
+    /// transaction.
     pub struct ReadStream {
         stream: *mut pg_sys::ReadStream,
         order: *mut Order,
@@ -298,7 +299,7 @@ mod stream {
 
     struct Order {
         blocks: std::iter::Peekable<Box<dyn Iterator<Item = u32>>>,
-        /// Those that PostgreSQL has asked for and we have not taken yet.
+        /// The blocks that PostgreSQL has requested and that have not been taken yet.
         asked: VecDeque<u32>,
     }
 
@@ -325,14 +326,14 @@ mod stream {
         /// The buffer of a block, pinned, if it is the next in order.
         pub fn take(&mut self, block: u32) -> Option<Buffer> {
             {
-                // SAFETY: nobody else looks at it now.
+                // SAFETY: there is no other reference to it now.
                 let order = unsafe { &mut *self.order };
                 let first = order.asked.front().copied().or_else(|| order.blocks.peek().copied());
                 if first != Some(block) {
                     return None;
                 }
             }
-            // SAFETY: it has a block to give, and nobody has a reference to the order meanwhile.
+            // SAFETY: it has a block to return, and there is no reference to the order meanwhile.
             unsafe {
                 let buffer = pg_sys::read_stream_next_buffer(self.stream, std::ptr::null_mut());
                 (*self.order).asked.pop_front();
@@ -353,7 +354,7 @@ mod stream {
         }
     }
 
-    /// Called by PostgreSQL when it wants to read on.
+    /// Called by PostgreSQL for the next block.
     unsafe extern "C-unwind" fn next(
         _stream: *mut pg_sys::ReadStream,
         order: *mut c_void,
@@ -376,11 +377,11 @@ mod stream {
 /// Costs of a path.
 #[derive(Clone, Copy)]
 pub struct Costs {
-    /// Rows that it gives.
+    /// Number of rows.
     pub rows: f64,
-    /// Before the first one.
+    /// The cost before the first row.
     pub startup: f64,
-    /// Of all.
+    /// The cost of all rows.
     pub total: f64,
 }
 
@@ -405,7 +406,7 @@ macro_rules! foreign_path {
     };
 }
 
-/// `create_foreignscan_path` of a scan of all columns, in no order, with nothing of its own to say.
+/// `create_foreignscan_path` of a scan of all columns, without order and without private data.
 ///
 /// # Safety
 /// The planner's own, as in GetForeignPaths.
@@ -427,7 +428,7 @@ pub unsafe fn foreign_scan_path(
     }
 }
 
-/// `create_foreign_upper_path` in no order.
+/// `create_foreign_upper_path` without order.
 ///
 /// # Safety
 /// The planner's own, as in GetForeignUpperPaths.
@@ -450,8 +451,8 @@ pub unsafe fn foreign_upper_path(
     }
 }
 
-/// Whether EXPLAIN is of a plan with several tables, where columns are shown with theirs. The range table of 18 may have an
-/// entry for GROUP BY, which does not count.
+/// Whether EXPLAIN shows a plan with several tables, in which columns are qualified. The range table of 18 may have an entry for
+/// GROUP BY, which does not count.
 ///
 /// # Safety
 /// The state of an EXPLAIN that is under way.
@@ -470,7 +471,7 @@ pub unsafe fn explains_several_tables(es: *mut pg_sys::ExplainState) -> bool {
 /// USER_TIMEOUT in utils/timeout.h: the first identifier of a timer that extensions may register.
 pub const USER_TIMEOUT: c_int = if cfg!(any(feature = "pg15", feature = "pg16")) { 12 } else { 13 };
 
-/// Whether what is pending ends the session with FATAL: a termination, and from 17 on `transaction_timeout`.
+/// Whether a pending interrupt ends the session with FATAL: a termination, and from 17 on `transaction_timeout`.
 pub fn ends_session() -> bool {
     // SAFETY: flags of this process, set by signal handlers.
     unsafe {
@@ -503,14 +504,14 @@ pub fn exit(code: c_int) -> ! {
         pg_sys::proc_exit(code);
         #[cfg(feature = "pg18")]
         {
-            // It does not return there either, but the bindings do not know.
+            // It does not return, but these bindings do not declare that.
             pg_sys::proc_exit(code);
             std::process::abort()
         }
     }
 }
 
-/// What pg_stat_activity shows while the main thread waits for one of ours: an event of its own name from 17 on.
+/// The wait event in pg_stat_activity while the main thread waits for an engine thread: one with its own name from 17 on.
 pub fn wait_event() -> u32 {
     #[cfg(any(feature = "pg15", feature = "pg16"))]
     return pg_sys::PG_WAIT_EXTENSION;

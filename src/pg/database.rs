@@ -1,4 +1,4 @@
-//! What the shared catalogs and `pg_extension` say.
+//! Lookups in `pg_database` and `pg_extension`.
 
 use std::ffi::CStr;
 
@@ -14,8 +14,8 @@ pub struct Database {
     pub name: String,
 }
 
-/// The databases that a worker may enter: those that allow connections and are no templates. Inside a transaction;
-/// works where only the shared catalogs can be read.
+/// The databases that a worker may connect to: those that allow connections and are no templates. Must be called in a
+/// transaction; a connection to the shared catalogs is enough.
 pub fn enterable() -> Vec<Database> {
     let mut found = Vec::new();
     // SAFETY: a scan of a catalog as in autovacuum.c, get_database_list(): the tuple is read before the next one is fetched.

@@ -69,7 +69,7 @@ pub fn raise(error: &dyn SqlError) -> ! {
     unreachable!("a report at ERROR does not return")
 }
 
-/// One error that no wing owns: a message with its SQLSTATE.
+/// An error that belongs to no wing: a message with its SQLSTATE.
 pub struct Plain {
     /// Five characters.
     pub sqlstate: &'static str,
@@ -109,8 +109,8 @@ pub fn unpack_sqlstate(code: c_int) -> String {
     (0..5).map(|i| char::from(((code >> (6 * i)) & 0x3F) as u8 + 0x30)).collect()
 }
 
-/// For whoever catches an ERROR of [`raise`] and does not rethrow it: the code that the report itself could not carry. To be
-/// called at once, else that code would end up on the next error.
+/// The SQLSTATE that the report of a caught ERROR of [`raise`] could not carry. Code that catches an ERROR and does not
+/// rethrow it must call this at once: otherwise the next error would get the code.
 pub fn take_patched_sqlstate() -> Option<c_int> {
     PENDING.lock().ok().and_then(|mut pending| pending.take()).map(|patch| patch.sqlstate)
 }

@@ -10,7 +10,7 @@ pub fn set_environment(name: &CStr, value: &CStr) {
     unsafe { libc::setenv(name.as_ptr(), value.as_ptr(), 1) };
 }
 
-/// Runs `f` once when this process ends in an orderly way, after its locks are released. A panic in it goes nowhere.
+/// Runs `f` once when this process exits normally, after its locks are released. A panic in it is ignored.
 pub fn at_exit(f: fn()) {
     // SAFETY: the callback takes back the same function pointer; a process has room for 20 of them, or raises FATAL.
     unsafe { pg_sys::on_proc_exit(Some(run), Datum::from(f as *const ())) }

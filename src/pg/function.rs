@@ -72,11 +72,11 @@ pub fn check_columns(call: FunctionCallInfo, columns: i32) {
     }
 }
 
-/// A Rust function of one to three arguments `A`.
+/// A Rust function with one to three arguments `A`.
 pub trait Function<A> {
-    /// What it returns if all is well.
+    /// Its result.
     type Result: Return;
-    /// What it returns else.
+    /// Its error.
     type Error: SqlError;
 
     /// Takes the arguments from a call.
@@ -107,7 +107,7 @@ function_of!(A);
 function_of!(A B);
 function_of!(A B C);
 
-/// One call: hands out the arguments in order.
+/// A call, whose arguments are read in order.
 pub struct Call {
     fcinfo: FunctionCallInfo,
     next: usize,

@@ -1,11 +1,11 @@
-//! PostgreSQL's hooks, each taken once, at which wings register from `_PG_init`: utility statements, changes of objects, and
-//! the ends of transactions and subtransactions.
+//! PostgreSQL's hooks for utility statements, changes of objects, and the ends of transactions and subtransactions. Each is
+//! installed once; wings register functions for it in `_PG_init`.
 //!
-//! The hooks themselves carry no guard of pgrx: one around `standard_ProcessUtility` would report every ERROR of every utility
-//! statement anew, without position, context, table and constraint. They hold nothing with a destructor, so that a longjmp may
-//! pass over them; what wings have registered is called behind guards.
+//! The hooks themselves have no pgrx guard: one around `standard_ProcessUtility` would report every ERROR of every utility
+//! statement again, without position, context, table and constraint. They hold no values with destructors, so a longjmp may cross
+//! them. Registered functions are called in guards.
 //!
-//! No wing has a use for `planner_hook` yet; the first one that has adds it here, in the same way.
+//! No wing needs `planner_hook` yet.
 
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +15,8 @@ use pgrx::{pg_guard, pg_sys};
 use super::node::Node;
 use super::transaction;
 
-/// A utility statement that concerns a wing. The first function is called without a guard, so it asks nodes alone.
+/// A condition for utility statements, and a function for those that meet it. The condition is called without a guard, so it may
+/// only read nodes.
 type Utility<F> = (fn(Node<'_>) -> bool, F);
 
 static BEFORE_UTILITY: Registered<Utility<fn(Node<'_>)>> = Registered::new();
@@ -26,24 +27,25 @@ static AT_TRANSACTION: Registered<fn(Transaction)> = Registered::new();
 static mut NEXT_UTILITY: pg_sys::ProcessUtility_hook_type = None;
 static mut NEXT_ACCESS: pg_sys::object_access_hook_type = None;
 
-/// What becomes of a transaction.
+/// An event in the life of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transaction {
-    /// It is about to commit: what is called may still fail, and then it aborts. Not in parallel workers.
+    /// It is about to commit: the function may still fail, which aborts the transaction. Not in parallel workers.
     WillCommit,
-    /// It has committed; what is called cannot fail any more, nor look anything up.
+    /// It has committed: the function must neither fail nor read catalogs.
     Committed,
-    /// It was prepared for a later COMMIT PREPARED, which may come from any session; as [`Transaction::Committed`].
+    /// It was prepared for COMMIT PREPARED, which may come from any session. The same rules apply as for
+    /// [`Transaction::Committed`].
     Prepared,
-    /// It has aborted; as [`Transaction::Committed`].
+    /// It has aborted. The same rules apply as for [`Transaction::Committed`].
     Aborted,
-    /// The subtransaction at this depth, 2 at least, has become part of the one around it.
+    /// The subtransaction at this depth (at least 2) has committed into its parent.
     SubtransactionCommitted(i32),
     /// The subtransaction at this depth has aborted.
     SubtransactionAborted(i32),
 }
 
-/// A change of a database object, of those that `object_access_hook` tells of.
+/// An event of `object_access_hook`.
 #[derive(Debug, Clone, Copy)]
 pub struct ObjectAccess {
     /// Creation, drop or other.
@@ -52,19 +54,19 @@ pub struct ObjectAccess {
     pub class: pg_sys::Oid,
 }
 
-/// `act` is called with each utility statement that `concerns` names, before it runs.
+/// Registers a function that is called before each utility statement for which `concerns` returns true.
 pub fn before_utility(concerns: fn(Node<'_>) -> bool, act: fn(Node<'_>)) {
     take_utility_hook();
     BEFORE_UTILITY.add((concerns, act));
 }
 
-/// `act` is called after each utility statement that `concerns` names, unless that has failed.
+/// Registers a function that is called after each utility statement for which `concerns` returned true, unless it has failed.
 pub fn after_utility(concerns: fn(Node<'_>) -> bool, act: fn()) {
     take_utility_hook();
     AFTER_UTILITY.add((concerns, act));
 }
 
-/// `act` is called at every change of an object. Without a guard, so it calls nothing of PostgreSQL.
+/// Registers a function that is called at every change of an object, without a guard: it must not call PostgreSQL.
 pub fn at_object_access(act: fn(ObjectAccess)) {
     if AT_OBJECT_ACCESS.add(act) {
         // SAFETY: one thread; hooks are set while libraries are loaded.
@@ -75,7 +77,7 @@ pub fn at_object_access(act: fn(ObjectAccess)) {
     }
 }
 
-/// `act` is called when a transaction or subtransaction ends, whichever way.
+/// Registers a function that is called when a transaction or subtransaction ends.
 pub fn at_transaction(act: fn(Transaction)) {
     if AT_TRANSACTION.add(act) {
         // SAFETY: functions of this library, which is never unloaded.
@@ -86,7 +88,7 @@ pub fn at_transaction(act: fn(Transaction)) {
     }
 }
 
-/// What is called at a hook, in order of registration.
+/// The functions that are registered at a hook, in order.
 struct Registered<F>(Mutex<Vec<F>>);
 
 impl<F: Copy> Registered<F> {
@@ -94,7 +96,7 @@ impl<F: Copy> Registered<F> {
         Self(Mutex::new(Vec::new()))
     }
 
-    /// Whether it is the first.
+    /// Adds a function. Returns whether it is the first.
     fn add(&self, f: F) -> bool {
         let mut registered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         registered.push(f);
@@ -109,7 +111,7 @@ impl<F: Copy> Registered<F> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(at).copied()
     }
 
-    /// Nothing is locked while the caller works with one.
+    /// The functions. The lock is not held while the caller uses one.
     fn iter(&self) -> impl Iterator<Item = F> {
         (0..).map_while(|at| self.get(at))
     }
@@ -157,7 +159,7 @@ unsafe extern "C-unwind" fn utility(
         if concerns(&BEFORE_UTILITY, node) != 0 {
             before(node);
         }
-        let after_whom = concerns(&AFTER_UTILITY, node); // the node may be gone when it has run
+        let after_whom = concerns(&AFTER_UTILITY, node); // computed now, since the statement may free the node
         let next = NEXT_UTILITY.unwrap_or(standard_ProcessUtility);
         next(statement, query, read_only_tree, context, parameters, environment, receiver, completion);
         if after_whom != 0 {
@@ -166,7 +168,7 @@ unsafe extern "C-unwind" fn utility(
     }
 }
 
-/// Whom a statement concerns, as bits.
+/// The registered functions whose condition the statement meets, as bits.
 ///
 /// # Safety
 /// `node` is a live node.

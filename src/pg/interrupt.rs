@@ -1,14 +1,14 @@
-//! Cancel, termination, timeouts and process signal barriers, as seen from code that must not be jumped out of.
+//! Handling of cancel, termination, timeouts and process signal barriers, in code that a longjmp must not cross.
 //!
-//! PostgreSQL answers an interrupt with a longjmp. That must never cross frames of wasmtime, DataFusion or ONNX Runtime.
-//! There are three ways to answer, all of which include the barriers that `DROP DATABASE` waits for:
+//! PostgreSQL handles an interrupt with a longjmp, which must never cross frames of wasmtime, DataFusion or ONNX Runtime. There
+//! are three ways to handle one. All of them absorb the barriers that `DROP DATABASE` waits for:
 //!
-//! - [`check`] where only frames of our own are on the stack: it raises, and destructors run.
-//! - [`ends_statement`] in a callback from an engine on the main thread: it answers everything, but keeps the ERROR, which
-//!   [`check`] raises when the engine's frames are gone.
-//! - [`pending`] and later [`check`] where an engine can stop at once and without cost.
+//! - [`check`] if only our own frames are on the stack: it raises the ERROR, and destructors run.
+//! - [`ends_statement`] in a callback from an engine on the main thread: it handles everything, but keeps the ERROR, which
+//!   [`check`] raises when the engine has returned.
+//! - [`pending`] and later [`check`] if an engine can stop at once and without cost.
 //!
-//! Whatever the main thread does for more than ten milliseconds calls one of them meanwhile.
+//! Everything that keeps the main thread busy for more than ten milliseconds calls one of them meanwhile.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,13 +18,13 @@ use pgrx::{PgTryBuilder, pg_sys};
 
 use super::compat;
 
-/// Whether something waits to be answered. A plain read, for tight loops.
+/// Whether an interrupt is pending. It is a plain read, for tight loops.
 pub fn pending() -> bool {
     // SAFETY: a flag of this process, set by signal handlers and read as volatile.
     unsafe { std::ptr::read_volatile(&raw const pg_sys::InterruptPending) != 0 }
 }
 
-/// Answers what is pending. Raises the ERROR (57014, 57P01, ...), if it comes to one, as a Rust panic, so destructors run.
+/// Handles pending interrupts (CHECK_FOR_INTERRUPTS). An ERROR (57014, 57P01, ...) is raised as a Rust panic, so destructors run.
 pub fn check() {
     if HAS_KEPT.load(Ordering::Relaxed)
         && let Some(error) = take_kept()
@@ -37,9 +37,9 @@ pub fn check() {
     }
 }
 
-/// Answers what is pending from below frames that neither a longjmp nor a panic may cross. True: the statement ends; stop
-/// the engine, and call [`check`] when its frames are gone, which raises the ERROR. A cancel is kept back by PostgreSQL
-/// itself where interrupts are held; then [`check`] raises nothing, and the caller raises 57014 of its own.
+/// Handles pending interrupts below frames that neither a longjmp nor a panic may cross. If it returns true, the statement must
+/// end: the caller stops the engine, and calls [`check`] when it has returned, which raises the ERROR. If interrupts are held,
+/// PostgreSQL itself keeps a cancel back; then [`check`] raises nothing, and the caller must raise 57014 itself.
 pub fn ends_statement() -> bool {
     if !pending() {
         return has_kept();
@@ -52,7 +52,7 @@ pub fn ends_statement() -> bool {
             pg_sys::InterruptHoldoffCount != 0 || pg_sys::CritSectionCount != 0,
         )
     };
-    // FATAL leaves from where it is raised: let that be outside of the engine.
+    // FATAL exits where it is raised, which must be outside of the engine.
     if dies || is_held {
         return dies || is_canceled;
     }

@@ -1,4 +1,4 @@
-//! One piece of engine work on its own thread, while the main thread waits and answers interrupts.
+//! An engine job on a thread of its own, while the main thread waits and handles interrupts.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 use super::error::{Plain, SqlError, raise};
 use super::{log, thread, wait};
 
-/// How long an abandoned job may take to stop before its thread is left behind.
+/// How long a cancelled job may take to stop before its thread is abandoned.
 const JOIN_LIMIT: Duration = Duration::from_secs(1);
 
-/// Set when the waiting statement is gone.
+/// A flag that is set when the waiting statement ends.
 #[derive(Clone, Default)]
 pub struct CancelFlag(Arc<AtomicBool>);
 
 impl CancelFlag {
-    /// The flag itself: engines know nothing of this module, and look at it between batches.
+    /// The flag for an engine, which checks it between batches.
     pub fn as_atomic(&self) -> Arc<AtomicBool> {
         self.0.clone()
     }
@@ -72,7 +72,7 @@ pub fn panic_message(payload: &(dyn Any + Send)) -> String {
     text.unwrap_or("unknown panic").to_owned()
 }
 
-/// A panic inside an engine: a bug of ours, reported as an internal error; its text is in the log, and the backend lives.
+/// A panic in an engine, which is a bug. It is reported as an internal error, its text is logged, and the backend continues.
 pub struct Panicked;
 
 impl std::fmt::Display for Panicked {
@@ -109,7 +109,7 @@ impl<C: Fn()> Drop for Guard<C> {
     }
 }
 
-/// Joins a thread that was told to stop. False when it does not in time: then it is left behind.
+/// Joins a thread that was told to stop. Returns false if it does not stop in time: it is abandoned.
 pub fn join_within(handle: JoinHandle<()>, limit: Duration) -> bool {
     let end = Instant::now() + limit;
     while !handle.is_finished() {
@@ -118,6 +118,6 @@ pub fn join_within(handle: JoinHandle<()>, limit: Duration) -> bool {
         }
         std::thread::sleep(Duration::from_micros(500)); // bounded; the thread holds nothing of PostgreSQL's
     }
-    let _ = handle.join(); // its panic was already turned into a value
+    let _ = handle.join(); // a panic was caught in the thread
     true
 }

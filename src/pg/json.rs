@@ -1,7 +1,7 @@
 //! A `jsonb` argument or column as its text.
 //!
-//! pgrx's own `JsonB` parses the text with serde_json and panics (XX000) on what PostgreSQL takes and serde_json does not:
-//! numbers beyond double precision, values nested 128 deep. Here the engine that reads the text says what is wrong with it.
+//! pgrx's own `JsonB` parses the text with serde_json and panics (XX000) on what PostgreSQL accepts and serde_json does not:
+//! numbers beyond double precision, values nested 128 deep. Here the engine parses the text and returns an error.
 
 use pgrx::callconv::{Arg, ArgAbi};
 use pgrx::pg_sys::{self, Datum, Oid};

@@ -1,9 +1,9 @@
-//! A limit on the time of a piece of work in a background process, which no statement_timeout holds.
+//! A time limit for work in a background process, where statement_timeout has no effect.
 
 use std::ffi::c_int;
 use std::time::Duration;
 
-/// Whose handler PostgreSQL has registered in every process that runs SQL (utils/timeout.h, all supported versions).
+/// The timeout whose handler PostgreSQL registers in every process that runs SQL (utils/timeout.h, all supported versions).
 const STATEMENT_TIMEOUT: c_int = 3;
 
 unsafe extern "C-unwind" {
@@ -13,12 +13,12 @@ unsafe extern "C-unwind" {
     fn get_timeout_active(id: c_int) -> bool;
 }
 
-/// While it lives, the work of this process is cancelled (57014) when the limit is over. Not for backends: their
+/// Cancels the work of this process (57014) when the limit is exceeded, until it is dropped. Not for backends: their
 /// statement_timeout uses the same timer.
 pub struct Limit(());
 
 impl Limit {
-    /// Begins now.
+    /// Starts the timer.
     pub fn start(limit: Duration) -> Self {
         let millis = c_int::try_from(limit.as_millis()).unwrap_or(c_int::MAX).max(1);
         // SAFETY: main thread of a process that runs SQL.
@@ -26,7 +26,7 @@ impl Limit {
         Self(())
     }
 
-    /// Whether it is over. (Two clocks would not agree: the timer goes by the wall's.)
+    /// Whether the limit is exceeded. It asks the timer, which uses the wall clock, because another clock might differ.
     pub fn is_over(&self) -> bool {
         // SAFETY: reads a table of this process.
         unsafe { !get_timeout_active(STATEMENT_TIMEOUT) }

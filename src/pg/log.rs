@@ -1,5 +1,5 @@
-//! Messages below ERROR. PostgreSQL looks for interrupts while it reports one, and would longjmp over our frames:
-//! pgrx's own `notice!` and `warning!` do not guard against that, so these hold interrupts around the report.
+//! Messages below ERROR. PostgreSQL checks for interrupts while it reports one, and would longjmp over our frames. pgrx's
+//! `notice!` and `warning!` do not prevent that, so these functions hold interrupts during the report.
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};

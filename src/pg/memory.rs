@@ -1,10 +1,10 @@
-//! Rust's memory. It is the C library's, with a reserve for the moment when that has no more.
+//! The allocator of Rust code: the C library's, with a reserve for when memory is exhausted.
 //!
-//! A Rust allocation that fails ends the process, and PostgreSQL then restarts the whole server, where one of its own that
-//! fails is an ERROR. What grows with data is therefore asked for in a way that can fail (`try_reserve`). The rest is small:
-//! it is met from a reserve of address space, which costs nothing until it is needed, and scans learn that they are to end.
-//! What an engine's library allocates on an engine thread, could not be had and cannot fail, parks that thread for ever; the
-//! main thread then ends this session alone.
+//! A failed Rust allocation aborts the process, and PostgreSQL then restarts the whole server, while a failed allocation of
+//! its own is an ERROR. Memory that grows with data is therefore reserved fallibly (`try_reserve`). Small allocations are
+//! served from a reserve of address space, which costs nothing until it is needed, and scans are told to end. If an
+//! infallible allocation of a library fails on an engine thread, that thread is parked for ever, and the main thread ends
+//! this session alone.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -13,12 +13,12 @@ use lagoon_lake::engine::memory as engine;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 
-/// Address space that is kept back.
+/// Bytes of the reserve.
 const RESERVE: usize = 32 << 20;
-/// Requests up to this size are met from the reserve.
+/// Maximum size of a request that the reserve may serve.
 const SMALL: usize = 1 << 20;
 
-/// Its beginning; null while there is none.
+/// The start of the reserve; null if there is none.
 static RESERVED: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
 
 struct Allocator;
@@ -57,7 +57,7 @@ fn or_reserve(size: usize, request: impl Fn() -> *mut u8) -> *mut u8 {
 
 #[cold]
 fn refused(size: usize, request: &dyn Fn() -> *mut u8) -> *mut u8 {
-    if size <= SMALL && give_up_reserve() {
+    if size <= SMALL && free_reserve() {
         let pointer = request();
         if !pointer.is_null() {
             return pointer;
@@ -73,7 +73,7 @@ fn refused(size: usize, request: &dyn Fn() -> *mut u8) -> *mut u8 {
     std::ptr::null_mut()
 }
 
-fn give_up_reserve() -> bool {
+fn free_reserve() -> bool {
     let reserved = RESERVED.swap(std::ptr::null_mut(), Ordering::AcqRel);
     if reserved.is_null() {
         return false;
@@ -83,7 +83,7 @@ fn give_up_reserve() -> bool {
     unsafe { libc::munmap(reserved.cast(), RESERVE) == 0 }
 }
 
-/// Sets the reserve aside, if it is not; false if there is no room for it. To be called before an engine is given work.
+/// Maps the reserve if there is none. Returns false if that fails. Must be called before an engine is used.
 pub fn settle() -> bool {
     if !RESERVED.load(Ordering::Acquire).is_null() {
         return true;
@@ -100,7 +100,7 @@ pub fn settle() -> bool {
     true
 }
 
-/// Ends the session, and only it, if one of its threads was parked.
+/// Ends this session with FATAL if one of its threads was parked.
 pub fn die_if_exhausted() {
     if engine::is_exhausted() {
         let (code, message) = (PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY, "out of memory in an engine thread");
@@ -108,7 +108,7 @@ pub fn die_if_exhausted() {
     }
 }
 
-/// Gives freed memory back to the operating system. Callable from any thread.
+/// Returns freed memory to the operating system. Callable from any thread.
 pub fn release() {
     // SAFETY: no preconditions; it takes the C library's own locks.
     unsafe { libc::malloc_trim(0) };

@@ -1,4 +1,4 @@
-//! What all wings share when they talk to PostgreSQL. Only here, and in the callback shells of the wings, is `unsafe` allowed.
+//! The interface to PostgreSQL that all wings share. Unsafe code belongs here and into the callback shells of the wings.
 
 pub mod buffer;
 pub mod child;
@@ -29,7 +29,7 @@ pub mod tick;
 pub mod transaction;
 pub mod wait;
 
-/// Called once per process from `_PG_init`. Starts nothing: no thread, no engine, no environment.
+/// Called once per process from `_PG_init`. It starts no thread and no engine.
 pub fn init() {
     guc::init();
 }

@@ -1,8 +1,8 @@
-//! PostgreSQL's nodes and lists, read without casts: a node is what its tag says, and a list is iterated.
+//! Safe reading of PostgreSQL's nodes and lists: downcasts check the tag, and lists are iterated.
 //!
-//! What is unsafe is said once, where a tree comes from PostgreSQL ([`Node::new`], [`List::new`]); all that hangs below is
-//! reached from there. Nothing is borrowed for longer than a read, because PostgreSQL's own functions note things in nodes
-//! (`set_opfuncid`, the selectivities of a RestrictInfo).
+//! Only the entry points are unsafe, where a tree comes from PostgreSQL ([`Node::new`], [`List::new`]); nodes below are reached
+//! from there. Nothing is borrowed for longer than a read, because PostgreSQL's functions write into nodes (`set_opfuncid`, the
+//! selectivities of a RestrictInfo).
 
 use std::ffi::CStr;
 use std::marker::PhantomData;
@@ -11,7 +11,7 @@ use std::ptr::{NonNull, null_mut};
 
 use pgrx::pg_sys::{self, Datum, NodeTag, Oid, PgNode};
 
-/// A node of a tree that lives for `'a`. `T` is its struct; `pg_sys::Node` where only the tag knows.
+/// A node of a tree that lives for `'a`. `T` is its struct, or `pg_sys::Node` if only the tag tells.
 pub struct Node<'a, T = pg_sys::Node> {
     pointer: NonNull<T>,
     tree: PhantomData<&'a T>,
@@ -26,7 +26,7 @@ impl<T> Clone for Node<'_, T> {
 impl<T> Copy for Node<'_, T> {}
 
 impl<'a, T: PgNode> Node<'a, T> {
-    /// The node behind a pointer; none behind NULL.
+    /// The node at a pointer; None for NULL.
     ///
     /// # Safety
     /// The pointer is NULL, or that of a `T` (of any node, where `T` is `pg_sys::Node`, or any expression: `pg_sys::Expr`) which
@@ -36,13 +36,13 @@ impl<'a, T: PgNode> Node<'a, T> {
         NonNull::new(pointer).map(|pointer| Self { pointer, tree: PhantomData })
     }
 
-    /// For calls of PostgreSQL.
+    /// The pointer, for calls of PostgreSQL.
     #[inline]
     pub fn as_ptr(self) -> *mut T {
         self.pointer.as_ptr()
     }
 
-    /// What it is.
+    /// Its tag.
     #[inline]
     pub fn tag(self) -> NodeTag {
         // SAFETY: every struct of a node begins with its tag.
@@ -75,7 +75,7 @@ pub unsafe trait Kind: PgNode {
     const TAG: NodeTag;
 }
 
-/// The kinds that wings ask for: struct, tag, and what hangs below, each a `node` or a `list` of nodes.
+/// The kinds of nodes that wings use: struct, tag, and fields, each of which is a `node` or a `list` of nodes.
 macro_rules! kinds {
     ($($kind:ident, $tag:ident { $($child:ident: $shape:ident),* })*) => {$(
         // SAFETY: nodes.h and nodetags.h have the tag of each struct.
@@ -154,7 +154,7 @@ impl Node<'_, pg_sys::Const> {
 }
 
 impl<'a> Node<'a, pg_sys::DefElem> {
-    /// What the option is called.
+    /// The name of the option.
     pub fn name(self) -> &'a CStr {
         // SAFETY: a string that lives as long as the node, which has one always.
         unsafe { CStr::from_ptr(self.defname) }

@@ -1,4 +1,4 @@
-//! A background process of ours, and other processes as seen from this one: signals, connection, latch, end.
+//! Background processes: their signals, connection and end, and the control of other processes.
 
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::os::raw::c_long;
@@ -15,7 +15,7 @@ pub fn id() -> i32 {
     unsafe { pg_sys::MyProcPid }
 }
 
-/// The database of this process; invalid where there is none.
+/// The database of this process; InvalidOid if there is none.
 pub fn database() -> pg_sys::Oid {
     // SAFETY: set once when the process connects.
     unsafe { pg_sys::MyDatabaseId }
@@ -42,9 +42,9 @@ unsafe extern "C-unwind" {
     fn disable_all_timeouts(keep_indicators: bool);
 }
 
-/// First act of a background process: its handlers, then signals. SIGTERM makes [`super::interrupt::check`] and every wait
-/// of PostgreSQL end the process; SIGHUP makes [`take_reload`] true. (The default handler of background workers would end
-/// the process inside the handler, wherever it stands.)
+/// Installs the signal handlers of a background process, then unblocks signals. SIGTERM makes [`super::interrupt::check`]
+/// and every wait of PostgreSQL end the process; SIGHUP makes [`take_reload`] return true. (The default handler of
+/// background workers would end the process inside the handler.)
 pub fn attach_signals() {
     // SAFETY: called once by a background process before it touches anything; signals are still blocked.
     unsafe {
@@ -63,7 +63,7 @@ pub fn connect(database: Option<pg_sys::Oid>) {
             None => pg_sys::BackgroundWorkerInitializeConnection(std::ptr::null(), std::ptr::null(), 0),
         }
     }
-    // As autovacuum does: what the owner of a database has set for it must not lead our own statements astray.
+    // As in autovacuum: settings of the database, made by its owner, must not influence our statements.
     if database.is_some() {
         for (name, value) in [
             (c"search_path", c"pg_catalog"),
@@ -136,7 +136,7 @@ pub fn show_activity(what: Option<&str>) {
     }
 }
 
-/// Drops what an ERROR left armed, as PostgresMain does after one: timeouts and a cancel that came too late.
+/// Clears what an ERROR has left, as PostgresMain does: timeouts, and a cancel that came too late.
 pub fn disarm() {
     // SAFETY: main thread, after an ERROR was caught at the outermost level.
     unsafe { disable_all_timeouts(false) }
@@ -178,7 +178,7 @@ pub struct Child {
     handle: *mut pg_sys::BackgroundWorkerHandle,
 }
 
-/// Where a [`Child`] stands.
+/// The state of a [`Child`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum ChildState {
     /// The postmaster has not started it yet.

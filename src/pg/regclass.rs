@@ -3,8 +3,8 @@
 use pgrx::callconv::{Arg, ArgAbi};
 use pgrx::pg_sys::Oid;
 
-/// `regclass`: an OID that need not be that of a relation any more. Unlike with pgrx's own type nothing is opened, and nothing
-/// locked, before the function has looked at it.
+/// `regclass`: an OID, of a relation that may have been dropped. Unlike pgrx's own type, it opens and locks nothing before
+/// the function has checked it.
 #[derive(Debug, Clone, Copy)]
 pub struct Regclass(pub Oid);
 

@@ -15,7 +15,7 @@ pub fn current() -> Oid {
     unsafe { GetUserId() }
 }
 
-/// The name of that role. An ERROR (42704) where it has gone.
+/// The name of the current role. Raises 42704 if it was dropped.
 pub fn current_name() -> String {
     // SAFETY: a catalog lookup, which gives a NUL-terminated copy.
     let name = unsafe { CStr::from_ptr(pg_sys::GetUserNameFromId(current(), false)) };
@@ -28,8 +28,7 @@ pub fn has(member: Oid, role: Oid) -> bool {
     unsafe { pg_sys::has_privs_of_role(member, role) }
 }
 
-/// Whether the current role has the rights of an owner who is known by name. The role of that name may have gone: then
-/// superusers are left.
+/// Whether the current role has the rights of an owner that is known by name. If that role was dropped, only superusers have.
 pub fn has_rights_of(owner: &str) -> bool {
     let name = CString::new(owner).unwrap_or_default();
     // SAFETY: a catalog lookup; a NUL-terminated name.

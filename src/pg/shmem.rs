@@ -1,7 +1,7 @@
-//! Shared memory under `shared_preload_libraries`: named segments, each plain data under one LWLock, and what they are made of.
+//! Shared memory under `shared_preload_libraries`: named segments of plain data, each with an LWLock, and their building blocks.
 //!
-//! Whoever has the lock copies in or out and does nothing else: no call of PostgreSQL, no allocation. So a change that somebody
-//! is to hear of gives back whom to wake, and [`super::process::wake`] is called when the lock is gone.
+//! Code that holds the lock only copies in or out: it neither calls PostgreSQL nor allocates. So a change that another
+//! process must notice returns its pid, and [`super::process::wake`] is called after the lock is released.
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,7 @@ pub struct Segment<T> {
 }
 
 impl<T: PGRXSharedMemory + Copy + Sync + 'static> Segment<T> {
-    /// Not there before [`Segment::reserve`].
+    /// A segment; it exists after [`Segment::reserve`].
     ///
     /// # Safety
     /// No other shared memory, and no other tranche of locks, has this name.
@@ -26,29 +26,29 @@ impl<T: PGRXSharedMemory + Copy + Sync + 'static> Segment<T> {
         Self { lock: unsafe { PgLwLock::new(name) }, initial, is_reserved: AtomicBool::new(false) }
     }
 
-    /// From `_PG_init` in the postmaster, once.
+    /// Requests the memory. Must be called once, from `_PG_init` in the postmaster.
     pub fn reserve(&'static self) {
         self.is_reserved.store(true, Ordering::Relaxed);
         register(self);
     }
 
-    /// Whether it was reserved: only where the postmaster itself has loaded the library.
+    /// Whether it exists, which requires that the postmaster has loaded the library.
     pub fn is_available(&self) -> bool {
         self.is_reserved.load(Ordering::Relaxed)
     }
 
-    /// Copies something out. Only where it [is available](Self::is_available), as below.
+    /// Calls `f` with a shared lock. The segment must be [available](Self::is_available).
     pub fn read<R>(&self, f: impl FnOnce(&T) -> R) -> R {
         f(&self.lock.share())
     }
 
-    /// Changes something.
+    /// Calls `f` with an exclusive lock. The segment must be [available](Self::is_available).
     pub fn change<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         f(&mut self.lock.exclusive())
     }
 }
 
-/// The head of a text.
+/// A text of at most `BYTES` bytes.
 #[derive(Clone, Copy)]
 pub struct Text<const BYTES: usize> {
     length: usize,
@@ -59,7 +59,7 @@ impl<const BYTES: usize> Text<BYTES> {
     /// No text.
     pub const EMPTY: Self = Self { length: 0, bytes: [0; BYTES] };
 
-    /// As much of a text as there is room for, in whole characters.
+    /// A text, truncated to whole characters that fit.
     pub fn new(text: &str) -> Self {
         let mut new = Self::EMPTY;
         new.length = text.floor_char_boundary(BYTES);
@@ -73,7 +73,7 @@ impl<const BYTES: usize> Text<BYTES> {
     }
 }
 
-/// Requests that wait for the process that answers them, each once. Of more than `MOST` it is known only that they are more.
+/// A set of pending requests. If there are more than `MOST`, it only records that.
 #[derive(Clone, Copy)]
 pub struct Requests<T, const MOST: usize> {
     items: [T; MOST],
@@ -81,12 +81,12 @@ pub struct Requests<T, const MOST: usize> {
 }
 
 impl<T: Copy + PartialEq, const MOST: usize> Requests<T, MOST> {
-    /// None; `blank` fills what is not used.
+    /// No requests; `blank` fills unused entries.
     pub const fn none(blank: T) -> Self {
         Self { items: [blank; MOST], count: 0 }
     }
 
-    /// Adds one.
+    /// Adds a request, unless it is pending already.
     pub fn add(&mut self, item: T) {
         if self.items[..self.count.min(MOST)].contains(&item) {
             return;
@@ -97,14 +97,14 @@ impl<T: Copy + PartialEq, const MOST: usize> Requests<T, MOST> {
         self.count = (self.count + 1).min(MOST + 1);
     }
 
-    /// Takes them all.
+    /// Takes all requests.
     pub fn take(&mut self) -> Self {
         let taken = *self;
         self.count = 0;
         taken
     }
 
-    /// What was asked for; none where that is too much to list.
+    /// The requests; None if there were too many to list.
     pub fn get(&self) -> Option<&[T]> {
         self.items.get(..self.count)
     }
@@ -112,11 +112,11 @@ impl<T: Copy + PartialEq, const MOST: usize> Requests<T, MOST> {
 
 // ---------------------------------------------------------------------------------------------------------------------
 
-/// A segment, whatever is in it.
+/// A segment with any contents.
 trait Reserved: Sync {
-    /// In `shmem_request_hook`.
+    /// Called in `shmem_request_hook`.
     fn request(&'static self);
-    /// In `shmem_startup_hook`.
+    /// Called in `shmem_startup_hook`.
     fn start(&'static self);
 }
 
@@ -154,7 +154,7 @@ fn segments() -> Vec<&'static dyn Reserved> {
     SEGMENTS.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-// The hooks hold nothing with a destructor while the next ones run, as in hook.rs.
+// The hooks hold no values with destructors while the next ones run, as in hook.rs.
 
 unsafe extern "C-unwind" fn on_request() {
     // SAFETY: the hook that was there.

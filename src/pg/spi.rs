@@ -1,8 +1,8 @@
-//! SQL of our own: planned once a process, with the rights of whom it says, and with the snapshot that it names.
+//! SQL statements of our own: prepared once in a process, run with chosen rights and a chosen snapshot.
 //!
-//! pgrx's `Spi::get_one` and its kin take a transaction id first, which a standby cannot give and a SELECT should not
-//! spend; its `select` takes a newer snapshot than the statement's as soon as the transaction has an id. [`read`] does
-//! neither: what it sees is what the running statement sees.
+//! pgrx's `Spi::get_one` and similar functions take a transaction id first, which fails on a standby and which a SELECT
+//! should not use; its `select` takes a newer snapshot than the statement's once the transaction has an id. [`read`] does
+//! neither: it sees what the running statement sees.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -31,8 +31,8 @@ impl Row {
     }
 }
 
-/// Runs a query that reads, and makes a value of each row. It is planned once a process, sees what the running statement
-/// sees, takes no transaction id, and refuses to write.
+/// Runs a read-only query with the running statement's snapshot, and converts each row. It is prepared once in a process,
+/// and takes no transaction id.
 pub fn read<T>(
     sql: &'static str,
     args: &[DatumWithOid<'_>],
@@ -51,8 +51,8 @@ pub fn read<T>(
     })
 }
 
-/// As [`read`], with the transaction's snapshot instead of the statement's: what the next statement would see. For what the
-/// planner asks: within a function, a statement is planned before it gets its snapshot.
+/// As [`read`], but with the transaction's snapshot, which is what the next statement would see. For queries during planning: a
+/// statement in a function is planned before it gets its snapshot.
 pub fn read_for_planning<T>(
     sql: &'static str,
     args: &[DatumWithOid<'_>],
@@ -62,8 +62,8 @@ pub fn read_for_planning<T>(
     read(sql, args, row)
 }
 
-/// As [`read`], but what this transaction itself has done since the statement began is seen too. For STABLE functions, which
-/// the planner calls for an estimate and cannot be told from the executor: see [`read_for_planning`].
+/// As [`read`], but it also sees what this transaction has done since the statement began. For STABLE functions, which the
+/// planner may call for estimates, without a way to tell it from the executor: see [`read_for_planning`].
 pub fn read_with_own<T>(
     sql: &'static str,
     args: &[DatumWithOid<'_>],
@@ -73,8 +73,8 @@ pub fn read_with_own<T>(
     read(sql, args, row)
 }
 
-/// As [`read`], with a snapshot of this moment instead of the statement's: what is committed now, and what this transaction
-/// has done itself, whatever its isolation level.
+/// As [`read`], but with the latest snapshot: it sees what is committed now and what this transaction has done, at any isolation
+/// level.
 pub fn read_latest<T>(
     sql: &'static str,
     args: &[DatumWithOid<'_>],
@@ -86,8 +86,7 @@ pub fn read_latest<T>(
     read(sql, args, row)
 }
 
-/// Runs a statement that writes; how many rows it wrote. It is planned once a process, and sees what is committed now and what
-/// this transaction has done.
+/// Runs a statement that writes, with the latest snapshot. Returns the number of rows. It is prepared once in a process.
 pub fn write(sql: &'static str, args: &[DatumWithOid<'_>]) -> SpiResult<u64> {
     Spi::connect(|_client| {
         execute(sql, args, false)?;
@@ -96,13 +95,13 @@ pub fn write(sql: &'static str, args: &[DatumWithOid<'_>]) -> SpiResult<u64> {
     })
 }
 
-/// Runs `f` with the rights of the owner of a table of ours; `None` while the extension is not there.
+/// Runs `f` with the rights of the owner of a table of schema `lagoon`; `None` if the table does not exist.
 pub fn as_owner<T>(table: &CStr, f: impl FnOnce() -> T) -> Option<T> {
     relation(table).map(|(_, owner)| as_role(owner, f))
 }
 
-/// Runs `f` with the rights of another role, as a SECURITY DEFINER function does. On ERROR, PostgreSQL itself goes back to
-/// the role of the (sub)transaction.
+/// Runs `f` with the rights of another role, as a SECURITY DEFINER function. After an ERROR, PostgreSQL itself restores the role
+/// of the (sub)transaction.
 pub fn as_role<T>(role: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
     struct Restore(pg_sys::Oid, c_int);
     impl Drop for Restore {
@@ -121,7 +120,7 @@ pub fn as_role<T>(role: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
     f()
 }
 
-/// A relation of the schema `lagoon`, with its owner; `None` while the extension is not there.
+/// A relation of the schema `lagoon`, and its owner; `None` if it does not exist.
 pub fn relation(name: &CStr) -> Option<(pg_sys::Oid, pg_sys::Oid)> {
     // SAFETY: main thread, in a transaction; lookups in the caches of the catalog.
     unsafe {
@@ -141,11 +140,11 @@ pub fn relation(name: &CStr) -> Option<(pg_sys::Oid, pg_sys::Oid)> {
 }
 
 thread_local! {
-    // PostgreSQL plans a kept plan anew when what it depends on changes.
+    // PostgreSQL replans a prepared statement when an object that it depends on changes.
     static PLANS: RefCell<HashMap<&'static str, pg_sys::SPIPlanPtr>> = RefCell::default();
 }
 
-/// Within a connection.
+/// Executes a statement in an SPI connection.
 fn execute(sql: &'static str, args: &[DatumWithOid<'_>], read_only: bool) -> SpiResult<()> {
     let plan = plan(sql, args)?;
     let value = |arg: &DatumWithOid<'_>| match arg.datum() {
@@ -179,11 +178,11 @@ fn plan(sql: &'static str, args: &[DatumWithOid<'_>]) -> SpiResult<pg_sys::SPIPl
     Ok(plan)
 }
 
-/// An active snapshot that goes again. (On ERROR, PostgreSQL takes all of them back itself.)
+/// A pushed active snapshot, which is popped on drop. (After an ERROR, PostgreSQL pops all of them itself.)
 struct Snapshot(bool);
 
 impl Snapshot {
-    /// The transaction's, where nothing has set one.
+    /// Pushes the transaction's snapshot if none is active.
     fn if_none() -> Self {
         // SAFETY: main thread, in a transaction.
         unsafe { if pg_sys::ActiveSnapshotSet() { Self(false) } else { Self::transaction() } }

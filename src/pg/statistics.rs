@@ -1,4 +1,4 @@
-//! What PostgreSQL counts of a relation.
+//! PostgreSQL's statistics counters of a relation.
 
 use pgrx::pg_sys::{PgStat_TableCounts, Relation};
 

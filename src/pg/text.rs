@@ -9,7 +9,7 @@ use pgrx::{FromDatum, IntoDatum};
 
 use super::error::{Plain, raise};
 
-/// A text that is UTF-8: PostgreSQL's own copy where that is in UTF-8 already.
+/// A text in UTF-8. It borrows PostgreSQL's memory if the database is in UTF-8.
 #[derive(Debug, Clone)]
 pub struct Utf8<'a>(Cow<'a, str>);
 
@@ -44,7 +44,7 @@ unsafe fn text<'a>(datum: Datum) -> Utf8<'a> {
     };
     match std::str::from_utf8(bytes) {
         Ok(text) => Utf8(Cow::Borrowed(text)),
-        // A database of SQL_ASCII takes any bytes.
+        // A database in SQL_ASCII accepts any bytes.
         Err(_) => raise(&Plain { sqlstate: "22021", message: "a text is not valid in UTF-8".to_owned(), hint: None }),
     }
 }

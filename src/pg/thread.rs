@@ -1,14 +1,14 @@
-//! Threads beside PostgreSQL's own.
+//! Threads beside PostgreSQL's main thread.
 //!
-//! A signal that arrives on another thread would run PostgreSQL's handler there. So every thread that we or a library
-//! start is started with all signals blocked, and a thread inherits the mask of the one that starts it.
+//! A signal that is delivered to another thread would run PostgreSQL's handler there. So every thread, also of a library, is
+//! started with all signals blocked; a thread inherits the mask of the one that starts it.
 
 use std::mem::MaybeUninit;
 
 /// Stack of each thread, in bytes.
 const STACK: usize = lagoon_lake::engine::runtime::STACK;
 
-/// Runs `f` with every signal blocked. Whatever starts threads (a runtime, a pool, an ONNX session) is called inside.
+/// Runs `f` with every signal blocked. Everything that starts threads (a runtime, a pool, an ONNX session) must run inside.
 pub fn signals_blocked<T>(f: impl FnOnce() -> T) -> T {
     struct Restore(libc::sigset_t);
     impl Drop for Restore {

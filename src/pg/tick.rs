@@ -1,9 +1,8 @@
-//! Ticks from PostgreSQL's own timer, for engines that must be looked at while they run on the main thread.
+//! Ticks from PostgreSQL's timer, by which engines on the main thread are made to check their limits.
 //!
-//! The timer arms itself again from its handler as long as somebody wants ticks, so a tick that comes before an engine is
-//! ready for it is never the last one. Nobody stops the timer: it ends by itself with the first tick that nobody wants, so
-//! an idle session gets no signals, and a thousand short calls within ten milliseconds cost one timer. The handler runs in
-//! a signal handler: it may do nothing but touch atomics.
+//! The handler re-arms the timer as long as an engine runs, so a tick that comes before an engine is ready for it is never the
+//! last one. Nothing stops the timer: it is not re-armed once no engine runs. So an idle session gets no signals, and a thousand
+//! short calls within ten milliseconds cost one timer. The handler runs in a signal handler and only accesses atomics.
 
 use std::ffi::c_int;
 use std::sync::OnceLock;
@@ -22,15 +21,15 @@ unsafe extern "C-unwind" {
 }
 
 static ID: AtomicI32 = AtomicI32::new(-1);
-/// Engines that run. Written by the main thread, read by its signal handler: no read-modify-write is needed.
+/// Number of running engines. The main thread writes it and its signal handler reads it, so no read-modify-write is needed.
 static WANTED: AtomicU32 = AtomicU32::new(0);
 static HANDLER: OnceLock<fn()> = OnceLock::new();
 
-/// From here on `handler` is called about every ten milliseconds, until [`stop`] has been called as often as this. One
-/// handler a process. Costs a few nanoseconds when a tick is on its way.
+/// Calls `handler` about every ten milliseconds until [`stop`] has been called as often as this. A process has one handler. It
+/// costs a few nanoseconds if the timer is armed already.
 pub fn start(handler: fn()) {
     WANTED.store(WANTED.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-    // A tick before this line was the last one, which the timer's state shows; one after it arms the timer again.
+    // A tick before this line has not re-armed the timer, which the timer's state shows; a tick after it re-arms the timer.
     compiler_fence(Ordering::SeqCst);
     let mut id = ID.load(Ordering::Relaxed);
     // SAFETY: main thread, timeouts are initialised in every process that runs SQL; the id is a registered one. Whether it
@@ -47,7 +46,7 @@ pub fn start(handler: fn()) {
     }
 }
 
-/// Ends what [`start`] began.
+/// Stops the ticks of one [`start`].
 pub fn stop() {
     WANTED.store(WANTED.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
 }
@@ -58,7 +57,7 @@ extern "C" fn on_alarm() {
         handler();
     }
     if WANTED.load(Ordering::Relaxed) > 0 {
-        // SAFETY: a registered timeout. timeout.c looks at its list anew after each handler, and sets no second timer.
+        // SAFETY: a registered timeout. timeout.c reads its list again after each handler, and sets no second timer.
         unsafe { enable_timeout_after(ID.load(Ordering::Relaxed), PERIOD) }
     }
 }

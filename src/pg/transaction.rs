@@ -1,5 +1,4 @@
-//! A transaction of a background process, whose ERROR does not end the process; a part of one, whose ERROR does not end the
-//! transaction; and whether this one may write.
+//! Transactions of background processes, which survive an ERROR; subtransactions; and a check that a transaction may write.
 
 use std::ffi::CStr;
 use std::panic::AssertUnwindSafe;
@@ -60,8 +59,8 @@ pub fn run<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
     outcome
 }
 
-/// Runs a part of a transaction: an ERROR takes back what the part has done, and is returned. A cancel (57014) is not: it ends
-/// the statement. As a block with EXCEPTION in PL/pgSQL (pl_exec.c, exec_stmt_block).
+/// Runs `part` in a subtransaction, which an ERROR rolls back; the ERROR is returned. A cancel (57014) is raised again. As
+/// a block with EXCEPTION in PL/pgSQL (pl_exec.c, exec_stmt_block).
 #[cfg_attr(not(feature = "pg_test"), allow(dead_code, reason = "for host calls of guests into PostgreSQL"))]
 pub fn attempt<T>(part: impl FnOnce() -> T) -> Result<T, Failure> {
     // SAFETY: main thread, in a transaction; the memory context and the owner of resources stay those of the caller.
@@ -94,8 +93,9 @@ pub fn attempt<T>(part: impl FnOnce() -> T) -> Result<T, Failure> {
     outcome
 }
 
-/// First act of every SQL function that writes: the ERROR that PostgreSQL's own commands give where nothing may be written
-/// (25006 on a standby and in a read-only transaction, 25000 in a parallel worker), before anything is read or compiled.
+/// Raises the ERROR of PostgreSQL's own commands if nothing may be written (25006 on a standby and in a read-only
+/// transaction, 25000 in a parallel worker). Every SQL function that writes calls it first, before anything is read or
+/// compiled.
 pub fn must_write(function: &CStr) {
     // SAFETY: a NUL-terminated name; the three raise an ERROR or do nothing.
     unsafe {
@@ -105,14 +105,14 @@ pub fn must_write(function: &CStr) {
     }
 }
 
-/// The depth of the present transaction: 1, and one more for each subtransaction.
+/// The nesting level of the current transaction: 1, and one more for each subtransaction.
 pub fn level() -> i32 {
     // SAFETY: reads a variable of this process.
     unsafe { pg_sys::GetCurrentTransactionNestLevel() }
 }
 
 impl Failure {
-    /// The failure that an error is which was not raised.
+    /// The failure for an error that was returned, not raised.
     pub fn of(error: impl error::SqlError) -> Self {
         Self {
             sqlstate: error.sqlstate().to_owned(),
@@ -130,7 +130,7 @@ impl From<CaughtError> for Failure {
 }
 
 impl Failure {
-    /// `code` is one of our own, which waits beside the report for the callback that would have put it in.
+    /// `code` is a SQLSTATE of our own, which the report cannot carry (`take_patched_sqlstate`).
     fn from_report(cause: &CaughtError, code: Option<i32>) -> Self {
         let (CaughtError::PostgresError(report)
         | CaughtError::ErrorReport(report)

@@ -1,4 +1,4 @@
-//! How the main thread waits for an engine thread: on its latch and on a [`Notify`], answering interrupts at once.
+//! Waiting of the main thread for an engine thread, on its latch and on a [`Notify`]. Interrupts are handled at once.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -15,7 +15,7 @@ use super::{compat, interrupt};
 pub struct Notify(Arc<OwnedFd>);
 
 impl Notify {
-    /// A new one, not signalled.
+    /// A new eventfd, not signalled.
     pub fn new() -> io::Result<Self> {
         // SAFETY: eventfd has no preconditions; the descriptor is ours alone.
         let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
@@ -40,8 +40,8 @@ impl Notify {
     }
 }
 
-/// Waits until `ready` gives a value. Cancel, termination, timeouts and postmaster death are answered within milliseconds,
-/// by a panic that pgrx turns into the ERROR. `ready` is asked after every wake-up and every second; it must not block.
+/// Waits until `ready` returns a value. Cancel, termination, timeouts and postmaster death are handled within milliseconds,
+/// by a panic that pgrx turns into the ERROR. `ready` is called after every wake-up and every second, and must not block.
 pub fn until<T>(notify: &Notify, mut ready: impl FnMut() -> Option<T>) -> T {
     loop {
         if let Some(value) = ready() {
@@ -52,7 +52,7 @@ pub fn until<T>(notify: &Notify, mut ready: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Sleeps for at most `duration`, answering interrupts. Returns early, with false, when `stop` says so after a latch wake-up.
+/// Sleeps for at most `duration`, handling interrupts. Returns early, with false, if `stop` returns true after a latch wake-up.
 pub fn sleep(duration: Duration, mut stop: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + duration;
     loop {
@@ -68,8 +68,8 @@ pub fn sleep(duration: Duration, mut stop: impl FnMut() -> bool) -> bool {
     }
 }
 
-/// Waits for our latch, for `descriptor` to become readable, or for `timeout`, whichever is first. Answers no interrupt:
-/// the main loop of a background process does that, at a point of its own.
+/// Waits for our latch, for `descriptor` to become readable, or for `timeout`, whichever is first. It handles no interrupts: the
+/// main loop of a background process does that.
 pub fn event(descriptor: Option<BorrowedFd<'_>>, timeout: Option<Duration>) {
     latch_or(descriptor.map_or(-1, |fd| fd.as_raw_fd()), timeout);
 }
@@ -83,7 +83,7 @@ fn once(notify: Option<&Notify>, timeout: Duration) {
     }
 }
 
-/// One wait, for the latch and a descriptor (-1: none); the events that came. The latch is reset.
+/// Waits once for the latch and a descriptor (-1: none). Returns the events. The latch is reset.
 fn latch_or(socket: RawFd, timeout: Option<Duration>) -> u32 {
     let mut events = pg_sys::WL_LATCH_SET | pg_sys::WL_EXIT_ON_PM_DEATH;
     if socket >= 0 {
@@ -104,7 +104,7 @@ fn latch_or(socket: RawFd, timeout: Option<Duration>) -> u32 {
     woken
 }
 
-/// A [`Notify`], or the ERROR of a server that is out of descriptors.
+/// A new [`Notify`]; raises an ERROR if the process is out of descriptors.
 pub fn notify() -> Notify {
     Notify::new().unwrap_or_else(|error| {
         raise(&Plain {

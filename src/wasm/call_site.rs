@@ -1,4 +1,4 @@
-//! What is kept between the calls of one statement: the declaration of the function, and what it is bound to.
+//! The state of a call site, which is kept between the calls of one statement: a function's declaration and its binding.
 
 use std::rc::Rc;
 
@@ -11,11 +11,11 @@ use super::session::InstanceSlot;
 use super::version::{self, Seen};
 use crate::pg::role;
 
-/// Lives in `fn_extra`: as long as the expression or the trigger of a statement.
+/// Stored in `fn_extra`, so it lives as long as the expression, or the trigger in a statement.
 pub struct CallSite<T> {
     pub declaration: Declaration,
     pub bound: Option<Bound>,
-    /// What else was made ready for this binding.
+    /// Further state that depends on this binding.
     pub prepared: Option<T>,
 }
 
@@ -27,7 +27,7 @@ pub struct Bound {
     pub export: Export,
 }
 
-/// That of a call, made at the first one.
+/// The call site of a call. The first call makes it.
 ///
 /// # Safety
 /// `fcinfo` must be what PostgreSQL gave to the handler, and `T` always the same.
@@ -45,7 +45,7 @@ pub unsafe fn of<'a, T>(fcinfo: pg_sys::FunctionCallInfo) -> Result<&'a mut Call
 }
 
 impl<T> CallSite<T> {
-    /// Makes sure that the binding is that of this statement's version, the current role and a living instance.
+    /// Makes sure that the binding is to this statement's version, the current role and a usable instance.
     pub fn bind(&mut self) -> Result<&Bound, Error> {
         let fresh = self
             .bound

@@ -1,4 +1,4 @@
-//! Values of PostgreSQL to and from the engine's.
+//! Conversion of PostgreSQL's datums to the engine's values and back.
 
 use std::sync::LazyLock;
 
@@ -40,12 +40,12 @@ pub fn to_datum(value: &Value<'_>) -> Option<Datum> {
     })
 }
 
-/// As an assignment to VARCHAR(n) does: blanks beyond n characters are cut, anything else there is an error. -1 is no limit.
+/// Truncates a text as an assignment to VARCHAR(n) does: characters beyond n must be blanks, and are removed. -1 is no limit.
 pub fn fit<'a>(value: Value<'a>, typmod: i32) -> Result<Value<'a>, Error> {
     let (Value::Text(text), Some(most)) = (value, usize::try_from(typmod - pg_sys::VARHDRSZ as i32).ok()) else {
         return Ok(value);
     };
-    // Bytes that do not continue a UTF-8 character start one.
+    // The bytes that begin a UTF-8 character.
     let starts = text.iter().enumerate().filter(|(_, byte)| **byte & 0xC0 != 0x80).map(|(at, _)| at);
     let Some((kept, rest)) = { starts }.nth(most).and_then(|end| text.split_at_checked(end)) else {
         return Ok(value);

@@ -1,11 +1,11 @@
-//! What CREATE FUNCTION said: the body `plugin:export` and the SQL types, as the engine needs them.
+//! The declaration of a function by CREATE FUNCTION: its body `plugin:export`, and its SQL types as the engine's.
 
 use lagoon_wasm::manifest::check_name;
 use lagoon_wasm::{Error, Plugin, Signature, Type, shown};
 use pgrx::pg_catalog::pg_proc::{PgProc, ProKind};
 use pgrx::pg_sys;
 
-/// Bytes of a body. Names of exports can be long, but not without end: they stand in every message.
+/// Maximum bytes of a body. Names of exports may be long, but every message has them.
 const MAX_BODY: usize = 1000;
 
 /// A SQL function in language wasm.
@@ -53,7 +53,7 @@ impl Declaration {
         Ok(Self { plugin, export, shape: Shape::Function(Signature { arguments, result, strict }) })
     }
 
-    /// Whether the plugin has what the function needs.
+    /// Checks that the plugin has an export that fits.
     pub fn check(&self, plugin: &Plugin) -> Result<(), Error> {
         match &self.shape {
             Shape::Function(signature) => plugin.check_function(&self.export, signature),
@@ -78,7 +78,7 @@ pub fn type_of(oid: pg_sys::Oid) -> Result<Type, Error> {
     kind_of(oid).ok_or_else(|| Error::UnsupportedType { type_name: type_name(oid) })
 }
 
-/// As [`type_of`], without a message.
+/// The engine's type for a SQL type, if there is one.
 pub fn kind_of(oid: pg_sys::Oid) -> Option<Type> {
     Some(match oid {
         pg_sys::BOOLOID => Type::Bool,

@@ -1,4 +1,4 @@
-//! The engine's errors as PostgreSQL's.
+//! Reporting the engine's errors in PostgreSQL.
 
 use lagoon_wasm::Error;
 
@@ -23,12 +23,12 @@ impl SqlError for Error {
     }
 }
 
-/// SQL of our own that failed without an ERROR: a mistake of ours.
+/// An internal error: a statement of ours failed without an ERROR.
 pub fn sql(error: pgrx::spi::Error) -> Error {
     Error::Internal(error.to_string())
 }
 
-/// Ends a callback: the value, or the ERROR. A guest that was interrupted ends with PostgreSQL's own words for it.
+/// Ends a callback: returns the value or raises the ERROR. For an interrupted guest it is PostgreSQL's own ERROR.
 pub fn finish<T>(result: Result<T, Error>) -> T {
     if matches!(result, Err(Error::Interrupted)) {
         interrupt::check();

@@ -11,7 +11,7 @@ use crate::pg::node::Node;
 
 type CallSite = call_site::CallSite<trigger::Plan>;
 
-/// Calls with more arguments than this allocate.
+/// Maximum number of arguments for which a call does not allocate.
 const FEW: usize = 8;
 
 /// The function call handler: a value, or for a trigger a tuple.

@@ -1,4 +1,4 @@
-//! What PostgreSQL calls: handler and validator of the language, and the trigger that announces changes of the table.
+//! What PostgreSQL calls: the language's handler and validator, and the triggers on `lagoon.plugins` and on CREATE TRIGGER.
 
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo, Pg_finfo_record};
 use pgrx::prelude::*;
@@ -36,7 +36,7 @@ pub unsafe extern "C-unwind" fn lagoon_wasm_validator(fcinfo: FunctionCallInfo) 
     Datum::null()
 }
 
-/// After any change of `lagoon.plugins`: every backend hears of it at commit, and the copies follow.
+/// The trigger on `lagoon.plugins`: invalidates the table's relcache entry in every backend at commit, and updates the copies.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn lagoon_wasm_plugins_changed(fcinfo: FunctionCallInfo) -> Datum {
@@ -44,7 +44,7 @@ pub unsafe extern "C-unwind" fn lagoon_wasm_plugins_changed(fcinfo: FunctionCall
     finish(unsafe { plugins_changed(fcinfo) })
 }
 
-/// After CREATE TRIGGER: `lagoon.check_trigger() RETURNS event_trigger`.
+/// `lagoon.check_trigger() RETURNS event_trigger`, called after CREATE TRIGGER.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn lagoon_wasm_check_trigger(fcinfo: FunctionCallInfo) -> Datum {
@@ -90,7 +90,8 @@ unsafe fn plugins_changed(fcinfo: FunctionCallInfo) -> Result<Datum, Error> {
     Ok(Datum::null())
 }
 
-/// Types and body always; plugin and export unless a dump is being restored, where the plugins come later.
+/// Checks types and body. `thoroughly` also checks plugin and export, which is not possible while a dump is being restored: the
+/// plugins are restored later.
 fn validate(function: pg_sys::Oid, thoroughly: bool) -> Result<(), Error> {
     let declaration = Declaration::of(function)?;
     if thoroughly { declaration.check(&version::seen(&declaration.plugin)?.version.plugin) } else { Ok(()) }

@@ -1,7 +1,7 @@
 //! Functions and triggers in WebAssembly: the language `wasm` and its plugins.
 //!
-//! `language` has the callbacks, `function` and `trigger` what they do, `call_site` what they keep from call to call, `version`
-//! which version of a plugin they see, `session` what a backend keeps, `plugins` what is installed.
+//! `language` has the callbacks, which `function` and `trigger` implement. `call_site` has the state between calls, `version` the
+//! version of a plugin that a statement uses, `session` the instances of a backend, `plugins` the installed plugins.
 
 mod call_site;
 mod convert;
@@ -19,7 +19,7 @@ use pgrx::pg_sys;
 use crate::pg::hook;
 use crate::pg::node::Node;
 
-/// Starts nothing: the engine is made at the first call.
+/// Registers hooks. The engine is made at the first call.
 pub fn init() {
     hook::at_transaction(version::transaction_ends);
     hook::after_utility(is_discard_all, version::forget);

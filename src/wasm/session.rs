@@ -1,4 +1,4 @@
-//! What a backend keeps: the engine, and the instances of plugins, within the memory that a session may have.
+//! The engine of a backend, and the instances of plugins, within the session's memory limit.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -11,30 +11,30 @@ use pgrx::pg_sys;
 use crate::pg::child::{self, Failure};
 use crate::pg::{guc, interrupt, log, tick};
 
-/// Idle instances that a backend keeps; the one that was not used for longest goes first.
+/// Maximum number of idle instances; the least recently used is dropped first.
 const MAX_INSTANCES: usize = 64;
-/// An instance that has grown by more does not outlive the transaction.
+/// An instance whose memory has grown by more bytes is dropped at the end of the transaction.
 const MAX_GROWTH: usize = 16 << 20;
-/// Wasm calls within wasm calls. Each has a native stack budget of its own within max_stack_depth.
+/// Maximum depth of nested calls. Each has a native stack budget of its own within max_stack_depth.
 const MAX_DEPTH: usize = 16;
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 
 thread_local! {
     static DEPTH: Cell<usize> = const { Cell::new(0) };
-    /// All slots, those of instances that run and of such that are gone included.
+    /// All slots, whether their instances are idle, running or dropped.
     static SLOTS: RefCell<Vec<Weak<InstanceSlot>>> = const { RefCell::new(Vec::new()) };
-    /// Counts calls, to tell which instance was not used for longest.
+    /// Counts calls, to find the least recently used instance.
     static CLOCK: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Where an instance lives while nobody calls it.
+/// Holds an instance while it is not being called.
 pub struct InstanceSlot {
     instance: Cell<Option<Box<Instance>>>,
     used: Cell<u64>,
 }
 
-/// The process's engine, made at the first use: wasmtime's signal handlers must come after PostgreSQL's.
+/// The process's engine, made at the first use: wasmtime's signal handlers must be installed after PostgreSQL's.
 pub fn runtime() -> &'static Runtime {
     RUNTIME.get_or_init(|| {
         let hooks = Hooks {
@@ -49,7 +49,7 @@ pub fn runtime() -> &'static Runtime {
     })
 }
 
-/// From the cache, or compiled in a process of its own, which ends when the statement does.
+/// Loads a module from the cache, or compiles it in a child process, which is killed when the statement ends.
 pub fn compile(source: Source, fuel: bool) -> Result<Loaded, Error> {
     let runtime = runtime();
     let loaded = match runtime.cached(&source.hash(), fuel)? {
@@ -57,7 +57,7 @@ pub fn compile(source: Source, fuel: bool) -> Result<Loaded, Error> {
         None => {
             let code = compile_apart(runtime, &source, fuel)?;
             // SAFETY: this library's own code made it from the same module in a copy of this process.
-            unsafe { runtime.take_over(&source, fuel, &code)? }
+            unsafe { runtime.load_machine_code(&source, fuel, &code)? }
         }
     };
     if let Some(error) = &loaded.cache_failure {
@@ -72,17 +72,17 @@ pub fn instantiate(plugin: &Plugin) -> Result<Instance, Error> {
     plugin.instantiate(runtime(), most).map_err(|error| error.at_start(plugin.name()))
 }
 
-/// Drops all instances that no statement uses.
+/// Drops all idle instances.
 pub fn drop_idle() {
     evict(usize::MAX);
 }
 
-/// Drops the instances that have grown in the transaction that ends.
+/// Drops the instances that have grown in the transaction.
 pub fn drop_grown() {
     idle_slots().iter().for_each(|slot| slot.drop_grown(MAX_GROWTH));
 }
 
-/// Shows what a guest has logged.
+/// Reports what a guest has logged.
 pub fn show(lines: Vec<LogLine>) {
     use lagoon_wasm::Level;
     use pgrx::PgLogLevel;
@@ -99,7 +99,7 @@ pub fn show(lines: Vec<LogLine>) {
 }
 
 impl InstanceSlot {
-    /// For an instance that was just made.
+    /// A slot for a new instance. Drops the least recently used ones if there are too many.
     pub fn new(instance: Instance) -> Rc<Self> {
         let slot = Rc::new(Self { instance: Cell::new(Some(Box::new(instance))), used: Cell::new(now()) });
         let mut idle = idle_slots();
@@ -122,7 +122,7 @@ impl InstanceSlot {
         idle
     }
 
-    /// Takes the instance for one call; it comes back when the guard is dropped, unless it broke.
+    /// Takes the instance for one call. It returns to the slot when the guard is dropped, unless it is broken.
     pub fn enter(self: &Rc<Self>) -> Result<Running<'_>, Error> {
         unsafe extern "C-unwind" {
             // postgres.c; declared here because pgrx's binding sets a jump point first, which costs more than the call.
@@ -141,7 +141,7 @@ impl InstanceSlot {
         Ok(Running { slot: self, instance: Some(instance) })
     }
 
-    /// Drops the instance if nobody calls it and it has grown by more than so many bytes.
+    /// Drops the instance if it is idle and has grown by more than so many bytes.
     fn drop_grown(&self, more_than: usize) {
         let instance = self.instance.take();
         self.instance.set(instance.filter(|instance| instance.growth() <= more_than));
@@ -174,13 +174,13 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         DEPTH.set(DEPTH.get().saturating_sub(1));
         let instance = self.instance.take();
-        // A PostgreSQL error may have come up in the middle of a conversion: such an instance is idle, and fine.
+        // If a PostgreSQL error was raised during a conversion, the instance is not running, and can be used again.
         self.slot.instance.set(instance.filter(|i| !i.is_broken()));
     }
 }
 
 fn compile_apart(runtime: &'static Runtime, source: &Source, fuel: bool) -> Result<Vec<u8>, Error> {
-    /// What the last byte of the answer says of the others.
+    /// The last byte of the child's answer: whether the others are machine code or a reason.
     const CODE: u8 = 0;
     const REASON: u8 = 1;
     let megabytes_most = guc::WASM_COMPILE_MEMORY_LIMIT.get();
@@ -201,7 +201,7 @@ fn compile_apart(runtime: &'static Runtime, source: &Source, fuel: bool) -> Resu
             Some(CODE) => Ok(answer),
             _ => {
                 let reason = String::from_utf8_lossy(&answer).into_owned();
-                // ENOMEM of a mapping, which is no abort.
+                // ENOMEM of a failed mapping, for which Rust does not abort.
                 Err(if reason.contains("os error 12") { too_much() } else { Error::InvalidModule(reason) })
             }
         },
@@ -212,7 +212,7 @@ fn compile_apart(runtime: &'static Runtime, source: &Source, fuel: bool) -> Resu
     }
 }
 
-/// Drops idle instances until so many bytes are free: those first that no statement holds, and were not used for longest.
+/// Drops idle instances until so many bytes are free: first those that no call site refers to, each time the least recently used.
 fn evict(bytes: usize) {
     let mut freed = 0usize;
     for slot in idle_slots() {
@@ -225,11 +225,11 @@ fn evict(bytes: usize) {
     }
 }
 
-/// The slots whose instance can be dropped, the dearest last.
+/// The idle slots, in the order in which instances should be dropped.
 fn idle_slots() -> Vec<Rc<InstanceSlot>> {
     let mut idle: Vec<Rc<InstanceSlot>> =
         SLOTS.with_borrow(|slots| slots.iter().filter_map(Weak::upgrade).filter(|p| p.is_idle()).collect());
-    // Beside this list and its version, only call sites hold a slot.
+    // Apart from this list and its version, only call sites refer to a slot.
     idle.sort_by_key(|slot| (Rc::strong_count(slot) > 2, slot.used.get()));
     idle
 }
@@ -258,9 +258,9 @@ fn megabytes(setting: i32) -> usize {
     usize::try_from(setting).unwrap_or(0) << 20
 }
 
-/// `lagoon/pgsql_tmp_wasm` in the data directory, signed with a secret of the cluster that no SQL shows. What begins with
-/// `pgsql_tmp` is left out of base backups, by pg_rewind and by pg_checksums, as caches should be; only below `base` and in
-/// tablespaces does a server remove such files when it starts.
+/// The cache in `lagoon/pgsql_tmp_wasm` of the data directory, signed with a secret of the cluster that no SQL shows. Base
+/// backups, pg_rewind and pg_checksums omit names that begin with `pgsql_tmp`, as they should omit a cache. A starting server
+/// removes such files only below `base` and in tablespaces.
 fn cache() -> Option<Cache> {
     const NONCE: usize = 32; // MOCK_AUTH_NONCE_LEN in catalog/pg_control.h
     // SAFETY: both are set in every process of a server; the nonce has that many bytes.

@@ -1,9 +1,9 @@
-//! Which version of a plugin a call sees: that which the snapshot of its statement sees in `lagoon.plugins`, so a statement
-//! that runs ends on the version with which it began, whatever statements run within it, and parallel workers agree with
-//! their leader. A plugin that came after the snapshot is seen as it is, as a function is that came after it.
+//! The version of a plugin that a call uses: the one that its statement's snapshot sees in `lagoon.plugins`. So a statement
+//! uses one version from beginning to end, whatever statements run within it, and parallel workers agree with their leader.
+//! A plugin that was installed after the snapshot was taken is used as it is now, as PostgreSQL does with functions.
 //!
-//! The table is looked at again after a change of it was announced (relcache invalidation: at commit, on standbys too, and
-//! never after a rollback), and by statements that may not see its latest version.
+//! The table is read again after a relcache invalidation (sent at commit, on standbys too, never after a rollback), and by
+//! statements whose snapshot may not see its latest version.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -17,10 +17,10 @@ use super::plugins::catalog::{self, Row};
 use super::session::{self, InstanceSlot};
 use crate::pg::hook::Transaction;
 
-/// Statements under way whose version of a plugin is remembered; beyond that they look at the table again.
+/// Maximum number of running statements whose version of a plugin is remembered; the others read the table again.
 const STATEMENTS: usize = 16;
 
-/// Counts announced changes of the table; 0 until the callback is registered.
+/// Number of relcache invalidations of the table; 0 until the callback is registered.
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 /// The table's oid, for the callback, which may not look anything up.
 static PLUGINS: AtomicU32 = AtomicU32::new(0);
@@ -33,12 +33,12 @@ thread_local! {
 
 /// A plugin as this backend last saw it.
 struct Known {
-    /// When `latest` was looked up; 0: it is not the latest one.
+    /// The generation in which `latest` was looked up; 0 if a statement saw a version that was not the latest.
     generation: u64,
     /// As [`Row::since`].
     since: u32,
     latest: Rc<Version>,
-    /// What was seen first stays, also when a change was visible before it was announced.
+    /// What each statement saw first. A statement keeps to it even if it sees a change before the invalidation arrives.
     statements: VecDeque<(Statement, Weak<Version>)>,
 }
 
@@ -47,18 +47,18 @@ pub struct Version {
     pub plugin: Plugin,
     /// The manifest as the table has it.
     manifest: String,
-    /// By role: memory of a guest is never shared between roles.
+    /// One per role: roles never share a guest's memory.
     instances: RefCell<HashMap<u32, Rc<InstanceSlot>>>,
     columns: RefCell<HashMap<String, Option<Rc<[Column]>>>>,
 }
 
-/// A version, and for whom it holds beside the statement that asked.
+/// A version, and for which other statements it is valid beside the one that looked it up.
 #[derive(Clone)]
 pub struct Seen {
     pub version: Rc<Version>,
-    /// For all statements while this is the generation; 0: for none.
+    /// It is valid for all statements while this is the generation; 0: for no other statement.
     generation: u64,
-    /// But only if this transaction has ended before they began.
+    /// It is valid only for snapshots in which this transaction, which wrote it, has ended.
     since: u32,
     snapshot: Option<Snapshot>,
 }
@@ -103,41 +103,42 @@ pub fn seen(name: &str) -> Result<Seen, Error> {
     Ok(seen)
 }
 
-/// Forgets all plugins and drops their instances; what a statement holds stays as long as that.
+/// Forgets all plugins and drops their instances, except for those that a running statement uses.
 pub fn forget() {
     with_known(HashMap::clear);
     session::drop_idle();
 }
 
-/// The statements of a transaction end with it, and what it made grow goes. After a change of the table all instances go, since
-/// some may be of plugins that are no more, and nothing can be looked up here; those that are used again are made again.
+/// Forgets what statements of the transaction saw, and drops instances whose memory has grown. If the table has changed, drops
+/// all instances: some may belong to plugins that were removed, and catalogs cannot be read here. Those that are needed are made
+/// again.
 pub fn transaction_ends(how: Transaction) {
     if !matches!(how, Transaction::Committed | Transaction::Prepared | Transaction::Aborted) {
         return;
     }
     with_known(|known| known.values_mut().for_each(|known| known.statements.clear()));
-    let generation = announced();
+    let generation = invalidations();
     if ![0, generation].contains(&SWEPT.replace(generation)) {
         forget();
     }
     session::drop_grown();
 }
 
-/// Number of the last announced change; 0 before the first plugin was asked for.
-fn announced() -> u64 {
+/// Number of invalidations so far; 0 if no plugin has been looked up yet.
+fn invalidations() -> u64 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// The same. Registers for announcements at the first call.
+/// The same. The first call registers the callback.
 fn generation() -> u64 {
-    match announced() {
+    match invalidations() {
         0 => watch_table(),
         generation => generation,
     }
 }
 
 impl Seen {
-    /// Whether it still holds for whoever calls now. A few plain reads, so that it can be asked at every call.
+    /// Whether it is valid for the running statement. Costs a few reads of memory, so every call can check it.
     pub fn holds(&self) -> bool {
         let snapshot = Snapshot::active();
         let holds_for_all = self.generation == generation() && snapshot.is_none_or(|s| s.is_after(self.since));
@@ -146,7 +147,7 @@ impl Seen {
 }
 
 impl Version {
-    /// Where the instance of a role is, made if it is not there, or is running, or broke.
+    /// The slot with a role's instance. Makes a new one if there is none, if it is running, or if it is broken.
     pub fn slot(&self, role: u32) -> Result<Rc<InstanceSlot>, Error> {
         let known = self.instances.borrow().get(&role).cloned();
         if let Some(slot) = known.filter(|slot| slot.is_idle()) {
@@ -185,7 +186,7 @@ impl Known {
         self.statements.push_back((statement, Rc::downgrade(version)));
     }
 
-    /// All versions that are still there.
+    /// All versions that are still in memory.
     fn versions(&self) -> impl Iterator<Item = Rc<Version>> {
         std::iter::once(self.latest.clone()).chain(self.statements.iter().filter_map(|(_, version)| version.upgrade()))
     }
@@ -223,7 +224,8 @@ fn remember(name: &str, seen: &Seen) {
     });
 }
 
-/// A change of some other plugin, or none at all: instances stay.
+/// The version in memory that equals the row, if there is one: an invalidation may be about another plugin. Its instances are
+/// used further.
 fn known_version(name: &str, row: &Row) -> Option<Rc<Version>> {
     KNOWN.with_borrow(|known| known.get(name)?.versions().find(|version| version.is(row)))
 }
@@ -249,7 +251,7 @@ fn load(name: &str, row: &Row) -> Result<Version, Error> {
     Ok(Version { plugin, manifest, instances: RefCell::default(), columns: RefCell::default() })
 }
 
-/// From the end of a transaction, which may come in the midst of anything.
+/// Does nothing if `KNOWN` is borrowed: an ERROR may end the transaction while it is.
 fn with_known(f: impl FnOnce(&mut HashMap<String, Known>)) {
     KNOWN.with(|known| {
         if let Ok(mut known) = known.try_borrow_mut() {
@@ -259,7 +261,7 @@ fn with_known(f: impl FnOnce(&mut HashMap<String, Known>)) {
 }
 
 impl Snapshot {
-    /// Of the running statement. Plain reads, so that it can be asked at every call.
+    /// The snapshot of the running statement. Costs a few reads of memory, so every call can do it.
     fn active() -> Option<Self> {
         unsafe extern "C-unwind" {
             // snapmgr.c; declared here because pgrx's bindings set a jump point first, which costs more than the call.
@@ -281,8 +283,8 @@ impl Snapshot {
         }
     }
 
-    /// Whether all that this transaction did is seen, without a look at it: it ended before anything that the snapshot takes
-    /// for running. TransactionIdPrecedes in access/transam.h.
+    /// Whether the transaction precedes `xmin`, so that it had ended when the snapshot was taken. TransactionIdPrecedes in
+    /// access/transam.h.
     fn is_after(&self, transaction: u32) -> bool {
         const FIRST_NORMAL: u32 = 3;
         if transaction < FIRST_NORMAL { transaction == 2 } else { (transaction.wrapping_sub(self.xmin) as i32) < 0 }
@@ -296,10 +298,10 @@ impl Statement {
     }
 }
 
-/// As [`generation`], announcements that wait to be read included. PostgreSQL itself reads them when a relation is locked,
-/// and a statement may call functions without locking any.
+/// As [`generation`], after reading pending invalidation messages. PostgreSQL reads them whenever it locks a relation, but a
+/// statement may call functions without locking any.
 fn newest_generation() -> u64 {
-    generation(); // or the first announcement would find nobody
+    generation(); // registers the callback, so that no message is missed
     // SAFETY: main thread, inside a transaction; done at every lock of a relation.
     unsafe { pg_sys::AcceptInvalidationMessages() };
     generation()

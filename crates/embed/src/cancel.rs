@@ -7,8 +7,7 @@ use ort::session::RunOptions;
 
 use crate::Error;
 
-/// A one-way switch, shared by the waiter, who sets it, and the engine, which asks between steps. ONNX Runtime itself
-/// looks at it between the nodes of a graph.
+/// A flag that the waiting thread sets. The engine checks it between steps, and ONNX Runtime between the nodes of a graph.
 #[derive(Default)]
 pub struct Cancel {
     is_set: AtomicBool,
@@ -16,7 +15,7 @@ pub struct Cancel {
 }
 
 impl Cancel {
-    /// Asks the engine to stop. Returns at once.
+    /// Sets the flag. Does not wait for the engine.
     pub fn cancel(&self) {
         self.is_set.store(true, Ordering::SeqCst);
         if let Some(run) = &*self.running.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -24,21 +23,21 @@ impl Cancel {
         }
     }
 
-    /// Whether to stop.
+    /// Whether the flag is set.
     pub fn is_set(&self) -> bool {
         self.is_set.load(Ordering::SeqCst)
     }
 
-    /// An error when it is set.
+    /// Fails with [`Error::Cancelled`] if the flag is set.
     pub fn check(&self) -> Result<(), Error> {
         if self.is_set() { Err(Error::Cancelled) } else { Ok(()) }
     }
 
-    /// Lets [`Self::cancel`] terminate a run, for as long as the result lives.
+    /// Makes [`Self::cancel`] terminate a run of ONNX Runtime until the result is dropped.
     pub(crate) fn arm(&self, options: Arc<RunOptions>) -> Result<Armed<'_>, Error> {
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(options);
         let armed = Armed(self);
-        self.check()?; // it may have been set just before
+        self.check()?; // the flag may have been set before the options were stored
         Ok(armed)
     }
 }
@@ -53,7 +52,7 @@ impl Drop for Armed<'_> {
 
 #[cfg(test)]
 impl Cancel {
-    /// Waits until [`Self::cancel`] would end a run that has begun; false when none begins for a long time.
+    /// Waits until a run is armed; returns false if none is within a long time.
     pub(crate) fn wait_for_run(&self) -> bool {
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
         while std::time::Instant::now() < deadline {

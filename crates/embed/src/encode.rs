@@ -15,17 +15,17 @@ use crate::runtime::Runtime;
 use crate::tokenize::{TextTokenizer, Tokens};
 use crate::{Cancel, Error, ModelFiles, TextEncoder};
 
-/// Tokens of one run, padding included. On a CPU the whole gain of batching is there at a few hundred: with more, activations
-/// leave the cache (measured on all-MiniLM-L6-v2: 281 texts a CPU second at 512, 250 at 2048, 185 at 4096), and a cancel is
-/// seen later.
+/// Maximum number of tokens of a run, padding included. A few hundred give the full gain of batching on a CPU: with more,
+/// activations do not fit into the cache (measured on all-MiniLM-L6-v2: 281 texts a CPU second at 512, 250 at 2048, 185 at
+/// 4096), and a cancel takes effect later.
 pub const BATCH_TOKENS: usize = 512;
 
-/// Texts that are tokenised before the first of them is inferred. Those of similar length share a run.
+/// Number of texts that are tokenised before the first of them is inferred, so that texts of similar length can share a run.
 const GROUP: usize = 1024;
 
-/// Two texts to try a batch with, of different lengths.
+/// Two texts of different lengths, for a trial batch.
 const PROBES: [&str; 2] = ["a", "1 2 3 a b c"];
-/// How far a vector may move in a batch, as a part of its length: floating point gives less than a millionth.
+/// Maximum relative difference of a text's vector alone and in a batch. Rounding gives less than a millionth.
 const BATCH_TOLERANCE: f32 = 1e-3;
 
 /// A loaded model.
@@ -63,13 +63,13 @@ impl Input {
 
 struct Output {
     name: String,
-    /// Whether the graph has pooled already.
+    /// Whether the graph does the pooling.
     is_pooled: bool,
 }
 
 impl Model {
-    /// Loads what was read, with `threads` threads for each run. Runs a few times, to learn the dimension and whether texts
-    /// in a batch leave each other's vectors alone. New threads inherit the signal mask of the caller.
+    /// Loads a model from its files, with `threads` threads for each run. A few trial runs find its dimension, and whether texts
+    /// in a batch change each other's vectors. New threads inherit the signal mask of the caller.
     pub fn load(
         name: &str,
         files: ModelFiles,
@@ -80,7 +80,7 @@ impl Model {
     ) -> Result<Self, Error> {
         let ModelFiles { spec, tokenizer, graph, weights, is_dynamic, .. } = files;
         let tokenizer = {
-            let file = tokenizer; // not needed again
+            let file = tokenizer; // freed at the end of this block
             TextTokenizer::load(&spec, &file)?
         };
         cancel.check()?;
@@ -99,8 +99,8 @@ impl Model {
         Ok(model)
     }
 
-    /// Learns the dimension, and whether a text has the same vector in a batch as alone: where a scale is computed over the
-    /// whole input, or a graph takes one text at a time only, it has not.
+    /// Finds the dimension, and whether a text has the same vector in a batch as alone. It has not if the graph quantises
+    /// its whole input with one scale, or takes only one text at a time.
     fn probe(&mut self, cancel: &Cancel) -> Result<(), Error> {
         let [one, other] = PROBES.map(|text| self.tokenizer.encode(text, cancel));
         let (one, other) = (one.or_else(|_| self.tokenizer.encode("1", cancel))?, other);
@@ -114,12 +114,12 @@ impl Model {
         Ok(())
     }
 
-    /// Whether several texts are inferred in one run. If not, each is alone, since they would change each other's vectors.
+    /// Whether several texts are inferred in one run. If not, texts in a batch would change each other's vectors.
     pub fn is_batched(&self) -> bool {
         self.is_batched
     }
 
-    /// What the files say.
+    /// The settings of the model's files.
     pub fn spec(&self) -> &Spec {
         &self.spec
     }
@@ -230,15 +230,15 @@ impl Model {
     }
 }
 
-/// Whether two vectors are the same but for rounding.
+/// Whether two vectors are equal up to rounding.
 fn is_close(a: &[f32], b: &[f32]) -> bool {
     let squares = |values: &mut dyn Iterator<Item = f32>| values.map(|x| x * x).sum::<f32>();
     let apart = squares(&mut a.iter().zip(b).map(|(x, y)| x - y));
     a.len() == b.len() && apart <= BATCH_TOLERANCE * BATCH_TOLERANCE * squares(&mut b.iter().copied())
 }
 
-/// Positions of texts, longest first, so that neighbours need little padding; each batch is within the budget of tokens, or
-/// one text.
+/// Batches of texts, as positions. Texts are sorted by length, so that a batch needs little padding. A batch has at most `budget`
+/// tokens, or a single text.
 fn batches(tokens: &[Tokens], budget: usize) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..tokens.len()).collect();
     order.sort_by_key(|index| std::cmp::Reverse(tokens[*index].ids.len()));
@@ -252,7 +252,7 @@ fn batches(tokens: &[Tokens], budget: usize) -> Vec<Vec<usize>> {
     batches
 }
 
-/// A batch as the graph wants it: `[rows, length]`, row after row.
+/// The inputs of the graph for a batch, in the shape `[rows, length]`.
 struct Padded {
     ids: Vec<i64>,
     mask: Vec<i64>,
@@ -275,8 +275,8 @@ impl Padded {
         padded
     }
 
-    /// As transformers counts them for models that ask: from the first token, padding 1 (GPT-like models, whose padding
-    /// may be on the left).
+    /// The input `position_ids` as in transformers: 0 for the first token, 1 for padding (GPT-like models, which may be
+    /// padded on the left).
     fn positions(&self) -> Vec<i64> {
         let mut positions = vec![1; self.mask.len()];
         for (row, mask) in positions.chunks_mut(self.length).zip(self.mask.chunks(self.length)) {
@@ -287,10 +287,10 @@ impl Padded {
     }
 }
 
-/// From memory: what was read and hashed is what runs, and a file that shrinks under a mapping of it cannot end the process.
+/// Opens a session from memory: it runs the bytes that were hashed, and no mapped file can be truncated, which would be SIGBUS.
 fn open(runtime: &Runtime, graph: &[u8], weights: Vec<(String, Arc<[u8]>)>, threads: usize) -> ort::Result<Session> {
     let mut builder = Session::builder(runtime.environment())?
-        // Sequences differ in length, so remembered memory layouts and the arena would only ever grow.
+        // Memory patterns and the arena would only grow, since sequences differ in length.
         .with_memory_pattern(false)?
         .with_execution_providers([CPU::default().with_arena_allocator(false).build()])?
         .with_intra_threads(threads)?
@@ -349,12 +349,12 @@ fn failed_with(model: &str, reason: &str) -> Error {
     Error::Inference { model: model.to_owned(), reason: reason.to_owned() }
 }
 
-/// The first line: the others are frames of C++.
+/// The first line of a message; the others are C++ stack frames.
 fn reason(error: &ort::Error) -> String {
     short(error.message().lines().next().unwrap_or_default().trim()).to_string()
 }
 
-/// What a file calls something, as far as a message has room for it.
+/// A name from a file, shortened and escaped for a message.
 fn short(name: &str) -> String {
     name.chars().take(200).collect::<String>().escape_debug().to_string()
 }

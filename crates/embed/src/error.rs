@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-/// Why there is no vector.
+/// An error of this crate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// No path to ONNX Runtime.
+    /// There is no path to ONNX Runtime.
     #[error("lagoon.onnxruntime_library is not set")]
     LibraryNotSet,
     /// The path depends on the working directory.
@@ -38,7 +38,7 @@ pub enum Error {
     /// More bytes than a part may have.
     #[error("\"{path}\" has {size} bytes, more than the {limit} that such a file may have")]
     FileTooLarge { path: PathBuf, size: u64, limit: u64 },
-    /// Someone writes to it.
+    /// A file was written to while it was read.
     #[error("\"{0}\" changed while it was being read")]
     FileChanging(PathBuf),
     /// A part cannot be understood, or contradicts another.
@@ -71,10 +71,10 @@ pub enum Error {
     /// The vectors of an array are more than one value can hold.
     #[error("{count} vectors of {dimension} elements are more than an array can hold")]
     TooManyVectors { count: usize, dimension: usize },
-    /// No piece of the text that may be looked at holds the tokens that the model takes.
+    /// The longest prefix that is tokenised does not determine the model's tokens.
     #[error("a text of {bytes} bytes is too long to be cut to {tokens} tokens")]
     TextTooLong { bytes: usize, tokens: usize, limit: usize },
-    /// So much memory could not be had.
+    /// This number of bytes could not be allocated.
     #[error("out of memory: could not allocate {0} bytes")]
     Memory(u64),
     /// A name that a model cannot have.
@@ -89,7 +89,7 @@ pub enum Error {
     /// The graph gave NaN or an infinity.
     #[error("model \"{0}\" gave a vector that is not finite")]
     NotFinite(String),
-    /// The request was withdrawn.
+    /// The request was cancelled.
     #[error("embedding was canceled")]
     Cancelled,
     /// The engine thread panicked: a bug.

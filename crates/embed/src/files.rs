@@ -1,5 +1,5 @@
-//! The files of one model directory: what was read is what is hashed and loaded. Nothing is looked up by its name a second
-//! time.
+//! The files of one model directory. Each is opened once and read within bounds; the same bytes are hashed and loaded. No name
+//! is looked up a second time.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,23 +8,23 @@ use crate::layout::Spec;
 use crate::reader::{Reader, Watch};
 use crate::{Cancel, Error, graph};
 
-/// Bytes of an ONNX file: a protocol buffer has no more.
+/// Maximum bytes of an ONNX file: the limit of a protocol buffer.
 const GRAPH_LIMIT: u64 = (1 << 31) - 1;
-/// Bytes of all weights outside of the ONNX file.
+/// Maximum bytes of all weights outside of the ONNX file.
 const WEIGHTS_LIMIT: u64 = 32 << 30;
 
 /// A model directory, read.
 #[derive(Debug)]
 pub struct ModelFiles {
-    /// What the settings say.
+    /// The settings.
     pub spec: Spec,
-    /// BLAKE3 over names, lengths and contents of all files, in hex: it changes whenever vectors may.
+    /// BLAKE3 over names, lengths and contents of all files, in hex. It changes if vectors may change.
     pub fingerprint: String,
     /// Bytes of all files.
     pub size: u64,
-    /// What was found at each path, to notice a change later.
+    /// The identity of each file, by which later changes are noticed.
     pub watch: Watch,
-    /// Whether the graph computes scales from its input, so that the texts of a batch change each other's vectors.
+    /// Whether the graph quantises its input at run time, so that the texts of a batch change each other's vectors.
     pub is_dynamic: bool,
     pub(crate) tokenizer: Vec<u8>,
     pub(crate) graph: Vec<u8>,
@@ -66,7 +66,7 @@ impl ModelFiles {
     }
 }
 
-/// `Arc` has no fallible constructor, so the memory is asked for first.
+/// Copies bytes into an `Arc`. It has no fallible constructor, so the memory is reserved first.
 fn shared(bytes: &[u8]) -> Result<Arc<[u8]>, Error> {
     let mut probe = Vec::<u8>::new();
     probe.try_reserve_exact(bytes.len() + 64).map_err(|_| Error::Memory(bytes.len() as u64))?;

@@ -1,33 +1,33 @@
-//! What an ONNX file says about itself, read from its bytes before ONNX Runtime sees them: where its weights lie, and
-//! whether it quantises at run time.
+//! Facts about an ONNX file that are needed before ONNX Runtime loads it: the files of its weights, and whether it quantises at
+//! run time.
 //!
-//! An ONNX file is a protocol buffer (onnx.proto). Here is a walk over the messages that matter, without recursion: fields
-//! are skipped by their lengths, which are checked, so it ends after as many steps as the file has fields at most.
+//! An ONNX file is a protocol buffer (onnx.proto). It is parsed without recursion, and only messages that matter are entered.
+//! Lengths are checked, so parsing takes at most as many steps as the file has fields.
 
 use std::collections::BTreeSet;
 
 use crate::Cancel;
 
-/// Messages in messages. ONNX Runtime itself refuses more than 100.
+/// Maximum depth of nested messages, as in ONNX Runtime.
 const MAX_DEPTH: usize = 100;
-/// Files of weights. Some exporters write one for each tensor.
+/// Maximum number of files with weights. Some exporters write one for each tensor.
 const MAX_LOCATIONS: usize = 4096;
-/// Fields between two looks at whether the caller still waits.
+/// Number of fields between two checks for a cancel.
 const FIELDS: usize = 1 << 14;
 
-/// Operators that compute a scale over all of their input: every text of a batch changes the vectors of the others.
+/// Operators that compute one scale for all of their input, so that every text of a batch changes the vectors of the others.
 const DYNAMIC: [&[u8]; 3] = [b"DynamicQuantizeLinear", b"DynamicQuantizeLSTM", b"DynamicQuantizeMatMul"];
 
-/// What was found.
+/// The facts.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
     /// Files of weights, relative to the folder of the ONNX file and within it.
     pub locations: BTreeSet<String>,
-    /// Whether an operator quantises its input at run time, in whatever subgraph or function.
+    /// Whether an operator in any subgraph or function quantises its input at run time.
     pub is_dynamic: bool,
 }
 
-/// Why a file is not taken.
+/// Why a file is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     Invalid(String),
@@ -35,7 +35,7 @@ pub(crate) enum Refused {
     Cancelled,
 }
 
-/// Walks over a whole file.
+/// Parses a whole file.
 pub(crate) fn read(bytes: &[u8], cancel: &Cancel) -> Result<Facts, Refused> {
     let mut facts = Facts::default();
     let mut stack = vec![Frame::new(Message::Model, bytes)];
@@ -90,7 +90,7 @@ enum Message {
 }
 
 impl Message {
-    /// The message in a field, as far as it matters.
+    /// The kind of message in a field; None if it does not matter.
     fn child(self, field: u64) -> Option<Self> {
         Some(match (self, field) {
             (Self::Model, 7) => Self::Graph { is_main: true },
@@ -125,7 +125,7 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// What a message that has been read to its end means for the one around it.
+/// Applies a message that has been read to its end to the one around it.
 fn close<'a>(done: &Frame<'a>, outer: Option<&mut Frame<'a>>, facts: &mut Facts) -> Result<(), Refused> {
     match (done.message, outer) {
         (Message::Entry, Some(tensor)) if done.key == b"location" => tensor.location = Some(done.value),
@@ -184,7 +184,7 @@ fn next<'a>(rest: &mut &'a [u8]) -> Result<Option<(u64, Value<'a>)>, Refused> {
     };
     match tag >> 3 {
         0 => Err(damaged()),
-        // A number of fixed width is none of the messages.
+        // No field of fixed width matters; number 0 is skipped.
         _ if matches!(tag & 7, 1 | 5) => Ok(Some((0, value))),
         number => Ok(Some((number, value))),
     }

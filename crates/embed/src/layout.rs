@@ -19,17 +19,17 @@ use crate::Error;
 use crate::pooling::Pooling;
 use crate::reader::{Reader, parse};
 
-/// Tokens of a model that states no limit.
+/// Maximum number of tokens of a model whose files state none.
 const DEFAULT_MAX_TOKENS: usize = 512;
-/// Tokens of any model: whatever the files state, longer texts are cut to this.
+/// Maximum number of tokens of any model, whatever its files state.
 const MOST_TOKENS: usize = 32_768;
 /// Above this, `model_max_length` means "unknown": transformers writes 1e30.
 const NO_LIMIT: f64 = 1e9;
 
-/// What the files say.
+/// The settings of a model's files.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
-    /// Where they lie, absolute.
+    /// The model directory, an absolute path.
     pub directory: PathBuf,
     /// The ONNX file.
     pub graph: PathBuf,
@@ -39,26 +39,26 @@ pub struct Spec {
     pub max_tokens: usize,
     /// Whether texts are lower-cased before the tokenizer sees them.
     pub lower_case: bool,
-    /// How token vectors become one.
+    /// How the vectors of tokens are pooled.
     pub pooling: Pooling,
     /// Whether the result is scaled to length 1.
     pub normalize: bool,
-    /// Elements of a token's vector, where the files say so.
+    /// Elements of a token's vector, if the files state them.
     pub width: Option<usize>,
     /// Prefixes by name.
     pub prompts: BTreeMap<String, String>,
-    /// The one in `prompts` that is used unless another is asked for.
+    /// The name of the prompt that is used.
     pub default_prompt: Option<String>,
-    /// Id that fills up short sequences.
+    /// The id of the padding token.
     pub pad_id: Option<u32>,
-    /// Text of that token, when the id is not stated.
+    /// The text of the padding token, if its id is not stated.
     pub pad_token: Option<String>,
-    /// Whether short sequences are filled up on the left.
+    /// Whether sequences are padded on the left.
     pub pad_left: bool,
 }
 
 impl Spec {
-    /// Reads and checks the settings files. Returns tokenizer.json too, the one of them that is a file for others to read.
+    /// Reads and checks the settings files. Also returns the bytes of tokenizer.json, from which the tokenizer is loaded.
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<(Self, Vec<u8>), Error> {
         let directory = reader.directory;
         let modules = Modules::read(reader)?;
@@ -143,7 +143,7 @@ const SENTENCE_CONFIGS: [&str; 7] = [
     "sentence_xlnet_config.json",
 ];
 
-/// Models whose position numbers begin behind the padding id, so that the table has rows that no token uses.
+/// Models whose position numbers begin after the padding id, so that the first rows of the position table are unused.
 const OFFSET_POSITIONS: [&str; 5] = ["roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet"];
 
 fn max_tokens(sentence: &SentenceConfig, config: &Config, tokenizer: &TokenizerConfig) -> usize {
@@ -156,7 +156,7 @@ fn max_tokens(sentence: &SentenceConfig, config: &Config, tokenizer: &TokenizerC
         let length = tokenizer.model_max_length.filter(|length| *length >= 1.0 && *length < NO_LIMIT);
         length.map(|length| length as usize)
     });
-    // A position beyond the table would be an error of the graph in the middle of a query.
+    // A position beyond the table would fail in the graph, in the middle of a query.
     let tokens = match (stated, positions) {
         (Some(stated), Some(positions)) => stated.min(positions),
         (Some(one), None) | (None, Some(one)) => one,
@@ -244,7 +244,7 @@ struct PoolingConfig {
     pooling_mode_cls_token: bool,
     #[serde(default)]
     pooling_mode_max_tokens: bool,
-    // The default of the constructor that these are the arguments of.
+    // The default of the Python constructor that takes these as arguments.
     #[serde(default = "yes")]
     pooling_mode_mean_tokens: bool,
     #[serde(default)]

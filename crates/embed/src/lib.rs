@@ -42,7 +42,7 @@ pub trait TextEncoder: Send {
     /// Elements of each vector.
     fn dimension(&self) -> usize;
 
-    /// One vector for each text, in the order of the texts. Texts are without surrounding white space or not, as given;
-    /// one that is empty without it is [`Error::EmptyText`]. Stops soon after `cancel` is set, with [`Error::Cancelled`].
+    /// One vector for each text, in the order of the texts. A text of white space only is [`Error::EmptyText`]. Stops soon after
+    /// `cancel` is set, with [`Error::Cancelled`].
     fn encode(&mut self, texts: &[String], cancel: &Cancel) -> Result<Vec<Vec<f32>>, Error>;
 }

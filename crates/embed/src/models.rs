@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::reader::Watch;
 use crate::{Cancel, Error, Model, ModelFiles, Runtime};
 
-/// How many models stay loaded; the one that was used longest ago goes first.
+/// Maximum number of loaded models; the least recently used one is unloaded.
 const MAX_LOADED: usize = 4;
 
 /// A model as it was registered.
@@ -22,10 +22,10 @@ pub struct Registered {
     pub fingerprint: String,
 }
 
-/// How to load.
+/// Settings for loading a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Path of ONNX Runtime. Only the first one that loads counts: a process has one.
+    /// Path of ONNX Runtime. A process loads only one: later paths are ignored.
     pub library: PathBuf,
     /// Threads of one run.
     pub threads: usize,
@@ -57,17 +57,17 @@ struct Loaded {
     watch: Watch,
 }
 
-/// Loads on demand, and keeps what was used last. Dropping it unloads all models, then the environment of ONNX Runtime,
-/// after which none can be loaded in this process again.
+/// Loads models on demand, and keeps those that were used last. Dropping it unloads all models and the environment of ONNX
+/// Runtime, after which none can be loaded in this process again.
 pub struct Models {
-    // In this order: sessions are dropped before the environment.
+    // Fields are dropped in order: sessions before the environment.
     loaded: Vec<Loaded>, // most recently used last
     runtime: Option<Runtime>,
     statistics: Arc<Statistics>,
 }
 
 impl Models {
-    /// None loaded, counting into `statistics`, on the runtime if this process already has one.
+    /// No models. Counts into `statistics`, and uses `runtime` if this process has loaded one already.
     pub fn new(statistics: Arc<Statistics>, runtime: Option<Runtime>) -> Self {
         Self { loaded: Vec::new(), runtime, statistics }
     }
@@ -78,12 +78,12 @@ impl Models {
         self.statistics.models_loaded.store(0, Ordering::Relaxed);
     }
 
-    /// What the library says about itself, once it is loaded.
+    /// ONNX Runtime, if it is loaded.
     pub fn loaded_runtime(&self) -> Option<&Runtime> {
         self.runtime.as_ref()
     }
 
-    /// ONNX Runtime, loaded if it is not yet.
+    /// ONNX Runtime, which is loaded if it is not yet.
     pub fn runtime(&mut self, settings: &Settings) -> Result<&Runtime, Error> {
         if self.runtime.is_none() {
             self.runtime = Some(Runtime::start(&settings.library)?);
@@ -91,8 +91,8 @@ impl Models {
         self.runtime.as_ref().ok_or(Error::LibraryNotSet)
     }
 
-    /// Reads a directory, loads what is in it, and keeps it: registration, and the first use in the same session. Also
-    /// returns the bytes of all files.
+    /// Reads a directory, and loads and keeps its model, for registration and the first use in the same session. Also returns the
+    /// bytes of all files.
     pub fn register(
         &mut self,
         name: &str,
@@ -107,8 +107,8 @@ impl Models {
         Ok((registered, size, model))
     }
 
-    /// The model, loaded if it is not yet. Refuses files that are not the registered ones, also when the model is loaded:
-    /// all sessions give the same vectors, or the same error.
+    /// The model, which is loaded if it is not yet. Fails if the files are not those that were registered, even if the model is
+    /// loaded: all sessions return the same vectors, or the same error.
     pub fn get(&mut self, wanted: &Registered, settings: &Settings, cancel: &Cancel) -> Result<&mut Model, Error> {
         let is_wanted = |loaded: &Loaded| loaded.registered == *wanted && loaded.threads == settings.threads;
         let found = self.loaded.iter().position(is_wanted);
@@ -123,13 +123,13 @@ impl Models {
             return Err(Error::ModelChanged(wanted.name.clone()));
         }
         if let Some(index) = found {
-            let loaded = self.loaded.remove(index); // touched, and the same bytes
+            let loaded = self.loaded.remove(index); // files were touched but have the same bytes
             return Ok(self.keep(Loaded { watch: files.watch, ..loaded }));
         }
         self.load(wanted.clone(), files, settings, cancel)
     }
 
-    /// Watches the files of the model that was used last.
+    /// The watch of the model that was used last.
     pub(crate) fn watch(&self) -> Watch {
         self.loaded.last().map(|loaded| loaded.watch.clone()).unwrap_or_default()
     }
@@ -143,7 +143,7 @@ impl Models {
     ) -> Result<&mut Model, Error> {
         self.loaded.retain(|loaded| loaded.registered.name != registered.name);
         if self.loaded.len() >= MAX_LOADED {
-            self.loaded.remove(0); // its memory first
+            self.loaded.remove(0); // frees its memory before the new one is loaded
         }
         self.statistics.models_loaded.store(self.loaded.len() as u64, Ordering::Relaxed);
         let (threads, statistics) = (settings.threads, self.statistics.clone());

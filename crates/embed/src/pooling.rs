@@ -1,18 +1,18 @@
-//! From one vector a token to one vector a text.
-//! After sentence_transformers/models/Pooling.py: several modes may be on, then their results are concatenated.
+//! Pooling: from one vector for each token to one for the text, as in sentence_transformers/models/Pooling.py. Several modes may
+//! be on; their results are concatenated.
 
-/// Which results make the vector. Concatenated in the order of the fields.
+/// The modes that are on. Their results are concatenated in the order of the fields.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pooling {
     /// The first token.
     pub cls: bool,
-    /// The largest of each element.
+    /// The maximum of each element.
     pub max: bool,
     /// The mean of each element.
     pub mean: bool,
     /// The sum, divided by the square root of the number of tokens.
     pub mean_sqrt_len: bool,
-    /// The mean with weights 1, 2, 3...: later tokens have seen more.
+    /// The mean with weights 1, 2, 3...: later tokens attend to more text.
     pub weighted_mean: bool,
     /// The last token.
     pub last: bool,
@@ -66,7 +66,7 @@ impl Pooling {
         }
         if self.weighted_mean {
             let start = append(width, 0.0, out);
-            // The weight is the position in the padded sequence, as there.
+            // The weight is the position in the padded sequence, as in sentence-transformers.
             let weighted = tokens.chunks_exact(width).zip(mask).zip(1u32..).filter(|((_, m), _)| **m != 0);
             let mut total = 0.0;
             for ((row, _), weight) in weighted {
@@ -97,7 +97,7 @@ fn append_row(row: Option<&[f32]>, width: usize, out: &mut Vec<f32>) {
     }
 }
 
-/// Scales to length 1; a vector shorter than 1e-12 is divided by that (torch.nn.functional.normalize).
+/// Divides by the length, or by 1e-12 if it is less, as torch.nn.functional.normalize.
 pub fn normalize(vector: &mut [f32]) {
     let norm = vector.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt().max(1e-12) as f32;
     vector.iter_mut().for_each(|x| *x /= norm);

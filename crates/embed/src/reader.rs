@@ -1,4 +1,4 @@
-//! Reading files of a model: each is opened once, read within bounds, hashed, and remembered.
+//! Reading the files of a model: each is opened once, read within bounds, hashed, and recorded.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -8,19 +8,19 @@ use serde::de::DeserializeOwned;
 
 use crate::{Cancel, Error};
 
-/// Bytes of modules.json and its kin.
+/// Maximum bytes of a settings file such as modules.json.
 const CONFIG_LIMIT: u64 = 8 << 20;
-/// Bytes of tokenizer.json. The largest published ones have 35 MB; what is made of one takes some ten times its size.
+/// Maximum bytes of tokenizer.json. The largest published ones have 35 MB; a loaded tokenizer takes some ten times as much.
 const TOKENIZER_LIMIT: u64 = 64 << 20;
-/// Bytes that are hashed between two looks at whether the caller still waits.
+/// Bytes that are hashed between two checks for a cancel.
 const PIECE: usize = 1 << 20;
 
-/// What was found at each path that the model asks for, missing files included.
+/// The identity of the file at each path that a model needs, missing ones included.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Watch(Vec<(PathBuf, Option<Identity>)>);
 
 impl Watch {
-    /// Whether all files are still those, and untouched. Reads none of them; takes a microsecond for each.
+    /// Whether all files are the same and unchanged. It reads none of them and takes a microsecond for each.
     pub fn holds(&self) -> bool {
         self.0.iter().all(|(path, found)| match std::fs::metadata(path) {
             Ok(metadata) => Some(identity(&metadata)) == *found,
@@ -39,7 +39,7 @@ fn identity(metadata: &std::fs::Metadata) -> Identity {
     }
 }
 
-/// A directory above it that is a file is as good as none.
+/// Whether a file is missing, also because a directory in its path is a file.
 fn is_missing(error: &lagoon_file::Error) -> bool {
     match error {
         lagoon_file::Error::Missing | lagoon_file::Error::NotDirectory => true,
@@ -48,7 +48,7 @@ fn is_missing(error: &lagoon_file::Error) -> bool {
     }
 }
 
-/// Reads files, and remembers what it has read.
+/// Reads files, and records their identities and the fingerprint.
 pub(crate) struct Reader<'a> {
     pub(crate) directory: &'a Path,
     cancel: &'a Cancel,
@@ -72,7 +72,7 @@ impl<'a> Reader<'a> {
         self.require(path, TOKENIZER_LIMIT, "tokenizer.json")
     }
 
-    /// Whether there is something of this name. What is opened then is judged when it is read.
+    /// Whether the path exists. Its type is checked when it is read.
     pub(crate) fn exists(&mut self, path: &Path) -> bool {
         let found = std::fs::symlink_metadata(path).is_ok();
         if !found {
@@ -112,7 +112,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// JSON, as far as the type asks for it.
+/// Parses JSON; members that the type does not have are ignored.
 pub(crate) fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(bytes).map_err(|error| Error::invalid(path, error.to_string()))
 }

@@ -1,38 +1,38 @@
-//! What an engine is asked, and what it answers: plain data, that another thread takes as well as another process.
+//! Requests to an engine and its replies: plain data, which can go to another thread or another process.
 //!
-//! Nothing here refers to memory of the process that asks, so both sides may be anywhere. Whoever asks cuts what he has into
-//! requests of [`MOST_TEXTS`] and [`FULL_BYTES`], so that a request and its reply are a few megabytes.
+//! The caller divides its texts into requests of [`MOST_TEXTS`] and [`FULL_BYTES`], so that a request and its reply are a few
+//! megabytes.
 
 use std::path::PathBuf;
 
 use crate::models::{Registered, Settings};
 use crate::reader::Watch;
 
-/// Texts of one request at most.
+/// Maximum number of texts of a request.
 pub const MOST_TEXTS: usize = 1024;
 
-/// Bytes of texts with which a request takes no further one. A text that is longer than that goes alone, or is the last.
+/// Bytes of texts from which on a request is full. Its last text may be longer than that.
 pub const FULL_BYTES: usize = 4 << 20;
 
-/// What is asked.
+/// A request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
-    /// The vectors of texts, by a model whose files are those that were registered.
+    /// Embeds texts with a model whose files are those that were registered.
     Embed { model: Registered, texts: Vec<String>, settings: Settings },
-    /// What the model in a directory is like. It is loaded and run once.
+    /// Describes the model in a directory, by loading and running it.
     Describe { name: String, directory: PathBuf, settings: Settings },
-    /// What the loaded runtime says about itself. Loads nothing.
+    /// Describes ONNX Runtime, if it is loaded.
     Library,
 }
 
-/// What is answered.
+/// A reply.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
     /// To [`Request::Embed`].
     Embedded(Embedded),
     /// To [`Request::Describe`].
     Described(Box<Description>),
-    /// To [`Request::Library`]; none while none is loaded.
+    /// To [`Request::Library`]; None if it is not loaded.
     Library(Option<Library>),
 }
 
@@ -41,14 +41,14 @@ pub enum Reply {
 pub struct Embedded {
     /// In the order of the texts.
     pub vectors: Vec<Vec<f32>>,
-    /// Watches the files of the model.
+    /// The identities of the model's files, to notice changes.
     pub watch: Watch,
 }
 
-/// What a model is like.
+/// A model's description.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description {
-    /// Name, directory, and how its files looked.
+    /// Name, directory, and fingerprint of its files.
     pub registered: Registered,
     /// Elements of a vector.
     pub dimension: usize,
@@ -75,6 +75,6 @@ pub struct Library {
     pub path: PathBuf,
     /// Major and minor number.
     pub version: String,
-    /// What it says about its build: branch, commit, type.
+    /// Information about its build: branch, commit, type.
     pub build: String,
 }

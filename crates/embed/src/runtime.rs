@@ -8,17 +8,18 @@ use ort::logging::LogLevel;
 
 use crate::Error;
 
-/// Set to "1" before the library is loaded: official builds since 1.29 otherwise start a thread that reports to their
-/// vendor, and write files into the home directory.
+/// Must be "1" before the library is loaded: otherwise official builds since 1.29 start a thread that reports to their vendor,
+/// and write files into the home directory.
 pub const TELEMETRY_VARIABLE: &str = "ORT_DISABLE_TELEMETRY";
 
 /// The lowest version of the C API that the library must offer: 1.18.
 pub const API_LEVEL: u32 = ort::MINOR_VERSION;
 
-/// A loaded library and its environment. There can be one in a process, ever: clones share it, and when the last clone and
-/// the last session are gone it cannot come back.
+/// A loaded library and its environment. A process can have one only once: clones share it, and when the last clone and the
+/// last session are dropped, it cannot be loaded again.
 ///
-/// Never to be made in a process that forks afterwards: a child that exits crashes in the threads that it did not inherit.
+/// It must not be made in a process that forks afterwards: a child that exits would crash, since it has not inherited the
+/// library's threads.
 #[derive(Clone)]
 pub struct Runtime {
     environment: Environment,
@@ -39,7 +40,7 @@ impl Runtime {
             return Err(Error::TelemetryEnabled);
         }
         let unusable = |reason: String| Error::LibraryUnusable { path: library.to_owned(), reason };
-        // A pipe would make the loader wait for ever, and a library that is cut short would end the process.
+        // The loader would block on a pipe, and SIGBUS would end the process if the file is truncated.
         let file = lagoon_file::open(library, lagoon_file::Scope::Anywhere).map_err(|error| match error {
             lagoon_file::Error::Missing => Error::LibraryMissing(library.to_owned()),
             other => unusable(other.to_string()),
@@ -51,8 +52,8 @@ impl Runtime {
         let builder = ort::init_from(library).map_err(|error| unusable(load_reason(&error)))?;
         let environment = builder.with_name("lagoon").with_telemetry(false).build();
         let environment = environment.map_err(|error| unusable(error.to_string()))?;
-        environment.set_log_level(LogLevel::Fatal); // failures come back as values
-        // The file is loaded already, so this only asks it; the patch level is not to be had from here.
+        environment.set_log_level(LogLevel::Fatal); // failures are returned as values
+        // The file is loaded already, so this only calls it. It does not give the patch level.
         let version = ort::util::probe(library).map_or_else(|| "unknown".to_owned(), |minor| format!("1.{minor}"));
         Ok(Self { environment, library: library.to_owned(), version })
     }
@@ -67,7 +68,7 @@ impl Runtime {
         &self.version
     }
 
-    /// What the library says about its build: branch, commit, type.
+    /// Information about the library's build: branch, commit, type.
     pub fn build_info(&self) -> &'static str {
         ort::info()
     }
@@ -77,8 +78,8 @@ impl Runtime {
     }
 }
 
-/// Whether the file has all bytes that its ELF header promises to the loader, which maps them without a look. (Whether it is
-/// one at all, the loader says.)
+/// Whether the file has all bytes that its ELF header promises: the loader maps them without a check. It does check whether the
+/// file is a library at all.
 fn is_complete(file: &lagoon_file::RegularFile) -> std::io::Result<bool> {
     let size = file.identity().size;
     let mut header = [0; 64];

@@ -1,10 +1,10 @@
-//! Answers requests, one after the other.
+//! Answering requests.
 
 use crate::request::{Description, Embedded, Library, Reply, Request};
 use crate::{Cancel, Error, Models, TextEncoder};
 
 impl Models {
-    /// The answer. Stops soon after `cancel` is set, with [`Error::Cancelled`].
+    /// Answers a request. Stops soon after `cancel` is set, with [`Error::Cancelled`].
     pub fn answer(&mut self, request: Request, cancel: &Cancel) -> Result<Reply, Error> {
         cancel.check()?;
         Ok(match request {

@@ -1,8 +1,8 @@
-//! Text to token ids, as sentence-transformers does it before a model sees them.
+//! Text to token ids, as in sentence-transformers.
 //!
-//! The tokens are those of the whole text, cut to the model's length, but only as much of a text is read as they depend on:
-//! a beginning whose last words, which may read otherwise when the text goes on, are beyond the cut. Where a tokenizer
-//! does not split into words, two beginnings, one twice as long as the other, have to agree.
+//! The tokens are those of the whole text, truncated to the model's length, but only a prefix of a long text is tokenised.
+//! The prefix is long enough if its last words, whose tokens may depend on the text that follows, are beyond the truncation.
+//! For tokenizers that do not split into words, two prefixes, one twice as long as the other, have to give the same tokens.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -12,18 +12,19 @@ use tokenizers::{
     PreTokenizer, PreTokenizerWrapper, Token, Tokenizer, TruncationDirection,
 };
 
-use crate::cut::{Cutter, Kind, Squeeze};
+use crate::cut::{Kind, Prefixes, Squeeze};
 use crate::layout::Spec;
 use crate::{Cancel, Error};
 
-/// Bytes of a text that are looked at first, for each token that the model takes; and at least.
+/// Bytes of the first prefix: for each token that the model takes, and at least.
 const FIRST_FOR_TOKEN: usize = 8;
 const FIRST: usize = 2048;
-/// Bytes that are looked at in the end, likewise. Reading so much takes a tokenizer a tenth of a second and some 40 MB.
+/// Bytes of the last prefix, likewise. Tokenising it takes a tenth of a second and some 40 MB.
 const LAST_FOR_TOKEN: usize = 32;
 const LAST: usize = 256 << 10;
-/// Words at the end of a beginning that may change with what follows, besides those of an added token that was cut.
-const UNSETTLED: usize = 8;
+/// Number of words at the end of a prefix whose tokens may depend on the text that follows, besides those of a truncated added
+/// token.
+const UNSTABLE: usize = 8;
 /// Longest word for which a text is squeezed.
 const LONGEST_WORD: usize = 10_000;
 
@@ -32,7 +33,7 @@ const LONGEST_WORD: usize = 10_000;
 pub struct Tokens {
     /// Rows of the embedding table.
     pub ids: Vec<u32>,
-    /// Which sentence of a pair each token belongs to: all 0 here, but some tokenizers say otherwise.
+    /// The sentence of a pair that each token belongs to: mostly 0, but some tokenizers have other values.
     pub type_ids: Vec<u32>,
 }
 
@@ -41,21 +42,21 @@ pub struct TextTokenizer {
     inner: Tokenizer,
     prompt: String,
     lower_case: bool,
-    /// Tokens of a text, special ones not counted.
+    /// Maximum number of tokens of a text, without special ones.
     room: usize,
     /// Whether the last tokens of a long text are kept, not the first.
     keeps_end: bool,
-    unsettled: usize,
-    /// Bytes beyond which the length of a word does not matter, where it does.
+    unstable: usize,
+    /// Bytes of the longest word that is not unknown because of its length; 0 if there is no such limit.
     word_bytes: usize,
-    /// Characters of the longest word that may be more than one token, where [`Squeeze`] is allowed.
+    /// Characters of the longest word that may become more than one token, if [`Squeeze`] is allowed.
     longest_word: Option<usize>,
-    /// Bytes that are looked at first, and in the end.
+    /// Bytes of the first and of the last prefix.
     pub(crate) window: (usize, usize),
 }
 
 impl TextTokenizer {
-    /// Reads tokenizer.json. Its own truncation and padding are those of some past training run: both are replaced.
+    /// Reads tokenizer.json. Its truncation and padding, which come from a training run, are replaced.
     pub fn load(spec: &Spec, file: &[u8]) -> Result<Self, Error> {
         set_parallelism(false); // no thread pool: this process may be a PostgreSQL backend
         let invalid = |reason: String| Error::invalid(&spec.tokenizer, reason);
@@ -82,7 +83,7 @@ impl TextTokenizer {
             lower_case: spec.lower_case,
             room,
             keeps_end,
-            unsettled: UNSETTLED + added.unwrap_or(0),
+            unstable: UNSTABLE + added.unwrap_or(0),
             word_bytes,
             longest_word,
             window: ((room * FIRST_FOR_TOKEN).max(FIRST), (room * LAST_FOR_TOKEN).max(LAST)),
@@ -101,7 +102,7 @@ impl TextTokenizer {
         let bare: Encoding = ids.into_iter().map(|id| (id, String::new(), (0, 0), None, 0)).collect();
         let encoding = guarded(|| self.inner.post_process(bare, None, true)).map_err(failed)?;
         if encoding.is_empty() {
-            return Err(Error::EmptyText { position: None }); // of characters that this tokenizer drops
+            return Err(Error::EmptyText { position: None }); // the tokenizer drops all its characters
         }
         Ok(Tokens { ids: encoding.get_ids().to_vec(), type_ids: encoding.get_type_ids().to_vec() })
     }
@@ -111,24 +112,24 @@ impl TextTokenizer {
         self.inner.token_to_id(token)
     }
 
-    /// The ids of the prompt and `text`, cut, without special tokens.
+    /// The ids of the prompt and `text`, truncated, without special tokens.
     fn cut(&self, text: &str, cancel: &Cancel, failed: &dyn Fn(String) -> Error) -> Result<Vec<u32>, Error> {
         let (mut bytes, last) = self.window;
         let length = self.prompt.len() + text.len();
         let kind = |c| kind(&self.inner, c);
-        // Shorter texts are looked at as they are.
+        // Shorter texts are tokenised as they are.
         let squeeze = self.longest_word.filter(|_| length > last);
         let squeeze = squeeze.map(|longest_word| Squeeze { longest_word, kind: &kind });
-        let mut cutter = Cutter::new(&self.prompt, text, self.keeps_end, squeeze);
+        let mut prefixes = Prefixes::new(&self.prompt, text, self.keeps_end, squeeze);
         let mut before = Found::default();
         loop {
-            let piece = cutter.take(bytes, cancel)?;
-            let is_whole = cutter.is_whole();
+            let piece = prefixes.at_least(bytes, cancel)?;
+            let is_whole = prefixes.is_whole();
             let found = self.words(&piece, is_whole, cancel, failed)?;
-            if is_whole || found.settled >= self.room {
+            if is_whole || found.stable >= self.room {
                 return Ok(found.ids);
             }
-            // No proof is a piece that ends where the last one did, nor one that ends in the same word.
+            // Equal tokens prove nothing if both prefixes end at the same character or in the same word.
             let is_longer = found.length >= before.length + (before.length / 2).max(self.word_bytes);
             if is_longer && found.ids.len() == self.room && found.ids == before.ids {
                 return Ok(found.ids);
@@ -143,7 +144,7 @@ impl TextTokenizer {
         }
     }
 
-    /// The first (or last) ids of a piece of text, no more than there is room for.
+    /// The first (or last) ids of a prefix (or suffix), at most `room`.
     fn words(
         &self,
         piece: &str,
@@ -151,11 +152,11 @@ impl TextTokenizer {
         cancel: &Cancel,
         failed: &dyn Fn(String) -> Error,
     ) -> Result<Found, Error> {
-        // A number that is read in groups of three digits, from the left, must not begin in its middle.
+        // A suffix must not begin within a number: some tokenizers split numbers into groups of three digits from the left.
         let is_from_middle = self.keeps_end && !is_whole;
         let start = if is_from_middle { piece.find(char::is_whitespace) } else { Some(0) };
         let piece = &piece[start.unwrap_or(0)..];
-        // White space at the open end may belong to an added token behind it.
+        // White space at the truncated end may belong to an added token that follows.
         let piece = match (is_whole, self.keeps_end) {
             (true, _) => piece,
             (false, true) => piece.trim_start_matches(is_space),
@@ -169,9 +170,9 @@ impl TextTokenizer {
         if self.keeps_end {
             words.reverse();
         }
-        let settled_words = match start {
+        let stable_words = match start {
             _ if is_whole => words.len(),
-            Some(_) => self.settled(&words),
+            Some(_) => self.stable(&words),
             None => 0,
         };
         let mut found = Found { length: piece.len(), ..Found::default() };
@@ -195,8 +196,8 @@ impl TextTokenizer {
             } else {
                 found.ids.extend(ids.take(room))
             }
-            if index < settled_words {
-                found.settled = found.ids.len();
+            if index < stable_words {
+                found.stable = found.ids.len();
             }
         }
         if self.keeps_end {
@@ -205,30 +206,30 @@ impl TextTokenizer {
         Ok(found)
     }
 
-    /// How many words of a piece read the same whatever follows. White space does not count: an added token takes all that
-    /// is beside it.
-    fn settled<T>(&self, words: &[(&str, T, &Option<Vec<Token>>)]) -> usize {
+    /// The number of words whose tokens do not depend on the text that follows. White space does not count as a word: an added
+    /// token absorbs all that is next to it.
+    fn stable<T>(&self, words: &[(&str, T, &Option<Vec<Token>>)]) -> usize {
         let is_blank = |word: &str| word.chars().all(|c| is_space(c) || matches!(c, '▁' | 'Ġ' | 'Ċ' | 'ĉ'));
-        let mut unsettled = self.unsettled;
+        let mut unstable = self.unstable;
         let last = words.iter().rposition(|(word, ..)| {
-            unsettled -= usize::from(!is_blank(word));
-            unsettled == 0
+            unstable -= usize::from(!is_blank(word));
+            unstable == 0
         });
         last.unwrap_or(0)
     }
 }
 
-/// What was found in a piece of text.
+/// The tokens of a prefix.
 #[derive(Default)]
 struct Found {
     ids: Vec<u32>,
-    /// How many of them no other text around the piece would change.
-    settled: usize,
-    /// Bytes of the piece.
+    /// How many of `ids` do not depend on the text that follows.
+    stable: usize,
+    /// Bytes of the prefix.
     length: usize,
 }
 
-/// Runs code of the tokenizer, some of which panics on what it does not expect.
+/// Runs code of the tokenizer, which may panic on unexpected input.
 fn guarded<T>(f: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(outcome) => outcome.map_err(|error| error.to_string()),
@@ -236,7 +237,7 @@ fn guarded<T>(f: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
     }
 }
 
-/// The words of a text, before each becomes tokens; added tokens among them.
+/// The normalised words of a text and its added tokens, before words are split into tokens.
 fn split(tokenizer: &Tokenizer, text: &str) -> Result<PreTokenizedString, String> {
     guarded(|| {
         let vocabulary = tokenizer.get_added_vocabulary();
@@ -248,18 +249,19 @@ fn split(tokenizer: &Tokenizer, text: &str) -> Result<PreTokenizedString, String
     })
 }
 
-/// What becomes of a character between two others. For tokenizers that [`longest_word`] allows, it does not depend on these.
+/// What the tokenizer does with a character between two letters. For tokenizers that [`longest_word`] allows, it does the same
+/// between any others.
 fn kind(tokenizer: &Tokenizer, c: char) -> Kind {
     let Ok(words) = split(tokenizer, &format!("a{c}a")) else { return Kind::Other };
     match words.get_splits(OffsetReferential::Normalized, OffsetType::None).as_slice() {
-        [("aa", _, None)] => Kind::Gone,
-        [(word, _, None)] if word.chars().count() > 2 => Kind::Solid,
-        [("a", _, None), ("a", _, None)] => Kind::Blank,
+        [("aa", _, None)] => Kind::Removed,
+        [(word, _, None)] if word.chars().count() > 2 => Kind::InWord,
+        [("a", _, None), ("a", _, None)] => Kind::Separator,
         _ => Kind::Other,
     }
 }
 
-/// Characters of the longest word that may be more than one token. `None` unless every part of the tokenizer is known to
+/// Characters of the longest word that may become more than one token. `None` unless every part of the tokenizer is known to
 /// allow [`Squeeze`].
 fn longest_word(tokenizer: &Tokenizer) -> Option<usize> {
     fn keeps_words(normalizer: &NormalizerWrapper) -> bool {
@@ -284,10 +286,10 @@ fn longest_word(tokenizer: &Tokenizer) -> Option<usize> {
         }
     }
     let longest_word = limit(tokenizer.get_model())?;
-    // An added token must not be found in what is left out, nor made by it.
+    // Omitting characters must neither remove nor create an added token.
     let is_apart = |token: &String| {
         let is_edge = |c: Option<char>| c.is_some_and(|c| kind(tokenizer, c) == Kind::Other);
-        let stays = |c: char| matches!(kind(tokenizer, c), Kind::Solid | Kind::Other);
+        let stays = |c: char| matches!(kind(tokenizer, c), Kind::InWord | Kind::Other);
         is_edge(token.chars().next()) && is_edge(token.chars().next_back()) && token.chars().all(stays)
     };
     let fits = longest_word <= LONGEST_WORD
@@ -297,7 +299,7 @@ fn longest_word(tokenizer: &Tokenizer) -> Option<usize> {
     fits.then_some(longest_word)
 }
 
-/// Characters of the longest word that is not unknown for its length alone.
+/// Characters of the longest word that is not an unknown token because of its length alone.
 fn limit(model: &ModelWrapper) -> Option<usize> {
     match model {
         ModelWrapper::WordPiece(model) => Some(model.max_input_chars_per_word),
@@ -306,12 +308,12 @@ fn limit(model: &ModelWrapper) -> Option<usize> {
     }
 }
 
-/// Whether there is nothing in a text but white space: such a text has no vector.
+/// Whether a text has only white space: such a text has no vector.
 pub fn is_blank(text: &str) -> bool {
     text.chars().all(is_space)
 }
 
-/// As str.strip() of Python, which also takes the four ASCII separators for white space.
+/// White space as in Python's str.strip(), which includes the four ASCII separators.
 fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
 }

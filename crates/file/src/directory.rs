@@ -1,4 +1,4 @@
-//! What a directory holds.
+//! Listing a directory.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -8,30 +8,30 @@ use rustix::fs::{Dir, FileType, OFlags};
 
 use crate::{Error, Kind, Place, Result, Scope, look};
 
-/// A directory that was judged. It stays the same one whatever happens to its name.
+/// A directory that was resolved and checked. It stays the same one whatever happens to its name.
 #[derive(Debug)]
 pub struct Directory(Place);
 
-/// Resolves and judges a directory, as [`crate::open()`] does a file.
+/// Resolves and checks a directory, as [`crate::open()`] does a file.
 pub fn open_directory(path: &Path, scope: Scope<'_>) -> Result<Directory> {
     look(path, scope)?.directory()
 }
 
 impl Place {
-    /// It as a directory, or [`Error::NotDirectory`].
+    /// Opens it as a directory; [`Error::NotDirectory`] if it is none.
     pub fn directory(self) -> Result<Directory> {
         if self.kind() == Kind::Directory { Ok(Directory(self)) } else { Err(Error::NotDirectory) }
     }
 }
 
 impl Directory {
-    /// Device and inode: the same for every path to it, so that whoever follows links can tell where it has been.
+    /// Device and inode, which are the same for every path to it: a caller that follows links can detect cycles.
     pub fn id(&self) -> (u64, u64) {
         (self.0.identity().device, self.0.identity().inode)
     }
 
-    /// Calls `each` with every name in it but `.` and `..`, in no order, and with what stands there, where the file system
-    /// says that for nothing: `None` stands for a link or for not known. An error of `each` ends it.
+    /// Calls `each` with every name in it but `.` and `..`, in no order, and with its kind, if the file system returns it
+    /// with the name: `None` for a link or an unknown kind. An error of `each` ends the listing.
     pub fn entries<E: From<Error>>(
         &self,
         mut each: impl FnMut(&OsStr, Option<Kind>) -> std::result::Result<(), E>,

@@ -1,15 +1,15 @@
-//! Why a file is not opened or not read. The wings give these their SQLSTATEs.
+//! The errors of this crate. The wings assign SQLSTATEs.
 
-/// Every error of this crate. None of them names the path: the caller knows what the user called it.
+/// An error of this crate. It does not have the path: the caller has the one that the user gave.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Nothing of this name.
+    /// The path does not exist.
     #[error("no such file or directory")]
     Missing,
-    /// The operating system says no.
+    /// The operating system denies access.
     #[error("permission denied")]
     Permission,
-    /// It lies outside of the directories that the caller may read. Says nothing about whether it exists.
+    /// It lies outside of the directories that the caller may read, whether it exists or not.
     #[error("outside of the permitted directories")]
     Outside,
     /// A directory, pipe, socket or device.
@@ -18,16 +18,16 @@ pub enum Error {
     /// Something else than a directory.
     #[error("not a directory")]
     NotDirectory,
-    /// More bytes than the caller takes.
+    /// The file has more bytes than the caller's limit.
     #[error("{size} bytes are more than the limit of {limit}")]
     TooLarge { size: u64, limit: u64 },
-    /// So much memory could not be had.
+    /// This number of bytes could not be allocated.
     #[error("could not allocate {size} bytes")]
     Memory { size: u64 },
     /// It was written to, truncated or extended while it was being read.
     #[error("the file changed while it was being read")]
     Changed,
-    /// The caller's `go_on` said no.
+    /// The caller's `go_on` returned false.
     #[error("interrupted")]
     Interrupted,
     /// Anything else that the operating system reports.

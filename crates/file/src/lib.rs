@@ -1,8 +1,8 @@
-//! Files that a user or a folder names: opened once, judged by their descriptor, read within bounds.
+//! Files that a user or a folder names: opened once, checked by their descriptor, read within bounds.
 //!
-//! Whoever opens a path by its name must expect a pipe, a device, an endless file, a link that leads elsewhere, and another
-//! file under the same name a moment later. So [`open()`] resolves the path once, judges what the descriptor is and where it
-//! lies, and hands out that descriptor; nothing is looked up by name again.
+//! A path may lead to a pipe, a device, an endless file, through a link to elsewhere, and a moment later to another file. So
+//! [`open()`] resolves the path once, checks the kind and the location of the descriptor, and returns that descriptor; nothing is
+//! looked up by name again.
 
 mod directory;
 mod error;
@@ -13,7 +13,7 @@ pub use directory::{Directory, open_directory};
 pub use error::Error;
 pub use open::{Identity, Kind, Place, RegularFile, Scope, look, open};
 
-/// Shorthand of this crate.
+/// The result of a fallible operation of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
 #[cfg(test)]

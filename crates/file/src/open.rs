@@ -1,4 +1,4 @@
-//! From a path to a place that was judged, and from there to a descriptor that can be read.
+//! Resolving and checking a path, and opening what was found.
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -17,8 +17,7 @@ pub enum Scope<'a> {
     Beneath(&'a [PathBuf]),
 }
 
-/// What tells one state of a file from another: a file that is replaced has another inode, one that is written to another
-/// size or time.
+/// Identifies a state of a file: a file that is replaced gets another inode, one that is written to another size or time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
     pub device: u64,
@@ -27,19 +26,19 @@ pub struct Identity {
     pub size: u64,
     /// Seconds since 1970 and nanoseconds of the last change of contents.
     pub modified: (i64, i64),
-    /// The same of the last change of contents, name or attributes: nobody can set this one back.
+    /// The same of the last change of contents, name or attributes, which cannot be set back.
     pub changed: (i64, i64),
 }
 
 impl Identity {
-    /// Whether both are of one file with the same contents. (`changed` moves with names and attributes as well, so it has no
-    /// say here.)
+    /// Whether both are of one file with the same contents. (`changed` also changes with names and attributes, so it is not
+    /// compared.)
     pub fn is_same(&self, other: &Self) -> bool {
         (self.device, self.inode, self.size, self.modified) == (other.device, other.inode, other.size, other.modified)
     }
 }
 
-/// What stands at a place.
+/// The kind of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Regular,
@@ -48,8 +47,8 @@ pub enum Kind {
     Other,
 }
 
-/// Something in the file system that was resolved and judged, and is not open for reading. It stays the same thing whatever
-/// happens to its name.
+/// A file or directory that was resolved and checked, and is not open for reading. It stays the same one whatever happens
+/// to its name.
 #[derive(Debug)]
 pub struct Place {
     pub(crate) fd: OwnedFd,
@@ -64,11 +63,11 @@ pub struct RegularFile {
     pub(crate) identity: Identity,
 }
 
-/// Resolves a path, whatever it leads to, and judges where that lies. Touches no pipe and no device.
+/// Resolves a path, whatever it leads to, and checks that the target lies within `scope`. Opens no pipe and no device.
 ///
-/// Errors tell a missing file from a forbidden one only where `scope` permits to look.
+/// Errors distinguish a missing file from a forbidden one only within `scope`.
 pub fn look(path: &Path, scope: Scope<'_>) -> Result<Place> {
-    // O_PATH resolves the path and does nothing else: no permission is needed, no device or pipe notices.
+    // O_PATH only resolves the path: it needs no permission, and has no effect on a device or pipe.
     let found = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
     let fd = found.map_err(|error| scope.failure(path, error))?;
     scope.check(&fd)?;
@@ -76,18 +75,18 @@ pub fn look(path: &Path, scope: Scope<'_>) -> Result<Place> {
     Ok(Place { fd, identity, kind })
 }
 
-/// Opens a regular file that lies within `scope`. Never waits for a pipe, never touches a device. Errors as of [`look`].
+/// Opens a regular file that lies within `scope`. Never waits for a pipe, never opens a device. Errors are as for [`look`].
 pub fn open(path: &Path, scope: Scope<'_>) -> Result<RegularFile> {
     look(path, scope)?.open()
 }
 
 impl Place {
-    /// As it was when it was resolved.
+    /// Its identity when it was resolved.
     pub fn identity(&self) -> Identity {
         self.identity
     }
 
-    /// What it is.
+    /// Its kind.
     pub fn kind(&self) -> Kind {
         self.kind
     }
@@ -97,8 +96,8 @@ impl Place {
         real_path(self.fd.as_fd())
     }
 
-    /// Opens it, if it is a regular file: the same inode again, by descriptor instead of by name, this time to be read. Its
-    /// contents may have changed since.
+    /// Opens it for reading, if it is a regular file: by the descriptor, so it is the same inode. Its contents may have
+    /// changed since.
     pub fn open(&self) -> Result<RegularFile> {
         if self.kind != Kind::Regular {
             return Err(Error::NotRegular);
@@ -115,14 +114,14 @@ impl Place {
 }
 
 impl RegularFile {
-    /// As it was when it was opened.
+    /// Its identity when it was opened.
     pub fn identity(&self) -> Identity {
         self.identity
     }
 
-    /// Whether nobody has written to it since it was opened. (A file that was replaced by another of its name has not been
-    /// written to: the descriptor still leads to the old one. Its `changed` moves when its last name goes, which is no
-    /// change of contents.)
+    /// Whether it has not been written to since it was opened. (Replacing the name by another file is no write: the
+    /// descriptor still refers to the old file. Its `changed` moves when its last name is removed, which is no change of
+    /// contents.)
     pub fn is_unchanged(&self) -> Result<bool> {
         let (now, _) = judge(self.file.as_fd())?;
         Ok(now.is_same(&self.identity))
@@ -152,8 +151,8 @@ impl Scope<'_> {
         if directories.iter().any(inside) { Ok(()) } else { Err(Error::Outside) }
     }
 
-    /// Why a path could not be resolved, as far as this scope may know: a link that leads outside looks the same whether
-    /// there is something at its end or not.
+    /// The error for a path that could not be resolved, without revealing anything outside of the scope: it is the same for
+    /// a link that leads outside whether its target exists or not.
     fn failure(self, path: &Path, error: rustix::io::Errno) -> Error {
         let Self::Beneath(directories) = self else { return error.into() };
         for directory in directories {

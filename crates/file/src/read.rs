@@ -4,12 +4,12 @@ use std::os::unix::fs::FileExt;
 
 use crate::{Error, RegularFile, Result};
 
-/// Bytes between two looks at whether the caller still wants the file.
+/// Bytes between two calls of `go_on`.
 const PIECE: usize = 1 << 20;
 
 impl RegularFile {
-    /// All bytes. A file of more than `limit` bytes is refused before anything is read; memory that cannot be had is an
-    /// error; `go_on` is asked before every megabyte, and false ends the read with [`Error::Interrupted`].
+    /// All bytes. A file of more than `limit` bytes is refused before anything is read, and a lack of memory is an error.
+    /// `go_on` is called before every megabyte; if it returns false, the read ends with [`Error::Interrupted`].
     pub fn read(&self, limit: u64, go_on: impl FnMut() -> bool) -> Result<Vec<u8>> {
         let size = self.identity.size;
         if size > limit {

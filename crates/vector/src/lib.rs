@@ -1,7 +1,7 @@
 //! Indexes of vectors and their distance kernels. Knows nothing of PostgreSQL.
 //!
-//! Values become codes ([`space`]), whose distances are computed by [`distance`]; codes lie on pages ([`page`]) that somebody
-//! else keeps ([`store`]). [`hnsw`] and [`ivf`] are the kinds of index.
+//! Values become codes ([`space`]), whose distances are computed by [`distance`]; codes are stored on pages ([`page`]) of a page
+//! store ([`store`]). [`hnsw`] and [`ivf`] are the kinds of index.
 #![deny(unsafe_code)]
 
 mod centre;

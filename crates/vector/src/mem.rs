@@ -1,4 +1,4 @@
-//! Pages in memory, for tests: any number of threads may use them, and the power can be cut after any write.
+//! A page store in memory, for tests: any number of threads may use it, and a crash can be simulated after any write.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};

@@ -1,7 +1,7 @@
 //! Memory of a build: in memory up to the limit, and after that in a temporary file that is mapped into memory.
 //!
-//! The file is unlinked once it is open, so it ends with the process whatever happens. Space on disk is allocated before it is
-//! mapped: a full disk is an error here and not a signal later.
+//! The file is unlinked once it is open, so it disappears with the process in any case. Space on disk is allocated before it is
+//! mapped: a full disk is an error then, and not a signal later.
 
 use std::collections::TryReserveError;
 use std::ffi::c_void;
@@ -25,7 +25,8 @@ const SLAB: usize = 8 << 20;
 const LINE: usize = 64;
 /// Elements that are filled between two checks for a cancel.
 const STRETCH: usize = 1 << 18;
-/// Bytes that must be left after a large allocation: small ones do not check, and where one of them fails the process ends.
+/// Bytes that must be left after a large allocation, for small allocations, which do not check and abort the process if
+/// they fail.
 const SPARE: usize = 16 << 20;
 /// Bytes from which on an allocation counts as large.
 const LARGE: usize = 1 << 20;
@@ -41,7 +42,7 @@ pub struct Memory {
 
 /// The file that is used beyond the limit.
 pub struct TemporaryFile {
-    /// Its path, from which it is unlinked at once. The last folder of the path is created if it is missing.
+    /// Its path, which is unlinked at once. The last folder of the path is created if it is missing.
     pub path: PathBuf,
     /// Its maximum size.
     pub limit_kilobytes: Option<usize>,
@@ -127,8 +128,8 @@ impl Memory {
     }
 }
 
-/// An empty vector with room for so many elements. It is for whatever grows with the index: where an ordinary allocation fails, the
-/// process ends, and PostgreSQL ends all sessions then.
+/// An empty vector with room for so many elements, reserved fallibly. For everything that grows with the index: a failed ordinary
+/// allocation aborts the process, and PostgreSQL then ends all sessions.
 pub(crate) fn room<T>(len: usize) -> Result<Vec<T>> {
     let mut all = Vec::new();
     if len.saturating_mul(size_of::<T>()) >= LARGE {
@@ -194,7 +195,7 @@ fn extend(file: &File, from: usize, len: usize) -> io::Result<()> {
     }
 }
 
-/// A mapping, from which blocks are cut.
+/// A mapping, from which blocks are allocated.
 struct Slab {
     start: NonNull<u8>,
     len: usize,
@@ -210,8 +211,8 @@ impl Slab {
         if len < HUGE_PAGE {
             return Self::map(len, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0);
         }
-        // Searches jump about in memory: with huge pages fewer addresses miss the TLB. Those need an aligned start. What is spare
-        // must be left, so it is mapped with the rest and unmapped again.
+        // Searches access memory at random: with huge pages fewer accesses miss the TLB. Those need an aligned start. The
+        // spare bytes must be available, so they are mapped with the rest and unmapped again.
         let mut slab = Self::map(len + SPARE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)?;
         let before = slab.start.as_ptr().align_offset(HUGE_PAGE).min(HUGE_PAGE);
         let start = slab.start.as_ptr().cast::<c_void>();

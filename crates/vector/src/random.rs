@@ -1,4 +1,4 @@
-//! Random numbers that no adversary guesses at.
+//! Random numbers, not for cryptography.
 
 /// A small random generator (SplitMix64 by Sebastiano Vigna).
 #[derive(Debug, Clone)]

@@ -1,11 +1,10 @@
-//! A random sample of values that come one after the other, of which nobody knows how many there will be (algorithm R of
-//! Vitter, "Random sampling with a reservoir", 1985).
+//! A random sample of a stream of values of unknown length (algorithm R of Vitter, "Random sampling with a reservoir", 1985).
 
 use crate::memory::reserved;
 use crate::random::Random;
 use crate::{Error, Result};
 
-/// A sample in which every value so far has the same chance to be.
+/// A sample that has each value so far with the same probability.
 #[derive(Debug)]
 pub struct Sample<T> {
     /// Number of elements of a value.
@@ -22,7 +21,7 @@ impl<T: Copy> Sample<T> {
         Self { width, wanted, seen: 0, elements: Vec::new(), random: Random(seed) }
     }
 
-    /// Decides on the next value. If it gets into the sample, returns the place for [`Self::put`].
+    /// Decides whether the next value becomes part of the sample, and returns its place for [`Self::put`].
     pub fn draw(&mut self) -> Option<usize> {
         self.seen += 1;
         let place = if self.len() < self.wanted { self.len() } else { self.random.below(self.seen) as usize };

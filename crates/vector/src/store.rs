@@ -13,9 +13,9 @@ pub use crate::page::PAGE_SIZE;
 /// The most pages that one [`Record`] may change: what a generic WAL record can carry.
 pub const MAX_RECORD_PAGES: usize = 4;
 
-/// The two interlocks between vacuum and those who search an index. A search holds one of them in [`Mode::Shared`].
+/// The two interlocks between vacuum and searches of an index. A search holds one of them in [`Mode::Shared`].
 ///
-/// Vacuum takes one exclusively for a moment, and so knows that every search that began before has ended.
+/// Vacuum acquires one exclusively for a moment, after which every search that began before has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interlock {
     /// Held by inserts; exclusively by one that moves the entry point.
@@ -85,11 +85,11 @@ pub trait PageStore {
     /// Waits for an interlock and takes it.
     fn lock(&self, which: Interlock, mode: Mode) -> Result<Self::Lock<'_>>;
 
-    /// Whether the cache is too small for the index: so many pages have to be read again that one page more costs more than
+    /// Whether the cache is too small for the index: pages have to be read again so often that reading one costs more than
     /// computing the distances of all codes on it.
     fn under_memory_pressure(&self) -> bool;
 
-    /// Whether a page is known to be in the cache. For one that is there the answer may be no all the same.
+    /// Whether a page is known to be in the cache. It may return false for a page that is.
     fn is_cached(&self, block: u32) -> bool;
 
     /// Checks for a cancel, which it returns as an error. It is called every few pages, with no page held.
@@ -111,7 +111,7 @@ pub trait Record {
     fn commit(self) -> Result<()>;
 }
 
-/// Waits until everybody who holds `which` now has released it.
+/// Waits until all current holders of `which` have released it.
 pub fn barrier<S: PageStore>(store: &S, which: Interlock) -> Result<()> {
     drop(store.lock(which, Mode::Exclusive)?);
     Ok(())

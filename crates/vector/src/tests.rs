@@ -119,7 +119,7 @@ impl Values for Table<'_> {
     }
 }
 
-/// A table that nobody has: rows come in the order of their bounds.
+/// No table: rows come in the order of their bounds.
 pub struct NoTable;
 
 impl Values for NoTable {
@@ -147,7 +147,7 @@ pub fn memory(limit: usize) -> Memory {
     Memory::new(limit, std::env::temp_dir().join(format!("lagoon-build-{}-{file}", std::process::id())))
 }
 
-/// A store where something happens just before each record begins: between what somebody has looked at and what he writes.
+/// A store that runs an event just before each record begins: between what an operation has read and what it writes.
 pub struct Eventful<'a, E> {
     pages: &'a MemPages,
     event: RefCell<E>,
@@ -215,12 +215,12 @@ impl<E: FnMut(&MemPages)> PageStore for Eventful<'_, E> {
     }
 }
 
-/// A store that counts how many pages are read or written between two checks for a cancel, and that says no at one of the
-/// looks.
+/// A store that counts how many pages are read or written between two checks for a cancel, and that is cancelled at one of the
+/// checks.
 pub struct Watched<'a> {
     pages: &'a MemPages,
-    looks: Cell<u64>,
-    /// At which look it says no.
+    checks: Cell<u64>,
+    /// The check at which it is cancelled.
     end: u64,
     since: Cell<usize>,
     most: Cell<usize>,
@@ -228,15 +228,15 @@ pub struct Watched<'a> {
 
 impl<'a> Watched<'a> {
     pub fn new(pages: &'a MemPages, end: u64) -> Self {
-        Self { pages, looks: Cell::new(0), end, since: Cell::new(0), most: Cell::new(0) }
+        Self { pages, checks: Cell::new(0), end, since: Cell::new(0), most: Cell::new(0) }
     }
 
-    /// How often it was asked.
-    pub fn looks(&self) -> u64 {
-        self.looks.get()
+    /// Number of checks.
+    pub fn checks(&self) -> u64 {
+        self.checks.get()
     }
 
-    /// The most pages between two looks.
+    /// Maximum number of pages between two checks.
     pub fn most(&self) -> usize {
         self.most.get()
     }
@@ -302,8 +302,8 @@ impl PageStore for Watched<'_> {
     }
 
     fn poll(&self) -> Result<()> {
-        self.looks.set(self.looks.get() + 1);
+        self.checks.set(self.checks.get() + 1);
         self.since.set(0);
-        if self.looks.get() == self.end { Err(Error::Cancelled) } else { Ok(()) }
+        if self.checks.get() == self.end { Err(Error::Cancelled) } else { Ok(()) }
     }
 }

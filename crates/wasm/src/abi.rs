@@ -2,34 +2,34 @@
 
 use wasmtime::{FuncType, ValType};
 
-/// A module speaks this version when it exports a function of this name. Its type does not matter, it is never called.
+/// The export of a function of this name declares version 1. Its type does not matter, and it is never called.
 pub const VERSION_EXPORT: &str = "lagoon_abi_1";
-/// What all version exports begin with.
+/// The prefix of all version exports.
 pub const VERSION_PREFIX: &str = "lagoon_abi_";
 /// The linear memory that addresses refer to.
 pub const MEMORY_EXPORT: &str = "memory";
-/// `(size: i32) -> i32`: the address of a buffer of at least `size` bytes, the guest's until the next call.
+/// `(size: i32) -> i32`: the address of a buffer of at least `size` bytes, which is valid until the next call.
 pub const BUFFER_EXPORT: &str = "lagoon_buffer";
-/// `<trigger><suffix>: () -> i64`: the packed address and length of the list of columns that a trigger wants.
+/// `<trigger><suffix>: () -> i64`: the packed address and length of the list of columns that a trigger needs.
 pub const COLUMNS_SUFFIX: &str = "_columns";
-/// Bytes of text that cross the border in one piece: what a value of the embedder can hold.
+/// Maximum bytes of a text: what a value of the embedder can hold.
 pub const MAX_TEXT: usize = (1 << 30) - 1 - 4;
-/// Bytes of the list of columns of a trigger.
+/// Maximum bytes of the list of columns of a trigger.
 pub(crate) const MAX_COLUMNS: usize = 256 << 10;
 /// The import module of all host functions.
 pub const HOST_MODULE: &str = "lagoon";
 
-/// Text answers and column lists: address in the upper half, length in the lower one.
+/// Packs the address and length of a text result or a column list: the address is in the upper half.
 pub const fn pack(address: u32, length: u32) -> i64 {
     ((address as i64) << 32) | length as i64
 }
 
-/// The halves of a packed address and length.
+/// Unpacks address and length.
 pub const fn unpack(packed: i64) -> (u32, u32) {
     ((packed as u64 >> 32) as u32, packed as u32)
 }
 
-/// What crosses the border.
+/// The type of an argument or result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Type {
@@ -65,7 +65,7 @@ impl Type {
     }
 }
 
-/// One value on its way in or out. Text from a guest borrows the guest's memory.
+/// An argument or result. Text from a guest borrows the guest's memory.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value<'a> {
     Null,
@@ -78,12 +78,12 @@ pub enum Value<'a> {
     Text(&'a [u8]),
 }
 
-/// What SQL says about a function. A row trigger has no signature: its export is `(address: i32) -> i32`.
+/// The SQL signature of a function. A row trigger has none: its export is `(address: i32) -> i32`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
     pub arguments: Vec<Type>,
     pub result: Type,
-    /// A function that is not STRICT gets a bitmap of its NULL arguments as first parameter, an i64.
+    /// Whether it is STRICT. If not, the first parameter of the export is a bitmap of the NULL arguments, an i64.
     pub strict: bool,
 }
 

@@ -1,12 +1,12 @@
 //! The compile cache: machine code of modules in a directory whose files can be deleted at any time.
 //!
-//! Layout of a file: 8 bytes magic, 32 bytes BLAKE3 keyed hash over everything behind it, then what wasmtime serialized.
-//! The key is a secret of the server, so that only files which a server of this cluster wrote become code. The name is
-//! `<hash of the module>-<kind><hash of engine version, settings and processor features>.cwasm`; the kind tells the engine
-//! with fuel counters (`f`) from the one without (`p`).
+//! Layout of a file: 8 bytes of magic, 32 bytes of a BLAKE3 keyed hash over all that follows, then what wasmtime serialized.
+//! The key is a secret of the server, so that only files which a server of this cluster has written are executed. The name is
+//! `<hash of the module>-<kind><hash of engine version, settings and processor features>.cwasm`; the kind is `f` for the engine
+//! with fuel counters and `p` for the one without.
 //!
-//! The directory is bounded: whoever writes a file removes those of other versions and settings, and of the rest those that
-//! were not used for longest. The time of last use is the file's time of modification, to the hour.
+//! The directory is bounded: writing a file removes those of other versions and settings, then the least recently used ones.
+//! The time of last use is the file's modification time, to the hour.
 
 use std::fs;
 use std::hash::{Hash, Hasher};
@@ -23,10 +23,10 @@ use crate::{Error, Result, unchecked};
 const MAGIC: &[u8; 8] = b"LGWASM\x00\x01";
 const MAC: usize = blake3::OUT_LEN;
 
-/// A use is written down when the last one that was is older than this.
+/// Minimum interval at which the time of last use is updated.
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What the directory may hold.
+/// Limits of the directory.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     pub files: usize,
@@ -48,7 +48,7 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// `secret` is anything that only the server knows. The directory is made when the first file is written.
+    /// `secret` must be known to the server alone. The directory is created with the first file.
     pub fn new(directory: impl Into<PathBuf>, secret: &[u8]) -> Self {
         Self {
             directory: directory.into(),
@@ -62,7 +62,7 @@ impl Cache {
         Self { bounds, ..self }
     }
 
-    /// The compiled module, if there is an intact file for this engine, which counts fuel if `fuel` says so.
+    /// The compiled module, if there is an intact file for this engine. `fuel`: whether the engine counts fuel.
     pub fn load(&self, engine: &Engine, fuel: bool, wasm: &blake3::Hash) -> Option<Module> {
         let file = lagoon_file::open(&self.path(engine, fuel, wasm), Scope::Anywhere).ok()?;
         let bytes = file.read(self.bounds.bytes, || true).ok()?;
@@ -77,13 +77,13 @@ impl Cache {
         let file = file.into_file();
         let now = SystemTime::now();
         if file.metadata().and_then(|m| m.modified()).is_ok_and(|used| used + HOUR < now) {
-            let _ = file.set_modified(now); // else the file looks older than it is
+            let _ = file.set_modified(now); // on failure the file only seems less recently used
         }
         Some(module)
     }
 
-    /// Writes the file (temporary name, fsync, rename), then removes what is too much. A module whose code is larger than all
-    /// that the directory may hold is not written.
+    /// Writes the file (temporary name, fsync, rename), then removes others beyond the limits. A module whose code is larger than
+    /// the limit of the directory is not written.
     pub fn store(&self, engine: &Engine, fuel: bool, wasm: &blake3::Hash, module: &Module) -> Result<()> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         let code = module.serialize().map_err(|e| Error::Internal(format!("{e:#}")))?;
@@ -110,13 +110,13 @@ impl Cache {
         self.shrink(&path, &suffix(engine, fuel), fuel).map_err(failed)
     }
 
-    /// Where the compiled form of a module is or would be.
+    /// The path of a module's compiled code.
     pub fn path(&self, engine: &Engine, fuel: bool, wasm: &blake3::Hash) -> PathBuf {
         self.directory.join(format!("{}{}", wasm.to_hex(), suffix(engine, fuel)))
     }
 
-    /// Removes files of a kind that have another suffix than this one's, what crashed writers left, and the files that were
-    /// not used for longest until the rest is within the bounds; never `keep`. Others may do the same at the same time.
+    /// Removes files of this kind with another suffix, temporary files of crashed writers, and the least recently used
+    /// files until the rest is within the limits; never `keep`. Other processes may do the same concurrently.
     fn shrink(&self, keep: &Path, suffix: &str, fuel: bool) -> std::io::Result<()> {
         let now = SystemTime::now();
         let mut rest = Vec::new();
@@ -158,7 +158,7 @@ impl Cache {
     }
 }
 
-/// What the names of the files of an engine end in.
+/// The suffix of the names of an engine's files.
 fn suffix(engine: &Engine, fuel: bool) -> String {
     let mut compatibility = Blake3Hasher(blake3::Hasher::new());
     engine.precompile_compatibility_hash().hash(&mut compatibility);
@@ -182,7 +182,7 @@ fn make_private_directory(path: &Path) -> Result<()> {
     })
 }
 
-/// A hasher whose value is the same in every process.
+/// A hasher with the same result in every process.
 struct Blake3Hasher(blake3::Hasher);
 
 impl Hasher for Blake3Hasher {

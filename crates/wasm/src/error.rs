@@ -1,4 +1,4 @@
-//! Everything that can go wrong with a plugin, with its SQLSTATE.
+//! The errors of this crate, with SQLSTATE, detail, hint and context.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::text::shown;
 
 use crate::text::{NAME, printable};
 
-/// An error that the guest made itself, with the fields that PostgreSQL shows.
+/// An error that the guest has raised with `lagoon.error`, with the fields of a PostgreSQL error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuestError {
     /// Five of `0-9A-Z`, never a class that means success or warning.
@@ -20,7 +20,7 @@ pub struct GuestError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    // What is installed.
+    // Of modules and manifests.
     #[error("not a WebAssembly module: {0}")]
     NotWasm(String),
     #[error("WebAssembly components are not supported yet")]
@@ -52,7 +52,7 @@ pub enum Error {
     #[error("invalid plugin name \"{0}\"")]
     PluginName(String),
 
-    // What a SQL function names.
+    // Of the declarations of SQL functions.
     #[error("plugin \"{plugin}\" has no export \"{export}\"")]
     ExportMissing { plugin: String, export: String },
     #[error("export \"{export}\" of plugin \"{plugin}\" is {found}, the function needs {wanted}")]
@@ -60,7 +60,7 @@ pub enum Error {
     #[error("plugin \"{plugin}\" does not export \"{export}\", which text and rows need")]
     SupportMissing { plugin: String, export: &'static str },
 
-    // What happens in a call.
+    // Of calls.
     #[error("{message}")]
     Guest { message: String, error: Box<GuestError>, backtrace: Option<String> },
     #[error("division by zero")]
@@ -98,11 +98,11 @@ pub enum Error {
     #[error("WebAssembly calls are nested more than {limit} deep")]
     NestedTooDeep { limit: usize },
 
-    /// Where it happened: a line of CONTEXT.
+    /// Adds a line of CONTEXT.
     #[error("{error}")]
     Within { place: String, error: Box<Error> },
 
-    // What only the embedder can find out.
+    // Found by the embedder.
     #[error("plugin \"{0}\" does not exist")]
     UnknownPlugin(String),
     #[error("plugin \"{0}\" is disabled")]
@@ -158,7 +158,7 @@ impl Error {
         self.at(|| format!("start of wasm plugin \"{plugin}\""))
     }
 
-    /// An interrupt is nobody's error.
+    /// The same error with a line of context; an interrupt gets none.
     fn at(self, place: impl FnOnce() -> String) -> Self {
         match self {
             Self::Interrupted => self,
@@ -226,7 +226,7 @@ impl Error {
         }
     }
 
-    /// What the user can do.
+    /// The HINT line.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Guest { error, .. } => return error.hint.clone(),
@@ -279,7 +279,7 @@ impl Error {
         Some(text.to_owned())
     }
 
-    /// The CONTEXT lines: where in the guest it happened.
+    /// The CONTEXT lines: the guest's backtrace.
     pub fn context(&self) -> Option<String> {
         let text = match self {
             Self::Within { place, error } => {
@@ -301,7 +301,7 @@ impl Error {
     }
 }
 
-/// What the operating system said, as errcodes.h has it.
+/// The SQLSTATE of an error of the operating system, as in errcodes.h.
 fn of_io(error: &std::io::Error) -> &'static str {
     match error.kind() {
         std::io::ErrorKind::NotFound => "58P01",

@@ -1,4 +1,4 @@
-//! Plugins as they stand in a folder: which there are, and what their files hold.
+//! The plugins in a folder, and the contents of their files.
 //!
 //! A plugin in a folder is `<name>.wasm`, with a manifest `<name>.yaml`, `.yml` or `.json` beside it if it needs one, or a
 //! folder `<name>` with `manifest.yaml`, `.yml` or `.json` and the module.
@@ -13,7 +13,7 @@ use lagoon_file::Scope;
 use crate::manifest::{MAX_BYTES, check_name};
 use crate::{Error, Hash, Manifest, Result, Source};
 
-/// Entries of a folder that are looked at; a folder with more is refused.
+/// Maximum number of entries of a folder; one with more is refused.
 pub const MAX_ENTRIES: usize = 100_000;
 
 const MANIFESTS: [&str; 3] = ["yaml", "yml", "json"];
@@ -21,26 +21,26 @@ const MANIFESTS: [&str; 3] = ["yaml", "yml", "json"];
 /// A plugin in a folder, not read yet.
 #[derive(Debug)]
 pub struct Candidate {
-    /// What it is installed as.
+    /// The name that it is installed under.
     pub name: String,
     manifest: Option<PathBuf>,
-    /// Where the module is if the manifest does not say.
+    /// The path of the module, unless the manifest has another.
     module: PathBuf,
     /// Another file of the folder that claims the name.
     rival: Option<PathBuf>,
 }
 
-/// What the files of a candidate held, all read at one time.
+/// The contents of a candidate's files, read together.
 #[derive(Debug)]
 pub struct Content {
-    /// Of the files' bytes and of the version of this crate: what failed once fails again while this stays.
+    /// A hash of the files' bytes and of the version of this crate: while it stays the same, what has failed will fail again.
     pub fingerprint: Hash,
-    /// The manifest and the module's bytes, or what is wrong with the manifest.
+    /// The manifest and the module's bytes, or the error in the manifest.
     pub parsed: Result<(Manifest, Vec<u8>)>,
 }
 
-/// The plugins in `directory`, by name. What has no plugin's name is none: editors leave such files. `go_on` is asked now and
-/// then; false ends it with [`Error::Interrupted`].
+/// The plugins in `directory`, by name. Files that have no valid name, as editors leave them, are ignored. `go_on` is called now
+/// and then; if it returns false, the result is [`Error::Interrupted`].
 pub fn candidates(directory: &Path, mut go_on: impl FnMut() -> bool) -> Result<Vec<Candidate>> {
     let failed = |source| Error::Io { action: "read directory", path: directory.to_owned(), source };
     let mut found = BTreeMap::new();
@@ -67,7 +67,7 @@ pub fn candidates(directory: &Path, mut go_on: impl FnMut() -> bool) -> Result<V
 }
 
 impl Candidate {
-    /// The plugin that a module or a manifest belongs to.
+    /// The plugin of a module or a manifest.
     pub fn of(path: &Path) -> Result<Self> {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
@@ -85,13 +85,13 @@ impl Candidate {
         Ok(Self { name, manifest, module, rival: None })
     }
 
-    /// The file that stands for it: the manifest if it has one, else the module.
+    /// The file to show for it: the manifest if it has one, else the module.
     pub fn path(&self) -> &Path {
         self.manifest.as_deref().unwrap_or(&self.module)
     }
 
-    /// Reads manifest and module. Errors are about files that could not be read; what is wrong with their contents is in
-    /// [`Content::parsed`]. `go_on` as in [`candidates`].
+    /// Reads manifest and module. Fails if a file cannot be read; errors in the contents are in [`Content::parsed`]. `go_on` as
+    /// in [`candidates`].
     pub fn read(&self, mut go_on: impl FnMut() -> bool) -> Result<Content> {
         if let Some(rival) = &self.rival {
             let (first, second) = (self.path().to_owned(), rival.clone());
@@ -126,7 +126,7 @@ impl Candidate {
     }
 }
 
-/// Whether there is something under this name that is not a folder; whether it can be read, reading it says.
+/// Whether the path exists and is not a folder.
 fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok() && !path.is_dir()
 }

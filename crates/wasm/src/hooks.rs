@@ -1,30 +1,30 @@
-//! What the embedder does for a running guest.
+//! Callbacks of the embedder.
 
 use std::time::Duration;
 
-/// What the embedder gives. Called from inside a guest, or right before and after: these must neither unwind, jump nor block.
+/// Callbacks of the embedder. They are called below, right before or right after a guest, and must not unwind, jump or block.
 #[derive(Clone, Copy)]
 pub struct Hooks {
-    /// Answers what is pending; whether the running statement is to end: cancel, termination, time-out.
+    /// Handles pending interrupts. Returns whether the running statement must end: cancel, termination, timeout.
     pub interrupted: fn() -> bool,
-    /// A guest is about to run. From here on the embedder calls [`crate::Runtime::tick`] again and again, about every ten
-    /// milliseconds, by itself: a tick that comes while nobody looks must not be the last one.
+    /// Called before a guest runs. From then on the embedder calls [`crate::Runtime::tick`] repeatedly, about every ten
+    /// milliseconds: a single tick could come before the guest can notice it.
     pub start_ticks: fn(),
-    /// As often as `start_ticks`: no guest of that call runs any more.
+    /// Called once for each `start_ticks`, after the guest has returned.
     pub stop_ticks: fn(),
-    /// The most that any call may take.
+    /// The maximum time of a call.
     pub time_limit: fn() -> Duration,
-    /// The most memory that all instances of the runtime may have together, in bytes.
+    /// The maximum memory of all instances of the runtime together, in bytes.
     pub memory_limit: fn() -> usize,
-    /// Asks for so many bytes of idle instances to be dropped, as far as there are such.
+    /// Drops idle instances of this many bytes, as far as there are any.
     pub make_room: fn(usize),
 }
 
-/// Ticks come while this lives; what it holds is the hook that ends them.
+/// A guard: ticks come until it is dropped, which calls the hook that stops them.
 pub(crate) struct Ticks(fn());
 
 impl Ticks {
-    /// To be called with the deadline armed.
+    /// Starts ticks. The epoch deadline must be set before.
     pub(crate) fn start(hooks: &Hooks) -> Self {
         (hooks.start_ticks)();
         Self(hooks.stop_ticks)

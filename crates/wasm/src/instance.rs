@@ -1,6 +1,6 @@
-//! A running plugin: memory of its own, exports that can be called.
+//! Instances of plugins, with memory of their own and exports that can be called.
 //!
-//! After any error other than the guest's own the instance must be thrown away: [`Instance::is_broken`].
+//! After any error that the guest has not raised itself, the instance must be dropped: see [`Instance::is_broken`].
 
 use wasmtime::{Engine, InstancePre, Memory, Store, ValRaw};
 
@@ -10,11 +10,11 @@ use crate::host::{LogLine, State};
 use crate::unchecked::NumericFunc;
 use crate::{Error, Result, host, trap};
 
-/// The buffer is asked for in at least this size, so that it rarely grows.
+/// Minimum size of the buffer that is requested from the guest, so that it rarely grows.
 const SMALLEST_BUFFER: usize = 8 << 10;
-/// Larger ones are asked for in exactly the size that is needed.
+/// From this size on, a buffer of exactly the needed size is requested.
 const LARGE_BUFFER: usize = 1 << 20;
-/// Bytes that are copied or read between two looks for interrupts: a few milliseconds.
+/// Bytes that are copied or read between two checks for interrupts: a few milliseconds.
 const PIECE: usize = 8 << 20;
 
 /// An instance of a [`crate::Plugin`].
@@ -31,7 +31,7 @@ pub struct Instance {
     initial: usize,
 }
 
-/// The guest's buffer as it last told.
+/// Address and size of the guest's buffer, as it last returned them.
 #[derive(Clone, Copy, Default)]
 struct Buffer {
     address: u32,
@@ -61,13 +61,13 @@ impl Instance {
             Ok(instance) => instance,
             Err(error) => {
                 let state = store.data_mut();
-                // Not a trap when it is the initial size that does not fit.
+                // It is not a trap if the initial size exceeds the limit.
                 let refusal = state.limiter.refusal(None).filter(|_| !error.is::<wasmtime::Trap>());
                 return Err(refusal.unwrap_or_else(|| trap::into_error(&error, state, fuel)));
             }
         };
         if let Some(error) = store.data_mut().error.take() {
-            return Err(trap::guest(error, None)); // of the start function, which returns all the same
+            return Err(trap::guest(error, None)); // set by the start function, which has returned normally
         }
         let initial = store.data().limiter.used();
         let memory = instance.get_memory(&mut store, MEMORY_EXPORT);
@@ -85,7 +85,7 @@ impl Instance {
             .ok_or_else(|| Error::Internal(format!("export \"{name}\" is not a numeric function")))
     }
 
-    /// Whether the instance stopped in the middle of something.
+    /// Whether the instance was stopped within a call, so that its memory may be inconsistent.
     pub fn is_broken(&self) -> bool {
         self.broken
     }
@@ -95,23 +95,23 @@ impl Instance {
         self.store.data().limiter.used()
     }
 
-    /// By how many bytes it has grown since it was started.
+    /// Bytes by which its memory and tables have grown since the start.
     pub fn growth(&self) -> usize {
         self.memory().saturating_sub(self.initial)
     }
 
-    /// What the guest has logged since this was last asked.
+    /// The lines that the guest has logged since the last call of this.
     pub fn take_log(&mut self) -> Vec<LogLine> {
         std::mem::take(&mut self.store.data_mut().log)
     }
 
-    /// Whether there is anything to take.
+    /// Whether there are such lines.
     pub fn has_log(&self) -> bool {
         !self.store.data().log.is_empty()
     }
 
-    /// Calls a function. There are as many arguments as the signature has, of its types; a STRICT function gets no NULL.
-    /// Text in the answer is valid until the next call.
+    /// Calls a function. Number and types of the arguments must be those of the signature, without NULLs if it is STRICT. A text
+    /// result is valid until the next call.
     pub fn call(&mut self, export: &Export, signature: &Signature, arguments: &[Value<'_>]) -> Result<Value<'_>> {
         let texts = arguments.iter().map(|a| if let Value::Text(t) = a { t.len() } else { 0 }).sum::<usize>();
         let mut text_at = if texts > 0 { self.reserve(texts)? } else { 0 };
@@ -170,7 +170,7 @@ impl Instance {
         })
     }
 
-    /// One entry into the guest, all limits armed before the first tick can come.
+    /// Calls into the guest. All limits are set before the first tick can come.
     pub(crate) fn enter(&mut self, func: &NumericFunc, raw: &mut [ValRaw]) -> Result<()> {
         arm(&mut self.store, self.fuel)?;
         let ticks = Ticks::start(&self.store.data().hooks);
@@ -188,7 +188,7 @@ impl Instance {
         }
     }
 
-    /// The address of at least `size` bytes of the guest's buffer.
+    /// Requests a buffer of at least `size` bytes from the guest. Returns its address.
     pub(crate) fn reserve(&mut self, size: usize) -> Result<u32> {
         if size <= self.buffer.size {
             return Ok(self.buffer.address);
@@ -201,7 +201,7 @@ impl Instance {
         if size > limiter.limit() {
             return Err(too_large);
         }
-        // Room to grow, so that rows of slowly growing size do not ask each time.
+        // Rounded up, so that slowly growing rows do not need a new buffer each time.
         let wanted = if size < LARGE_BUFFER { size.next_power_of_two().max(SMALLEST_BUFFER) } else { size };
         let Ok(wanted) = i32::try_from(wanted) else { return Err(too_large) };
         let mut raw = [ValRaw::i32(wanted)];
@@ -210,7 +210,7 @@ impl Instance {
         let address = raw[0].get_u32();
         let size = wanted as usize;
         if address == 0 || (address as usize).checked_add(size).is_none_or(|end| end > self.data().len()) {
-            // A guest may say by a wrong address that it got no memory.
+            // A guest may return an invalid address if it was refused memory.
             if let Some(refusal) = self.store.data().limiter.refusal(None) {
                 return Err(refusal);
             }
@@ -221,7 +221,7 @@ impl Instance {
         Ok(address)
     }
 
-    /// Where the buffer is.
+    /// The address of the buffer.
     pub(crate) fn buffer_address(&self) -> u32 {
         self.buffer.address
     }
@@ -242,7 +242,7 @@ impl Instance {
         Ok(())
     }
 
-    /// UTF-8 without NUL in the guest's memory.
+    /// A text in the guest's memory, checked to be UTF-8 without NUL.
     pub(crate) fn text(&self, address: u32, length: u32) -> Result<&[u8]> {
         let bytes = self.bytes(address, length)?;
         if bytes.len() > MAX_TEXT {
@@ -265,7 +265,7 @@ impl Instance {
     }
 }
 
-/// Whether it is UTF-8 without NUL, in pieces.
+/// Checks that bytes are UTF-8 without NUL, in pieces, with checks for interrupts in between.
 fn check_text(bytes: &[u8], interrupted: fn() -> bool) -> Result<()> {
     let mut rest = bytes;
     loop {

@@ -1,6 +1,6 @@
-//! WebAssembly plugins on wasmtime: what a plugin may look like, how it is compiled, called and limited.
+//! WebAssembly plugins on wasmtime: their checks, compilation, calls and limits.
 //!
-//! A plugin goes through these states, each a type of its own:
+//! A plugin goes through these states, each with a type of its own:
 //!
 //! ```text
 //! bytes -> Source      size and magic checked, BLAKE3 known            source.rs
@@ -9,8 +9,8 @@
 //!       -> Instance    memory of its own, callable                     instance.rs, row.rs
 //! ```
 //!
-//! The ABI is written down in `guest/ABI.md`; its constants are in [`abi`]. This crate knows nothing of PostgreSQL: who
-//! embeds it gives [`Hooks`] and calls [`Runtime::tick`] about every ten milliseconds while a guest runs.
+//! The ABI is documented in `guest/ABI.md`; its constants are in [`abi`]. This crate knows nothing of PostgreSQL: the embedder
+//! provides [`Hooks`], and calls [`Runtime::tick`] about every ten milliseconds while a guest runs.
 #![deny(unsafe_code)]
 
 pub mod abi;
@@ -40,10 +40,10 @@ pub use host::{Level, LogLine};
 pub use instance::{Export, Instance};
 pub use manifest::Manifest;
 pub use plugin::Plugin;
-pub use row::{Column, Operation, RowAnswer, Which};
+pub use row::{Column, Operation, RowAnswer, RowVersion};
 pub use runtime::{Loaded, Runtime};
 pub use source::Source;
 pub use text::shown;
 
-/// The result of everything here that can fail.
+/// The result of a fallible operation of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,4 +1,4 @@
-//! How much memory instances may have.
+//! Memory limits of instances.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,22 +8,22 @@ use wasmtime::ResourceLimiter;
 use crate::Error;
 use crate::hooks::Hooks;
 
-/// Bytes that one table element costs.
+/// Bytes that a table element counts for.
 const TABLE_ELEMENT: usize = 16;
 
 /// Tables of one instance.
 pub(crate) const MAX_TABLES: usize = 16;
 
-/// Caps memories and tables of one instance, and those of all instances of a runtime.
+/// Limits memories and tables of one instance, and those of all instances of a runtime together.
 pub(crate) struct Limiter {
     limit: usize,
     used: usize,
-    /// What all instances use.
+    /// Bytes of all instances.
     total: Arc<AtomicUsize>,
     hooks: Hooks,
-    /// Bytes of the growth that was allowed last, should the system not have them.
+    /// Bytes of the last growth that was allowed, to take back if the system refuses it.
     last: usize,
-    /// Why a growth was refused in the running call: a trap that follows is most likely the guest's allocator.
+    /// Why a growth was refused in the current call: a trap that follows is most likely the guest's allocator.
     denied: Option<Denied>,
 }
 
@@ -52,12 +52,12 @@ impl Limiter {
         self.limit
     }
 
-    /// A call begins, in which nothing was refused yet.
+    /// Called before each call: forgets a refusal.
     pub(crate) fn reset(&mut self) {
         self.denied = None;
     }
 
-    /// The error of a call in which memory was refused.
+    /// The error of the current call, if memory was refused in it.
     pub(crate) fn refusal(&self, backtrace: Option<String>) -> Option<Error> {
         Some(match self.denied? {
             Denied::Instance => Error::MemoryLimit { limit: self.limit, backtrace },
@@ -81,7 +81,7 @@ impl Limiter {
         }
     }
 
-    /// How many bytes more it would be, if they may be had.
+    /// The number of additional bytes, if the limits allow them.
     fn judge(&self, current: usize, desired: usize) -> Result<usize, Denied> {
         let more = desired.checked_sub(current).ok_or(Denied::Instance)?;
         if self.used.checked_add(more).is_none_or(|used| used > self.limit) {
@@ -95,7 +95,7 @@ impl Limiter {
         if excess() > 0 { Err(Denied::Session(most)) } else { Ok(more) }
     }
 
-    /// What was allowed could not be had.
+    /// Takes back the last growth, which the system has refused.
     fn failed(&mut self) {
         let last = std::mem::take(&mut self.last);
         self.used -= last;
@@ -112,7 +112,7 @@ impl Drop for Limiter {
 
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        // Beyond its own maximum a memory cannot grow: that is nobody's limit but the module's.
+        // Growth beyond the maximum that the module declares fails, but is no refusal by a limit.
         Ok(maximum.is_none_or(|most| desired <= most) && self.grow(current, desired))
     }
 

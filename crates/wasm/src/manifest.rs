@@ -1,4 +1,4 @@
-//! What a plugin says about itself, in YAML or JSON. Strict: an unknown key is an error that names it.
+//! The manifest of a plugin, in YAML or JSON. An unknown key is an error that names it.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::text::shown;
 use crate::{Error, Result};
 
-/// Longer manifests are refused.
+/// Maximum bytes of a manifest.
 pub const MAX_BYTES: usize = 64 << 10;
 
-/// Permissions that one manifest can list. Aliases of YAML could make a short text a list of millions.
+/// Maximum number of permissions. With aliases, a short YAML text could list millions.
 const MAX_PERMISSIONS: usize = 64;
 
-/// Permissions that later versions will have; asking for one is an error of its own.
+/// Permissions that are reserved for later versions; requesting one is an error of its own.
 const RESERVED: [&str; 12] = [
     "kv_read",
     "kv_write",
@@ -33,7 +33,7 @@ const RESERVED: [&str; 12] = [
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with the keys of a manifest")]
 pub struct Manifest {
-    /// The plugin's name; when given, it must be the one it is installed under.
+    /// The plugin's name. If given, it must be the one that the plugin is installed under.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     #[serde(default = "default_version")]
@@ -45,14 +45,14 @@ pub struct Manifest {
     pub wasm: Option<String>,
     #[serde(default)]
     pub limits: Limits,
-    /// What the guest may ask of the host. Nothing that is not listed.
+    /// The host capabilities that the guest may use; no others.
     #[serde(default, deserialize_with = "permissions")]
     pub permissions: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
 }
 
-/// The guest's form.
+/// The kind of guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -70,12 +70,12 @@ pub struct Limits {
     /// Wall time of one call: milliseconds, or a number with ms, s or min.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "time", serialize_with = "millis")]
     pub time: Option<Duration>,
-    /// Instructions of one call, roughly. Setting it compiles the plugin with counters, which costs speed.
+    /// Approximate number of instructions of a call. Setting it compiles the plugin with counters, which makes it slower.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fuel: Option<u64>,
 }
 
-/// A host capability that a manifest can ask for.
+/// A host capability that a manifest can request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permission {
     Log,
@@ -84,7 +84,7 @@ pub enum Permission {
 impl Permission {
     const ALL: [Self; 1] = [Self::Log];
 
-    /// As a manifest writes it.
+    /// Its name in a manifest.
     pub fn name(self) -> &'static str {
         match self {
             Self::Log => "log",
@@ -117,7 +117,7 @@ impl Manifest {
         Self::parse(text.trim_start_matches('\u{feff}'))
     }
 
-    /// Reads YAML or JSON. Time and memory are within small multiples of [`MAX_BYTES`], whatever the text.
+    /// Parses YAML or JSON. Time and memory are within small multiples of [`MAX_BYTES`] for any text.
     pub fn parse(text: &str) -> Result<Self> {
         if text.len() > MAX_BYTES {
             return Err(Error::Manifest(format!("it has {} bytes, more than {MAX_BYTES}", text.len())));
@@ -135,7 +135,7 @@ impl Manifest {
         serde_json::to_string(self).map_err(|e| Error::Internal(e.to_string()))
     }
 
-    /// Whether the guest may do this.
+    /// Whether the guest has this permission.
     pub fn allows(&self, permission: Permission) -> bool {
         self.permissions.iter().any(|own| own == permission.name())
     }
@@ -165,7 +165,7 @@ impl Manifest {
     }
 }
 
-/// Whether a plugin may have this name: it stands in function bodies, file names and messages.
+/// Checks the name of a plugin, which is used in function bodies, file names and messages.
 pub fn check_name(name: &str) -> Result<()> {
     let tail_fits = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     if tail_fits && name.len() <= 63 && name.starts_with(|c: char| c.is_ascii_lowercase()) {
@@ -179,7 +179,7 @@ fn default_version() -> String {
     "0.0.0".to_owned()
 }
 
-/// At most [`MAX_PERMISSIONS`] texts.
+/// Deserializes at most [`MAX_PERMISSIONS`] strings.
 fn permissions<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<String>, D::Error> {
     struct List;
     impl<'de> de::Visitor<'de> for List {
@@ -208,7 +208,7 @@ enum Quantity {
     Text(String),
 }
 
-/// By hand: what serde derives for an untagged enum first copies the value, with all that aliases of YAML stand for.
+/// Written by hand: serde's code for an untagged enum first copies the value, with all YAML aliases expanded.
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
         struct Scalar;

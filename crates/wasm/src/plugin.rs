@@ -1,4 +1,4 @@
-//! A compiled module that keeps to the rules: ABI, imports and permissions checked, ready to be instantiated.
+//! A compiled module whose ABI, imports and permissions are checked, ready to be instantiated.
 
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ impl Plugin {
         self.check_memory()
     }
 
-    /// A new instance, its start function run. `most_memory` is the embedder's cap in bytes.
+    /// A new instance, after running its start function. `most_memory` is the embedder's limit in bytes.
     pub fn instantiate(&self, runtime: &Runtime, most_memory: usize) -> Result<Instance> {
         let memory = self.manifest.limits.memory.map_or(most_memory, |own| own.min(most_memory));
         let state = State::new(runtime.hooks(), memory, self.manifest.limits.time, runtime.total());

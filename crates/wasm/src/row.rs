@@ -1,4 +1,4 @@
-//! Row triggers: one row through the guest's buffer and back. Layout in [`crate::abi::row`] and `guest/ABI.md`.
+//! Row triggers: a row is passed to the guest and back in its buffer. [`crate::abi::row`] and `guest/ABI.md` have the layout.
 
 use wasmtime::ValRaw;
 
@@ -8,7 +8,7 @@ use crate::instance::{Export, Instance};
 use crate::text::{NAME, printable};
 use crate::{Error, Result};
 
-/// What happens to the row.
+/// The statement that fires the trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Operation {
@@ -17,24 +17,24 @@ pub enum Operation {
     Delete = 3,
 }
 
-/// Which version of the row a column is of.
+/// The version of the row that a column is taken from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
-    /// NEW, or the only one that a DELETE has.
+pub enum RowVersion {
+    /// NEW; for DELETE, OLD.
     Row,
-    /// OLD; NULL in an INSERT.
+    /// OLD; NULL for INSERT.
     Old,
 }
 
-/// A column that a trigger wants.
+/// A column that a trigger needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    pub which: Which,
+    pub version: RowVersion,
     pub name: String,
     pub kind: Type,
 }
 
-/// What the guest made of the row.
+/// The result of a trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowAnswer {
     Unchanged,
@@ -57,7 +57,7 @@ impl Instance {
         list.lines().filter(|line| !line.is_empty()).map(parse_column).collect::<Result<_>>().map(Some)
     }
 
-    /// Shows one row to a trigger. `kinds` and `values` go together; a column without kind has a type that cannot cross.
+    /// Calls a trigger with a row. Each of `values` has its type in `kinds`; None is a type that guests do not know.
     pub fn row(
         &mut self,
         export: &Export,
@@ -106,7 +106,7 @@ impl Instance {
         }
     }
 
-    /// Slot `i` of the row just shown, if the guest has set it.
+    /// Slot `i` of the last row, if the guest has set it.
     pub fn changed(&self, i: usize, kind: Type) -> Result<Option<Value<'_>>> {
         let base = self.buffer_address() as usize + HEADER + SLOT * i;
         let Some(slot) = self.data().get(base..base + SLOT) else { return Err(outside()) };
@@ -137,17 +137,17 @@ impl Instance {
     }
 }
 
-/// `name:type` or `old.name:type`.
+/// Parses `name:type` or `old.name:type`.
 fn parse_column(line: &str) -> Result<Column> {
     let wrong = || Error::AbiViolation(format!("\"{}\" does not declare a column", printable(line, NAME)));
     let (name, kind) = line.rsplit_once(':').ok_or_else(wrong)?;
     let kind = Type::from_name(kind).ok_or_else(wrong)?;
-    let (which, name) = match name.strip_prefix("old.") {
-        Some(name) => (Which::Old, name),
-        None => (Which::Row, name),
+    let (version, name) = match name.strip_prefix("old.") {
+        Some(name) => (RowVersion::Old, name),
+        None => (RowVersion::Row, name),
     };
     let is_name = !name.is_empty() && name.len() <= NAME && !name.contains(char::is_control);
-    if is_name { Ok(Column { which, name: name.to_owned(), kind }) } else { Err(wrong()) }
+    if is_name { Ok(Column { version, name: name.to_owned(), kind }) } else { Err(wrong()) }
 }
 
 fn write_header(header: &mut [u8], operation: Operation, columns: usize, total: usize) {
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn column_lists() {
         let column = parse_column("old.a:b:text").unwrap();
-        assert_eq!((column.which, column.name.as_str(), column.kind), (Which::Old, "a:b", Type::Text));
+        assert_eq!((column.version, column.name.as_str(), column.kind), (RowVersion::Old, "a:b", Type::Text));
         for bad in ["", "name", "name:bytea", ":text", "na\u{1b}me:text", &format!("{}:text", "x".repeat(NAME + 1))] {
             assert!(parse_column(bad).is_err(), "{bad}");
         }

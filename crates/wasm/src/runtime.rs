@@ -1,7 +1,7 @@
-//! Engines: their settings, and how bytes become machine code.
+//! wasmtime's engines, their settings, and compilation.
 //!
-//! One engine serves all plugins; a second one, with fuel counters in its code, is made for the first plugin that asks for
-//! fuel. Both are made lazily: `Engine::new` installs signal handlers, which must come after the embedder's own.
+//! One engine serves all plugins. A second one, which compiles fuel counters into the code, is made for the first plugin with a
+//! fuel limit. Both are made lazily: `Engine::new` installs signal handlers, which must come after the embedder's own.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use crate::host::{self, State};
 use crate::text::{REASON, printable};
 use crate::{Cache, Error, Result, Source, trap, unchecked};
 
-/// Native stack that a guest may use. PostgreSQL keeps 512 kB below max_stack_depth, and host functions need some.
+/// Maximum native stack of a guest. PostgreSQL reserves 512 kB below max_stack_depth, and host functions need some of it.
 const WASM_STACK: usize = 256 << 10;
 
 /// The engines of a process. Lives as long as the process does.
@@ -33,31 +33,31 @@ pub(crate) struct Compiler {
     pub(crate) linker: Linker<State>,
 }
 
-/// A compiled module, and why the compile cache could not be written, if it could not.
+/// A compiled module.
 pub struct Loaded {
     pub(crate) module: wasmtime::Module,
     pub(crate) fuel: bool,
     pub(crate) source: blake3::Hash,
-    /// For the embedder's log; the module itself is fine.
+    /// Why the compile cache could not be written, for the embedder's log. The module can be used.
     pub cache_failure: Option<Error>,
     /// Whether it came from the cache.
     pub cached: bool,
 }
 
 impl Runtime {
-    /// Makes no engine yet.
+    /// Makes no engine yet: they are made at their first use.
     pub fn new(cache: Option<Cache>, hooks: Hooks) -> Self {
         Self { plain: OnceLock::new(), fueled: OnceLock::new(), cache, hooks, memory: Arc::default() }
     }
 
-    /// The next loop head of every running guest looks at its limits. Safe to call from a signal handler.
+    /// Makes every running guest check its limits at the next loop head or function entry. Safe to call from a signal handler.
     pub fn tick(&self) {
         for compiler in [&self.plain, &self.fueled].into_iter().filter_map(OnceLock::get) {
             compiler.engine.increment_epoch();
         }
     }
 
-    /// Makes the engine, if it is not there. Call it on the main thread before [`Runtime::compile`] runs on another.
+    /// Makes the engine if there is none. Must be called on the main thread before [`Runtime::compile`] runs on another.
     pub fn prepare(&self, fuel: bool) -> Result<()> {
         self.compiler(fuel).map(drop)
     }
@@ -69,24 +69,24 @@ impl Runtime {
         Ok(module.map(|module| Loaded { module, fuel, source: *hash, cache_failure: None, cached: true }))
     }
 
-    /// From the cache, or compiled and put there.
+    /// Loads a module from the cache, or compiles and stores it.
     pub fn compile(&self, source: &Source, fuel: bool) -> Result<Loaded> {
         if let Some(loaded) = self.cached(&source.hash(), fuel)? {
             return Ok(loaded);
         }
         let code = self.precompile(source, fuel)?;
-        self.adopt(source, fuel, &code)
+        self.load_precompiled(source, fuel, &code)
     }
 
-    /// Machine code of the module, which is not code of this process yet. Takes up to minutes and gigabytes, cannot be
-    /// stopped from inside, and calls nothing of the embedder: meant for a process of its own.
+    /// Compiles a module to machine code, without loading it. It may take minutes and gigabytes, cannot be interrupted, and calls
+    /// nothing of the embedder: it is meant for a child process.
     pub fn precompile(&self, source: &Source, fuel: bool) -> Result<Vec<u8>> {
         let engine = &self.compiler(fuel)?.engine;
         engine.precompile_module(source.bytes()).map_err(|e| invalid(&e))
     }
 
-    /// Makes code of what [`Runtime::precompile`] gave, and puts it into the compile cache.
-    pub(crate) fn adopt(&self, source: &Source, fuel: bool, code: &[u8]) -> Result<Loaded> {
+    /// Loads what [`Runtime::precompile`] returned, and stores it in the compile cache.
+    pub(crate) fn load_precompiled(&self, source: &Source, fuel: bool, code: &[u8]) -> Result<Loaded> {
         let engine = &self.compiler(fuel)?.engine;
         let module = unchecked::deserialize(engine, code).map_err(|e| trap::without_trap(&e))?;
         let hash = source.hash();
@@ -126,7 +126,7 @@ impl Compiler {
             .consume_fuel(fuel)
             .max_wasm_stack(WASM_STACK)
             .wasm_backtrace_max_frames(NonZeroUsize::new(trap::BACKTRACE_FRAMES))
-            // Reading the debug information of an unknown module may take any time and memory, and nothing could end it.
+            // Reading the debug information of an untrusted module may take any time and memory, and cannot be interrupted.
             .wasm_backtrace_details(WasmBacktraceDetails::Disable)
             // Registering unwind tables takes a lock of libgcc; backtraces walk frame pointers and do not need them.
             .native_unwind_info(false)
@@ -143,7 +143,7 @@ impl Compiler {
     }
 }
 
-/// Why a module was refused. Its names and numbers are the module's, so it is cut.
+/// The error of a module that was refused. The reason has names from the module, so it is truncated.
 pub(crate) fn invalid(error: &wasmtime::Error) -> Error {
     Error::InvalidModule(printable(&format!("{error:#}"), REASON))
 }

@@ -1,10 +1,10 @@
-//! The bytes of a plugin, checked as far as that goes without compiling them.
+//! The bytes of a module, with the checks that need no compilation.
 
 use std::sync::Arc;
 
 use crate::{Error, Result};
 
-/// Bytes that look like a core module, and their BLAKE3 hash. Cheap to clone.
+/// Bytes with the magic of a core module, and their BLAKE3 hash. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Source {
     bytes: Arc<[u8]>,
@@ -12,7 +12,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// Larger modules are refused: compiling one takes minutes and gigabytes.
+    /// Maximum bytes of a module: compiling a larger one takes minutes and gigabytes.
     pub const MAX_BYTES: usize = 32 << 20;
 
     /// Checks size and magic.

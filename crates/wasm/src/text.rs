@@ -1,25 +1,25 @@
-//! Words of a guest as messages may show them: of bounded length, without control characters.
+//! Texts of guests for messages: truncated, with control characters escaped.
 
 use std::fmt::{self, Write};
 
-/// Bytes of a name that is shown: functions, imports, exports.
+/// Maximum bytes of a name in a message: functions, imports, exports.
 pub(crate) const NAME: usize = 200;
-/// Bytes of what the compiler says about a module.
+/// Maximum bytes of a compiler's message.
 pub(crate) const REASON: usize = 1000;
 
-/// What a user gave, as far as a message shows it.
+/// A name that a user has given, for a message.
 pub fn shown(text: &str) -> String {
     printable(text, 300)
 }
 
-/// At most about `most` bytes of `text`, control characters and marks that turn the writing direction escaped.
+/// About `most` bytes of `text` at most. Control characters and marks that change the writing direction are escaped.
 pub(crate) fn printable(text: &str, most: usize) -> String {
     let mut out = Bounded::new(most);
-    let _ = out.write_str(text); // says only that it was cut
+    let _ = out.write_str(text); // fails if the text is truncated
     out.finish()
 }
 
-/// The same of a function's name, as its source has it. A mangled name of a few bytes may stand for megabytes.
+/// The same of a function's demangled name. A mangled name of a few bytes may be megabytes demangled.
 pub(crate) fn demangled(name: &str) -> String {
     let mut out = Bounded::new(NAME);
     if name.len() > 4 * NAME || write!(out, "{:#}", rustc_demangle::demangle(name)).is_err() && out.text.is_empty() {
@@ -28,14 +28,14 @@ pub(crate) fn demangled(name: &str) -> String {
     out.finish()
 }
 
-/// Text of several lines: line ends and tabs stay.
+/// The same of a text of several lines: line ends and tabs are kept.
 pub(crate) fn printable_lines(text: &str, most: usize) -> String {
     let mut out = Bounded { keeps_lines: true, ..Bounded::new(most) };
     let _ = out.write_str(text); // as above
     out.finish()
 }
 
-/// Takes so many bytes and then fails, so that whoever writes stops.
+/// A writer that fails after so many bytes, so that formatting stops.
 struct Bounded {
     text: String,
     most: usize,

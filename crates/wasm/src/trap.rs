@@ -1,4 +1,4 @@
-//! From wasmtime's error to ours: the table of traps, and the guest's backtrace.
+//! Conversion of wasmtime's errors to ours: traps, and the guest's backtrace.
 
 use wasmtime::{Trap, WasmBacktrace};
 
@@ -6,10 +6,10 @@ use crate::host::{State, Stop};
 use crate::text::{REASON, demangled, printable};
 use crate::{Error, GuestError};
 
-/// Frames that an error shows.
+/// Maximum number of frames in an error's context.
 pub(crate) const BACKTRACE_FRAMES: usize = 20;
 
-/// What a call ended with. Takes the guest's own error from the state, if it left one before it trapped.
+/// The error of a failed call. Takes the guest's own error from the state, if it has set one before it trapped.
 pub(crate) fn into_error(error: &wasmtime::Error, state: &mut State, fuel: Option<u64>) -> Error {
     let backtrace = error.downcast_ref::<WasmBacktrace>().map(render).unwrap_or_default();
     let said = state.error.take();
@@ -25,7 +25,7 @@ pub(crate) fn into_error(error: &wasmtime::Error, state: &mut State, fuel: Optio
         Trap::IntegerDivisionByZero => Error::DivisionByZero { backtrace },
         Trap::IntegerOverflow | Trap::BadConversionToInteger => Error::NumberOutOfRange { backtrace },
         Trap::UnreachableCodeReached => match (state.limiter.refusal(Some(backtrace.clone())), said) {
-            // A guest that was refused memory ends in its allocator's `unreachable`.
+            // A guest that was refused memory traps in its allocator's `unreachable`.
             (Some(refusal), _) => refusal,
             (None, Some(error)) => guest(error, Some(backtrace)),
             (None, None) => Error::Trap { what: "unreachable code reached".to_owned(), backtrace },
@@ -34,7 +34,7 @@ pub(crate) fn into_error(error: &wasmtime::Error, state: &mut State, fuel: Optio
     }
 }
 
-/// What ended an instance before or beside its code: it asks for too much, or the system has no more.
+/// The error of an instance that failed outside of its code: it exceeds a limit, or the system is out of memory.
 pub(crate) fn without_trap(error: &wasmtime::Error) -> Error {
     let reason = printable(&error.root_cause().to_string(), REASON);
     if error.chain().any(|cause| cause.is::<std::io::Error>())
@@ -46,16 +46,16 @@ pub(crate) fn without_trap(error: &wasmtime::Error) -> Error {
     Error::CannotStart(reason)
 }
 
-/// An error that the guest made, as ours.
+/// The error that a guest has raised.
 pub(crate) fn guest(error: GuestError, backtrace: Option<String>) -> Error {
     Error::Guest { message: error.message.clone(), error: Box::new(error), backtrace }
 }
 
-/// Innermost frames of a Rust panic: how it is reported, not where it happened.
+/// The innermost frames of a Rust panic, which report it and are not shown.
 const PANIC_MACHINERY: [&str; 6] =
     ["__rustc", "rust_begin_unwind", "rust_panic", "std::", "core::panicking::", "core::option::unwrap_failed"];
 
-/// One line a frame, innermost first, like the CONTEXT of PL/pgSQL. Of bounded length, whatever the names.
+/// A line for each frame, innermost first, as in the CONTEXT of PL/pgSQL, with truncated names.
 fn render(backtrace: &WasmBacktrace) -> String {
     let mut lines: Vec<(String, usize)> = Vec::new();
     for frame in backtrace.frames() {

@@ -7,8 +7,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use lagoon_wasm::{
-    Bounds, Cache, Column, Error, Hooks, Instance, Level, Manifest, Operation, Plugin, RowAnswer, Runtime, Signature,
-    Source, Type, Value, Which,
+    Bounds, Cache, Column, Error, Hooks, Instance, Level, Manifest, Operation, Plugin, RowAnswer, RowVersion, Runtime,
+    Signature, Source, Type, Value,
 };
 
 thread_local! {
@@ -238,13 +238,13 @@ fn memory_is_limited_by_manifest_and_host_whichever_is_less() {
 fn rows_cross_both_ways() {
     let mut zoo = zoo();
     let columns = zoo.columns("mark").unwrap().unwrap();
-    let column = |which, name: &str, kind| Column { which, name: name.to_owned(), kind };
+    let column = |version, name: &str, kind| Column { version, name: name.to_owned(), kind };
     assert_eq!(
         columns,
         [
-            column(Which::Row, "name", Type::Text),
-            column(Which::Row, "size", Type::Int4),
-            column(Which::Old, "name", Type::Text)
+            column(RowVersion::Row, "name", Type::Text),
+            column(RowVersion::Row, "size", Type::Int4),
+            column(RowVersion::Old, "name", Type::Text)
         ]
     );
     assert_eq!(zoo.columns("quiet").unwrap(), None);

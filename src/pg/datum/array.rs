@@ -8,7 +8,7 @@ use super::varlena::{self, Varlena};
 use super::vector::VectorError;
 use crate::pg::error::raise;
 
-/// A number that an array holds as in memory.
+/// A number whose form in an array is the one in memory.
 ///
 /// # Safety
 /// An array with elements of type `OID` holds values of `Self`, aligned for it.
@@ -68,7 +68,7 @@ impl ArrayRef<'_> {
         Datum::from(self.as_ptr())
     }
 
-    /// Whether this is a copy of a toasted array, which a change would not reach.
+    /// Whether this is a copy, so that changes do not reach the original.
     pub fn is_copy(&self) -> bool {
         self.0.is_copy()
     }
@@ -106,14 +106,14 @@ impl ArrayRef<'_> {
     /// The elements of an array of at most one dimension without NULLs, if they are of that type.
     pub fn elements<T: Element>(&self) -> Option<&[T]> {
         let (start, length) = self.data::<T>()?;
-        // SAFETY: `data` has looked at type and length.
+        // SAFETY: `data` has checked type and length.
         Some(unsafe { std::slice::from_raw_parts(start, length) })
     }
 
     /// As [`Self::elements`], to change them in place. Only for the state of an aggregate (`InAggregate`).
     pub fn elements_mut<T: Element>(&mut self) -> Option<&mut [T]> {
         let (start, length) = self.data::<T>()?;
-        // SAFETY: `data` has looked at type and length; the state of an aggregate has one owner.
+        // SAFETY: `data` has checked type and length; the state of an aggregate has one owner.
         Some(unsafe { std::slice::from_raw_parts_mut(start, length) })
     }
 
@@ -145,8 +145,8 @@ impl ArrayRef<'_> {
     }
 }
 
-/// Gives `f` the elements of a `numeric[]` without NULLs as `real`, rounded once, with their places, until it fails. Raises 22003
-/// for one out of range.
+/// Calls `f` with index and value of each element of a `numeric[]` without NULLs, converted to `real`, until it fails.
+/// Raises 22003 for an element out of range.
 pub fn each_numeric<E>(array: &ArrayRef<'_>, mut f: impl FnMut(usize, f32) -> Result<(), E>) -> Result<(), E> {
     // SAFETY: an array of numeric; the iterator gives datums that point into it, as many as there are.
     unsafe {

@@ -34,7 +34,7 @@ impl<H> Varlena<'_, H> {
     /// What precedes the data.
     #[inline]
     pub fn header(&self) -> &H {
-        // SAFETY: `from_datum` has looked at the length.
+        // SAFETY: `from_datum` has checked the length.
         unsafe { self.start.as_ref() }
     }
 
@@ -51,7 +51,7 @@ impl<H> Varlena<'_, H> {
         self.start.as_ptr()
     }
 
-    /// Whether this is a copy, which a change would not bring back.
+    /// Whether this is a copy, so that changes do not reach the original.
     pub fn is_copy(&self) -> bool {
         self.is_copy
     }

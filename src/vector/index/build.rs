@@ -1,4 +1,4 @@
-//! What every build does around its own work: memory, progress, interrupts.
+//! What both kinds of builds share: memory, progress, interrupts.
 
 use std::ffi::{CStr, c_char};
 use std::path::PathBuf;
@@ -11,11 +11,11 @@ use lagoon_vector::{Coder, Error};
 
 use crate::pg::{interrupt, log};
 
-/// Of `maintenance_work_mem`, what is left for the stacks, heaps and visited sets of threads. As in pgvector, which sets it
-/// aside for the same in its parallel builds.
+/// Bytes of `maintenance_work_mem` that are reserved for stacks, heaps and visited sets of threads, as in pgvector's
+/// parallel builds.
 const RESERVE: usize = 3 << 20;
 
-/// Memory within `maintenance_work_mem`, then a temporary file where PostgreSQL would make one, within `temp_file_limit`.
+/// The memory of a build: within `maintenance_work_mem`, then in a temporary file, within `temp_file_limit`.
 pub fn memory(threads: usize) -> Memory {
     // SAFETY: settings of this process.
     let (limit, file_limit) =
@@ -24,8 +24,8 @@ pub fn memory(threads: usize) -> Memory {
     Memory::new(limit, TemporaryFile { path: temporary_file(), limit_kilobytes: file_limit })
 }
 
-/// In the folder of `temp_tablespaces` that is next (OpenTemporaryFile() of fd.c), relative to the data directory, under a name
-/// that PostgreSQL removes when it starts.
+/// The path of a temporary file in the next of `temp_tablespaces` (OpenTemporaryFile() of fd.c), relative to the data
+/// directory, under a name that PostgreSQL removes when it starts.
 fn temporary_file() -> PathBuf {
     let mut folder = [0 as c_char; pg_sys::MAXPGPATH as usize];
     // SAFETY: inside the transaction of the build; the path fits, and is terminated.
@@ -39,7 +39,7 @@ fn temporary_file() -> PathBuf {
     PathBuf::from(folder).join(format!("pgsql_tmp{}.lagoon", std::process::id()))
 }
 
-/// Answers interrupts in the middle of what a build computes.
+/// Handles interrupts during the computations of a build.
 pub fn poll() -> Result<(), Error> {
     interrupt::check();
     Ok(())
@@ -56,7 +56,7 @@ pub fn progress_phase(phase: i64) {
     progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, phase);
 }
 
-/// Says that an index is built once more, with finer codes, which are the result.
+/// Reports that an index is built again with finer codes. Returns their coder.
 pub fn rebuild_with(coarse: &Coder, finer: Coder) -> Coder {
     let (coarse, fine) = (coarse.space.form.name(), finer.space.form.name());
     log::at(PgLogLevel::DEBUG1, format!("codes of {coarse} are too coarse, building again with {fine}"));

@@ -1,4 +1,4 @@
-//! What is indexed: type, dimensions and distance of the one column, and its values.
+//! The indexed column: its type, dimensions, distance and values.
 
 use std::ffi::CStr;
 
@@ -52,8 +52,8 @@ impl Kind {
         }
     }
 
-    /// Dimensions that pgvector's operator classes index, or wide ones of ours; of a sparsevec the elements that are not zero
-    /// are limited instead.
+    /// Maximum dimensions for pgvector's operator classes, or for our wide ones. For sparsevec the number of non-zero elements is
+    /// limited instead.
     fn max_dimensions(self, is_wide: bool) -> usize {
         match self {
             Self::Vector | Self::Halfvec if is_wide => MAX_DIMENSIONS,
@@ -71,7 +71,7 @@ pub struct Column {
     coder: Coder,
 }
 
-/// What the definition of an index says of its values.
+/// The space of values, from the definition of an index.
 ///
 /// # Safety
 /// `index` is an open index of this access method.
@@ -111,7 +111,7 @@ pub fn is_indexable(type_id: Oid) -> bool {
 }
 
 impl Column {
-    /// Of an index whose codes `coder` makes.
+    /// The column of an index with this coder.
     ///
     /// # Safety
     /// `index` is an open index of this access method.
@@ -131,7 +131,7 @@ impl Column {
         if is_null { Ok(None) } else { unsafe { self.encode(value) } }
     }
 
-    /// The code of what is searched for. To NULL everything is equally far, and so it is in any direction from the origin.
+    /// The code of a query. For NULL it is that of the zero vector: there is nothing to compare with, so any order is right.
     ///
     /// # Safety
     /// As for [`Self::code`].
@@ -167,7 +167,7 @@ impl Column {
         }
     }
 
-    /// Gives `f` the elements of a dense value; nothing of others.
+    /// Calls `f` with the elements of a dense value; does nothing for others.
     ///
     /// # Safety
     /// `value` is of the column's type.
@@ -203,7 +203,7 @@ pub unsafe fn tid(tid: ItemPointer) -> Tid {
     u64::from(block) << 16 | u64::from(offset)
 }
 
-/// The same, as PostgreSQL has it.
+/// The row identifier as PostgreSQL has it.
 pub fn item_pointer(tid: Tid) -> pg_sys::ItemPointerData {
     let mut pointer = pg_sys::ItemPointerData::default();
     pgrx::itemptr::item_pointer_set_all(&mut pointer, (tid >> 16) as u32, tid as u16);

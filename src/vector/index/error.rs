@@ -1,4 +1,4 @@
-//! How errors of the index look in SQL.
+//! SQLSTATE and hint of the errors of indexes.
 
 use lagoon_vector::Error;
 

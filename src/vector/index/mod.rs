@@ -1,5 +1,5 @@
-//! The index access methods, [`hnsw`] and [`ivfflat`], and what they share: the [callbacks](am) of PostgreSQL, the column and
-//! its values, pages, and how an index is built, found and checked. [`pages`] is the only one that touches buffers.
+//! The index access methods, [`hnsw`] and [`ivfflat`], and what they share: the [callbacks](am), the column and its values,
+//! pages, builds, checks, and the functions on indexes. Only [`pages`] accesses buffers.
 
 mod am;
 mod build;

@@ -1,4 +1,4 @@
-//! An index that a user names, for the functions that look into one.
+//! Opening an index that a user names, for the functions on indexes.
 
 use std::ffi::{CStr, c_char};
 
@@ -15,7 +15,7 @@ use crate::pg::compat::{self, SafeSearchPath};
 const LOCK: pg_sys::LOCKMODE = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
 const RLS_ENABLED: i32 = pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32;
 
-/// A readable index of one of our access methods and its table, locked against being dropped or altered until it goes.
+/// A readable index of one of our access methods and its table, locked against being dropped or altered until this is dropped.
 pub struct OpenIndex {
     /// Its access method.
     pub method: Method,
@@ -23,35 +23,35 @@ pub struct OpenIndex {
     pub index: Relation,
     /// Its table.
     pub heap: Relation,
-    /// Who called, and in which security context, where that is not who we are now.
+    /// The caller and its security context, while the current user is the owner of the table.
     caller: Option<(Oid, i32)>,
-    /// While we are the owner of the table.
+    /// Set while the current user is the owner of the table.
     search_path: Option<SafeSearchPath>,
 }
 
-/// What is going to be done with an index.
+/// How an index is going to be used.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Access {
     /// Its pages are read, and writers wait.
     Pages,
-    /// Rows are asked for by SQL.
+    /// Rows are read by SQL.
     Queries,
 }
 
 impl OpenIndex {
-    /// For the owner of its table: whoever reads the pages learns of all rows, and holds off writers as often as he likes.
+    /// Opens an index for the owner of its table: the pages have all rows, and reading them blocks writers.
     ///
-    /// While it lives, what the index says of rows (expression, predicate) runs as the owner of the table and cannot leave
-    /// traces, as in CREATE INDEX and amcheck: it is not the caller's to trust.
+    /// Until it is dropped, expression and predicate of the index run as the owner of the table in a security-restricted
+    /// operation, as in CREATE INDEX and amcheck: the caller need not trust them.
     pub fn by_owner(oid: Oid) -> Result<Self, Error> {
         let mut opened = Self::new(oid, Access::Pages)?;
         opened.become_owner();
         Ok(opened)
     }
 
-    /// To ask for rows as any SELECT does: with the privileges of the caller and under the row security that holds for him. An
-    /// expression or a predicate runs as the owner of the table, as above, whom row security does not hold: there it is refused
-    /// to those whom it holds.
+    /// Opens an index to read rows as any SELECT does: with the caller's privileges and row security. For an index with an
+    /// expression or a predicate, queries run as the owner of the table, as above, to whom row security does not apply: it
+    /// is refused to callers to whom it applies.
     pub fn for_queries(oid: Oid) -> Result<Self, Error> {
         let mut opened = Self::new(oid, Access::Queries)?;
         if opened.is_computed() {
@@ -79,7 +79,7 @@ impl OpenIndex {
             }
             let heap = pg_sys::try_relation_open(table, LOCK);
             if heap.is_null() {
-                return Err(Error::NotOurs(name_of(oid))); // dropped just now
+                return Err(Error::NotOurs(name_of(oid))); // dropped concurrently
             }
             let index = pg_sys::try_relation_open(oid, LOCK);
             let method = if index.is_null() { None } else { method_of(index) };
@@ -114,7 +114,7 @@ impl OpenIndex {
             let column = Column::new(self.index, self.method, Coder::plain(space(self.index, self.method)?))?;
             let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetTransactionSnapshot());
             let info = pg_sys::BuildIndexInfo(self.index);
-            (*info).ii_Concurrent = true; // says that the snapshot is an MVCC one
+            (*info).ii_Concurrent = true; // so that the snapshot is an MVCC one
             (*info).ii_Unique = false;
             let scan = pg_sys::table_beginscan_strat(self.heap, snapshot, 0, std::ptr::null_mut(), true, true);
             IndexedTable::new(self.heap, self.index, info)
@@ -153,19 +153,19 @@ impl OpenIndex {
         self.search_path = Some(SafeSearchPath::begin());
     }
 
-    /// Whether it is of an expression or has a predicate.
+    /// Whether it has an expression or a predicate.
     fn is_computed(&self) -> bool {
         // SAFETY: open; a list or NULL.
         self.key() == 0 || unsafe { !pg_sys::RelationGetIndexPredicate(self.index).is_null() }
     }
 
-    /// The number of the indexed column; 0 of an expression.
+    /// The number of the indexed column; 0 for an expression.
     fn key(&self) -> i16 {
         // SAFETY: open. The access method is single-column, so there is a first one.
         unsafe { *(*(*self.index).rd_index).indkey.values.as_ptr() }
     }
 
-    /// SELECT on the table, or on the column where nothing else is read.
+    /// Checks SELECT on the table, or on the column if nothing else is read.
     fn check_columns(&self) -> Result<(), Error> {
         let (table, read) = (self.table(), pg_sys::ACL_SELECT as pg_sys::AclMode);
         // SAFETY: both are open.
@@ -191,12 +191,12 @@ impl OpenIndex {
         Ok(())
     }
 
-    /// An error if it is not an index of this kind.
+    /// Fails if it is not an index of this access method.
     pub fn only(self, method: Method) -> Result<Self, Error> {
         if self.method == method { Ok(self) } else { Err(Error::NotOfMethod(name_of(self.oid()), method)) }
     }
 
-    /// The error for an index that is there but cannot be used.
+    /// The error for an index that exists but cannot be read.
     pub fn unreadable(&self) -> Error {
         Error::Unreadable(name_of(self.oid()))
     }
@@ -218,14 +218,14 @@ impl Drop for OpenIndex {
     }
 }
 
-/// Whether the role owns a table.
+/// Fails unless the role owns the table.
 fn check_owner(table: Oid) -> Result<(), Error> {
     // SAFETY: reads a variable of this process.
     let is_owner = compat::owns_table(table, unsafe { pg_sys::GetUserId() });
     if is_owner { Ok(()) } else { Err(Error::NotOwner(name_of(table))) }
 }
 
-/// Whether the role may read some of a table.
+/// Fails unless the role may read a column of the table.
 fn check_reader(table: Oid) -> Result<(), Error> {
     let read = pg_sys::ACL_SELECT as pg_sys::AclMode;
     // SAFETY: lookups in the system catalogs.
@@ -238,7 +238,7 @@ fn check_reader(table: Oid) -> Result<(), Error> {
     if may_read { Ok(()) } else { Err(Error::PermissionDenied(name_of(table))) }
 }
 
-/// The method whose handler the index has, whatever the access method is called. None of a partitioned index: it has no pages.
+/// The access method of an index by its handler, under any name. None for a partitioned index, which has no pages.
 unsafe fn method_of(index: Relation) -> Option<Method> {
     // SAFETY: the caller's; get_func_name() gives a palloced string or NULL.
     unsafe {

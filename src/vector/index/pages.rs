@@ -30,14 +30,14 @@ pub struct PgPages {
     ahead: RefCell<Option<ReadStream>>,
 }
 
-/// What pages are opened for.
+/// How pages are going to be used.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Scans and inserts: every change is WAL-logged.
     Use,
-    /// Vacuum: as above, and yields when its cost is used up.
+    /// Vacuum: as above, with cost-based delays.
     Vacuum,
-    /// A build: nobody else sees the index, and the caller logs it as a whole.
+    /// A build: no other session sees the index, and the caller logs it as a whole.
     Build,
 }
 
@@ -115,7 +115,7 @@ impl Drop for Locked {
     }
 }
 
-/// A change under way: buffers in the order they were asked for, with the copy that is changed.
+/// A change in progress: buffers in the order in which they were requested, each with the copy that is changed.
 pub struct PgRecord<'a> {
     pages: &'a PgPages,
     /// Null in a build.
@@ -127,7 +127,7 @@ pub struct PgRecord<'a> {
 enum Copied {
     /// In the generic WAL record.
     Wal(*mut u8),
-    /// Ours.
+    /// In a copy of our own.
     Own(Box<Aligned>),
 }
 

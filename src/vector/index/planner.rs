@@ -1,4 +1,4 @@
-//! Which indexes of a table the planner sees, for a moment: to measure one index, no other may answer in its place.
+//! Restricting the indexes that the planner sees: to measure one index, queries must not use another.
 
 use std::cell::Cell;
 
@@ -36,7 +36,7 @@ pub struct Planner {
 }
 
 impl Planner {
-    /// For plans that read `table`.
+    /// Restricts plans that read `table`.
     pub fn allow(table: Oid, allow: Allow) -> Self {
         // SAFETY: a hook of this process, on its main thread.
         let hook = unsafe { pg_sys::get_relation_info_hook };
@@ -48,7 +48,7 @@ impl Planner {
         Self { outer, hook }
     }
 
-    /// Whether a plan could have used the index: not when it is younger than the snapshot of the transaction allows.
+    /// Whether the planner has seen the index. It ignores an index that is too new for the snapshot of the transaction.
     pub fn was_found(&self) -> bool {
         RULE.get().is_some_and(|rule| rule.was_found)
     }
@@ -77,7 +77,7 @@ unsafe extern "C-unwind" fn filter_indexes(root: *mut PlannerInfo, table: Oid, i
 }
 
 impl Rule {
-    /// Leaves the indexes that are allowed.
+    /// Removes all but the allowed indexes.
     ///
     /// # Safety
     /// `rel` is a relation that the planner is about to use; its indexlist is a list of IndexOptInfo.

@@ -9,7 +9,7 @@ pub fn seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// Gives `f` as many random ones of all blocks of a table, in ascending order, as ANALYZE takes its own.
+/// Calls `f` with `wanted` random blocks of all, in ascending order, as ANALYZE chooses them.
 pub fn random_blocks(all: u32, wanted: u32, mut f: impl FnMut(u32)) {
     let mut sampler = BlockSamplerData::default();
     // SAFETY: the sampler is initialised before it is used.

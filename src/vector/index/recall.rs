@@ -1,4 +1,4 @@
-//! `lagoon.recall`: what share of the nearest rows an index finds.
+//! `lagoon.recall`: the share of the nearest rows that an index finds.
 
 use std::ffi::CStr;
 use std::mem::ManuallyDrop;
@@ -18,8 +18,9 @@ mod lagoon {
     use crate::pg::error::OrRaise;
     use crate::pg::regclass::Regclass;
 
-    /// The share, 0 to 1, of the `k` nearest rows that an hnsw or ivfflat index finds for the vectors of up to `sample` random rows of
-    /// its table, with the settings, the privileges and the row security of the session. NULL when nothing is indexed. Scans the table once for each vector.
+    /// The share, 0 to 1, of the `k` nearest rows that an hnsw or ivfflat index finds for the vectors of up to `sample`
+    /// random rows of its table, with the settings, the privileges and the row security of the session. NULL when nothing
+    /// is indexed. Scans the table once for each vector.
     #[pg_extern(volatile, parallel_unsafe)]
     fn recall(index: Regclass, k: default!(i32, 10), sample: default!(i32, 100)) -> Option<f64> {
         super::recall(index.0, k, sample).or_raise()
@@ -47,16 +48,16 @@ fn recall(oid: Oid, k: i32, sample: i32) -> Result<Option<f64>, Error> {
     })
 }
 
-/// What is asked of the table, as SQL.
+/// The queries on the table.
 struct Queries {
-    /// The type of what is indexed.
+    /// The type of the indexed values.
     type_id: Oid,
-    /// Random indexed values; $1 is how many.
+    /// Random indexed values; $1 is their number.
     sample: String,
-    /// Of the nearest rows to $1 by the table, the largest distance and how many they are; $2 is how many are wanted. Rows that
-    /// are not indexed are left out.
+    /// The $2 rows nearest to $1, by a scan of the table: their largest distance and their number. Rows that are not
+    /// indexed are left out.
     exact: String,
-    /// Of the nearest rows by the index, how many are no farther than $3.
+    /// The number of the nearest rows by the index that are no farther than $3.
     approximate: String,
 }
 
@@ -116,16 +117,16 @@ impl Queries {
         })
     }
 
-    /// Begins to ask for up to `count` values, which PostgreSQL keeps: the name of the cursor.
+    /// Opens a cursor over up to `count` values. Returns its name.
     fn open_sample(&self, client: &SpiClient<'_>, count: i32) -> Result<String, Error> {
         let cursor = client.try_open_cursor(self.sample.as_str(), &[i64::from(count).into()]).map_err(unexpected)?;
         Ok(cursor.detach_into_name())
     }
 
-    /// Of the `k` rows nearest to the next value, how many the index finds, and how many there are; None after the last value. At
-    /// equal distance any row will do.
+    /// The number of the `k` rows nearest to the next value that the index finds, and the number of such rows; None after
+    /// the last value. Rows at the same distance are interchangeable.
     fn next(&self, index: &OpenIndex, sample: &str, k: i32) -> Result<Option<(i64, i64)>, Error> {
-        // In a connection of its own, whose memory goes at its end.
+        // In a connection of its own, whose memory is freed at its end.
         Spi::connect(|client| {
             let mut cursor = ManuallyDrop::new(client.find_cursor(sample).map_err(unexpected)?); // it stays open
             let rows = cursor.fetch(1).map_err(unexpected)?.first();
@@ -161,7 +162,7 @@ fn unexpected(error: SpiError) -> Error {
     Error::Query(error.to_string())
 }
 
-/// Settings under which an index is used whenever it can be. Gone when dropped, and after an ERROR with its transaction.
+/// Settings under which an index is used whenever possible, until this is dropped or an ERROR ends the transaction.
 struct Settings(i32);
 
 impl Settings {

@@ -1,4 +1,4 @@
-//! The rows of a table, as PostgreSQL gives them to builds of indexes.
+//! The rows of a table, as PostgreSQL passes them to index builds.
 
 use std::ffi::c_void;
 
@@ -22,11 +22,11 @@ pub struct IndexedTable {
 
 /// Which rows of a table.
 pub enum Rows {
-    /// All that a new index must hold; what a build asks for.
+    /// All rows that a new index must have, for a build.
     All,
-    /// So many blocks from this one on, what a build would ask for of these.
+    /// The same, of a number of blocks from this one on.
     Blocks(u32, u32),
-    /// What a scan sees.
+    /// The rows that a scan sees.
     Seen(TableScanDesc),
 }
 
@@ -45,8 +45,8 @@ impl IndexedTable {
         unsafe { pg_sys::RelationGetNumberOfBlocksInFork(self.heap, ForkNumber::MAIN_FORKNUM) }
     }
 
-    /// Gives `f` the code and the identifier of each row that is to be in the index; their number as PostgreSQL counts rows of
-    /// the table.
+    /// Calls `f` with code and identifier of each row that must be in the index. Returns the number of rows of the table,
+    /// as PostgreSQL counts them.
     ///
     /// # Safety
     /// `column` reads the index.
@@ -70,7 +70,7 @@ impl IndexedTable {
             match sample.draw() {
                 // SAFETY: the caller's.
                 Some(place) => unsafe { column.elements(value, |elements| sample.put(place, elements)) },
-                None => Ok(()), // and it is not even detoasted
+                None => Ok(()), // without detoasting the value
             }
         });
     }
@@ -94,10 +94,10 @@ impl IndexedTable {
     }
 }
 
-/// What is called with the code of a row, and its identifier.
+/// A function that is called with the code of a row, and its identifier.
 pub type OnRow<'a> = dyn FnMut(&[u32], Tid) -> Result<(), Error> + 'a;
 
-/// What is called with a value, whether it is NULL, and its row.
+/// A function that is called with a value, whether it is NULL, and its row.
 type OnValue<'a> = dyn FnMut(Datum, bool, Tid) -> Result<(), Error> + 'a;
 
 struct State<'a>(&'a mut OnValue<'a>);

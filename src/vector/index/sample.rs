@@ -1,4 +1,4 @@
-//! What a build learns of the values of a table before it begins.
+//! Sampling the values of a table before a build, to learn its codes.
 
 use pgrx::pg_sys;
 
@@ -11,13 +11,13 @@ use super::column::{Column, space};
 use super::random::{random_blocks, seed};
 use super::rows::{IndexedTable, Rows};
 
-/// Random blocks that are read of a larger table: with a few values on each there are enough.
+/// Number of random blocks that are read of a larger table: with a few values on each, they suffice.
 const BLOCKS: u32 = 2000;
-/// Bytes of values that are kept, whatever `maintenance_work_mem` says.
+/// Minimum bytes of the sample, at any `maintenance_work_mem`.
 const LEAST_BYTES: usize = 4 << 20;
 
-/// What makes the codes of an index over a table, from a sample of the values that the index is going to hold; only of those
-/// whose codes can be more or less fine.
+/// The coder of an index over a table, from a sample of the values that it will have. Values whose codes are always exact are not
+/// sampled.
 ///
 /// # Safety
 /// `table` is being indexed by that method.
@@ -39,7 +39,7 @@ pub unsafe fn coder(table: &IndexedTable, method: Method) -> Result<Coder, Error
             random_blocks(all, BLOCKS, |block| take(block, 1, &mut sample));
         }
         if sample.seen() < ENOUGH as u64 {
-            // The table is small, or few rows have a value, or the predicate of a partial index holds for few.
+            // Few values were found in these blocks, so the whole table is sampled.
             sample = Sample::new(space.dimensions, most(space.dimensions), seed());
             take(0, all, &mut sample);
         }
@@ -47,7 +47,7 @@ pub unsafe fn coder(table: &IndexedTable, method: Method) -> Result<Coder, Error
     }
 }
 
-/// Values that are kept: they are gone when the build begins, which may take all of `maintenance_work_mem`.
+/// Maximum number of values in the sample, which is freed before the build begins.
 fn most(dimensions: usize) -> usize {
     // SAFETY: a setting of this process.
     let limit = unsafe { pg_sys::maintenance_work_mem } as usize * 1024;

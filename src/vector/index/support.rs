@@ -2,16 +2,16 @@
 
 use lagoon_vector::Metric;
 
-/// The distance of two values, by whose name that of the index is chosen.
+/// The distance of two values. The metric of the index follows from the function's name.
 pub const DISTANCE: u16 = 1;
-/// The norm of a value. Its presence says cosine.
+/// The norm of a value. Its presence means cosine.
 pub const NORM: u16 = 2;
-/// Never called. Its presence lifts pgvector's limits of dimensions.
+/// Never called. Its presence raises pgvector's limits of dimensions.
 pub const WIDE: u16 = 3;
-/// How many numbers of support functions there are.
+/// Number of support functions.
 pub const SUPPORT_FUNCTIONS: u16 = 3;
 
-/// The distance that a support function of this name stands for, together with whether there is one for the norm.
+/// The metric of an operator class with a distance function of this name, and with or without a norm function.
 pub fn metric_of(function: &str, has_norm: bool) -> Option<Metric> {
     // As pgvector names them: vector_l2_squared_distance, halfvec_negative_inner_product, l1_distance ...
     let is = |suffix: &str| function.ends_with(suffix);

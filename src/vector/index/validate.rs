@@ -9,7 +9,7 @@ use super::column::is_indexable;
 use super::support::{DISTANCE, NORM, WIDE, metric_of};
 use crate::pg::log;
 
-/// Says what is wrong with an operator class and its family; true when nothing is.
+/// Reports the faults of an operator class and its family. Returns whether there are none.
 pub fn validate(method: Method, class: Oid) -> Result<bool, Error> {
     let faults = read(class)?.faults(method);
     for fault in &faults {
@@ -18,7 +18,7 @@ pub fn validate(method: Method, class: Oid) -> Result<bool, Error> {
     Ok(faults.is_empty())
 }
 
-/// An operator class and all that is in its family.
+/// An operator class and the members of its family.
 struct Class {
     name: String,
     family: String,
@@ -32,7 +32,7 @@ struct Class {
 struct Operator {
     strategy: i16,
     signature: String,
-    /// The name of the function behind it.
+    /// The name of the operator's function.
     function: String,
     orders: bool,
     is_of_type: bool,

@@ -18,7 +18,8 @@ mod lagoon {
     use crate::pg::error::OrRaise;
     use crate::pg::regclass::Regclass;
 
-    /// Verifies an hnsw or ivfflat index: one row per check. For the owner of its table: reads the whole index and the table; inserts into the index and vacuums of it wait.
+    /// Verifies an hnsw or ivfflat index: one row per check. For the owner of its table: reads the whole index and the
+    /// table; inserts into the index and vacuums of it wait.
     #[pg_extern(volatile, parallel_unsafe)]
     fn verify_index(
         index: Regclass,
@@ -30,7 +31,7 @@ mod lagoon {
 
 fn report(oid: Oid) -> Result<Report, Error> {
     let index = OpenIndex::by_owner(oid)?;
-    // The table first: what this snapshot sees is in the index by then, and stays.
+    // The table first: the rows that this snapshot sees are in the index by then, and stay there.
     let rows = index.rows()?;
     let pages = index.pages();
     let mut report = match index.method {

@@ -11,20 +11,20 @@ use lagoon_vector::Error;
 
 use crate::pg::{job, log, thread, wait};
 
-/// How long an abandoned worker may take to stop: it looks for that after every element.
+/// How long a cancelled worker may take to stop: it checks after every element.
 const JOIN_LIMIT: Duration = Duration::from_secs(1);
 
-/// What threads share in a build.
+/// The job that the threads of a build share.
 pub trait Job: Send + Sync + 'static {
-    /// Run by each thread, until there is nothing left to do. `wake` makes the main thread look.
+    /// Run by each thread until nothing is left to do. `wake` makes the main thread check its condition.
     fn work(&self, wake: &dyn Fn()) -> Result<(), Error>;
     /// Makes every thread return soon.
     fn cancel(&self);
-    /// Whether all is done.
+    /// Whether the job is done.
     fn is_done(&self) -> bool;
 }
 
-/// Threads at work on a job; cancelled and joined on drop, whatever happened.
+/// The threads of a job, which are cancelled and joined on drop.
 pub struct Workers {
     job: Arc<dyn Job>,
     handles: Vec<JoinHandle<()>>,
@@ -32,8 +32,8 @@ pub struct Workers {
     failure: Arc<Mutex<Option<Error>>>,
 }
 
-/// How many threads a build gets: as many as PostgreSQL would use processes, within what the machine has; none when it may
-/// use none.
+/// The number of threads of a build: as many as PostgreSQL would use processes, at most one per processor; 0 without parallel
+/// workers.
 pub fn count() -> usize {
     // SAFETY: a setting of this process.
     let helpers = unsafe { pg_sys::max_parallel_maintenance_workers }.max(0) as usize;
@@ -59,7 +59,7 @@ impl Workers {
             });
             match handle {
                 Ok(handle) => workers.handles.push(handle),
-                // Fewer threads are slower, not wrong.
+                // With fewer threads the build only takes longer.
                 Err(error) if workers.handles.is_empty() => {
                     log::warning(format!("could not start a thread for the build: {error}"));
                     break;
@@ -76,12 +76,12 @@ impl Workers {
         self.handles.is_empty()
     }
 
-    /// Until all is done; answers a cancel at once.
+    /// Waits until the job is done. A cancel is handled at once.
     pub fn wait(&self) -> Result<(), Error> {
         self.wait_until(|| self.job.is_done())
     }
 
-    /// Until something is done of which a thread tells by `wake`.
+    /// Waits until `is_done` returns true, which threads announce by `wake`.
     pub fn wait_until(&self, is_done: impl Fn() -> bool) -> Result<(), Error> {
         let take = || self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         wait::until(&self.notify, || match take() {

@@ -26,12 +26,12 @@ fn accum<E: Scalar>(mut state: ArrayRef<'_>, row: DenseRef<'_, E>, aggregate: In
     })
 }
 
-/// Adds two states, of parallel workers for example. Of both types: a state does not tell whose it is.
+/// Adds two states, of parallel workers for example. It serves both types, because a state does not have its type.
 fn combine(mut a: ArrayRef<'_>, b: ArrayRef<'_>, aggregate: InAggregate) -> Result<Datum, Error> {
     let (a_count, a_sums) = parts(&a, f32::TYPE, "combine")?;
     let (b_count, b_sums) = parts(&b, f32::TYPE, "combine")?;
     if !aggregate.0 && a_sums.is_empty() && b_sums.is_empty() {
-        // As pgvector says to a user. Inside an aggregate they are two workers without a row, and there it is wrong.
+        // pgvector's error for a call by a user. In an aggregate, two workers without rows are valid.
         return Err(VectorError::Empty(f32::TYPE).into());
     }
     for sums in [a_sums, b_sums].iter().filter(|sums| !sums.is_empty()) {

@@ -25,7 +25,7 @@ sql_functions! {
     }
 }
 
-/// Bytes between two looks at interrupts: a bit string may have hundreds of millions.
+/// Bytes between two checks for interrupts: a bit string may have hundreds of millions.
 const STRETCH: usize = 1 << 22;
 
 fn stretches<'a>(a: &'a [u8], b: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {

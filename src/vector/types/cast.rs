@@ -1,5 +1,5 @@
-//! Between `vector`, `halfvec` and arrays, and to a number of dimensions. The third argument of a cast, whether it is explicit,
-//! changes nothing: a vector is never cut or padded.
+//! Casts between `vector`, `halfvec` and arrays, and to a number of dimensions. The third argument of a cast, whether it is
+//! explicit, has no effect: a vector is never truncated or padded.
 
 use lagoon_vector::distance::half::f16;
 use pgrx::pg_sys::Datum;

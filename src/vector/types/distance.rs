@@ -12,7 +12,7 @@ fn l2<E: Scalar>(a: DenseRef<'_, E>, b: DenseRef<'_, E>) -> Result<f64, Error> {
     l2_squared(a, b).map(f64::sqrt)
 }
 
-/// What an hnsw index orders by instead of [`l2`]: no root.
+/// The square of [`l2`], for operator classes.
 fn l2_squared<E: Scalar>(a: DenseRef<'_, E>, b: DenseRef<'_, E>) -> Result<f64, Error> {
     same_dimensions(&a, &b)?;
     Ok(f64::from(E::l2_squared(&a, &b)))

@@ -1,9 +1,9 @@
-//! What can be wrong with a vector. Texts and codes are pgvector's, which clients and test suites compare.
+//! Errors of the vector types. Messages and SQLSTATEs are pgvector's, which clients and test suites compare.
 
 use crate::pg::datum::vector::{MAX_NON_ZERO, VectorError, VectorHint};
 use crate::pg::error::SqlError;
 
-/// Every failure of the wing. A first field `&'static str` is the name of the SQL type.
+/// An error of the vector types. A first field `&'static str` is the name of the SQL type.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The elements themselves.
@@ -34,7 +34,7 @@ pub enum Error {
     /// The column or the aggregate has another number of dimensions.
     #[error("expected {expected} dimensions, not {found}")]
     Expected {
-        /// By the type modifier, which a user may call functions with as he likes, or the rows before.
+        /// By the type modifier, which may be any number in a direct call, or by the rows before.
         expected: i32,
         /// In this value.
         found: usize,

@@ -1,5 +1,5 @@
-//! SQL types `vector`, `halfvec` and `sparsevec` and distances of `bit`: what pgvector's are, in name, layout, wire format,
-//! limits and messages.
+//! SQL types `vector`, `halfvec` and `sparsevec` and distances of `bit`, with pgvector's names, layouts, wire formats, limits and
+//! messages.
 //!
 //! One file a verb, for `vector` and `halfvec` at once: functions generic over the element, with a table of their C symbols
 //! at the end. `sparsevec` has its own folder. The symbols are declared in `sql/vector.sql` and beside it. Layouts are in

@@ -1,5 +1,5 @@
-//! What vectors are made of: the elements of an array, one after the other. An array may have hundreds of millions of them, of
-//! which nothing is copied before their number is known to be right.
+//! The elements of an array that is cast to a vector. An array may have hundreds of millions of them, so nothing is copied
+//! before their number is checked.
 
 use std::borrow::Cow;
 
@@ -9,10 +9,10 @@ use super::error::Error;
 use crate::pg::datum::array::{ArrayRef, each_numeric};
 use crate::pg::interrupt;
 
-/// Numbers between two looks at interrupts.
+/// Numbers between two checks for interrupts.
 const STRETCH: usize = 1 << 16;
 
-/// Numbers, which are given as `real`, rounded once; infinite out of range, but a numeric out of range raises 22003.
+/// Numbers, which are converted to `real`: infinite if out of range, except that a numeric out of range raises 22003.
 pub enum Numbers<'a> {
     Reals(Cow<'a, [f32]>),
     Doubles(&'a [f64]),
@@ -52,7 +52,7 @@ impl<'a> Numbers<'a> {
         }
     }
 
-    /// Gives them to `f` with their places, until it fails.
+    /// Calls `f` with the index and the value of each, until it fails.
     pub fn each(&self, mut f: impl FnMut(usize, f32) -> Result<(), Error>) -> Result<(), Error> {
         match self {
             Self::Reals(values) => each(values, |x| x, f),

@@ -5,11 +5,11 @@ use crate::pg::datum::float::{append_f32, read_f32};
 use crate::pg::datum::vector::{MAX_DIMENSIONS, Scalar, VectorError, check_elements};
 use crate::pg::interrupt;
 
-/// Bytes of a number, at most: nobody writes longer ones, and to read one takes its time.
+/// Maximum bytes of a number: reading longer ones would take too long.
 const LONGEST: usize = 1 << 16;
-/// Bytes of a literal that an error shows, at most.
+/// Maximum bytes of a literal in an error message.
 const SHOWN: usize = 1000;
-/// Bytes that are passed over between two looks at interrupts.
+/// Bytes that are read between two checks for interrupts.
 pub const STRETCH: usize = 1 << 20;
 
 /// Reads `[number,...]` with any white space around numbers and brackets. Numbers are read as `real` is: rounded once, too
@@ -64,7 +64,7 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// At the beginning of `text`.
+    /// A reader at the beginning of `text`.
     pub fn new(type_name: &'static str, text: &'a [u8]) -> Self {
         Self { type_name, text, rest: text }
     }
@@ -105,7 +105,7 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// Goes over white space and then over `byte`, if it is there.
+    /// Skips white space, and then `byte` if it follows. Returns whether it did.
     pub fn eat(&mut self, byte: u8) -> bool {
         self.skip_space();
         let found = self.rest.first() == Some(&byte);
@@ -113,13 +113,13 @@ impl<'a> Reader<'a> {
         found
     }
 
-    /// Only white space may be left.
+    /// Checks that only white space is left.
     pub fn end(&mut self, detail: &'static str) -> Result<(), Error> {
         self.skip_space();
         if self.rest.is_empty() { Ok(()) } else { Err(self.syntax(Some(detail))) }
     }
 
-    /// That the literal is none.
+    /// The error of an invalid literal.
     pub fn syntax(&self, detail: Option<&'static str>) -> Error {
         Error::Syntax { type_name: self.type_name, text: shown(self.text), detail }
     }
@@ -158,7 +158,7 @@ impl Number<'_> {
         self.value == 0.0 && mantissa.any(|byte| *byte != b'0' && byte.is_ascii_hexdigit())
     }
 
-    /// That the type cannot hold it.
+    /// The error of a number that the type cannot hold.
     pub fn out_of_range(&self, type_name: &'static str) -> Error {
         Error::OutOfRange(type_name, shown(self.text))
     }

@@ -1,5 +1,5 @@
-//! The table `lagoon.plugins`, read as PostgreSQL reads its own catalogs (latest committed version, whoever asks), or as the
-//! running statement sees it.
+//! The table `lagoon.plugins`, read as PostgreSQL reads its catalogs (the latest committed version, without a check of
+//! privileges), or with the running statement's snapshot.
 
 use lagoon_wasm::Error;
 use pgrx::pg_sys;
@@ -16,11 +16,11 @@ pub struct Row {
     pub enabled: bool,
     /// The role that installed it, by name.
     pub owner: String,
-    /// Only when asked for.
+    /// The module; only read on request.
     pub wasm: Option<Vec<u8>>,
-    /// The transaction that wrote this version of the row; 2 for one of long ago.
+    /// The transaction that wrote this version of the row; 2 (frozen) for an old one.
     pub since: u32,
-    /// Whether nobody has begun to replace or remove it.
+    /// Whether no transaction has replaced or removed it, or begun to.
     pub is_latest: bool,
 }
 
@@ -34,7 +34,7 @@ mod column {
     pub const OWNER: usize = 8;
 }
 
-/// The relation's oid; `None` while the extension is not there.
+/// The relation's oid; `None` if the extension does not exist.
 pub fn plugins_oid() -> Option<pg_sys::Oid> {
     // SAFETY: NUL-terminated names; both calls give InvalidOid for what does not exist.
     let oid = unsafe {
@@ -44,7 +44,7 @@ pub fn plugins_oid() -> Option<pg_sys::Oid> {
     (oid != pg_sys::InvalidOid).then_some(oid)
 }
 
-/// The plugin as the table has it, or while a dump is being restored and the table has not its rows yet, as its copy does.
+/// The plugin's latest row; while a dump is being restored and the table has no rows yet, its copy.
 pub fn find(name: &str, with_wasm: bool) -> Result<Option<Row>, Error> {
     match row(name, with_wasm)? {
         Some(row) => Ok(Some(row)),
@@ -60,7 +60,7 @@ pub fn find(name: &str, with_wasm: bool) -> Result<Option<Row>, Error> {
     }
 }
 
-/// The plugin as the running statement sees it; its latest row where there is no statement, or it sees none.
+/// The plugin's row with the running statement's snapshot; the latest row if there is no snapshot, or if it sees none.
 pub fn find_seen(name: &str, with_wasm: bool) -> Result<Option<Row>, Error> {
     // SAFETY: the active snapshot stays until the statement ends.
     let seen = unsafe {
@@ -74,7 +74,7 @@ pub fn row(name: &str, with_wasm: bool) -> Result<Option<Row>, Error> {
     row_at(name, with_wasm, std::ptr::null_mut())
 }
 
-/// A null snapshot is that of the catalogs.
+/// The row of a plugin with a snapshot; a null one means the latest catalog snapshot.
 fn row_at(name: &str, with_wasm: bool, snapshot: pg_sys::Snapshot) -> Result<Option<Row>, Error> {
     let Some(relid) = plugins_oid() else { return Ok(None) };
     // SAFETY: an ordinary catalog scan (genam.c): relation open while the scan runs, the tuple is copied out of before it
@@ -128,7 +128,8 @@ unsafe fn lifetime(header: pg_sys::HeapTupleHeader) -> (u32, bool) {
     (if is_frozen { 2 } else { xmin }, flags & pg_sys::HEAP_XMAX_INVALID != 0)
 }
 
-/// NULL for a column that the table has not got yet: the library is newer than the database until the extension is updated.
+/// The value of a column. NULL if the table does not have it yet: the library is newer than the extension's SQL until the
+/// extension is updated.
 ///
 /// # Safety
 /// As [`read`]; `T` must be the column's type.

@@ -1,10 +1,10 @@
-//! Copies of the plugins that a dump restores before any data.
+//! Copies of plugins, which a dump restores before any data.
 //!
-//! pg_dump writes the rows of `lagoon.plugins` among the data of all tables, in an order that follows names, and under
-//! `pg_restore -j` in none at all. A table with a CHECK constraint or a generated column in language wasm may come first, and
-//! would lose its rows. So each plugin is also the body of a function, `lagoon_plugin.<name>()`: functions come before data in
-//! every form of a dump. It is never called; while there is no row of its name, the plugin is what its body says. The
-//! functions follow the table by a trigger, and go with the extension (DEPENDS ON EXTENSION).
+//! pg_dump writes the rows of `lagoon.plugins` among the data of all tables, ordered by name; `pg_restore -j` has no order
+//! at all. A table with a CHECK constraint or a generated column in language wasm may be restored earlier, and would lose
+//! its rows. So each plugin is also stored as the body of a function, `lagoon_plugin.<name>()`, because every dump restores
+//! functions before data. The function is never called: while the plugin has no row, it is read from the body. A trigger on
+//! the table keeps the functions up to date, and they are dropped with the extension (DEPENDS ON EXTENSION).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,11 +15,11 @@ use pgrx::prelude::*;
 use crate::pg::spi;
 use crate::wasm::error::sql;
 
-/// What stands around manifest and module, which are base64 with a colon between.
+/// The text around manifest and module, which are base64, separated by a colon.
 const HEAD: &str = "SELECT '";
 const TAIL: &str = "'";
 
-/// Manifest and module of the plugin of this name, as its copy has them. Needs no privilege.
+/// Manifest and module of a plugin, from its copy. Needs no privilege.
 pub fn find(name: &str) -> Result<Option<(String, Source)>, Error> {
     let body = function(name).and_then(PgProc::new).map(|function| function.prosrc());
     let Some(body) = body else { return Ok(None) };
@@ -28,7 +28,7 @@ pub fn find(name: &str) -> Result<Option<(String, Source)>, Error> {
     Ok(Some((manifest, Source::new(wasm)?)))
 }
 
-/// Makes the copies what the table is after a change of it.
+/// Updates the copies after a change of the table.
 pub fn sync(data: &pg_sys::TriggerData) -> Result<(), Error> {
     if data.tg_event & pg_sys::TRIGGER_EVENT_ROW == 0 {
         let all = "SELECT p.proname::pg_catalog.text FROM pg_catalog.pg_proc p
@@ -97,7 +97,7 @@ fn function(name: &str) -> Option<pg_sys::Oid> {
     (oid != pg_sys::InvalidOid).then_some(oid)
 }
 
-/// Manifest and module of a body.
+/// Manifest and module from a body.
 fn read(body: &str) -> Option<(String, Vec<u8>)> {
     let (manifest, wasm) = body.strip_prefix(HEAD)?.strip_suffix(TAIL)?.split_once(':')?;
     let manifest = String::from_utf8(STANDARD.decode(manifest).ok()?).ok()?;

@@ -1,4 +1,4 @@
-//! What stands in tables because a plugin's functions computed it: a replacement does not compute it anew.
+//! Stored values that depend on a plugin's functions: replacing the plugin does not recompute them.
 
 use lagoon_wasm::Error;
 use pgrx::pg_sys;
@@ -6,10 +6,10 @@ use pgrx::pg_sys;
 use crate::pg::{log, spi};
 use crate::wasm::error::sql;
 
-/// Names that one message shows.
+/// Maximum number of names in a message.
 const SHOWN: usize = 20;
 
-/// Indexes, partitioned tables, generated columns and CHECK constraints that use the functions, also by way of operators,
+/// Indexes, partitioned tables, generated columns and CHECK constraints that use the functions, directly or through operators,
 /// operator classes, aggregates and SQL functions.
 const QUERY: &str = "
 WITH RECURSIVE code (classid, objid) AS (
@@ -45,7 +45,7 @@ LEFT JOIN pg_catalog.pg_constraint AS k
 WHERE r.relkind IN ('i', 'I', 'p') OR a.attnum IS NOT NULL OR k.oid IS NOT NULL
 ORDER BY 1";
 
-/// Says in a WARNING what the functions of a plugin that was replaced have computed and is stored.
+/// Reports in a WARNING which stored values depend on the functions of a replaced plugin.
 pub fn warn(plugin: &str, functions: &[pg_sys::Oid]) -> Result<(), Error> {
     if functions.is_empty() {
         return Ok(());
@@ -61,9 +61,9 @@ pub fn warn(plugin: &str, functions: &[pg_sys::Oid]) -> Result<(), Error> {
         list.push_str(&format!(" and {more} more"));
     }
     log::warning_with(
-        format!("plugin \"{plugin}\" was replaced, but values that its functions computed before are stored"),
-        format!("Stored: {list}."),
-        "If the functions give other values now: REINDEX the indexes, UPDATE the rows of generated columns and partitions, \
+        format!("plugin \"{plugin}\" was replaced, but values that its old functions have computed are stored"),
+        format!("Such values may be stored in {list}."),
+        "If the functions return other values now, REINDEX the indexes, UPDATE the rows of generated columns and partitions, \
          and check the rows against the constraints.",
     );
     Ok(())

@@ -32,7 +32,7 @@ fn install_file(path: &Path) -> Result<Outcome, Error> {
     install(&candidate.name, &wasm, &manifest, &CheckLimit::default())
 }
 
-/// For the engine's loops over files: answers interrupts, and never says no.
+/// Called in the engine's loops over files. It raises the ERROR of an interrupt, and always returns true.
 pub fn go_on() -> bool {
     interrupt::check();
     true

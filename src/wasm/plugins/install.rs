@@ -1,4 +1,4 @@
-//! Installing a plugin: everything is checked first, then one row changes.
+//! Installing a plugin: everything is checked first, then one row is written.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::wasm::declaration::Declaration;
 use crate::wasm::error::{finish, sql};
 use crate::wasm::session;
 
-/// What an installation did.
+/// The outcome of an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     Installed,
@@ -26,8 +26,8 @@ pub enum Outcome {
     Quarantined,
 }
 
-/// How long the checks of one module may take: compilation, its start function, the functions that use it. What it waits for
-/// otherwise, locks for example, does not count.
+/// A time limit for the checks of a module: compilation, its start function, and the functions that use it. Waiting for locks
+/// does not count.
 #[derive(Default)]
 pub struct CheckLimit {
     limit: Option<Duration>,
@@ -35,7 +35,7 @@ pub struct CheckLimit {
 }
 
 impl CheckLimit {
-    /// For a background process.
+    /// A limit, for a background process.
     pub fn of(limit: Duration) -> Self {
         Self { limit: Some(limit), is_over: Cell::new(false) }
     }
@@ -103,7 +103,7 @@ pub fn install(name: &str, wasm: &[u8], manifest: &Manifest, limit: &CheckLimit)
     limit.during(|| {
         let checked = check(name, source, manifest, &functions);
         if matches!(checked, Err(Error::Interrupted)) {
-            interrupt::check(); // raises what it was, while it is known whether the limit was it
+            interrupt::check(); // raises the ERROR while it is known whether the limit caused it
         }
         checked
     })?;
@@ -131,7 +131,7 @@ fn check(name: &str, source: Source, manifest: &Manifest, functions: &[pg_sys::O
     functions.iter().try_for_each(|function| check_function(*function, &plugin))
 }
 
-/// Only who owns a plugin, and superusers, may replace or remove it.
+/// Fails unless the current user owns the plugin or is a superuser.
 pub(super) fn check_owner(name: &str, row: Option<&catalog::Row>) -> Result<(), Error> {
     let Some(row) = row else { return Ok(()) };
     if role::has_rights_of(&row.owner) { Ok(()) } else { Err(Error::NotOwner(name.to_owned())) }
@@ -156,7 +156,7 @@ fn write(name: &str, manifest: &Manifest, hash: &str, wasm: &[u8], json: &str) -
     as_owner_of_table(|| spi::write(statement, &values).map(|_| ()).map_err(sql))
 }
 
-/// Who may execute these functions need not have rights on the table.
+/// Runs `work` as the owner of the table: the privilege to execute the calling functions is enough.
 pub(super) fn as_owner_of_table<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     let gone = || Error::Internal("table lagoon.plugins is gone".to_owned());
     spi::as_owner(c"plugins", work).ok_or_else(gone)?

@@ -1,7 +1,8 @@
-//! The plugins of a database: the table `lagoon.plugins`, what changes it, and what follows such a change.
+//! The plugins of a database: the table `lagoon.plugins`, and its changes.
 //!
-//! `catalog` reads the table and `copies` the copies of its rows. `install` and `remove` change it, the former also from
-//! `files` and for a `reload` of all of them, which takes `notes` of what fails; `dependents` says what a change leaves behind.
+//! `catalog` reads the table, `copies` the copies of its rows. `install` and `remove` change it. `files` installs from a
+//! file, and `reload` from a folder, recording failures in `notes`. `dependents` finds stored values that a replacement
+//! does not update.
 
 pub mod catalog;
 pub mod copies;

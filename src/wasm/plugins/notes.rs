@@ -1,4 +1,4 @@
-//! The table `lagoon.plugin_errors`: why files could not become plugins.
+//! The table `lagoon.plugin_errors`: why files could not be installed.
 
 use lagoon_wasm::{Candidate, Error, Hash};
 
@@ -13,7 +13,7 @@ pub struct Note<'a> {
     pub fingerprint: Option<Hash>,
 }
 
-/// Writes the note down, unless it stands there already.
+/// Writes the note into the table, unless it is there already.
 pub fn remember(candidate: &Candidate, note: &Note<'_>) -> Result<(), Error> {
     let path = candidate.path().to_string_lossy().into_owned();
     let fingerprint = note.fingerprint.map(|hash| hash.to_hex().to_string());
@@ -42,7 +42,7 @@ pub fn is_quarantined(name: &str, fingerprint: &Hash) -> Result<bool, Error> {
     Ok(known.into_iter().flatten().any(|known| known == fingerprint.to_hex().as_str()))
 }
 
-/// Drops the note about a failure, if there is one: a transaction that finds nothing changed takes no id.
+/// Deletes the note about a failure, if there is one. Without a note it writes nothing, so that the transaction takes no id.
 pub fn forget(name: &str) -> Result<(), Error> {
     let query = "SELECT name FROM lagoon.plugin_errors WHERE name OPERATOR(pg_catalog.=) $1";
     if spi::read_latest(query, &[name.into()], |row| row.get::<String>(1)).map_err(sql)?.is_empty() {

@@ -1,7 +1,7 @@
-//! Reload: what is in a folder becomes what is installed. Files that go away change nothing.
+//! Reload: installs the new and changed plugins of a folder. Removed files change nothing.
 //!
-//! By hand it is one transaction that tries everything. The worker gives each plugin a transaction and a limit, lets none wait
-//! long for another that is slow, and does not try files again that have failed: they are in quarantine until they change.
+//! Called in SQL, it tries every plugin, in one transaction. The worker gives each plugin a transaction and a time limit, tries
+//! slow ones last, and does not retry files that have failed: they are in quarantine until they change.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -17,10 +17,10 @@ use crate::pg::transaction::{self, Failure, must_write};
 use crate::pg::{database, guc};
 use crate::wasm::error::finish;
 
-/// What the worker gives each module at first, and those that need longer when all others are done.
+/// The worker's time limits for a module: in the first pass, and in the second one, for those that exceeded the first.
 const CHECK_LIMITS: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(60)];
 
-/// What a reload did, by plugin.
+/// The outcome of a reload, by plugin.
 pub struct Report {
     pub plugins: Vec<(String, Result<Outcome, Error>)>,
 }
@@ -44,9 +44,9 @@ mod lagoon {
     }
 }
 
-/// Installs what has changed in `directory`, in the current transaction, also what is in quarantine. A plugin that cannot be
-/// installed keeps its old version, and the reason goes into `lagoon.plugin_errors`. A PostgreSQL ERROR (cancel, no privilege)
-/// ends all of it.
+/// Installs the new and changed plugins of `directory` in the current transaction, those in quarantine included. A plugin that
+/// cannot be installed keeps its old version, and the reason goes into `lagoon.plugin_errors`. A PostgreSQL ERROR (cancel, no
+/// privilege) aborts the whole reload.
 pub fn reload_changed(directory: &Path) -> Result<Report, Error> {
     let mut plugins = Vec::new();
     for candidate in folder::candidates(directory, go_on)? {
@@ -56,8 +56,8 @@ pub fn reload_changed(directory: &Path) -> Result<Report, Error> {
     Ok(Report { plugins })
 }
 
-/// The same for the worker, outside of a transaction; a few words on each plugin that was changed or failed. A failure that is
-/// not a plugin's own is returned when all of them had their turn; a cancel at once.
+/// The same for the worker, outside of a transaction. Returns a short message for each plugin that was changed or failed. A
+/// failure that no plugin has caused is returned after all plugins were tried; a cancel, at once.
 pub fn reload_each(directory: &Path) -> Result<Vec<String>, Failure> {
     let mut messages = Vec::new();
     let mut first_failure = None;
@@ -69,7 +69,7 @@ pub fn reload_each(directory: &Path) -> Result<Vec<String>, Failure> {
             let outcome =
                 transaction::run(|| database::has_lagoon().then(|| attempt.install_candidate(&candidate, false)));
             match outcome {
-                Ok(None) => return Ok(messages), // the extension has gone
+                Ok(None) => return Ok(messages), // the extension was dropped
                 Ok(Some(Ok(Ok(Outcome::Unchanged | Outcome::Quarantined)))) => {}
                 Ok(Some(Ok(Ok(outcome)))) => messages.push(format!("{} {}", candidate.name, outcome.name())),
                 Ok(Some(Ok(Err(error)))) => messages.push(format!("{} failed: {error}", candidate.name)),
@@ -97,17 +97,17 @@ pub fn reload_each(directory: &Path) -> Result<Vec<String>, Failure> {
     first_failure.map_or(Ok(messages), Err)
 }
 
-/// One try of one plugin.
+/// An attempt to install a plugin.
 #[derive(Default)]
 struct Attempt {
     limit: CheckLimit,
-    /// Of the files, once they are read.
+    /// The fingerprint of the files, once they are read.
     fingerprint: Cell<Option<Hash>>,
 }
 
 impl Attempt {
-    /// Reads and installs, unless the same files have failed before, or in any case if `again` says so. The outer error is
-    /// none of the plugin's.
+    /// Reads and installs the files, unless the same ones have failed before and `again` is false. The outer error is not caused
+    /// by the plugin.
     fn install_candidate(&self, candidate: &Candidate, again: bool) -> Result<Result<Outcome, Error>, Error> {
         let result = candidate.read(go_on).and_then(|content| {
             self.fingerprint.set(Some(content.fingerprint));

@@ -1,4 +1,4 @@
-//! What CREATE TRIGGER may say about a function in language wasm.
+//! Checks of CREATE TRIGGER for functions in language wasm.
 
 use lagoon_wasm::Error;
 
@@ -10,7 +10,7 @@ const ROW: i16 = 1;
 const BEFORE: i16 = 2;
 const INSTEAD: i16 = 64;
 
-/// The triggers that the statement has made, if their functions are ours.
+/// The triggers that the statement has created with functions in language wasm.
 const QUERY: &str = "
 SELECT t.tgtype, t.tgnargs
 FROM pg_catalog.pg_event_trigger_ddl_commands() AS d
@@ -19,7 +19,7 @@ JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
 JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
 WHERE d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND l.lanname = 'wasm'";
 
-/// The body of the event trigger; `fired`: it was called as one.
+/// The body of the event trigger. `fired`: whether it was called as one.
 pub fn after_ddl(fired: bool) -> Result<(), Error> {
     if !fired {
         return Err(Error::UnsupportedTrigger("checked by an event trigger"));
@@ -28,7 +28,7 @@ pub fn after_ddl(fired: bool) -> Result<(), Error> {
     made.into_iter().try_for_each(|(kind, arguments)| check(kind.unwrap_or(0), arguments.unwrap_or(0)))
 }
 
-/// As `row.rs` would refuse its first row.
+/// Refuses the triggers that `row.rs` would refuse at their first row.
 fn check(kind: i16, arguments: i16) -> Result<(), Error> {
     if kind & ROW == 0 {
         return Err(Error::UnsupportedTrigger("FOR EACH ROW"));

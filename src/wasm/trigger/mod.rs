@@ -1,4 +1,4 @@
-//! Triggers: what one may be, and what it does to a row.
+//! Triggers in language wasm: checks at their creation, and their execution.
 
 pub mod check;
 mod row;

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use lagoon_wasm::{Column, Error, Operation, RowAnswer, Type, Value, Which};
+use lagoon_wasm::{Column, Error, Operation, RowAnswer, RowVersion, Type, Value};
 use pgrx::pg_sys::{self, Datum};
 
 use crate::pg::compat;
@@ -11,26 +11,27 @@ use crate::wasm::convert::{fit, to_datum, to_value};
 use crate::wasm::declaration::{kind_of, type_name};
 use crate::wasm::session;
 
-/// Which columns of one table go to the guest. Made at the first row of a statement.
+/// The columns of a table that are passed to the guest. Made at the first row of a statement.
 pub struct Plan {
     relation: pg_sys::Oid,
     kinds: Vec<Option<Type>>,
     sources: Vec<Source>,
-    /// Deforming stops at the last column that is needed.
+    /// The last columns that are needed, up to which tuples are deformed.
     last_new: i32,
     last_old: i32,
 }
 
 struct Source {
-    which: Which,
-    /// From 1, as PostgreSQL counts.
+    version: RowVersion,
+    /// The column's attnum, from 1.
     number: i32,
     typmod: i32,
-    /// PostgreSQL computes it after the trigger: what the new row of an UPDATE holds is the old row's, and a change is none.
+    /// Whether the column is generated. PostgreSQL computes it after the trigger: the new row of an UPDATE has the old
+    /// row's value, and a change of it is ignored.
     is_generated: bool,
 }
 
-/// One row as PostgreSQL hands it over.
+/// A row as PostgreSQL passes it to a trigger.
 struct Row<'a> {
     data: &'a pg_sys::TriggerData,
     operation: Operation,
@@ -41,7 +42,7 @@ struct Row<'a> {
     tuple: pg_sys::HeapTuple,
 }
 
-/// Gives the tuple that takes the row's place; null to skip the row.
+/// Runs the trigger for a row. Returns the tuple that replaces it, or null to skip the row.
 ///
 /// # Safety
 /// `data` must be what PostgreSQL gave to the handler.
@@ -102,19 +103,19 @@ impl<'a> Row<'a> {
         Ok(Self { data, operation, slot, old, tuple })
     }
 
-    fn slot_for(&self, which: Which) -> Option<*mut pg_sys::TupleTableSlot> {
-        match (which, self.operation) {
-            (Which::Row, _) | (Which::Old, Operation::Delete) => Some(self.slot),
-            (Which::Old, Operation::Update) => self.old,
-            (Which::Old, Operation::Insert) => None,
+    fn slot_for(&self, version: RowVersion) -> Option<*mut pg_sys::TupleTableSlot> {
+        match (version, self.operation) {
+            (RowVersion::Row, _) | (RowVersion::Old, Operation::Delete) => Some(self.slot),
+            (RowVersion::Old, Operation::Update) => self.old,
+            (RowVersion::Old, Operation::Insert) => None,
         }
     }
 }
 
 impl Source {
-    fn new(which: Which, number: i32, attribute: &pg_sys::FormData_pg_attribute) -> Self {
+    fn new(version: RowVersion, number: i32, attribute: &pg_sys::FormData_pg_attribute) -> Self {
         let typmod = if attribute.atttypid == pg_sys::VARCHAROID { attribute.atttypmod } else { -1 };
-        Self { which, number, typmod, is_generated: attribute.attgenerated != 0 }
+        Self { version, number, typmod, is_generated: attribute.attgenerated != 0 }
     }
 }
 
@@ -132,7 +133,7 @@ impl Plan {
             None => {
                 for (attribute, number) in attributes.iter().zip(1..) {
                     let kind = if attribute.attisdropped { None } else { kind_of(attribute.atttypid) };
-                    plan.add(kind, Source::new(Which::Row, number, attribute));
+                    plan.add(kind, Source::new(RowVersion::Row, number, attribute));
                 }
             }
             Some(columns) => {
@@ -152,7 +153,7 @@ impl Plan {
                             wanted: column.kind.name(),
                         });
                     }
-                    plan.add(Some(column.kind), Source::new(column.which, number, attribute));
+                    plan.add(Some(column.kind), Source::new(column.version, number, attribute));
                 }
             }
         }
@@ -160,7 +161,7 @@ impl Plan {
     }
 
     fn add(&mut self, kind: Option<Type>, source: Source) {
-        let last = if source.which == Which::Row { &mut self.last_new } else { &mut self.last_old };
+        let last = if source.version == RowVersion::Row { &mut self.last_new } else { &mut self.last_old };
         if kind.is_some() {
             *last = source.number.max(*last);
         }
@@ -172,8 +173,8 @@ impl Plan {
     /// The slots of `row` must be filled.
     unsafe fn values<'v>(&self, row: &Row<'_>) -> Vec<Value<'v>> {
         let mut values = Vec::with_capacity(self.sources.len());
-        for (which, last) in [(Which::Row, self.last_new), (Which::Old, self.last_old)] {
-            if let Some(slot) = row.slot_for(which) {
+        for (version, last) in [(RowVersion::Row, self.last_new), (RowVersion::Old, self.last_old)] {
+            if let Some(slot) = row.slot_for(version) {
                 // SAFETY: the caller's; slot_getsomeattrs in executor/tuptable.h.
                 unsafe {
                     if i32::from((*slot).tts_nvalid) < last {
@@ -183,8 +184,8 @@ impl Plan {
             }
         }
         for (source, kind) in self.sources.iter().zip(&self.kinds) {
-            let value = match (row.slot_for(source.which), kind) {
-                _ if source.is_generated && source.which == Which::Row && row.operation == Operation::Update => {
+            let value = match (row.slot_for(source.version), kind) {
+                _ if source.is_generated && source.version == RowVersion::Row && row.operation == Operation::Update => {
                     Value::Null
                 }
                 (Some(slot), Some(kind)) => {
@@ -211,7 +212,7 @@ impl Plan {
         for (i, (source, kind)) in self.sources.iter().zip(&self.kinds).enumerate() {
             let Some(kind) = kind else { continue };
             let Some(value) = instance.changed(i, *kind)? else { continue };
-            if source.which == Which::Old {
+            if source.version == RowVersion::Old {
                 return Err(Error::AbiViolation("a trigger changed a column of OLD".to_owned()));
             }
             if source.is_generated {

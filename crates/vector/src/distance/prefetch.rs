@@ -1,12 +1,12 @@
-//! Asking for memory before it is needed.
+//! Prefetching memory into the processor's cache.
 
-/// Has the processor fetch the cache lines of a slice, where it can be asked to.
+/// Prefetches the cache lines of a slice, if the processor supports it.
 #[inline]
 pub fn prefetch<T>(values: &[T]) {
     prefetch_at(values.as_ptr(), size_of_val(values));
 }
 
-/// As [`prefetch`], for memory that others may be changing: so many bytes, of which none is read. Any address will do.
+/// As [`prefetch`], for so many bytes that others may be changing. None is read, so any address is allowed.
 #[inline]
 pub fn prefetch_at<T>(start: *const T, bytes: usize) {
     #[cfg(target_arch = "x86_64")]

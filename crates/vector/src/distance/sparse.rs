@@ -60,7 +60,7 @@ pub fn norm(a: Sparse<'_>) -> f64 {
     super::norm(a.values)
 }
 
-/// Folds over every position where either has an element.
+/// Applies `step` at every position where either has an element.
 #[inline(always)]
 fn fold(a: Sparse<'_>, b: Sparse<'_>, step: impl Fn(f32, f32, f32) -> f32) -> f32 {
     let (sum, at_a, at_b) = merge(a, b, &step);
@@ -68,8 +68,8 @@ fn fold(a: Sparse<'_>, b: Sparse<'_>, step: impl Fn(f32, f32, f32) -> f32) -> f3
     b.values[at_b..].iter().fold(sum, |sum, y| step(sum, 0.0, *y))
 }
 
-/// Folds until one of both ends; then how far each was read. Which one steps ahead is data, not a branch: it cannot be
-/// predicted.
+/// A merge of the sorted positions until one of both ends. Returns the result and how far each was read. It advances without a
+/// branch, which the processor could not predict.
 #[inline(always)]
 fn merge(a: Sparse<'_>, b: Sparse<'_>, step: impl Fn(f32, f32, f32) -> f32) -> (f32, usize, usize) {
     let (mut sum, mut at_a, mut at_b) = (0.0, 0, 0);

@@ -38,7 +38,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// Links what is fed until the feeder has finished and nothing is left. Run by each worker thread.
+    /// Links elements until the feeder has finished and none is left. Each worker thread runs this.
     pub fn work(&self) -> Result<()> {
         let mut walker = Walker::default();
         let check = || self.check();
@@ -60,7 +60,7 @@ impl Job {
         self.changed.notify_all();
     }
 
-    /// Whether all that was fed is linked and no more will come.
+    /// Whether all elements are linked and no more will be pushed.
     pub fn is_done(&self) -> bool {
         let queue = lock(&self.queue);
         queue.closed && queue.done == queue.published
@@ -106,9 +106,9 @@ pub struct Builder {
     pending: Pending,
     memory: Memory,
     fed: u64,
-    /// How many of these are in memory, once that was full.
+    /// Number of rows in memory, once memory is full.
     fitting: Option<u64>,
-    /// Words from one code to the next.
+    /// Words from the start of a code to that of the next.
     stride: usize,
     /// Buffers of a build without workers.
     walker: Walker,
@@ -117,8 +117,8 @@ pub struct Builder {
 
 /// Approximate number of elements of a finished build whose codes are checked.
 const CHECKED: u32 = 300;
-/// At most one in so many of them may be a misfit, or fewer than a few. Of a million points in Gaussian clusters one in a hundred
-/// is one by chance, because two of its neighbours happen to be equally far, and loses nothing by it.
+/// At most 1/MISFITS of them may be misfits, but always a few. Of a million points in Gaussian clusters one in a hundred is a misfit
+/// by chance, because two of its neighbours happen to be equally far, and loses nothing by it.
 const MISFITS: u32 = 20;
 const FEW: u32 = 3;
 
@@ -176,13 +176,13 @@ impl Builder {
         self.memory.used()
     }
 
-    /// How many rows fit into memory, once that is known: the others go to the temporary file.
+    /// Number of rows that fit into memory, once it is full: the others go to the temporary file.
     pub fn fitting(&self) -> Option<u64> {
         self.fitting
     }
 
-    /// Links some of the rows on this thread, for builds without workers. False when there is nothing left. `poll` is called now and
-    /// then, and ends the build by an error.
+    /// Links some of the rows on this thread, for builds without workers. False when there is nothing left. `poll` is
+    /// called now and then, and ends the build by an error.
     pub fn work_here(&mut self, poll: &dyn Fn() -> Result<()>) -> Result<bool> {
         let Some((from, to)) = self.job.next_batch(false) else { return Ok(false) };
         self.job.link(from, to, &mut self.walker, &Pace::new(poll))?;
@@ -211,9 +211,9 @@ impl Builder {
         Ok(())
     }
 
-    /// Whether the codes of a finished build are fine enough: whether those of nearly all elements that are checked [can order their
-    /// neighbours](crate::Space::fits). If not, recall is poor, and the caller builds again with [finer](Coder::finer) codes. `poll`
-    /// is called every few milliseconds, and ends this by an error.
+    /// Whether the codes of a finished build are fine enough: whether those of nearly all elements that are checked [can
+    /// order their neighbours](crate::Space::fits). If not, recall is poor, and the caller builds again with
+    /// [finer](Coder::finer) codes. `poll` is called every few milliseconds, and ends this by an error.
     pub fn fits(&mut self, poll: &dyn Fn() -> Result<()>) -> Result<bool> {
         let arena = &self.job.arena;
         let space = arena.meta.space;
@@ -225,7 +225,7 @@ impl Builder {
         let (stretch, mut checked, mut misfits) = (count.div_ceil(CHECKED).max(1), 0, 0);
         let mut distances = room(arena.meta.ef_construction)?;
         for from in (0..count).step_by(stretch as usize) {
-            // Rows that were merged into other elements are none.
+            // Rows that were merged into other elements have none of their own.
             let mut elements = (from..count.min(from.saturating_add(stretch))).filter(|id| !arena.is_merged(*id));
             let Some(id) = elements.next() else { continue };
             pace.spend(size_of::<u32>() * (id - from) as usize)?;
@@ -238,7 +238,7 @@ impl Builder {
         Ok(misfits < FEW || MISFITS * misfits <= checked)
     }
 
-    /// Pages that what was fed will take, if it is written in that order.
+    /// Number of pages of the graph, if elements are written in the order in which they were pushed.
     #[cfg(test)]
     pub(crate) fn blocks(&self) -> Result<u32> {
         flush::blocks(&self.job.arena, lock(&self.job.queue).published)

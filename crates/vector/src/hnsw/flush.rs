@@ -13,21 +13,20 @@ use crate::{Error, Result};
 /// Elements that are numbered between two checks for a cancel.
 const POLL: usize = 1 << 14;
 
-/// Elements by which a layout is chosen.
+/// Number of elements by which a layout is chosen.
 const SAMPLE: usize = 1 << 14;
 
-/// Where things will lie.
+/// The placement of elements on pages.
 struct Numbers {
-    /// Where in the order of elements each node page ends.
+    /// For each node page, its end in the order of elements.
     ends: Vec<usize>,
-    /// The first overflow slot: they come behind all elements, for no walk reads them.
+    /// The first overflow slot. They come after all elements, since walks do not read them.
     overflow: u32,
     /// Node pages.
     pages: u32,
 }
 
-/// Numbers the elements as they will lie on pages, as many on a node page as its upper slots and the pages of their codes
-/// allow.
+/// Numbers the elements by their place on pages. A node page gets as many as its upper slots and the pages of their codes allow.
 fn number(arena: &Arena, geometry: &Geometry, order: &[u32], poll: &impl Fn() -> Result<()>) -> Result<Numbers> {
     let (nodes, group) = (geometry.nodes, geometry.nodes * geometry.node_pages);
     let mut ends = Vec::new();
@@ -81,7 +80,7 @@ fn number(arena: &Arena, geometry: &Geometry, order: &[u32], poll: &impl Fn() ->
     Ok(Numbers { ends, overflow, pages: (end as u32).div_ceil(geometry.nodes as u32) })
 }
 
-/// The overflow slots of an element in the order of its chain: the depth and the rows of each.
+/// The overflow slots of an element in the order of its chain: depth and rows of each.
 fn chain(arena: &Arena, id: u32) -> impl Iterator<Item = (u32, Vec<Tid>)> {
     let (count, capacity) = (arena.tid_count(id), arena.meta.geometry.overflow_capacity());
     let slots = arena.meta.geometry.overflow_slots(count);
@@ -94,7 +93,7 @@ fn chain(arena: &Arena, id: u32) -> impl Iterator<Item = (u32, Vec<Tid>)> {
     })
 }
 
-/// The layout that takes the fewest pages: for codes that have lengths of their own, of those that some elements say.
+/// The layout that takes the fewest pages. For codes of different lengths it is chosen by a sample of the elements.
 fn layout(arena: &Arena, order: &[u32], poll: &impl Fn() -> Result<()>) -> Result<Geometry> {
     let meta = &arena.meta;
     let order = &order[..order.len().min(SAMPLE)];
@@ -114,7 +113,7 @@ fn layout(arena: &Arena, order: &[u32], poll: &impl Fn() -> Result<()>) -> Resul
     Ok(best.1)
 }
 
-/// Pages that elements will take, if they are written in the order in which they came.
+/// Number of pages of the graph, if elements are written in the order in which they were pushed.
 #[cfg(test)]
 pub(crate) fn blocks(arena: &Arena, count: u32) -> Result<u32> {
     let (order, poll) = ((0..count).collect::<Vec<u32>>(), || Ok(()));
@@ -202,7 +201,7 @@ pub(crate) fn write<S: PageStore>(arena: &Arena, centre: Option<&[f32]>, count: 
                 }
             }
         }
-        // Where codes are long, what nothing lies on is a good part of the last group: inserts add it.
+        // With long codes, unused pages are a good part of the last group: they are left to inserts.
         let is_last = geometry.packed().is_some() && first + geometry.node_pages as u32 >= node_pages;
         let written = pages.iter().rposition(|page| !is_new(page)).map_or(0, |last| last + 1);
         for page in &pages[..if is_last { written } else { pages.len() }] {

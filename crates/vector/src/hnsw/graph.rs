@@ -72,7 +72,7 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         (self.meta.entry != NONE).then_some((self.meta.entry, self.meta.entry_level))
     }
 
-    /// Calls `f` with the node page of an element and its slot there.
+    /// Calls `f` with the node page of an element and its slot on that page.
     pub fn node<R>(&self, id: u32, f: impl FnOnce(Nodes<'_>, usize) -> R) -> Result<R> {
         let geometry = &self.meta.geometry;
         let (node_page, slot) = geometry.locate(id);
@@ -138,14 +138,14 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         })
     }
 
-    /// Gives `f` the codes to which some entries lead.
+    /// Calls `f` with the codes of some directory entries.
     fn packed_codes(&self, packing: Packing, parts: &[Part], mut f: impl FnMut(usize, &[u32])) -> Result<()> {
         let (geometry, space) = (&self.meta.geometry, &self.meta.space);
-        // Of codes that run on over a page the head, and where the tail is.
+        // The heads of codes that continue on another page, and the positions of their tails.
         let (mut heads, mut tails) = (Vec::new(), Vec::new());
         self.store.read_unlocked(parts, &mut |i, page| {
             let (code, bytes) = packed::code(page, parts[i], space);
-            prefetch(code); // the hint to the store was for its directory entry only
+            prefetch(code); // the store has prefetched the directory entry only
             let rest = bytes - 4 * code.len();
             let tail = geometry.next_code_page(parts[i].block).and_then(|next| packing.tail(next, rest));
             match tail.filter(|_| rest > 0) {
@@ -181,8 +181,8 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         self.codes(ids, |at, code| out[from + at] = self.measure.distance(query, code))
     }
 
-    /// Appends those elements that `id` links to on a layer for which `is_new` says yes, in ascending order, so that codes of one page
-    /// come together. Returns whether `id` has rows.
+    /// Appends the elements that `id` links to on a layer and for which `is_new` returns true, in ascending order, so that
+    /// codes of one page come together. Returns whether `id` has rows.
     pub fn expand(&self, id: u32, level: u8, mut is_new: impl FnMut(u32) -> bool, out: &mut Vec<u32>) -> Result<bool> {
         self.store.poll()?;
         let from = out.len();
@@ -210,9 +210,9 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         self.meta.geometry.code_parts(id, 1).0.block
     }
 
-    /// Appends to `ids` those of the elements `linked`, which are in ascending order, and of all others with codes on the same pages
-    /// for which `is_new` says yes, and to `out` their distances to the code `query`. Nothing may link yet, or any more, to
-    /// the others. Codes must be quantised.
+    /// Appends to `ids` the elements of `linked`, which are in ascending order, and all other elements with codes on the
+    /// same pages for which `is_new` returns true, and to `out` their distances to the code `query`. The others may be
+    /// elements that no link leads to yet, or any more. Codes must be quantised.
     pub fn page_distances(
         &self,
         query: &[u32],
@@ -227,7 +227,7 @@ impl<'a, S: PageStore> PagedGraph<'a, S> {
         for id in linked {
             let members = geometry.codes_on_page(*id);
             if !members.contains(id) {
-                across.push(*id); // its code goes on on the next page
+                across.push(*id); // its code continues on the next page
             } else if pages.last() != Some(&members) {
                 parts.push(geometry.code_parts(members.start, bytes).0);
                 pages.push(members);
@@ -285,7 +285,7 @@ pub struct Codes {
 }
 
 impl Codes {
-    /// The code of an element that was loaded.
+    /// The code of an element; None if it was not loaded.
     #[inline]
     pub fn of(&self, id: u32) -> Option<&[u32]> {
         let at = self.places.binary_search_by_key(&id, |(id, ..)| *id).ok()?;

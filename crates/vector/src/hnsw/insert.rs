@@ -41,7 +41,7 @@ pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid, seed: u64) -> Res
         }
         let found = neighbours(&graph, code, 0..=level, None)?;
         if mode == Mode::Shared && !found.near.iter().any(|candidate| candidate.live) {
-            mode = Mode::Exclusive; // perhaps all elements are going to be freed: then this one is the first of a new graph
+            mode = Mode::Exclusive; // all elements may be about to be freed: then this one is the first of a new graph
             continue;
         }
         if merge_duplicate(&graph, code, tid, &found.near)? {
@@ -81,7 +81,7 @@ fn merge_duplicate<S: PageStore>(
     Ok(false)
 }
 
-/// An element that is to be written to a place of its own, with its links and one from its parent.
+/// A new element that is to be written, with its links and the one from its parent.
 struct Insert<'a, S> {
     graph: &'a PagedGraph<'a, S>,
     code: &'a [u32],
@@ -111,19 +111,19 @@ impl<S: PageStore> Parents for Insert<'_, S> {
     }
 }
 
-/// Writes the element. None when all that could be its parent are gone: the caller searches again.
+/// Writes the element. None if all elements that could be its parent were removed: the caller searches again.
 fn place<S: PageStore>(mut new: Insert<'_, S>) -> Result<Option<(u32, u8)>> {
     let (near, capacity) = (&new.found.near, new.graph.meta.geometry.tree_capacity());
     let random = new.tid as u32;
     match tree::find_parent(&mut new, near, capacity, random)? {
         Found::Parent(placed) => Ok(Some(placed)),
-        Found::Nobody => Ok(None),
+        Found::NoParent => Ok(None),
         Found::Root => write(&new, None),
     }
 }
 
-/// Writes the element with one parent, which must have fewer than so many protected links, or as the root of the tree. None when the
-/// parent has no room or is gone.
+/// Writes the element with a parent, which must have fewer than this number of protected links, or as the root of the tree.
+/// None if the parent has no room or was removed.
 fn write<S: PageStore>(new: &Insert<'_, S>, parent: Option<(u32, usize)>) -> Result<Option<(u32, u8)>> {
     let Insert { graph, code, tid, level, found } = *new;
     let geometry = &graph.meta.geometry;
@@ -160,7 +160,7 @@ fn write<S: PageStore>(new: &Insert<'_, S>, parent: Option<(u32, usize)>) -> Res
         }
         let mut nodes = NodesMut::new(record.page(block)?, geometry, block)?;
         if !nodes.view().is_free(slot) {
-            continue; // somebody else was faster
+            continue; // another insert was faster
         }
         let level = nodes.occupy(slot, level, &[tid]);
         nodes.set_links(slot, 0, &ground);
@@ -214,8 +214,8 @@ fn count_misfit<S: PageStore>(graph: &PagedGraph<'_, S>, code: &[u32], near: &[C
     record.commit()
 }
 
-/// Chooses the layout of an index that has always been empty, by the length of its first code. Nobody else has read anything but the
-/// metapage, which leads nowhere yet.
+/// Chooses the layout of an index that has always been empty, by the length of its first code. No other process has read
+/// more than the metapage, which has no entry point yet.
 fn choose_layout<S: PageStore>(graph: &PagedGraph<'_, S>, code: &[u32]) -> Result<()> {
     // A page may begin with less than all of its room, and have slots to spare.
     let geometry = Geometry::for_lengths(graph.meta.m, &graph.meta.space, 4 * code.len() * 15 / 16);

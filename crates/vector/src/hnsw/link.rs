@@ -1,7 +1,7 @@
-//! Linking elements on pages: to whom an element links, and how a link gets into a list that may be full.
+//! Linking elements on pages: the neighbours of a new element, and adding a link to a list that may be full.
 //!
-//! What gives way is decided without any lock, from codes that are read meanwhile; the decision is checked again under
-//! the lock of the page, and taken anew if the list has changed.
+//! The link to be replaced is chosen without a lock, since codes have to be read. Under the lock of the page it is checked
+//! that the list has not changed; otherwise the choice is repeated.
 
 use std::ops::RangeInclusive;
 
@@ -12,7 +12,7 @@ use crate::hnsw::search::{Candidate, ScanMode, Scratch, descend, search_layer};
 use crate::hnsw::select::{Link, mark_pruned, select, victim, weigh};
 use crate::store::{PageStore, Record};
 
-/// Number of attempts to write a link whose list others change, before it is given up.
+/// Number of attempts to add a link to a list that others change concurrently.
 pub(crate) const ATTEMPTS: usize = 3;
 
 /// The neighbours of an element.
@@ -72,9 +72,9 @@ pub(crate) enum Change {
     Replace(u32),
 }
 
-/// Decides what adding a link does to the list of its owner. None when the owner is gone or every link that it has is better. `new`
-/// is the element to link to, unless it has no number yet. If all links are protected, one gives way for whose target `spare` says
-/// yes. A protected link is added to fewer than `room` others only.
+/// Plans the change of the owner's list when a link is added. None if the owner was removed, or if all its links are
+/// better. `new` is the element to link to, unless it has no number yet. If all links are protected, one for whose target
+/// `spare` returns true is replaced. A protected link is added only to a list with fewer than `room` protected ones.
 pub(crate) fn plan<S: PageStore>(
     graph: &PagedGraph<'_, S>,
     offer: Offer<'_>,
@@ -117,7 +117,7 @@ pub(crate) fn plan<S: PageStore>(
     Ok(victim(&list, &link).map(|at| Change::Replace(list[at].id)))
 }
 
-/// Does what was planned, under the lock of the owner's page. False when the list is no longer as it was.
+/// Applies the planned change under the lock of the owner's page. Returns false if the list has changed since.
 pub(crate) fn apply(
     nodes: &mut NodesMut<'_>,
     slot: usize,
@@ -140,7 +140,7 @@ pub(crate) fn apply(
             Change::Present => return false,
             Change::Append if links.len() < capacity => links.push(new | bit),
             Change::Append => return false,
-            // With its bit: a link that has become protected meanwhile is another one.
+            // The protected bit is compared, too: a link that has become protected is not replaced.
             Change::Replace(victim) => match links.iter_mut().find(|link| **link == victim) {
                 Some(link) => *link = new | bit,
                 None => return false,
@@ -151,7 +151,8 @@ pub(crate) fn apply(
     true
 }
 
-/// Adds an unprotected link if it is better than one that the owner has, or if there is room. Returns whether the link is there now.
+/// Adds an unprotected link if it is better than one that the owner has, or if there is room. Returns whether the link is
+/// there now.
 pub(crate) fn offer<S: PageStore>(graph: &PagedGraph<'_, S>, offer: Offer<'_>, new: u32) -> Result<bool> {
     let geometry = &graph.meta.geometry;
     let (node_page, slot) = geometry.locate(offer.owner);

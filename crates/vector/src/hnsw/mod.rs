@@ -4,7 +4,7 @@
 //! layer above it about one in `m` of the one below. [`mod@format`] defines its pages, [`crate::store`] the interface to
 //! whoever keeps them, and each verb has its own file: [`build`], [`insert`], [`search`], [`vacuum`], [`verify`].
 //!
-//! One promise goes beyond the HNSW paper: every live element can be reached from every other, always. `tree.rs` says how.
+//! One promise goes beyond the HNSW paper: every live element can always be reached from every other (`tree.rs`).
 pub mod arena;
 pub mod build;
 mod flush;

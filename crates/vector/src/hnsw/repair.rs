@@ -1,9 +1,9 @@
 //! Replacing links to elements that are about to be freed.
 //!
-//! A list that loses a few links takes what those led to: the candidates are its own live neighbours and the live neighbours of
-//! those that go (the delete rule of FreshDiskANN, Singh et al. 2021), of which the diverse ones are kept. A list that loses more is
-//! replaced by a new search, as for an insert: that takes longer and mostly finds better links than it had, for there are more
-//! elements to choose from than when it was made.
+//! For a list that loses a few links, the candidates are its own live neighbours and the live neighbours of the deleted ones (the
+//! delete rule of FreshDiskANN, Singh et al. 2021), of which the diverse ones are selected. A list that loses more is replaced by
+//! a new search, as for an insert. That takes longer and mostly finds better links than before, for there are more elements to
+//! choose from than when the list was made.
 
 use crate::Result;
 use crate::hnsw::format::{NodesMut, PROTECTED, target};
@@ -13,14 +13,14 @@ use crate::hnsw::search::Candidate;
 use crate::hnsw::select::{Link, select};
 use crate::store::{PageStore, Record};
 
-/// A list that loses one in so many of the links that it can hold is replaced by a new search.
+/// A list that loses 1/LOSS of the links that it can hold is replaced by a new search.
 const LOSS: usize = 6;
 
-/// So is a list with fewer candidates than this for each link that it loses.
+/// A list with fewer candidates than this for each lost link is replaced by a new search, too.
 const CANDIDATES: usize = 6;
 
-/// Maximum number of candidates besides its own neighbours, in lists: the nearest ones. Its own may be far, and are candidates for
-/// that reason.
+/// Maximum number of candidates besides its own neighbours, as a multiple of a list's capacity: the nearest ones. Its own
+/// neighbours are always candidates, however far they are.
 const LISTS: usize = 4;
 
 /// A list with links to deleted elements.
@@ -30,10 +30,10 @@ pub(crate) struct ListToRepair {
     links: Vec<u32>,
 }
 
-/// Replaces the links of the live elements on a node page that lead to deleted ones; how many lists were changed.
+/// Replaces the links of the live elements on a node page that lead to deleted ones. Returns the number of changed lists.
 ///
-/// What takes their place is found with no page locked. A list that an insert changes meanwhile loses its deleted links all the
-/// same and takes what was found where it has room, so that no insert can make this go on for ever.
+/// The new links are found with no page locked. If an insert changes a list meanwhile, it still loses its links to deleted
+/// elements, and gets as many of the new ones as it has room for, so that inserts cannot delay this for ever.
 pub(crate) fn repair<S: PageStore>(store: &S, node_page: u32, deleted: impl Fn(u32) -> bool + Copy) -> Result<u64> {
     store.poll()?;
     let graph = PagedGraph::open(store)?; // anew: the entry point may have moved

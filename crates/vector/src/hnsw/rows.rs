@@ -1,7 +1,8 @@
 //! The rows of an element: those in its own slot, then those in its chain of overflow slots.
 //!
-//! An insert puts a slot in front of the chain if there is none or the first is full. Vacuum removes slots that are empty. Each of
-//! these is one record, which checks again what was read before: a slot belongs to a chain exactly while it has an owner.
+//! An insert adds a slot in front of the chain if there is none or the first is full. Vacuum removes empty slots. Each
+//! change is one record, in which what was read before is checked again: a slot belongs to a chain as long as it has an
+//! owner.
 
 use crate::hnsw::format::{MAX_TIDS, NONE, Nodes, NodesMut};
 use crate::hnsw::graph::PagedGraph;
@@ -17,15 +18,15 @@ pub struct Rest {
     id: u32,
     /// The next overflow slot.
     next: u32,
-    /// Slots that were read are at this depth or deeper.
+    /// All slots at this depth or deeper have been read.
     depth: u32,
     /// Generation of the metapage at that time.
     generation: u32,
 }
 
 impl<S: PageStore> PagedGraph<'_, S> {
-    /// Appends rows of an element to `out`: those in its own slot, and those of as many overflow slots as it takes to have `least`
-    /// rows. Returns what is left, if something is.
+    /// Appends rows of an element to `out`: those in its own slot, and those of as many overflow slots as it takes to have
+    /// `least` rows. Returns what is left, if something is.
     pub fn rows(&self, id: u32, least: usize, out: &mut Vec<Tid>) -> Result<Option<Rest>> {
         let from = out.len();
         reserved(out.try_reserve(MAX_TIDS))?;
@@ -44,8 +45,9 @@ impl<S: PageStore> PagedGraph<'_, S> {
         }
     }
 
-    /// Appends the rows of as many further slots as it takes to have `least` more, and returns what is left then. If slots were freed
-    /// since the last rows were read, and no interlock was held, the element may be another one, all of whose rows are younger.
+    /// Appends the rows of as many further slots as it takes to have `least` more, and returns what is left then. If slots
+    /// were freed since the last rows were read, and no interlock was held, the element may be another one, all of whose
+    /// rows are younger.
     pub fn more_rows(&self, rest: Rest, least: usize, out: &mut Vec<Tid>) -> Result<Option<Rest>> {
         let (mut rest, mut above) = (rest, rest.depth);
         if rest.generation != self.meta.generation {
@@ -72,8 +74,8 @@ impl<S: PageStore> PagedGraph<'_, S> {
         Ok((rest.next != NONE).then_some(rest))
     }
 
-    /// Calls `f` with the node page of an overflow slot of an element, the slot there and its depth. None if it is not one, or not
-    /// less deep than `above`: so no damaged chain is read for ever.
+    /// Calls `f` with the node page of an overflow slot of an element, the slot there and its depth. None if it is not one,
+    /// or not less deep than `above`: so no damaged chain is read for ever.
     fn overflow<R>(
         &self,
         id: u32,
@@ -89,7 +91,7 @@ impl<S: PageStore> PagedGraph<'_, S> {
     }
 }
 
-/// Adds a row to an element. False when that has no rows any more: it is being freed, and the row would be lost.
+/// Adds a row to an element. Returns false if the element has no rows any more: it is being freed, and the row would be lost.
 pub(crate) fn add<S: PageStore>(graph: &PagedGraph<'_, S>, id: u32, tid: Tid) -> Result<bool> {
     let geometry = &graph.meta.geometry;
     let (node_page, slot) = geometry.locate(id);
@@ -124,7 +126,7 @@ pub(crate) fn add<S: PageStore>(graph: &PagedGraph<'_, S>, id: u32, tid: Tid) ->
         record.page(block.max(new_block))?;
         let mut nodes = NodesMut::new(record.page(new_block)?, geometry, new_block)?;
         if !nodes.view().is_free(new_slot) {
-            continue; // somebody else was faster
+            continue; // another insert was faster
         }
         nodes.occupy_overflow(new_slot, id, newest, depth);
         nodes.push_tid(new_slot, tid);
@@ -138,7 +140,7 @@ pub(crate) fn add<S: PageStore>(graph: &PagedGraph<'_, S>, id: u32, tid: Tid) ->
     }
 }
 
-/// Adds a row to an overflow slot. False when that is full or does not belong to this element any more.
+/// Adds a row to an overflow slot. Returns false if it is full or does not belong to this element any more.
 fn push<S: PageStore>(graph: &PagedGraph<'_, S>, overflow: u32, owner: u32, tid: Tid) -> Result<bool> {
     let geometry = &graph.meta.geometry;
     let (node_page, slot) = geometry.locate(overflow);
@@ -153,8 +155,8 @@ fn push<S: PageStore>(graph: &PagedGraph<'_, S>, overflow: u32, owner: u32, tid:
     Ok(false)
 }
 
-/// Removes the empty slots from an element's chain and calls `unlinked` with each. Returns whether the element has rows then. Only
-/// one vacuum at a time does this.
+/// Removes the empty slots from an element's chain and calls `unlinked` with each. Returns whether the element has rows
+/// then. Only one vacuum at a time does this.
 pub(crate) fn unlink_empty<S: PageStore>(
     graph: &PagedGraph<'_, S>,
     owner: u32,
@@ -184,7 +186,7 @@ pub(crate) fn unlink_empty<S: PageStore>(
     graph.node(owner, |nodes, slot| nodes.is_live(slot))
 }
 
-/// Removes one slot from a chain. False when it has got a row meanwhile. No insert puts another one before an empty slot.
+/// Removes one slot from a chain. Returns false if a row was added to it meanwhile. No insert adds a slot before an empty one.
 fn unlink<S: PageStore>(graph: &PagedGraph<'_, S>, before: u32, id: u32, next: u32) -> Result<bool> {
     let geometry = &graph.meta.geometry;
     let [(before_page, before_slot), (node_page, slot)] = [before, id].map(|id| geometry.locate(id));

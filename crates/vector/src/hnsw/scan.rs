@@ -1,16 +1,16 @@
 //! Scans of an index: the rows nearest to a query, nearest first, as many as are asked for.
 //!
-//! A walk finds elements by their codes. Where these are not exact, the scan asks the table for the distance of the value of one
-//! element after the other, in the order of lower bounds, and returns an element's rows once no bound that is left lies
-//! below its distance. So rows come in the order of distances, and as few rows of the table are read as that takes (Seidl and
-//! Kriegel, "Optimal multi-step k-nearest neighbor search", SIGMOD 1998). Some of the elements that the walk has discarded may be
-//! nearer than some that it has found. Those within the [noise](crate::Space::noise) of the codes are queued with the others, but
-//! no more elements are returned than were found.
+//! A walk finds elements by their codes. If these are not exact, the scan reads the values of elements from the table in
+//! the order of lower bounds, and returns an element's rows once no remaining bound lies below its distance. So rows come
+//! in the order of distances, and the minimum number of rows of the table is read (Seidl and Kriegel, "Optimal multi-step
+//! k-nearest neighbor search", SIGMOD 1998). Some of the elements that the walk has discarded may be nearer than some that
+//! it has found. Those within the [noise](crate::Space::noise) of the codes are queued with the others, but no more
+//! elements are returned than were found.
 //!
-//! In strict order a row that is nearer than one that was returned comes too late. So once a scan goes on after its `ef` nearest,
-//! some of what it finds is [held back](Limits::hold) until the walk has gone on again, a little more each time: a query that
-//! wants one more row waits for one more walk, and one that wants many loses fewer of them. The `ef` nearest themselves are not
-//! held back: a query that wants no more than those waits for one walk.
+//! In strict order, a row that is nearer than one already returned is lost. So once a scan continues after its `ef` nearest, some
+//! of what it finds is [held back](Limits::hold) until the walk has continued again, a little more each time: a query that wants
+//! one more row waits for one more walk, and one that wants many loses fewer of them. The `ef` nearest themselves are not held
+//! back, so a query that wants no more than those waits for one walk.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -44,11 +44,11 @@ pub enum Iterative {
 pub struct Limits {
     /// Size of the candidate list of a walk.
     pub ef: usize,
-    /// Whether the scan goes on after those.
+    /// Whether the scan continues after those.
     pub iterative: Iterative,
-    /// Number of visited elements from which on it does not go on.
+    /// Number of visited elements after which it does not continue.
     pub max_elements: usize,
-    /// Bytes of memory from which on it does not go on.
+    /// Bytes of memory after which it does not continue.
     pub max_memory: usize,
 }
 
@@ -58,7 +58,7 @@ impl Limits {
         self.ef / 2 + 8
     }
 
-    /// Number of elements by which more are held back each time that the walk goes on.
+    /// The number of held back elements grows by this each time that the walk continues.
     fn hold(&self) -> usize {
         if self.iterative == Iterative::Strict { self.ef / 2 } else { 0 }
     }
@@ -75,19 +75,19 @@ pub struct Scan {
     /// The code of the query.
     query: Vec<u32>,
     limits: Limits,
-    /// Rows of the queued elements, and from `queued` on those of the one that is being returned or measured.
+    /// Rows of the queued elements; from `queued` on, those of the element that is being returned or measured.
     tids: Vec<Tid>,
     queued: usize,
     /// Queued elements by lower bounds of their distances.
     bounded: Queue<Element>,
     /// Queued elements by their distances.
     measured: Queue<Element>,
-    /// How many elements may still be returned: those that walks found and that were not returned yet.
+    /// Number of elements that may still be returned: those that walks have found and that were not returned yet.
     due: usize,
-    /// How many of those are held back until the walk has gone on, and by how many more each time that it has.
+    /// Number of elements that are held back until the walk has continued, and its growth each time.
     held: usize,
     hold: usize,
-    /// The element whose rows are being returned, how many more of them at most, and their distance.
+    /// The element whose rows are being returned, the maximum number of further ones, and their distance.
     element: Element,
     left: usize,
     distance: f64,
@@ -109,14 +109,14 @@ struct Walk {
     scratch: Scratch,
     /// Elements whose distance was computed and that were not among the nearest so far.
     discarded: BinaryHeap<Reverse<Candidate>>,
-    /// Those of them that were queued all the same.
+    /// The discarded elements that were queued nevertheless.
     queued: IdSet,
-    /// Generation of the metapage: if it is another one now, elements were freed since.
+    /// The generation of the metapage: if it has changed, elements have been freed since.
     generation: u32,
 }
 
 impl Scan {
-    /// For the [code](Coder::encode) of a query. `coder` is that of the index.
+    /// A scan for the [code](Coder::encode) of a query. `coder` is that of the index.
     pub fn new(coder: Coder, query: Vec<u32>, limits: Limits) -> Self {
         Self {
             coder,
@@ -136,7 +136,7 @@ impl Scan {
         }
     }
 
-    /// The next row. `values` are not asked for where codes are exact.
+    /// The next row. `values` is not used if codes are exact.
     pub fn next<S: PageStore>(&mut self, store: &S, values: &mut impl Values) -> Result<Option<Hit>> {
         loop {
             if self.left > 0 {
@@ -155,7 +155,7 @@ impl Scan {
                     (self.distance, self.element, self.left) = (distance, element, self.limits.rows());
                 }
             } else if !self.more(store)? {
-                // A scan that does not go on returns no more elements than were found.
+                // A scan that does not continue returns no more elements than were found.
                 let is_left = !(self.bounded.is_empty() && self.measured.is_empty());
                 if self.limits.iterative == Iterative::Off || !is_left {
                     return Ok(None);
@@ -169,7 +169,7 @@ impl Scan {
         self.limits.iterative == Iterative::Strict
     }
 
-    /// Removes the nearest queued element, with its distance. None if the walk has to go on first.
+    /// Removes the nearest queued element, with its distance. None if the walk has to continue first.
     fn nearest<S: PageStore>(&mut self, store: &S, values: &mut impl Values) -> Result<Option<(f64, Element)>> {
         while self.due > self.held {
             if let Some(nearest) = self.measured.pop_within(self.bounded.distance()) {
@@ -181,7 +181,7 @@ impl Scan {
             if is_nearer(self.bounded.distance()) && is_nearer(self.measured.distance()) && !self.is_strict() {
                 return Ok(Some((bound, element)));
             }
-            // All rows of an element have the same value: one that the scan sees gives the distance of all.
+            // All rows of an element have the same value, so the first visible one gives the distance.
             loop {
                 store.poll()?;
                 let rows = &mut element.rows;
@@ -223,12 +223,12 @@ impl Scan {
         let _lock = store.lock(Interlock::Scan, Mode::Shared)?;
         let graph = PagedGraph::open(store)?;
         self.tids.truncate(self.queued);
-        // The slot may have been freed and be another element now: then this scan sees none of its rows.
+        // The slot may belong to another element now, of which this scan sees no rows.
         let rest = graph.more_rows(rest, ROWS, &mut self.tids)?;
         Ok((self.queued..self.tids.len(), rest))
     }
 
-    /// Walks on and queues what is found. False when nothing more is found.
+    /// Continues the walk and queues what it finds. Returns false if it finds nothing more.
     fn more<S: PageStore>(&mut self, store: &S) -> Result<bool> {
         if self.walk.is_some() && self.limits.iterative == Iterative::Off {
             return Ok(false);
@@ -281,8 +281,7 @@ impl Scan {
         Ok(true)
     }
 
-    /// Queues elements, and of those that the walk has discarded, `passed`, nearest first, those that may be nearer than the farthest
-    /// of the others.
+    /// Queues elements, and those of `passed` (discarded ones, nearest first) that may be nearer than the farthest of the others.
     fn enqueue<S: PageStore>(
         &mut self,
         graph: &PagedGraph<'_, S>,
@@ -338,8 +337,8 @@ impl Scan {
 /// Approximate number of further rows of an element that are read at a time.
 const ROWS: usize = 256;
 
-/// How many times the noise of a distance a discarded element may be farther than the farthest that was found, to be queued all
-/// the same.
+/// Discarded elements are queued if they are farther than the farthest one that was found by less than this multiple of the
+/// noise.
 const MARGIN: f32 = 3.0;
 
 /// Maximum number of elements that are held back, in multiples of [`Limits::hold`]. Among vectors that are all about equally far
@@ -370,7 +369,7 @@ fn keep_nearest(nearest: &mut BinaryHeap<Candidate>, candidate: Candidate, most:
 }
 
 impl Walk {
-    /// Removes elements that were freed while the scan paused: their distance is another one now.
+    /// Removes elements that were freed while the scan paused: their slots may belong to other elements.
     fn check<S: PageStore>(&mut self, graph: &PagedGraph<'_, S>, query: &[u32]) -> Result<()> {
         if self.generation == graph.meta.generation {
             return Ok(());
@@ -406,7 +405,7 @@ impl Walk {
         taken
     }
 
-    /// The nearest discarded elements. They stay discarded, for the walk goes on from them.
+    /// The nearest discarded elements. They stay discarded, because the walk continues from them.
     fn nearest(&mut self, count: usize) -> Result<Vec<Candidate>> {
         let nearest = self.pop_nearest(count);
         nearest.iter().try_for_each(|candidate| keep(&mut self.discarded, *candidate))?;

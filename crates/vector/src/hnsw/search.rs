@@ -36,8 +36,8 @@ impl Ord for Candidate {
     }
 }
 
-/// A candidate as one number, which is cheap to compare: in the high half its distance, with the bits changed so that integers have
-/// the order of distances, in the low half the element.
+/// A candidate as one number, which is cheap to compare: in the high half its distance, with the bits changed so that
+/// integers have the order of distances, in the low half the element.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key(u64);
 
@@ -125,12 +125,13 @@ pub(crate) enum ScanMode {
     Pages,
 }
 
-/// Minimum number of codes on a page for which whole pages make up for those that are not read.
+/// Minimum number of codes on a page for which searching whole pages makes up for the pages that are not read.
 const CODES: usize = 5;
 
-/// Moves from `ids`, which are in ascending order, to `postponed` those on pages that are not worth a read yet: the page is not
-/// cached, and no second link led to it. On layer 0 the links of the nearest elements (`is_near`) are always worth it. On the layers
-/// above, which only lead the way, none is but those of the very nearest element, and they wait until nothing else is nearer.
+/// Moves elements from `ids`, which are in ascending order, to `postponed` if their page is not worth a read yet: it is not
+/// cached, and only one link has led to it. On layer 0 the links of the nearest elements (`is_near`) are always worth a
+/// read. On the layers above, which only lead to the entries of layer 0, only those of the very nearest element are, once
+/// nothing else is nearer.
 fn postpone<S: PageStore>(
     graph: &PagedGraph<'_, S>,
     ids: &mut Vec<u32>,
@@ -171,8 +172,8 @@ pub fn search_layer<S: PageStore>(
     walk(graph, query, entries, ef, level, ScanMode::Links, scratch, |_| Ok(()))
 }
 
-/// As [`search_layer`], but goes on from an earlier walk: elements visited since `scratch` was cleared last are not visited again.
-/// `discard` is called with each element whose distance was computed and that is not among the `ef` nearest.
+/// As [`search_layer`], but goes on from an earlier walk: elements visited since `scratch` was cleared last are not visited
+/// again. `discard` is called with each element whose distance was computed and that is not among the `ef` nearest.
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn walk<S: PageStore>(
     graph: &PagedGraph<'_, S>,
@@ -200,8 +201,9 @@ pub(crate) fn walk<S: PageStore>(
     while best.len() > ef {
         best.pop().into_iter().try_for_each(|key| discard(key.candidate()))?;
     }
-    // How many are kept: elements without rows come on top until `ef` with rows were expanded. After that they do not, or each of
-    // them would let in one more from farther away, which is as likely to be without rows: the walk would visit the whole graph.
+    // The number of elements that are kept. Until `ef` elements with rows have been expanded, those without rows are kept
+    // in addition. After that they are not: each would admit one more from farther away, which is as likely to be without
+    // rows, and the walk would visit the whole graph.
     let (mut keep, mut lives) = (ef, 0);
     // Before the first vacuum has freed something, no free slot has a code.
     let was_vacuumed = graph.meta.generation != 0;
@@ -297,12 +299,12 @@ pub(crate) fn walk<S: PageStore>(
     Ok(found)
 }
 
-/// Number of elements that a search keeps on a layer above 0, on its way down to the `ef` nearest: 32, 8, 2 and then 1 on the layers
-/// 1, 2, 3 and so on, but no more than a quarter of `ef`.
+/// Number of elements that a search keeps on a layer above 0, on its way down to the `ef` nearest: 32, 8, 2 and then 1 on
+/// the layers 1, 2, 3 and so on, but no more than a quarter of `ef`.
 ///
-/// The paper keeps one. In clusters that is often one of the wrong cluster, out of which few links lead; an element that is
-/// linked there is not found ever after. Of 1,000,000 rows in 1,000 clusters (m 16, ef_construction 64), walks that kept one
-/// found 0.95 of the nearest at `ef` 160 and 0.98 at 1,000; now they find 0.96 at 60 and 0.99 at 120.
+/// The paper keeps one. In clustered data it is often in the wrong cluster, which few links leave; an insert then links an
+/// element where no search finds it. Of 1,000,000 rows in 1,000 clusters (m 16, ef_construction 64), searches that keep one
+/// find 0.95 of the nearest at `ef` 160 and 0.98 at 1,000; with this beam they find 0.96 at 60 and 0.99 at 120.
 pub(crate) fn beam(layer: u8, ef: usize) -> usize {
     let widest = 32_usize.checked_shr(2 * (u32::from(layer) - 1)).unwrap_or(0);
     widest.min(ef / 4).max(1)

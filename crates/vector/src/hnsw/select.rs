@@ -1,11 +1,11 @@
-//! Which links an element keeps: Algorithm 4 of the HNSW paper (diverse neighbours first, then the pruned ones).
+//! The selection of links: Algorithm 4 of the HNSW paper (diverse neighbours first, then the pruned ones).
 
 use crate::Result;
 use crate::hnsw::format::PROTECTED;
 use crate::hnsw::search::Candidate;
 
-/// Of candidates sorted nearest first, those to link to, at most `limit`, nearest first. A candidate that is nearer to one
-/// already chosen than to the element itself waits until there is room left.
+/// Selects at most `limit` links from candidates that are sorted nearest first. A candidate that is nearer to one already
+/// selected than to the element itself is pruned, and only selected if there is room left. The result is nearest first.
 pub fn select(
     candidates: &[Candidate],
     limit: usize,
@@ -16,7 +16,7 @@ pub fn select(
     Ok(links)
 }
 
-/// As [`select`], into vectors that are used again: the links, and a buffer.
+/// As [`select`], into vectors that are reused: the links, and a buffer.
 pub(crate) fn select_into(
     candidates: &[Candidate],
     limit: usize,
@@ -40,21 +40,21 @@ pub(crate) fn select_into(
     Ok(())
 }
 
-/// A link with what its owner knows of it.
+/// A link of an element.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Link {
-    /// Where it leads.
+    /// Its target.
     pub id: u32,
-    /// How far that is from the owner.
+    /// The distance of the target to the owner.
     pub distance: f32,
     /// Whether it is part of the spanning tree.
     pub protected: bool,
-    /// Whether another link leads near it.
+    /// Whether Algorithm 4 would prune it: another link's target is nearer to its target than the owner is.
     pub pruned: bool,
 }
 
 impl Link {
-    /// As on a page.
+    /// Its form on a page.
     pub fn on_disk(&self) -> u32 {
         if self.protected { self.id | PROTECTED } else { self.id }
     }
@@ -69,7 +69,7 @@ fn covered(chosen: &[Link], id: u32, distance: f32, between: &mut impl FnMut(u32
     Ok(false)
 }
 
-/// Marks the pruned ones of a whole list, as [`select`] would.
+/// Marks the links of a list that [`select`] would prune.
 pub fn mark_pruned(links: &mut [Link], mut between: impl FnMut(u32, u32) -> Result<f32>) -> Result<()> {
     links.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.id.cmp(&b.id)));
     let mut chosen: Vec<Link> = Vec::with_capacity(links.len());
@@ -82,7 +82,7 @@ pub fn mark_pruned(links: &mut [Link], mut between: impl FnMut(u32, u32) -> Resu
     Ok(())
 }
 
-/// Marks what `new` changes in a list whose pruned ones are marked: `new` itself, and those that it covers.
+/// Updates the marks of a list for a `new` link: marks `new` itself, and those that are pruned because of it.
 /// `between_new` is the distance of `new` to another element.
 pub fn weigh(links: &mut [Link], new: &mut Link, mut between_new: impl FnMut(u32) -> Result<f32>) -> Result<()> {
     new.pruned = false;
@@ -98,10 +98,10 @@ pub fn weigh(links: &mut [Link], new: &mut Link, mut between_new: impl FnMut(u32
     Ok(())
 }
 
-/// Which link gives way to `new` in a full list whose pruned links [are marked](weigh). None if `new` itself does. A protected link
-/// never gives way, and a protected `new` always gets in while there is an unprotected one.
+/// The link that `new` replaces in a full list whose pruned links [are marked](weigh); None if the list does not change. A
+/// protected link is never replaced, and a protected `new` always replaces an unprotected one.
 ///
-/// The farthest pruned one goes first, then the farthest: the list stays as Algorithm 4 would have made it, but for one link.
+/// It is the farthest pruned one, else the farthest: the list differs from one by Algorithm 4 in one link at most.
 pub fn victim(links: &[Link], new: &Link) -> Option<usize> {
     let order = |a: &Link, b: &Link| a.pruned.cmp(&b.pruned).then(a.distance.total_cmp(&b.distance));
     let unprotected = links.iter().enumerate().filter(|(_, link)| !link.protected);

@@ -1,23 +1,22 @@
 //! Sets of elements, or of blocks: numbers that begin at 0.
 //!
-//! There are three, for three ways to use one.
+//! There are three, for three uses.
 //!
-//! - [`IdSet`] is a hash table. It takes memory for its members only, so it is for whoever visits a small part of a graph of any
-//!   size: searches of an index on pages, of which a session may have several under way, and walks along the spanning tree.
-//! - [`BitSet`] has a bit for each element that there is. It is for whoever passes over the whole index anyway: vacuum and
-//!   verification.
-//! - [`Visited`] is a [`BitSet`] that knows its members, so that emptying it costs no more than filling it did. It is for the
-//!   threads of a build, each of which searches millions of times and stays within one set.
+//! - [`IdSet`] is a hash table. Its size depends only on its members, so it suits searches that visit a small part of a graph of any
+//!   size: scans of an index on pages, of which a session may have several open, and walks along the spanning tree.
+//! - [`BitSet`] has a bit for each element of the index. It suits operations on the whole index: vacuum and verification.
+//! - [`Visited`] is a [`BitSet`] with a list of its members, so that clearing it costs no more than filling it did. It suits the
+//!   threads of a build, each of which searches millions of times with one set.
 //!
-//! None of them allocates without asking: memory that cannot be had is an error.
+//! All of them allocate fallibly.
 
 use std::collections::TryReserveError;
 
 use crate::Result;
 use crate::memory::filled;
 
-/// An open-addressing hash table. A slot has the bits of 32 elements in a row, of which a search visits many, because neighbours
-/// have numbers near to each other.
+/// An open-addressing hash table. A slot has a bit for each of 32 consecutive elements, of which a search visits many, because
+/// neighbours have close numbers.
 pub(crate) struct IdSet {
     slots: Vec<Slot>,
     used: usize,
@@ -36,12 +35,12 @@ const EMPTY: Slot = Slot { row: 0, bits: 0 };
 const POLL: usize = 1 << 16;
 
 impl IdSet {
-    /// Room for about `expected` elements; it [grows](Self::reserve).
+    /// An empty set with room for about `expected` elements; it [grows](Self::reserve).
     pub fn new(expected: usize) -> Result<Self> {
         Ok(Self { slots: filled(EMPTY, expected.next_power_of_two().max(64), || Ok(()))?, used: 0, len: 0 })
     }
 
-    /// How many.
+    /// Number of members.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -64,13 +63,13 @@ impl IdSet {
         slot.bits & 1 << (id % u32::BITS) != 0
     }
 
-    /// Makes sure that there is room for so many more rows of 32 elements.
+    /// Reserves room for this number of further slots.
     #[inline]
     pub fn reserve(&mut self, rows: usize, poll: impl Fn() -> Result<()>) -> Result<()> {
         if (self.used + rows) * 2 > self.slots.len() { self.grow(rows, poll) } else { Ok(()) }
     }
 
-    /// Adds one, for which there [is room](Self::reserve); false when it was there.
+    /// Adds an element, for which [room is reserved](Self::reserve). Returns whether it is new.
     #[inline]
     pub fn insert(&mut self, id: u32) -> bool {
         let (row, bit) = (id / u32::BITS, 1 << (id % u32::BITS));
@@ -88,7 +87,7 @@ impl IdSet {
         &mut self.slots[at]
     }
 
-    /// Where the slot of a row is, or the empty one where it belongs.
+    /// The index of a row's slot, or of the empty slot where it belongs.
     #[inline]
     fn at(&self, row: u32) -> usize {
         let mask = self.slots.len() - 1;
@@ -115,14 +114,14 @@ impl IdSet {
     }
 }
 
-/// A bit for each element there is.
+/// A set with a bit for each element.
 #[derive(Default)]
 pub(crate) struct BitSet {
     words: Vec<u64>,
 }
 
 impl BitSet {
-    /// Empty, with room for the elements below `len`. `poll` is called now and then.
+    /// An empty set with room for the elements below `len`. `poll` is called now and then.
     pub fn new(len: usize, poll: impl Fn() -> Result<()>) -> Result<Self> {
         Ok(Self { words: filled(0, len.div_ceil(64), poll)? })
     }
@@ -133,7 +132,7 @@ impl BitSet {
         self.words.get(id as usize / 64).is_some_and(|word| word & (1 << (id % 64)) != 0)
     }
 
-    /// Adds one; false when it was there, or when there is no room for it.
+    /// Adds an element. Returns false if it was a member already, or is beyond the set's room.
     #[inline]
     pub fn insert(&mut self, id: u32) -> bool {
         let bit = 1 << (id % 64);
@@ -144,11 +143,11 @@ impl BitSet {
     }
 }
 
-/// A [`BitSet`] that grows and is emptied soon.
+/// A [`BitSet`] that grows and is cleared quickly.
 pub(crate) struct Visited {
     bits: BitSet,
     ids: Vec<u32>,
-    /// What was said when there was to be more room.
+    /// The first failure of an allocation.
     outcome: std::result::Result<(), TryReserveError>,
 }
 
@@ -166,8 +165,8 @@ impl Visited {
         }
     }
 
-    /// Adds one; false when it was there, or when there is no memory, which is [told](Self::outcome) later: so it can be asked in
-    /// the midst of an iterator.
+    /// Adds an element. Returns false if it was a member already, or if an allocation failed, which [`Self::outcome`]
+    /// returns later: so it can be used within an iterator.
     #[inline]
     pub fn insert(&mut self, id: u32) -> bool {
         let at = id as usize / 64;
@@ -181,7 +180,7 @@ impl Visited {
         is_new
     }
 
-    /// Whether there was memory for all that was [added](Self::insert) since this was asked.
+    /// An error if an allocation of [`Self::insert`] has failed since the last call of this.
     #[inline]
     pub fn outcome(&mut self) -> std::result::Result<(), TryReserveError> {
         std::mem::replace(&mut self.outcome, Ok(()))

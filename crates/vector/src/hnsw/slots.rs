@@ -8,15 +8,16 @@ use crate::hnsw::packed;
 use crate::store::{PageStore, Record};
 use crate::{Error, Result};
 
-/// Where an element can go.
+/// A free place for an element.
 pub(crate) struct Room {
     pub node_page: u32,
     pub slot: usize,
-    /// The page that its code runs on over, where codes have lengths of their own.
+    /// The page on which its code continues, for codes of different lengths.
     pub tail: Option<u32>,
 }
 
-/// A free slot with room for a code of so many bytes, or for no code: from the insert hint on, else in a new group.
+/// Finds a free slot with room for a code of `code_bytes` (0 for an overflow slot), beginning at the insert hint, else in a
+/// new group.
 pub(crate) fn free_slot<S: PageStore>(graph: &PagedGraph<'_, S>, code_bytes: usize) -> Result<Room> {
     let geometry = &graph.meta.geometry;
     let blocks = graph.store.blocks()?;
@@ -83,7 +84,7 @@ fn packed_slot<S: PageStore>(
     Ok(None)
 }
 
-/// Moves the insert hint, unless somebody has moved it meanwhile: vacuum moves it back.
+/// Moves the insert hint, unless it was moved meanwhile: vacuum moves it back.
 pub(crate) fn move_hint<S: PageStore>(graph: &PagedGraph<'_, S>, node_page: u32) -> Result<()> {
     if node_page == graph.meta.insert_hint {
         return Ok(());

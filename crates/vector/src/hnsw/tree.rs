@@ -2,31 +2,30 @@
 //!
 //! # What it is
 //!
-//! A search finds what links lead to. A full list of links drops one when a better one comes, and an element that all others have
-//! dropped is lost, though it lies in the index. So on layer 0 some links are [protected](PROTECTED). A new element and one
-//! that is there already, its parent, link to each other by protected links, and so the protected links of all elements form a
-//! tree that spans the layer. What a search needs them for is rare; what they cost is one place in a list for each end of them.
+//! A search finds only elements that links lead to. A full list drops a link when a better one comes, and an element to which no
+//! link leads any more is lost, though it is in the index. So on layer 0 some links are [protected](PROTECTED). A new element and
+//! an existing one, its parent, link to each other by protected links, so that the protected links of all elements form a tree
+//! that spans the layer. Searches seldom need them; their cost is a place in a list for each end.
 //!
-//! pgvector, as the HNSW paper, has no such links: its inserts drop links without asking whether they were the last that led to an
-//! element, and its own test of inserts (016) is content with 997 of 1,000 rows. Its vacuum, which searches again for each
-//! element that has lost links, finds some of them again.
+//! pgvector and the HNSW paper have no such links: an insert may drop the last link that leads to an element, and pgvector's own
+//! test of inserts (016) is content with 997 of 1,000 rows. Its vacuum, which searches again for each element that has lost
+//! links, finds some of them again.
 //!
 //! # Invariants
 //!
 //! 1. A protected link between two elements with rows is there both ways.
-//! 2. Protected links connect all elements with rows; some of the way may lead through elements without rows, until vacuum frees
-//!    those. So links of layer 0 lead from the entry point to every row.
+//! 2. Protected links connect all elements with rows; paths may lead through elements without rows, until vacuum frees those. So
+//!    links of layer 0 lead from the entry point to every row.
 //! 3. Inserts never remove a protected link: [`victim`](super::select::victim) chooses another one.
-//! 4. An element gets its place and the links to and from its parent in one record, so 2 holds whenever the power goes.
-//! 5. Vacuum [mends](mend) the tree before it removes the first link to an element that it is going to free, and removes no link
-//!    before that.
+//! 4. An element and the links to and from its parent are written in one record, so 2 holds after a crash at any point.
+//! 5. Vacuum [mends](mend) the tree before it removes the first link to an element that it is going to free.
 //! 6. While there are others, inserts take no parent that has
 //!    [as many protected links](super::format::Geometry::tree_capacity) as leave half of a list to the nearest elements.
 //!
 //! `lagoon.verify_index` checks 1 ([`one_way`]) and 2 ([`reach`]).
 //!
-//! The graph lies in memory while it is built and on pages afterwards. Here is what both have in common, and what is done on pages.
-//! How an element is linked to its parent is in [`super::arena`] and [`super::insert`].
+//! The graph is in memory while it is built and on pages afterwards. This file has what both have in common, and what is done on
+//! pages. [`super::arena`] and [`super::insert`] link an element to its parent.
 
 use crate::hnsw::format::{NONE, NodesMut, PROTECTED, target};
 use crate::hnsw::graph::PagedGraph;
@@ -37,10 +36,10 @@ use crate::memory::{filled, push, reserved};
 use crate::store::{Interlock, Mode, PageStore, Record};
 use crate::{Error, Result};
 
-/// Steps of a random walk along the tree in search of a parent. Nearly every element can be one.
+/// Number of steps of a random walk along the tree in search of a parent. Nearly every element can be one.
 const STEPS: u32 = 32;
 
-/// Searches for a partner without success after which any will do.
+/// Number of searches for a partner without success after which any element may be one.
 const SEARCHES: usize = 16;
 
 /// Elements between two checks for a cancel, where nothing is read.
@@ -50,11 +49,11 @@ const POLL: u32 = 4096;
 
 /// A graph in which a new element needs a parent.
 pub(crate) trait Parents {
-    /// What is known of an element that has a parent.
+    /// The result of linking an element to its parent.
     type Linked;
 
-    /// Links the new element and a parent to each other by protected links, unless that is gone or has `capacity` of them already.
-    /// `distance` is that of the two, where it is known.
+    /// Links the new element and a parent to each other by protected links, unless that is gone or has `capacity` of them
+    /// already. `distance` is that of the two, where it is known.
     fn link(&mut self, parent: u32, distance: Option<f32>, capacity: usize) -> Result<Option<Self::Linked>>;
 
     /// Appends the links of an element on layer 0, [`PROTECTED`] bits included; whether it has rows.
@@ -64,18 +63,18 @@ pub(crate) trait Parents {
     fn poll(&self) -> Result<()>;
 }
 
-/// What came of a search for a parent.
+/// The result of a search for a parent.
 pub(crate) enum Found<T> {
-    /// There is one.
+    /// The element is linked to a parent.
     Parent(T),
-    /// None of the elements that could be one is there any more.
-    Nobody,
+    /// All elements that could be a parent have been removed.
+    NoParent,
     /// No element has rows, so the new one is the root of a new tree.
     Root,
 }
 
-/// Links a new element to a parent: the nearest of those `near` it that has less than `capacity` protected links, else one that a
-/// random walk along the tree finds, which has leaves everywhere, else whoever has room at all.
+/// Links a new element to a parent: to the nearest of `near` that has less than `capacity` protected links, else to one that a
+/// random walk along the tree finds (there are leaves everywhere), else to any that has room.
 pub(crate) fn find_parent<P: Parents>(
     graph: &mut P,
     near: &[Candidate],
@@ -100,7 +99,7 @@ pub(crate) fn find_parent<P: Parents>(
             return Ok(Found::Parent(linked));
         }
     }
-    // All elements nearby may be without rows: that does not mean that nobody else has any.
+    // All elements nearby may be without rows, though others have some: search breadth-first.
     let mut visited = IdSet::new(near.len())?;
     let mut queue: Vec<u32> = near.iter().map(|candidate| candidate.id).collect();
     let mut is_empty = true;
@@ -119,10 +118,10 @@ pub(crate) fn find_parent<P: Parents>(
         }
         queue = further;
     }
-    Ok(if is_empty { Found::Root } else { Found::Nobody })
+    Ok(if is_empty { Found::Root } else { Found::NoParent })
 }
 
-/// One of the protected links in a list, any one.
+/// The target of a random protected link in a list.
 fn tree_neighbour(links: &[u32], random: u32) -> Option<u32> {
     let mut tree = links.iter().filter(|link| **link & PROTECTED != 0);
     let count = tree.clone().count();
@@ -132,8 +131,8 @@ fn tree_neighbour(links: &[u32], random: u32) -> Option<u32> {
 
 // -------------------------------------------------------------------------------------------------------------- vacuum
 
-/// Links two elements with rows by protected links both ways, in one record. False when one of them is gone or has no room:
-/// neither a free or unprotected link nor one, from one element to another, that is `spare`.
+/// Links two elements with rows by protected links both ways, in one record. Returns false if one of them was removed or has no
+/// room: no free or unprotected link, and none that `spare` allows to replace.
 fn link_tree<S: PageStore>(
     graph: &PagedGraph<'_, S>,
     a: u32,
@@ -153,7 +152,7 @@ fn link_tree<S: PageStore>(
             };
             plans.push((geometry.node_block(geometry.locate(owner).0), owner, new, change));
         }
-        plans.sort_by_key(|(block, ..)| *block); // the order in which a record wants its pages
+        plans.sort_by_key(|(block, ..)| *block); // a record locks its pages in this order
         let mut record = graph.store.record()?;
         let mut done = true;
         for (block, owner, new, change) in plans {
@@ -168,8 +167,9 @@ fn link_tree<S: PageStore>(
     Ok(false)
 }
 
-/// Connects what only elements that are going to be freed, the `deleted` ones, connect, while their links are still there: so
-/// nobody is ever out of reach. Returns how many links that took. Inserts may go on meanwhile; only one vacuum does this.
+/// Adds links to the tree until it spans all elements with rows without the `deleted` ones, which are going to be freed.
+/// Their links are still there, so every element stays reachable. Returns the number of added links. Inserts may go on
+/// meanwhile; only one vacuum may run this.
 pub(crate) fn mend<S: PageStore>(store: &S, deleted: &BitSet) -> Result<u64> {
     let graph = PagedGraph::open(store)?;
     let forest = Forest::of(&graph, deleted)?;
@@ -180,21 +180,21 @@ struct Mending<'a, S> {
     graph: PagedGraph<'a, S>,
     deleted: &'a BitSet,
     forest: Forest,
-    /// Searches for a partner since the last success.
+    /// Number of searches for a partner since the last success.
     failures: usize,
-    /// Links of the tree that were added.
+    /// Number of links that were added to the tree.
     added: u64,
 }
 
 impl<S: PageStore> Mending<'_, S> {
     fn run(mut self) -> Result<u64> {
-        // The first component is the one that all others join. Each member of another tries once to be linked to somebody
-        // outside: one link less than there are components is enough, and every component has at least one member.
-        // Cheapest partners first: whom it links to, then who is near, then anybody at all. Then once more as long as that
-        // helps: a link becomes spare when what is behind it has been joined.
+        // All components are joined to the first one. Each member of another one tries once to be linked to an element outside:
+        // there are more members than missing links. It tries the cheapest partners first: those that it links to, then those
+        // that a search finds, then any that are connected with the first component. This is repeated while it succeeds, since a
+        // link can become replaceable after the component behind it was joined.
         loop {
             let before = self.added;
-            for partners in [Self::linked, Self::near, Self::anybody] {
+            for partners in [Self::linked, Self::near, Self::connected] {
                 self.join_all(partners)?;
             }
             if self.is_tree()? {
@@ -230,7 +230,7 @@ impl<S: PageStore> Mending<'_, S> {
         Ok(())
     }
 
-    /// Checks for a cancel, at some of the numbers.
+    /// Checks for a cancel, once in a number of elements.
     fn poll(&self, at: u32) -> Result<()> {
         if at.is_multiple_of(POLL) { self.graph.store.poll() } else { Ok(()) }
     }
@@ -245,16 +245,16 @@ impl<S: PageStore> Mending<'_, S> {
         Ok(true)
     }
 
-    /// Links two elements to each other, with nobody looking at the whole tree meanwhile.
+    /// Links two elements to each other. The lock excludes a verification of the whole tree.
     fn join(&self, a: u32, b: u32) -> Result<bool> {
         let _lock = self.graph.store.lock(Interlock::Update, Mode::Shared)?;
         let parts = [a, b].map(|id| self.forest.root(id));
         link_tree(&self.graph, a, b, |from, to| self.is_spare(parts, from, to))
     }
 
-    /// Whether nobody is out of reach without the link from a live element to this one, when two parts of the forest are
-    /// connected: it is deleted, and all live elements behind it (those to which its tree leads through deleted ones) are in
-    /// those parts.
+    /// Whether the protected link `from` a live element `to` another can be replaced when the two `parts` of the forest are
+    /// connected: `to` is deleted, and all live elements behind it (those that protected links lead to through deleted
+    /// ones) are in these parts.
     fn is_spare(&self, parts: [u32; 2], from: u32, to: u32) -> Result<bool> {
         let store = self.graph.store;
         if !self.deleted.contains(to) {
@@ -296,7 +296,7 @@ impl<S: PageStore> Mending<'_, S> {
         self.graph.node(id, |nodes, slot| nodes.links(slot, 0).iter().map(|link| target(*link)).collect())
     }
 
-    /// Partners that a search finds. It gives up after some failures in a row: a large component can be far from all others.
+    /// Partners that a search finds. Returns none after some failures in a row: a large component can be far from all others.
     fn near(&mut self, id: u32) -> Result<Vec<u32>> {
         self.failures += 1;
         if self.failures > SEARCHES {
@@ -307,8 +307,8 @@ impl<S: PageStore> Mending<'_, S> {
         Ok(near.iter().filter(|candidate| candidate.live).map(|candidate| candidate.id).collect())
     }
 
-    /// All that are connected with the first one.
-    fn anybody(&mut self, _: u32) -> Result<Vec<u32>> {
+    /// All elements that are connected with the first one.
+    fn connected(&mut self, _: u32) -> Result<Vec<u32>> {
         let mut all = Vec::new();
         for other in 0..self.forest.len() {
             self.poll(other)?;
@@ -320,8 +320,8 @@ impl<S: PageStore> Mending<'_, S> {
     }
 }
 
-/// Which elements are connected: union-find over their numbers. Elements that appear later are no members; an insert
-/// links them to one that is, or to one that is linked to one.
+/// The connected components of the tree without deleted elements: union-find over the numbers of elements. Elements that
+/// are inserted later are no members; they are linked to a member, or to an element that is.
 struct Forest {
     parents: Vec<u32>,
     first: Option<u32>,
@@ -332,7 +332,7 @@ impl Forest {
         Ok(Self { parents: filled(NONE, len, poll)?, first: None })
     }
 
-    /// What protected links connect without those to the deleted elements.
+    /// The components that protected links form without those to the deleted elements.
     fn of<S: PageStore>(graph: &PagedGraph<'_, S>, deleted: &BitSet) -> Result<Self> {
         let geometry = &graph.meta.geometry;
         let node_pages = geometry.node_pages_of(graph.store.blocks()?);
@@ -372,7 +372,7 @@ impl Forest {
         self.parents.get(id as usize).is_some_and(|parent| *parent != NONE)
     }
 
-    /// Whether it is no member or connected with the first one.
+    /// Whether the element is connected with the first one, or is no member.
     fn is_joined(&self, id: u32) -> bool {
         !self.is_member(id) || self.is_joined_member(id)
     }
@@ -409,8 +409,8 @@ impl Forest {
     }
 }
 
-/// Roots hang below others in an order that has nothing to do with that of unions, so that paths have logarithmic length
-/// (Goel, Khanna, Larkin and Tarjan, "Disjoint Set Union with Randomized Linking", SODA 2014). Different for each number.
+/// The rank of a root: a random order, different for each number, in which roots are linked, so that paths have logarithmic
+/// length (Goel, Khanna, Larkin and Tarjan, "Disjoint Set Union with Randomized Linking", SODA 2014).
 fn rank(id: u32) -> u32 {
     let mixed = (id ^ id >> 16).wrapping_mul(0x7FEB_352D);
     (mixed ^ mixed >> 15).wrapping_mul(0x846C_A68B)
@@ -418,8 +418,8 @@ fn rank(id: u32) -> u32 {
 
 // --------------------------------------------------------------------------------------------------------------- checks
 
-/// Of the `links` of an element on layer 0, the protected ones to elements that do not link back by a protected link. `other` gives
-/// the links of an element with rows.
+/// The protected ones of an element's `links` on layer 0 that lead to elements without a protected link back. `other` returns the
+/// links of an element with rows.
 pub(crate) fn one_way<'a>(
     id: u32,
     links: &'a [u32],
@@ -429,8 +429,8 @@ pub(crate) fn one_way<'a>(
     protected.filter(move |to| other(*to).is_some_and(|links| !links.contains(&(id | PROTECTED))))
 }
 
-/// How many elements links of layer 0 lead to from one of them, which counts too. `is_new` is asked of each that is met, and
-/// `links` appends those of an element.
+/// The number of elements that links of layer 0 lead to from one element, itself included. `is_new` is called with each
+/// that is met, and `links` appends the links of an element.
 pub(crate) fn reach(
     entry: u32,
     mut is_new: impl FnMut(u32) -> bool,
@@ -467,7 +467,7 @@ mod tests {
     use crate::space::{Element, Value};
     use crate::{Metric, Space};
 
-    /// The only element with rows that has no room for a further link of the tree: all of its links lead to deleted elements,
+    /// The only element with rows has no room for a further link of the tree: all of its links lead to deleted elements,
     /// behind each of which there is another one.
     #[test]
     fn an_element_that_links_to_deleted_ones_only_is_linked_to_what_is_behind_them() {
@@ -504,7 +504,7 @@ mod tests {
         assert!(links.iter().any(|link| link & PROTECTED != 0), "{links:?}");
     }
 
-    /// Rows that came in order hang on each other in a chain, which each look at a root would walk.
+    /// Rows that were inserted in order could form a chain, which each search for a root would follow.
     #[test]
     fn paths_are_short_whatever_the_order_of_unions() {
         let count = 100_000;
@@ -563,7 +563,7 @@ mod tests {
         assert!(matches!(found(|_| true, |id| id != 3), Found::Parent(2)));
         assert!(matches!(found(|_| true, |id| id == 199), Found::Parent(199)));
         assert!(matches!(found(|id| id == 199, |id| id == 199), Found::Parent(199)));
-        assert!(matches!(found(|id| id == 199, |_| false), Found::Nobody));
+        assert!(matches!(found(|id| id == 199, |_| false), Found::NoParent));
         assert!(matches!(found(|_| false, |_| false), Found::Root));
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! 1. Rows that are gone are taken out of their elements, and overflow slots without rows out of their chains. Elements without
 //!    rows are *deleted*: walks still pass through them, nothing new links to them.
-//! 2. Everybody who might have chosen a deleted element before has ended ([`Interlock::Update`]); the entry point is moved
-//!    off them, and the [spanning tree](crate::hnsw::tree) is mended without them.
+//! 2. Vacuum waits for all inserts that might have selected a deleted element before ([`Interlock::Update`]). It moves the entry point
+//!    if it is deleted, and mends the [spanning tree](crate::hnsw::tree) without deleted elements.
 //! 3. Every link to a deleted element is removed and replaced.
-//! 4. It is confirmed that no element links to a deleted one. Only then, when all who might still stand on one have ended
-//!    (both interlocks), their slots are freed, and the overflow slots that were taken out.
+//! 4. It is confirmed that no element links to a deleted one. Vacuum waits for all inserts and scans that might still be at one (both
+//!    interlocks), then frees their slots, and the overflow slots that were taken out.
 //!
-//! Stopped at any point, the next vacuum does the rest: a deleted element is known by having no rows, an overflow slot to free
-//! by having no owner.
+//! If a vacuum stops at any point, the next one completes it: a deleted element is known by having no rows, an overflow
+//! slot to free by having no owner.
 
 use crate::hnsw::format::{self, NONE, NodesMut, Packing};
 use crate::hnsw::graph::PagedGraph;
@@ -38,7 +38,8 @@ pub struct Outcome {
     pub mended: u64,
 }
 
-/// Removes the rows for which `is_dead` says yes, which is called with no page locked. Only one vacuum of a store may run at a time.
+/// Removes the rows for which `is_dead` returns true; it is called with no page locked. Only one vacuum of a store may run at a
+/// time.
 pub fn vacuum<S: PageStore>(store: &S, is_dead: impl FnMut(Tid) -> bool) -> Result<Outcome> {
     let mut vacuum =
         Vacuum { store, deleted: BitSet::default(), count: 0, unlinked: Vec::new(), outcome: Outcome::default() };
@@ -82,7 +83,7 @@ impl<S: PageStore> Vacuum<'_, S> {
 
     fn remove_rows(&mut self, mut is_dead: impl FnMut(Tid) -> bool) -> Result<Highest> {
         if self.store.blocks()? == 1 {
-            return Ok(None); // the first insert, under way perhaps, may yet choose another layout
+            return Ok(None); // a concurrent first insert may still choose another layout
         }
         let graph = PagedGraph::open(self.store)?;
         let geometry = graph.meta.geometry;
@@ -184,7 +185,7 @@ impl<S: PageStore> Vacuum<'_, S> {
         record.commit()
     }
 
-    /// Removes every link of a live element to a deleted one, and finds others instead.
+    /// Replaces every link of a live element to a deleted one.
     fn repair(&mut self) -> Result<()> {
         let graph = PagedGraph::open(self.store)?;
         for node_page in self.node_pages(&graph)? {
@@ -204,7 +205,7 @@ impl<S: PageStore> Vacuum<'_, S> {
         Ok(!self.deleted.contains(graph.meta.entry))
     }
 
-    /// Begins another generation. This comes before the barriers, so that a scan that goes on after them sees it.
+    /// Begins another generation. It must come before the barriers, so that a scan that continues after them sees it.
     fn next_generation(&self) -> Result<()> {
         let mut record = self.store.record()?;
         format::next_generation(record.page(0)?);

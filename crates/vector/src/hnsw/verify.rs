@@ -13,17 +13,17 @@ use crate::{Error, Method, Result};
 
 pub use crate::report::{Check, Faults, Misfits, Report};
 
-/// What the checks need of all elements.
+/// All elements, as far as the checks need them.
 struct Elements {
-    /// By number.
+    /// Slots by number.
     slots: Vec<Slot>,
-    /// The links of each element from layer 0 up: on each layer their number, then they.
+    /// The links of each element from layer 0 up: for each layer their number, then the links.
     links: Vec<u32>,
     count: usize,
     live: usize,
     /// Each element that has overflow slots, with the newest of them.
     chains: Vec<(u32, u32)>,
-    /// In ascending order.
+    /// Overflow slots in ascending order.
     overflow: Vec<Overflow>,
 }
 

@@ -38,20 +38,20 @@ const NEAR: usize = 64;
 const BATCH: usize = 1 << 16;
 
 struct Queue {
-    /// Training, until there are centres.
+    /// Set until there are centres.
     training: Option<Arc<Training>>,
     step: Step,
     /// Units of the step.
     units: Range<u32>,
     units_done: u32,
-    /// Rows known, taken and done.
+    /// Numbers of rows that were published, taken by threads, and assigned.
     published: u32,
     taken: u32,
     done: u32,
     closed: bool,
 }
 
-enum Task {
+enum Work {
     Train(Arc<Training>, Step, u32),
     Assign(Range<u32>),
 }
@@ -78,8 +78,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// Trains until the centres are known. Each worker thread runs this, may tell its feeder then, and goes on to
-    /// [`Self::work`].
+    /// Trains until the centres are known. Each worker thread runs this, then [`Self::work`].
     pub fn train(&self) -> Result<()> {
         self.run_all(Until::Trained)
     }
@@ -92,8 +91,8 @@ impl Job {
     fn run_all(&self, until: Until) -> Result<()> {
         let check = || self.check();
         let pace = Pace::new(&check);
-        while let Some(task) = self.take(until) {
-            self.run(task, &pace)?;
+        while let Some(work) = self.next_work(until) {
+            self.run(work, &pace)?;
         }
         self.check()
     }
@@ -114,7 +113,7 @@ impl Job {
         self.centres.get().is_some()
     }
 
-    /// Whether all that was fed has its list and no more will come.
+    /// Whether all rows have their list and no more will be pushed.
     pub fn is_done(&self) -> bool {
         let queue = self.lock();
         queue.closed && queue.done == queue.published && self.is_trained()
@@ -129,7 +128,7 @@ impl Job {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, until: Until) -> Option<Task> {
+    fn next_work(&self, until: Until) -> Option<Work> {
         let mut guard = self.lock();
         loop {
             if self.cancelled.load(Ordering::Relaxed) {
@@ -140,7 +139,7 @@ impl Job {
                 let unit = queue.units.start;
                 if unit < queue.units.end && (queue.step.is_parallel() || unit == queue.units_done) {
                     queue.units.start += 1;
-                    return Some(Task::Train(training.clone(), queue.step, unit));
+                    return Some(Work::Train(training.clone(), queue.step, unit));
                 }
             } else if let Some(centres) = self.centres.get() {
                 if until == Until::Trained {
@@ -153,7 +152,7 @@ impl Job {
                     let end = (u64::from(from / chunk) + 1) * u64::from(chunk); // of the chunk
                     let to = u64::from(queue.published).min(end).min(u64::from(from) + u64::from(batch)) as u32;
                     queue.taken = to;
-                    return Some(Task::Assign(from..to));
+                    return Some(Work::Assign(from..to));
                 }
                 if queue.closed {
                     return None;
@@ -166,9 +165,9 @@ impl Job {
         }
     }
 
-    fn run(&self, task: Task, pace: &Pace<'_>) -> Result<()> {
-        match task {
-            Task::Train(training, step, unit) => {
+    fn run(&self, work: Work, pace: &Pace<'_>) -> Result<()> {
+        match work {
+            Work::Train(training, step, unit) => {
                 training.run(step, unit, pace)?;
                 let mut queue = self.lock();
                 queue.units_done += 1;
@@ -176,7 +175,7 @@ impl Job {
                     self.next_step(&mut queue, &training);
                 }
             }
-            Task::Assign(rows) => {
+            Work::Assign(rows) => {
                 let Some(centres) = self.centres.get() else { return Ok(()) };
                 let count = rows.len() as u32;
                 self.rows.assign(rows, |code| {
@@ -220,9 +219,9 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Begins a build of codes that `coder` makes, in 1..=[`MAX_LISTS`](crate::ivf::format::MAX_LISTS) lists. `samples` is how many
-    /// rows to sample: [`samples`], or fewer if the table has fewer. Their memory ([`required_memory`]) is not counted in
-    /// `memory`, for it is freed before rows come.
+    /// Begins a build of codes that `coder` makes, in 1..=[`MAX_LISTS`](crate::ivf::format::MAX_LISTS) lists. `samples` is
+    /// how many rows to sample: [`samples`], or fewer if the table has fewer. Their memory ([`required_memory`]) is not
+    /// counted in `memory`, for it is freed before rows come.
     pub fn new(coder: Coder, lists: u32, memory: Memory, samples: usize, seed: u64) -> Result<Self> {
         let meta = Meta::new(&coder, lists);
         if !meta.is_possible() {
@@ -265,7 +264,7 @@ impl Builder {
         self.job.clone()
     }
 
-    /// Decides on the next row, each of which has the same chance to be in the sample. If it gets in, returns the place for
+    /// Decides whether the next row becomes part of the sample (each with the same probability), and returns its place for
     /// [`Self::sample`].
     pub fn draw(&mut self) -> Option<usize> {
         self.seen += 1;
@@ -350,11 +349,11 @@ impl Builder {
         self.memory.is_spilled()
     }
 
-    /// Does some work on this thread, for builds without workers. Returns whether there was any. `poll` is called now and then, and
-    /// ends the build by an error.
+    /// Does some work on this thread, for builds without workers. Returns whether there was any. `poll` is called now and
+    /// then, and ends the build by an error.
     pub fn work_here(&mut self, poll: &dyn Fn() -> Result<()>) -> Result<bool> {
-        match self.job.take(Until::Idle) {
-            Some(task) => self.job.run(task, &Pace::new(poll)).map(|()| true),
+        match self.job.next_work(Until::Idle) {
+            Some(work) => self.job.run(work, &Pace::new(poll)).map(|()| true),
             None => Ok(false),
         }
     }
@@ -373,8 +372,9 @@ impl Builder {
         self.job.changed.notify_all();
     }
 
-    /// Whether the codes of a finished build are fine enough for rows that lie as near to each other as these do: some are checked,
-    /// each against the rows of its list. If not, the caller builds again with the next [finer](crate::Coder::finer) codes.
+    /// Whether the codes of a finished build are fine enough for rows that lie as near to each other as these do: some are
+    /// checked, each against the rows of its list. If not, the caller builds again with the next
+    /// [finer](crate::Coder::finer) codes.
     pub fn fits(&self, poll: &dyn Fn() -> Result<()>) -> Result<bool> {
         let (lists, count) = (self.meta.lists as usize, self.fed as usize);
         if self.meta.space.is_exact() || count < FEW {
@@ -411,8 +411,8 @@ impl Builder {
         Ok(space.fits(&code, &near))
     }
 
-    /// Writes a finished build into an empty store. Nothing else may use the store meanwhile. `progress` is called with the number of
-    /// rows that are written.
+    /// Writes a finished build into an empty store. Nothing else may use the store meanwhile. `progress` is called with the
+    /// number of rows that are written.
     pub fn flush<S: PageStore>(&self, store: &S, progress: impl FnMut(u32)) -> Result<()> {
         match self.job.centres.get() {
             Some(centres) if self.job.is_done() => {

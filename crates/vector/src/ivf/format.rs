@@ -11,14 +11,14 @@
 //!
 //! Version 3 is the first that says what codes were made with. Codes of version 1 mean something else, so it is refused.
 //!
-//! A head says where its list begins, where there is room, and how long inserted rows are. A list is a chain of entry pages. On an entry page codes (see
-//! [`crate::space`]) grow up from the front and the rows they belong to grow down from the end, with pd_lower and pd_upper
-//! between them as on any page of PostgreSQL: those two say how many entries there are, and WAL leaves out what is free.
-//! Where not even one code fits, an entry page has one entry, and the rest of its code is on a page of its own.
+//! A head has the first page of its list, the page where inserts begin, and the length of the longest inserted row. A list is a
+//! chain of entry pages. On an entry page, codes (see [`crate::space`]) grow up from the front and row identifiers grow down from
+//! the end, with pd_lower and pd_upper between them as on any page of PostgreSQL: the number of entries follows from them, and
+//! WAL omits the free space. If not even one code fits, an entry page has one entry, and the rest of its code is on another page.
 //!
-//! Both kinds of centres are written once, by the build: so they are read without a lock. Block 0 is nobody's entry page, so a block number
-//! of 0 is none, and a head of zeros is that of an empty list. An all-zero page among the entry pages is a free one: what
-//! a crash leaves after an extension needs no repair. Numbers are in the byte order of the machine, as everywhere in
+//! Both kinds of centres are written once, by the build, so they are read without a lock. Block 0 is never an entry page,
+//! so block number 0 means none, and a head of zeros is that of an empty list. An all-zero page among the entry pages is
+//! free, so a crash after an extension needs no repair. Numbers are in the byte order of the machine, as in all of
 //! PostgreSQL's files.
 
 use zerocopy::IntoBytes;
@@ -29,18 +29,18 @@ use crate::page::{
 use crate::space::{Form, Metric, Space};
 use crate::{Coder, Error, Method, Result, centre};
 
-/// Of the metapage: "LGIV".
+/// The magic number of the metapage: "LGIV".
 pub const MAGIC: u32 = 0x4C47_4956;
-/// Of this format. A reader of another version refuses.
+/// The version of this format. Other versions are refused.
 pub const VERSION: u32 = 3;
-/// In the special area of every page, where pageinspect and pg_filedump look.
+/// The page identifier at the end of the special area, by which pageinspect and pg_filedump tell kinds of pages.
 pub const PAGE_ID: u16 = 0xFFA2;
 
-/// Lists of an index, at most; as pgvector.
+/// Maximum number of lists, as in pgvector.
 pub const MAX_LISTS: usize = 32_768;
-/// Rows that a build can take.
+/// Maximum number of rows of a build.
 pub const MAX_ROWS: u32 = u32::MAX;
-/// No page.
+/// The block number that means no page.
 pub const NONE: u32 = 0;
 
 /// What a page is.
@@ -57,7 +57,7 @@ pub enum PageKind {
     Entries = 4,
     /// The rest of a long code.
     Rest = 5,
-    /// What was subtracted from values before they became codes.
+    /// The centre of the coder, which is subtracted from values before they are quantised.
     CoderCentre = 6,
 }
 
@@ -111,7 +111,7 @@ const _: () = assert!(PAYLOAD == 8160 && HEADS == 680 && LONGEST == 8112 && META
 
 // ------------------------------------------------------------------------------------------------------------ metapage
 
-/// What block 0 says. Only `misfits` ever changes.
+/// The contents of block 0. Only `misfits` ever changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Meta {
     /// The values and their distance.
@@ -120,12 +120,12 @@ pub struct Meta {
     pub lists: u32,
     /// Whether the coder has a centre.
     pub is_centred: bool,
-    /// Rows inserted whose codes are too coarse for where they lie; [`u32::MAX`] and more are as many.
+    /// Number of inserted rows whose codes are too coarse for their surroundings; it stops at [`u32::MAX`].
     pub misfits: u32,
 }
 
 impl Meta {
-    /// Of an index that is written now.
+    /// The metapage of a new index.
     pub fn new(coder: &Coder, lists: u32) -> Self {
         Self { space: coder.space, lists, is_centred: coder.centre().is_some(), misfits: 0 }
     }
@@ -139,7 +139,7 @@ impl Meta {
         if found != VERSION {
             return Err(Error::Version { method: Method::Ivfflat, found, expected: VERSION });
         }
-        // Builds before the first release knew no lengths of lists.
+        // Development versions before the first release had no lengths of lists.
         if usize::from(u16_at(page, META_HEAD_BYTES)) != HEAD_BYTES {
             return Err(Error::Corrupt { block: 0, what: "heads of lists have another length" });
         }
@@ -187,7 +187,7 @@ impl Meta {
         Ok(())
     }
 
-    /// Where things lie.
+    /// The positions of all structures.
     pub fn geometry(&self) -> Geometry {
         let coder_pages = if self.is_centred { centre::pages(self.space.dimensions) } else { 0 };
         Geometry::new(coder_pages, self.lists, self.space.max_code_bytes())
@@ -196,7 +196,7 @@ impl Meta {
 
 // ------------------------------------------------------------------------------------------------------------ geometry
 
-/// Where things lie; follows from the centre of the coder, the number of lists and the length of codes.
+/// The positions of all structures. They follow from the centre of the coder, the number of lists and the length of codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Geometry {
     /// Pages of the centre of the coder.

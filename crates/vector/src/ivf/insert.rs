@@ -1,7 +1,7 @@
 //! Inserting into an index on pages: a row goes to the list of its nearest centre, on the first page with room.
 //!
-//! A row is one record, also where its list grows by a page: so there is no page that no list leads to but those that were
-//! never written, and of these the ones at the end are used first.
+//! An insert is one WAL record, even if it adds a page to the list. So a crash leaves no unlinked page but all-zero ones, and
+//! those at the end of the index are used by the next inserts.
 
 use crate::ivf::format::{self, Entries, EntriesMut, Head, Meta, NONE};
 use crate::ivf::lists::Lists;
@@ -12,11 +12,11 @@ use crate::{Error, Metric, Result, Space};
 /// Minimum number of rows for [`Space::fits`].
 const ENOUGH: usize = 8;
 
-/// Rows so many times as long as their list make it longer: as a rule none is.
+/// A list's length is raised for rows that are this many times as long, so that few inserts write the head.
 const LONGER: f32 = 1.25;
 
-/// Adds a row with its [code](crate::Coder::encode). Where that is too coarse for the rows on the page where it goes, block 0
-/// counts a misfit: most of the nearest rows are in the same list, and those that came last on the same page.
+/// Adds a row with its [code](crate::Coder::encode). If the code is too coarse for the rows on its page, block 0 counts a misfit:
+/// most of the nearest rows are in the same list, and the most recent ones on the same page.
 pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid) -> Result<()> {
     let _lock = store.lock(Interlock::Update, Mode::Shared)?;
     let lists = Lists::open(store)?;
@@ -25,13 +25,13 @@ pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid) -> Result<()> {
     }
     let (list, length) = lists.nearest(code)?;
     lengthen(&lists, list, length)?;
-    // Each attempt but the last finds that another insert was faster.
+    // An attempt fails if another insert takes the room first.
     loop {
         store.poll()?;
         let head = lists.head(list)?;
         let (is_in, block) = match find(&lists, head)? {
-            Place::Room { block, rest } => (put(&lists, list, head, (block, rest), code, tid)?, block),
-            Place::After(last) => (append(&lists, list, head, last, code, tid)?, last),
+            Destination::Page { block, rest } => (put(&lists, list, head, (block, rest), code, tid)?, block),
+            Destination::NewPage(last) => (append(&lists, list, head, last, code, tid)?, last),
         };
         if is_in {
             return count_misfit(&lists, block, code);
@@ -39,7 +39,8 @@ pub fn insert<S: PageStore>(store: &S, code: &[u32], tid: Tid) -> Result<()> {
     }
 }
 
-/// Makes a list for an inner product as long as a row, before the row gets in: scans rank lists by their lengths.
+/// For inner product, raises the length of a list to that of a longer row, before the row is inserted: scans rank lists by
+/// their lengths.
 fn lengthen<S: PageStore>(lists: &Lists<'_, S>, list: u32, length: f32) -> Result<()> {
     if length == 0.0 || length <= LONGER * lists.head(list)?.length {
         return Ok(());
@@ -71,7 +72,7 @@ fn count_misfit<S: PageStore>(lists: &Lists<'_, S>, block: u32, code: &[u32]) ->
     Ok(())
 }
 
-/// [`Space::fits`]; where there are too few for that, whether the code tells them from itself.
+/// [`Space::fits`]. With too few rows for that, whether the code is fine enough to tell the row from them.
 fn fits(space: &Space, code: &[u32], mut near: Vec<f32>) -> bool {
     if near.len() < ENOUGH && space.metric != Metric::InnerProduct {
         let Some(usual) = near.get(near.len() / 2) else { return true };
@@ -81,18 +82,19 @@ fn fits(space: &Space, code: &[u32], mut near: Vec<f32>) -> bool {
     space.fits(code, &near)
 }
 
-enum Place {
-    /// On this page.
-    Room { block: u32, rest: u32 },
-    /// On a new page after this one.
-    After(u32),
+/// Where an entry goes.
+enum Destination {
+    /// A page with room.
+    Page { block: u32, rest: u32 },
+    /// A new page, to be linked after this one.
+    NewPage(u32),
 }
 
-fn find<S: PageStore>(lists: &Lists<'_, S>, head: Head) -> Result<Place> {
+fn find<S: PageStore>(lists: &Lists<'_, S>, head: Head) -> Result<Destination> {
     // In a damaged head one of the two may be missing.
     let mut block = if head.insert == NONE { head.first } else { head.insert };
     if block == NONE {
-        return Ok(Place::After(NONE));
+        return Ok(Destination::NewPage(NONE));
     }
     let mut chain = lists.chain()?;
     loop {
@@ -101,16 +103,16 @@ fn find<S: PageStore>(lists: &Lists<'_, S>, head: Head) -> Result<Place> {
         let (has_room, rest, next) =
             lists.entries(block, |entries| (entries.has_room(), entries.rest(), entries.next()))?;
         if has_room {
-            return Ok(Place::Room { block, rest });
+            return Ok(Destination::Page { block, rest });
         }
         if next == NONE {
-            return Ok(Place::After(block));
+            return Ok(Destination::NewPage(block));
         }
         block = next;
     }
 }
 
-/// Adds the row to a page. False when there is no room any more.
+/// Adds the row to a page. Returns false if another insert has filled it.
 fn put<S: PageStore>(
     lists: &Lists<'_, S>,
     list: u32,
@@ -139,7 +141,7 @@ fn put<S: PageStore>(
     Ok(true)
 }
 
-/// Sets the first page with room in the head of the list, unless somebody has changed it meanwhile: vacuum moves it back.
+/// Sets the page where inserts begin, unless a vacuum has moved it back meanwhile.
 fn move_insert<S: PageStore>(
     lists: &Lists<'_, S>,
     record: &mut S::Record<'_>,
@@ -155,7 +157,7 @@ fn move_insert<S: PageStore>(
     Ok(())
 }
 
-/// Adds a page with the row after the last page. False when that is not the last any more, or has room.
+/// Appends a page with the row to the list. Returns false if `last` is not the last page any more, or has room.
 fn append<S: PageStore>(
     lists: &Lists<'_, S>,
     list: u32,
@@ -200,7 +202,7 @@ fn append<S: PageStore>(
     Ok(true)
 }
 
-/// The first of the unwritten pages at the end, as many as a list grows by. Another insert may find the same.
+/// The first of the all-zero pages at the end, as many as a list grows by. Concurrent inserts may get the same ones.
 fn free_blocks<S: PageStore>(lists: &Lists<'_, S>) -> Result<u32> {
     let mut end = lists.store.blocks()?;
     while end > lists.geometry.first_entry_block() && is_new(&lists.store.read(end - 1)?) {

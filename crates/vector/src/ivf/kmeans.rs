@@ -1,23 +1,23 @@
-//! Finding centres: k-means over the codes of sampled rows.
+//! K-means over the codes of sampled rows, which gives the centres of the lists.
 //!
-//! The first centres are drawn as k-means++ draws them (Arthur and Vassilvitskii, SODA 2007), from all samples: of a part of
-//! them too few are far out where tails are heavy. Every sample then goes to its nearest centre, by looking at all of them. In
-//! most rounds it looks only at the [`NEAR`] centres around its own (k²-means: Agustsson, Timofte and Van Gool, "k²-means for
-//! fast and accurate large scale clustering", ECML 2017), and of those only at the ones that the triangle inequality does not
-//! rule out, if any centre has moved so far that it may be nearer (Hamerly, "Making k-means even faster", SDM 2010). So a round
-//! costs next to nothing, where pgvector's (Elkan's) needs a float for each pair of a sample and a centre. Where nothing is a
-//! cluster the nearest centre is often not around one's own, so some rounds look at all, and so does the last. Where tails are
-//! heavy many rounds win a little each.
+//! k-means++ draws the first centres (Arthur and Vassilvitskii, SODA 2007) from all samples: where tails are heavy, a part of
+//! the samples has too few outliers. Then each sample is assigned to the nearest of all centres. Most later rounds compare a
+//! sample with the [`NEAR`] centres around its own only (k²-means: Agustsson, Timofte and Van Gool, "k²-means for fast and
+//! accurate large scale clustering", ECML 2017), skip those that the triangle inequality rules out, and skip samples for which
+//! no centre has moved far enough to become the nearest (Hamerly, "Making k-means even faster", SDM 2010). Such a round is
+//! cheap, and needs no bound for each pair of sample and centre, as pgvector's algorithm (Elkan's) does. In data without
+//! clusters, however, the nearest centre is often not among those around the old one, so some rounds compare with all centres,
+//! and so does the last. [`ROUNDS`] is large because many rounds improve the centres a little each where tails are heavy.
 //!
-//! Distances are Euclidean here, whatever the metric of the index (Hamming distance is that of zeros and ones, squared); for
-//! cosine they are those of vectors of length one. For an inner product directions are clustered, as in pgvector: lengths may
-//! differ by orders of magnitude, and all that is short would be one list. But a list is as long as the longest of its rows, and
-//! scans rank lists by their products: of 100,000 random vectors of 3 dimensions in 100 lists ten lists hold nearly all of the
-//! 10 with the largest product, where those of the nearest directions (pgvector's) hold 13 %. The mean of the longest tenth is
-//! less of a chance than any one length where these differ by orders of magnitude.
+//! Distances are Euclidean, whatever the metric of the index. The Hamming distance is the square of the Euclidean distance of
+//! vectors of zeros and ones; for cosine, vectors have length 1. For inner product, directions are clustered, as in pgvector:
+//! lengths may differ by orders of magnitude, and otherwise all short vectors would be in one list. A centre is then given
+//! the mean length of the longest tenth of its samples, since a single length varies too much, and scans rank lists by inner
+//! product: of 100,000 random vectors of 3 dimensions in 100 lists, ten lists then hold nearly all of the 10 with the largest
+//! product, while the ten lists with the nearest directions (pgvector's) hold 13 %.
 //!
-//! The work is cut into [`Step`]s of many units, which threads may run side by side. What comes out does not depend on how
-//! many threads there are.
+//! The work is divided into [`Step`]s of many units, which threads may run in parallel. The result does not depend on the
+//! number of threads.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -31,29 +31,29 @@ use crate::random::Random;
 use crate::space::{Directions, Form, Measure, Metric, Space, Value};
 use crate::{Coder, Result};
 
-/// Rounds, at most: the last one looks at all centres.
+/// Maximum number of rounds; the last one compares with all centres.
 const ROUNDS: u32 = 64;
-/// Of the samples that change their list in a round, one in so many is few enough to end.
+/// Training stops when at most 1/SETTLED of the samples change cluster in a round.
 const SETTLED: usize = 500;
-/// The first round that looks at all centres again; then each that is twice as late.
+/// The first round that compares with all centres again; the others are later powers of two.
 const FULL: u32 = 4;
-/// Centres around its own that a sample looks at.
+/// Number of centres around its own with which a sample is compared.
 const NEAR: usize = 32;
-/// Distances that a unit of work takes, about: a few milliseconds.
+/// Approximate number of distances in a unit of work: a few milliseconds.
 const UNIT: usize = 1 << 16;
-/// Centres that a unit of work is about.
+/// Number of centres in a unit of work.
 const CENTRES: usize = 8;
-/// A list for an inner product has the mean length of the longest of so many of its samples, rounded up.
+/// For inner product, a centre has the mean length of the longest 1/LONGEST of its samples.
 const LONGEST: usize = 10;
 /// Rows between two checks for a cancel.
 const POLL: usize = 1 << 16;
 
-/// How many rows to sample for so many lists: as pgvector.
+/// Number of rows to sample for this number of lists, as in pgvector.
 pub fn samples(lists: u32) -> usize {
     (lists as usize * 50).max(10_000)
 }
 
-/// Bytes that clustering takes, its samples among them. Without any there is nothing to do but to draw centres.
+/// Bytes that clustering needs, samples included. Without samples it draws random centres only.
 pub fn required_memory(space: &Space, lists: u32, samples: usize) -> usize {
     let (code, lists) = (space.max_code_bytes(), lists as usize);
     if samples == 0 {
@@ -66,10 +66,10 @@ pub fn required_memory(space: &Space, lists: u32, samples: usize) -> usize {
     samples * each_sample + lists * each_centre
 }
 
-/// How the list of a row is found. Only for an inner product the centre of the coder matters.
+/// Assigns rows to lists.
 pub(crate) struct Assigning {
     measure: Measure,
-    /// For an inner product.
+    /// For inner product only.
     directions: Option<Directions>,
 }
 
@@ -81,21 +81,21 @@ impl Assigning {
         }
     }
 
-    /// Of a row and the centre of a list: Euclidean, or bits that differ; for an inner product less the farther the row goes in
-    /// the direction of the centre.
+    /// The distance of a row to the centre of a list: Euclidean, or the number of bits that differ. For inner product, the
+    /// negative length of the row's projection onto the centre's direction.
     #[inline]
     pub fn distance(&self, code: &[u32], centre: &[u32]) -> f32 {
         let distance = self.measure.distance(code, centre);
         self.directions.as_ref().map_or(distance, |directions| directions.along(distance, centre))
     }
 
-    /// How long the centre of a list for an inner product is; infinity for others.
+    /// The length of the centre of a list for inner product; infinity for other metrics.
     pub fn length(&self, centre: &[u32]) -> f32 {
         self.directions.as_ref().map_or(f32::INFINITY, |directions| directions.length(centre) as f32)
     }
 
-    /// The least [distance](Space::measure) of a query and the rows of a list for an inner product which is so long, if that is longer
-    /// than its centre, to which the query has this distance.
+    /// For inner product, the [distance](Space::measure) by which a scan ranks a list. `distance` is that of the query to the
+    /// centre; `length`, that of the longest inserted row, replaces the centre's if it is larger.
     pub fn lengthened(&self, distance: f32, centre: &[u32], length: f32) -> f32 {
         match &self.directions {
             Some(directions) if length > 0.0 => directions.lengthened(distance, centre, length),
@@ -104,7 +104,7 @@ impl Assigning {
     }
 }
 
-/// Codes of the same length, one after the other.
+/// Codes of equal length, one after the other.
 #[derive(Debug, Clone)]
 pub(crate) struct Codes {
     pub words: usize,
@@ -125,7 +125,7 @@ impl Codes {
         &mut self.codes[i * self.words..(i + 1) * self.words]
     }
 
-    /// The nearest to a code, the first one of equals, and its distance.
+    /// The nearest to a code, and its distance; the first one if several are equally near.
     #[inline]
     pub fn nearest(
         &self,
@@ -145,45 +145,45 @@ impl Codes {
     }
 }
 
-/// A part of the work.
+/// A step of training. Each is divided into units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Draws first centres. One unit after the other, a centre each.
+    /// Draws the first centres. A unit is one centre; units run in order.
     Seed,
-    /// Finds the nearest of all centres for some samples.
+    /// Assigns some samples to the nearest of all centres.
     Assign,
-    /// Puts samples in order of their centres, and gives empty centres something. One unit.
+    /// Sorts the samples by centre, and gives each empty cluster a sample. One unit.
     Sort,
-    /// Moves some centres into the middle of their samples.
+    /// Computes the means of some clusters.
     Move,
-    /// Makes the moved centres the centres. One unit.
+    /// Makes the means the centres. One unit.
     Settle,
-    /// Finds what other centres are near to some centres.
+    /// Finds the centres nearest to some centres.
     Around,
-    /// Finds the nearest of the centres around its own for some samples.
+    /// Assigns some samples to the nearest of their own centre and those around it.
     Reassign,
-    /// Gives some directions the length of their samples.
+    /// For inner product, gives some centres the length of their samples.
     Lengthen,
 }
 
 impl Step {
-    /// Whether units may run at the same time.
+    /// Whether units may run in parallel.
     pub fn is_parallel(self) -> bool {
         self != Self::Seed
     }
 }
 
-/// Another centre near to one, and its distance.
+/// The distance of a centre to another one, and the other one.
 type Near = (f32, u32);
 
 #[derive(Default)]
 struct Model {
     /// Samples in order of their centres.
     order: Vec<u32>,
-    /// Where in `order` each centre begins.
+    /// For each centre the position of its first sample in `order`.
     starts: Vec<u32>,
     rounds: u32,
-    /// Whether the next round looks at all centres.
+    /// Whether the next round compares with all centres.
     is_full: bool,
     is_settled: bool,
 }
@@ -195,37 +195,41 @@ struct Seeding {
     is_done: bool,
 }
 
-/// Clustering under way.
+/// The state of a clustering.
 pub(crate) struct Training {
     coder: Coder,
-    /// Of the samples and their centres.
+    /// The space of samples and centres. It differs from `coded` where distances of codes are slower than distances of floats.
     space: Space,
-    /// Of the codes that both are from; another one where those take longer to compare than their elements.
+    /// The space of the codes that the samples were decoded from, and that centres are encoded in at the end.
     coded: Space,
-    /// For an inner product, and the lengths of the samples, which are directions.
+    /// For inner product, where samples are directions: their lengths.
     directions: Option<(Directions, Vec<f32>)>,
-    /// The centres for an inner product.
+    /// For inner product, the centres with their lengths.
     lengthened: Mutex<Codes>,
-    /// What quantised codes of directions are residuals of, as codes have it.
+    /// The rotated vector that quantised codes of directions are residuals of.
     about: Option<Box<[f32]>>,
     measure: Measure,
-    /// A centre this many times as far from one's own as oneself cannot be nearer.
+    /// A centre cannot be nearer to a sample than the sample's own if it is this many times as far from the own centre as
+    /// the sample is.
     ratio: f32,
     lists: usize,
     samples: Codes,
     nearest: Vec<AtomicU32>,
     distance: Vec<AtomicU32>,
-    /// For each sample how far all other centres are, at least, of those that it would look at: not squared.
+    /// For each sample, Hamerly's lower bound of the distance (not squared) to every centre but its own, of those that it
+    /// would be compared with.
     second: Vec<AtomicU32>,
-    /// How far each centre has moved, and those around it, at most.
+    /// For each centre, how far it moved in the last round.
     shift: Vec<AtomicU32>,
-    reach: Vec<AtomicU32>,
+    /// For each centre, the largest `shift` of the centres around it.
+    shift_around: Vec<AtomicU32>,
+    /// Number of samples that have changed cluster in this round.
     changes: AtomicU32,
     seeding: Mutex<Seeding>,
     centres: RwLock<Codes>,
-    /// Those of the next round.
+    /// The centres of the next round.
     moved: Mutex<Codes>,
-    /// For each centre the nearest others, nearest first.
+    /// For each centre the others nearest to it, nearest first.
     around: RwLock<Vec<Near>>,
     model: RwLock<Model>,
 }
@@ -257,7 +261,7 @@ macro_rules! write {
 }
 
 impl Training {
-    /// Of the codes of samples.
+    /// Prepares the clustering of samples, which are codes of `coder`.
     pub fn new(coder: Coder, lists: u32, mut samples: Vec<u32>, seed: u64, pace: &Pace<'_>) -> Result<Self> {
         let directions = match coder.space.metric {
             Metric::InnerProduct => Some(directions(&coder, &mut samples, pace)?),
@@ -291,7 +295,7 @@ impl Training {
             distance: zeros(count)?,
             second: zeros(count)?,
             shift: zeros(lists)?,
-            reach: zeros(lists)?,
+            shift_around: zeros(lists)?,
             changes: AtomicU32::new(0),
             seeding: Mutex::new(Seeding {
                 random: Random(seed),
@@ -318,12 +322,12 @@ impl Training {
         })
     }
 
-    /// The first step and its units.
+    /// The first step, and its number of units.
     pub fn first(&self) -> (Step, u32) {
         (Step::Seed, self.lists as u32)
     }
 
-    /// What comes after all units of a step, if anything does.
+    /// The step that follows when all units of `step` are done, and its number of units. None after the last step.
     pub fn after(&self, step: Step) -> Option<(Step, u32)> {
         let samples = (self.samples.len()).div_ceil(self.batch()) as u32;
         let centres = self.lists.div_ceil(CENTRES) as u32;
@@ -345,12 +349,12 @@ impl Training {
         self.directions.is_some().then_some((Step::Lengthen, centres))
     }
 
-    /// Samples of a unit.
+    /// Number of samples in a unit.
     fn batch(&self) -> usize {
         (UNIT / self.lists).max(1)
     }
 
-    /// Does one unit. `pace` is asked whether to go on, and the last time when it is done.
+    /// Runs one unit. Checks `pace` for a cancel meanwhile and at the end.
     pub fn run(&self, step: Step, unit: u32, pace: &Pace<'_>) -> Result<()> {
         let of = |size: usize, end: usize| unit as usize * size..((unit as usize + 1) * size).min(end);
         match step {
@@ -366,7 +370,7 @@ impl Training {
         pace.check()
     }
 
-    /// The centres, when all is done and nobody asks again.
+    /// Takes the centres out, after the last step.
     pub fn take_centres(&self) -> Codes {
         let (mut lengthened, mut centres) = (lock(&self.lengthened), write!(self.centres));
         if self.directions.is_some() {
@@ -401,13 +405,13 @@ impl Training {
             let last = centres.get(number - 1);
             for (i, weight) in seeding.weights.iter_mut().enumerate() {
                 pace.spend(4 * self.samples.words)?;
-                // Hamming distance is that of 0 and 1 squared, so this is the square in either case.
+                // The Hamming distance of bits is the square of their Euclidean distance, so both kinds are squares.
                 let distance = self.measure.distance(self.samples.get(i), last);
                 *weight = if number == 1 { distance } else { weight.min(distance) };
                 sum += f64::from(*weight);
             }
         }
-        // Once every sample is a centre there is nothing left to draw.
+        // All samples equal a centre: the remaining centres are random.
         seeding.is_done = seeding.is_done || sum <= 0.0;
         let mut choice = sum * seeding.random.fraction();
         let drawn = seeding.weights.iter().position(|weight| {
@@ -470,7 +474,7 @@ impl Training {
         let few = self.samples.len() / SETTLED;
         let changes = self.changes.swap(0, Ordering::Relaxed) as usize;
         let is_quiet = model.rounds > 1 && changes <= few;
-        // Around a centre there may be all others.
+        // With few lists, all other centres are around each.
         let has_all = self.lists <= NEAR + 1;
         model.is_settled = model.rounds >= ROUNDS || is_quiet && (has_all || model.is_full) || self.lists == 1;
         model.is_full = !has_all && (is_quiet || model.rounds + 1 >= FULL && (model.rounds + 1).is_power_of_two());
@@ -479,7 +483,7 @@ impl Training {
         Ok(())
     }
 
-    /// Gives each empty centre the sample that is farthest from its own.
+    /// Gives each empty cluster a sample: those that are farthest from their own centre.
     fn fill_empty(&self, pace: &Pace<'_>) -> Result<()> {
         let mut counts = vec![0u32; self.lists];
         (0..self.samples.len()).for_each(|sample| counts[self.nearest(sample)] += 1);
@@ -487,7 +491,7 @@ impl Training {
         if empty.is_empty() {
             return Ok(());
         }
-        // The bits of what is not negative are in its order.
+        // The bits of non-negative floats are ordered as the floats are.
         let far = (0..self.samples.len()).map(|i| (self.distance(i), Reverse(i))).filter(|(x, _)| *x > 0.0);
         let mut all = room(self.samples.len())?;
         all.extend(far.map(|(x, i)| (x.to_bits(), i)));
@@ -524,7 +528,7 @@ impl Training {
                 sum.iter_mut().zip(&numbers).for_each(|(sum, x)| *sum += f64::from(*x));
             }
             sum.iter_mut().for_each(|x| *x /= members.len().max(1) as f64);
-            // One that is empty, or whose samples cancel each other out, stays where it is.
+            // The centre of an empty cluster, or of one whose directions cancel out, does not move.
             let is_somewhere =
                 !members.is_empty() && self.about.as_ref().is_none_or(|about| onto_sphere(&mut sum, about));
             let moved = if is_somewhere { space.centre(&sum) } else { None };
@@ -582,7 +586,7 @@ impl Training {
             }
             found.sort_unstable_by(order);
             let shifts = found.iter().map(|(_, other)| get(&self.shift[*other as usize]));
-            put(&self.reach[centre], shifts.fold(0.0, f32::max));
+            put(&self.shift_around[centre], shifts.fold(0.0, f32::max));
             write!(self.around)[centre * near..(centre + 1) * near].copy_from_slice(&found);
         }
         Ok(())
@@ -596,8 +600,8 @@ impl Training {
             let (code, own) = (self.samples.get(i), self.nearest(i));
             pace.spend(4 * code.len())?;
             let to_own = self.measure.distance(code, centres.get(own));
-            // No other has come so near.
-            let second = get(&self.second[i]) - get(&self.reach[own]);
+            // No centre around has moved far enough to become nearer than the sample's own.
+            let second = get(&self.second[i]) - get(&self.shift_around[own]);
             if to_own.sqrt() <= second {
                 self.set(i, own as u32, to_own, second);
                 continue;
@@ -605,7 +609,7 @@ impl Training {
             let (mut best, mut second) = ((own as u32, to_own), f32::INFINITY);
             for (apart, other) in &around[own * near..(own + 1) * near] {
                 if *apart >= self.ratio * to_own {
-                    // Nor can those that are farther off be nearer.
+                    // By the triangle inequality, neither this one nor those that follow are nearer.
                     second = second.min((apart.sqrt() - to_own.sqrt()).powi(2));
                     break;
                 }
@@ -625,8 +629,8 @@ impl Training {
     }
 }
 
-/// Makes the mean of some directions a direction: it is shorter than they are, the more the farther they lie apart, and a scan
-/// would think such lists near to everything. Both are of residuals from `about`. False where they cancel each other out.
+/// Scales the mean of some directions to length 1: it is shorter the farther they lie apart, and such lists would seem near to
+/// every query. Directions and mean are residuals from `about`. Returns false if the directions cancel out.
 fn onto_sphere(mean: &mut [f64], about: &[f32]) -> bool {
     mean.iter_mut().zip(about).for_each(|(x, about)| *x += f64::from(*about));
     let length = mean.iter().map(|x| x * x).sum::<f64>().sqrt();
@@ -634,7 +638,7 @@ fn onto_sphere(mean: &mut [f64], about: &[f32]) -> bool {
     length > 0.0
 }
 
-/// The elements of codes, as floats.
+/// Decodes codes to floats.
 fn elements(space: &Space, codes: &[u32], pace: &Pace<'_>) -> Result<Vec<u32>> {
     let (words, count) = (space.max_code_bytes() / 4, space.numbers());
     let mut all = room(codes.len() / words * count)?;
@@ -647,7 +651,7 @@ fn elements(space: &Space, codes: &[u32], pace: &Pace<'_>) -> Result<Vec<u32>> {
     Ok(all)
 }
 
-/// Makes codes of samples those of their directions, where they are, and gives their lengths.
+/// Replaces the codes of samples by those of their directions, in place. Returns the lengths.
 fn directions(coder: &Coder, samples: &mut Vec<u32>, pace: &Pace<'_>) -> Result<(Directions, Vec<f32>)> {
     let directions = Directions::new(coder);
     let (words, fewer) = (coder.space.max_code_bytes() / 4, directions.space().max_code_bytes() / 4);
@@ -663,7 +667,7 @@ fn directions(coder: &Coder, samples: &mut Vec<u32>, pace: &Pace<'_>) -> Result<
     Ok((directions, lengths))
 }
 
-/// Numbers in order of their lists, and where in that order each list begins. `poll` is called now and then.
+/// Row numbers sorted by list, and the position at which each list begins. `poll` is called now and then.
 pub(crate) fn in_order(
     lists: usize,
     count: usize,
@@ -689,12 +693,12 @@ pub(crate) fn in_order(
     Ok((order, starts))
 }
 
-/// A centre where there is nothing to go by: elements in 0..1 or random bits, as pgvector.
+/// A random centre: elements in 0..1, or random bits, as in pgvector.
 pub(crate) fn random_centre(coder: &Coder, random: &mut Random) -> Result<Vec<u32>> {
     let dimensions = coder.space.dimensions;
     let code = match coder.space.form {
         Form::Bits => {
-            let whole = dimensions / 8; // bits after the last must stay zero
+            let whole = dimensions / 8; // bits after the last dimension must stay zero
             let byte = |i: usize, random: &mut Random| if i < whole { random.next() as u8 } else { 0 };
             let bytes: Vec<u8> = (0..dimensions.div_ceil(8)).map(|i| byte(i, random)).collect();
             coder.encode(Value::Bits(&bytes))?

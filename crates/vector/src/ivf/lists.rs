@@ -41,7 +41,7 @@ impl<'a, S: PageStore> Lists<'a, S> {
         let mut list = 0;
         let mut damaged = None;
         let mut whole: Vec<u32> = Vec::new();
-        // Centres never change, so their pages need no lock. A few are read at a time, for they stay pinned together.
+        // Centres never change, so their pages need no lock. A few pages are pinned at a time.
         for parts in parts.chunks(AT_ONCE) {
             self.store.poll()?;
             self.store.read_unlocked(parts, &mut |i, page| {
@@ -72,16 +72,16 @@ impl<'a, S: PageStore> Lists<'a, S> {
         }
     }
 
-    /// The coder of the codes by which lists are found.
+    /// Assigns rows and queries to lists.
     pub fn assigning(&self) -> Result<Assigning> {
         Ok(Assigning::new(&match self.meta.space.metric {
             Metric::InnerProduct => coder(self.store)?,
-            _ => Coder::plain(self.meta.space), // the same
+            _ => Coder::plain(self.meta.space), // other metrics need no centre
         }))
     }
 
-    /// The list of a code: the first of those whose centres are nearest. Then, where the code goes farther in the direction of the
-    /// centre of a list for an inner product than that does, how far; else 0.
+    /// The list whose centre is nearest to a code. For inner product, also the length of the code's projection onto the centre's
+    /// direction if it is longer than the centre, else 0.
     pub fn nearest(&self, code: &[u32]) -> Result<(u32, f32)> {
         let (mut best, mut length, assigning) = ((0, f32::INFINITY), 0.0, self.assigning()?);
         self.centres(|list, centre| {
@@ -94,8 +94,8 @@ impl<'a, S: PageStore> Lists<'a, S> {
         Ok((best.0, if -best.1 > length { -best.1 } else { 0.0 }))
     }
 
-    /// The first pages of the lists whose centres are nearest to a code, so many at most, nearest first. Empty lists do not count: if
-    /// there are more lists than values most of them are empty, and a scan of few lists would find nothing.
+    /// The first pages of the `count` lists whose centres are nearest to a code, nearest first. Empty lists do not count:
+    /// if there are more lists than values, most of them are empty, and a scan of few lists would find nothing.
     pub fn rank(&self, code: &[u32], count: usize) -> Result<Vec<u32>> {
         let heads = self.heads()?;
         let lengthened = heads.iter().any(|head| head.length > 0.0).then(|| self.assigning()).transpose()?;
@@ -142,7 +142,7 @@ impl<'a, S: PageStore> Lists<'a, S> {
         Ok(f(&Entries::new(&page, &self.geometry, block)?))
     }
 
-    /// Counts the pages of a list while they are read: if there are more than blocks, the list leads back into itself.
+    /// Counts the pages of a list while they are read, and fails when there are more than blocks: such a list is a cycle.
     pub fn chain(&self) -> Result<impl FnMut(u32) -> Result<()>> {
         let mut left = self.store.blocks()?;
         Ok(move |block| match left.checked_sub(1) {
@@ -167,8 +167,8 @@ impl<'a, S: PageStore> Lists<'a, S> {
                 entries.next()
             });
         }
-        // The two pages are not locked together. A row that anybody sees is not removed between them; of others, which
-        // nobody returns, the distance may be anything.
+        // The two pages are not locked together. A row that a snapshot sees is not removed in between; for other rows, which
+        // no scan returns, the distance may be wrong.
         let (next, entry) = self.entries(block, |entries| {
             let entry = (entries.count() > 0).then(|| (entries.code(0).to_vec(), entries.tid(0), entries.rest()));
             (entries.next(), entry)

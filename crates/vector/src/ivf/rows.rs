@@ -12,7 +12,7 @@ const CHUNK: usize = 256 << 10;
 /// Words of a row's identifier.
 const TID: usize = 2;
 
-/// Rows of a chunk: their codes, then their identifiers, and for each a cell with its list.
+/// The rows of a chunk: codes, then identifiers, then a cell for each row's list.
 struct Chunk {
     block: Block,
 }

@@ -1,12 +1,12 @@
 //! Scans of an index: the rows of the lists nearest to a query, nearest first.
 //!
-//! A scan reads its lists and keeps the nearest rows that fit into its memory. When these are used up and there were more, it
-//! reads the lists again and keeps the nearest beyond the last one that it has used: rows stay on their pages in the same
-//! order of distance and number, so that none is lost and none comes twice, whatever else happens to the index.
+//! A scan reads its lists and keeps the nearest rows that fit into its memory. When it has returned these and there were more, it
+//! reads the lists again and keeps the nearest after the last one returned. The order (distance, code, row identifier) is the
+//! same in every pass, so no row is lost and none is returned twice, whatever is inserted or vacuumed meanwhile.
 //!
-//! If codes are not exact, that order is one of lower bounds. The scan then asks the table for the distances of the values, and a
-//! row is returned once no [bound](crate::Coder::bounds) that is left lies below its distance. Rows of one code have one value, and
-//! of those only the first is read.
+//! If codes are not exact, rows are in the order of lower bounds. The scan then reads values from the table, and returns a
+//! row once no remaining [bound](crate::Coder::bounds) lies below its distance. Rows with the same code have the same
+//! value, of which only the first is read.
 
 use crate::ivf::format::NONE;
 use crate::ivf::lists::Lists;
@@ -47,12 +47,12 @@ pub struct Scan {
     limits: Limits,
     /// Where its lists begin, nearest first, once the scan has begun.
     lists: Option<Vec<u32>>,
-    /// How many of them are done or being returned.
+    /// Number of lists that have been read.
     read: usize,
-    /// Of these, where the round began.
+    /// The first of the lists that are read together in this pass.
     round: usize,
     rows: Nearest,
-    /// Rows that were taken, by their values, with their distances.
+    /// Rows whose distances are known, grouped by value.
     measured: Queue<Vec<Tid>>,
     /// The rows of one value that are being returned, and their distance.
     due: std::vec::IntoIter<Tid>,
@@ -61,10 +61,10 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// For the [code](Coder::encode) of a query; [`Coder::origin`] where there is nothing to compare with. `coder` is that of the
-    /// index.
+    /// A scan for the [code](Coder::encode) of a query, or for [`Coder::origin`] if there is no value to compare with. `coder` is
+    /// that of the index.
     pub fn new(coder: Coder, query: Vec<u32>, limits: Limits) -> Self {
-        // Twice: while they are put in order some are in two places.
+        // Twice the size, because some rows are held twice while they are sorted.
         let rows = Nearest::new((limits.max_memory / (2 * size_of::<Row>())).clamp(LEAST, MOST));
         Self {
             coder,
@@ -81,7 +81,7 @@ impl Scan {
         }
     }
 
-    /// The next row. `values` are not asked for where codes are exact.
+    /// The next row. `values` is not used if codes are exact.
     pub fn next<S: PageStore>(&mut self, store: &S, values: &mut impl Values) -> Result<Option<Hit>> {
         loop {
             if let Some(tid) = self.due.next() {
@@ -105,7 +105,7 @@ impl Scan {
         }
     }
 
-    /// Asks for the distance of a row and of those that have the same code: the first that is seen tells that of those after it.
+    /// Reads the distance of a row and of those with the same code, from the first of them that the snapshot sees.
     fn measure<S: PageStore>(&mut self, store: &S, values: &mut impl Values, first: Row) -> Result<()> {
         let (mut tids, mut distance, mut next) = (Vec::new(), None, Some(first));
         while let Some(row) = next {
@@ -166,29 +166,29 @@ impl Scan {
 /// A row of a list.
 #[derive(Debug, Clone, Copy)]
 struct Row {
-    /// What its distance is at least; the distance where codes are exact.
+    /// A lower bound of the distance; the distance if codes are exact.
     bound: f64,
-    /// Of its code.
+    /// The fingerprint of the code.
     code: u64,
     tid: Tid,
 }
 
-/// Rows of one code lie together.
+/// By bound, then by code, so that rows with the same code are neighbours.
 fn order(a: &Row, b: &Row) -> std::cmp::Ordering {
     a.bound.total_cmp(&b.bound).then(a.code.cmp(&b.code)).then(a.tid.cmp(&b.tid))
 }
 
-/// The nearest of the rows that were offered, as many as fit, sorted as far as they were asked for.
+/// The nearest of the rows that were offered, as many as fit, sorted only as far as they have been needed.
 struct Nearest {
     capacity: usize,
-    /// Rows beyond this one come in another pass: the farthest of those kept when there were too many.
+    /// Rows after this one are left to another pass: the farthest of those kept when there were too many.
     limit: Option<Row>,
-    /// The last that was taken: nothing up to it is kept any more.
+    /// The last row that was returned: rows up to it are not kept again.
     last: Option<Row>,
     kept: Vec<Row>,
     /// The nearest of them, farthest first.
     ready: Vec<Row>,
-    /// How many to make ready next.
+    /// Number of rows to sort next.
     step: usize,
 }
 
@@ -197,13 +197,13 @@ impl Nearest {
         Self { capacity, limit: None, last: None, kept: Vec::new(), ready: Vec::new(), step: FIRST }
     }
 
-    /// For other lists.
+    /// Begins a pass over other lists.
     fn begin(&mut self) {
         self.again();
         self.last = None;
     }
 
-    /// For the same lists, beyond the last that was taken.
+    /// Begins another pass over the same lists, for the rows after the last one returned.
     fn again(&mut self) {
         self.limit = None;
         self.step = FIRST;
@@ -233,7 +233,7 @@ impl Nearest {
         self.kept.push(row);
     }
 
-    /// For so many that are going to be offered: twice as much each time, but no more than will be kept.
+    /// Reserves memory for `count` rows that will be offered. It grows twofold, up to what will be kept.
     fn make_room(&mut self, count: usize) -> Result<()> {
         let len = self.kept.len();
         let wanted = self.capacity.min(len + count);
@@ -243,7 +243,7 @@ impl Nearest {
         Ok(())
     }
 
-    /// What the distances of rows that were not taken yet are at least; None: there are none.
+    /// A lower bound of the distances of the remaining rows; None if there are none.
     fn bound(&mut self) -> Result<Option<f64>> {
         self.prepare()?;
         let next = self.ready.last().or(self.last.as_ref().filter(|_| self.is_cut()));
@@ -257,14 +257,14 @@ impl Nearest {
         Ok(row)
     }
 
-    /// Takes the next one if it has the code of another, which was taken.
+    /// Removes and returns the next row if it has the same code as `other`.
     fn pop_equal(&mut self, other: &Row) -> Result<Option<Row>> {
         self.prepare()?;
         let is_equal = |row: &Row| row.code == other.code && row.bound == other.bound;
         if self.ready.last().is_some_and(is_equal) { self.pop() } else { Ok(None) }
     }
 
-    /// Makes some rows ready, if none is.
+    /// Sorts some more rows into `ready` if it is empty.
     fn prepare(&mut self) -> Result<()> {
         if self.ready.is_empty() && !self.kept.is_empty() {
             let count = self.kept.len();

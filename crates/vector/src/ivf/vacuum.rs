@@ -15,7 +15,8 @@ pub struct Outcome {
     pub removed: u64,
 }
 
-/// Removes the rows for which `is_dead` says yes, which is called with no page locked. Only one vacuum of a store may run at a time.
+/// Removes the rows for which `is_dead` returns true; it is called with no page locked. Only one vacuum of a store may run at a
+/// time.
 pub fn vacuum<S: PageStore>(store: &S, mut is_dead: impl FnMut(Tid) -> bool) -> Result<Outcome> {
     let lists = Lists::open(store)?;
     let mut outcome = Outcome::default();

@@ -44,7 +44,7 @@ pub fn verify<S: PageStore>(store: &S) -> Result<Report> {
     Ok(report)
 }
 
-/// The kinds of the pages to which no list has led yet.
+/// The kinds of the pages that no list has been found to contain yet.
 struct Unclaimed {
     kinds: Vec<Option<PageKind>>,
     count: usize,
@@ -129,7 +129,7 @@ fn entries<S: PageStore>(
     mut unclaimed: Unclaimed,
     report: &mut Report,
 ) -> Result<()> {
-    let (mut chains, mut vectors, mut places) = (Faults::default(), Faults::default(), Faults::default());
+    let (mut chains, mut vectors, mut assignments) = (Faults::default(), Faults::default(), Faults::default());
     let (mut pages, mut sampled) = (0u64, 0u64);
     let poll = || lists.store.poll();
     let pace = Pace::new(&poll);
@@ -160,7 +160,7 @@ fn entries<S: PageStore>(
                 Ok(Some(fault)) => {
                     chains.push(|| fault);
                     if lists.geometry.is_long() {
-                        // Where its code goes on cannot be read.
+                        // The page with the rest of its code cannot be read.
                         block = lists.entries(block, |entries| entries.next())?;
                         continue;
                     }
@@ -193,7 +193,7 @@ fn entries<S: PageStore>(
                 let own = assigning.distance(&first, centres.get(list as usize));
                 // Another processor may have rounded differently.
                 if own - distance > 1e-4 * own.abs().max(distance.abs()) {
-                    places.push(|| format!("row {} is in list {list}, not in {nearest}", show(row)));
+                    assignments.push(|| format!("row {} is in list {list}, not in {nearest}", show(row)));
                 }
             }
             match next {
@@ -214,7 +214,7 @@ fn entries<S: PageStore>(
     }
     report.add("lists", format!("{pages} pages of entries"), &chains);
     report.add("vectors", format!("{} vectors", report.rows.len()), &vectors);
-    report.add("places", format!("{sampled} rows looked at, each in the list of its nearest centre"), &places);
+    report.add("assignments", format!("{sampled} rows checked, each in the list of its nearest centre"), &assignments);
     Ok(())
 }
 

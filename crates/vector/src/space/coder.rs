@@ -5,18 +5,18 @@ use super::{Form, Measure, Metric, Space, Value, bits, rotation, sparse};
 use crate::distance::norm;
 use crate::{Error, Result};
 
-/// Makes the codes of one index, from its [`Space`] and from what the index has learnt from its values.
+/// Encodes the values of one index, by its [`Space`] and by what it has learnt from its values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Coder {
     /// What codes consist of and how they are measured.
     pub space: Space,
-    /// What is subtracted from dense values before they are quantised: about their mean, with as many elements.
+    /// A vector that is subtracted from dense values before they are quantised: approximately their mean.
     centre: Option<Box<[f32]>>,
 }
 
 /// Lengths whose squares `f32` can sum. For other vectors the result of an operator that sums squares is arbitrary.
 const SANE: std::ops::Range<f64> = 1e-18..1e18;
-/// Bounds of the largest element of a residual with which no sum of the rotation is too large or too small for `f32`.
+/// Range of the largest element of a residual for which no sum of the rotation overflows or underflows `f32`.
 const PLAIN: std::ops::Range<f32> = 1e-18..1e18;
 
 impl Coder {
@@ -25,8 +25,8 @@ impl Coder {
         Self::new(space, None)
     }
 
-    /// The coder of an index that has learnt a centre, with as many elements as values have. Only [quantised](Space::is_quantised)
-    /// codes use it.
+    /// The coder of an index that has learnt a centre, with as many elements as values have. Only
+    /// [quantised](Space::is_quantised) codes use it.
     pub fn new(space: Space, centre: Option<Box<[f32]>>) -> Self {
         Self { space, centre }
     }
@@ -36,7 +36,7 @@ impl Coder {
         self.centre.as_deref()
     }
 
-    /// The coder of the next finer codes of the same values. None if these are exact, or if an index cannot hold longer ones.
+    /// The coder of the next finer codes of the same values. None if codes are exact, or if an index cannot store longer ones.
     pub fn finer(&self) -> Option<Self> {
         let finer = match self.space.form {
             Form::Quantised => Self::new(self.space.with_form(Form::Fine), self.centre.clone()),
@@ -46,7 +46,7 @@ impl Coder {
         finer.space.is_possible().then_some(finer)
     }
 
-    /// The centre as codes have it: zeros if there is none, or if codes are not quantised.
+    /// The centre, rotated as residuals are; zeros if there is none, or if codes are not quantised.
     pub(crate) fn rotated_centre(&self) -> Box<[f32]> {
         match &self.centre {
             Some(centre) if self.space.is_quantised() => {
@@ -75,20 +75,20 @@ impl Coder {
                 Ok(normalise(vector, length).map(|unit| self.dense(&unit, SANE.contains(&length))))
             }
             Value::Sparse(sparse) => {
-                let (places, values) = (sparse.indices(), sparse.values());
+                let (positions, values) = (sparse.indices(), sparse.values());
                 if values.len() > sparse::MAX_NON_ZERO {
                     return Err(Error::TooManyNonZero { max: sparse::MAX_NON_ZERO });
                 }
                 if space.metric != Metric::Cosine {
-                    return Ok(Some(sparse::encode(space, places, values)));
+                    return Ok(Some(sparse::encode(space, positions, values)));
                 }
-                Ok(normalise(values, norm(values)).map(|unit| sparse::encode(space, places, &unit)))
+                Ok(normalise(values, norm(values)).map(|unit| sparse::encode(space, positions, &unit)))
             }
             Value::Bits(bits) => Ok(Some(bits::encode(bits))),
         }
     }
 
-    /// The code of a value of zeros, whatever the metric, for scans without a value to compare with.
+    /// The code of the zero vector, for any metric; scans without a value to compare with use it.
     pub fn origin(&self) -> Vec<u32> {
         match self.space.form {
             Form::Floats | Form::Quantised | Form::Fine => self.dense(&vec![0.0; self.space.dimensions], true),
@@ -97,7 +97,7 @@ impl Coder {
         }
     }
 
-    /// Bounds of the distances of values to that of a code.
+    /// Bounds of the distances of values to the query with this code.
     pub fn bounds<'a>(&self, query: &'a [u32]) -> Bounds<'a> {
         let Space { form, metric, dimensions } = self.space;
         let centre = || self.centre().map_or(0.0, norm);
@@ -108,7 +108,7 @@ impl Coder {
         }
     }
 
-    /// `is_sane`: whether the operator can say anything of the value.
+    /// `is_sane`: whether the operator's result for the value is not arbitrary.
     fn dense(&self, vector: &[f32], is_sane: bool) -> Vec<u32> {
         match self.space.form {
             Form::Quantised => self.residual(vector, is_sane, quantised::encode::<Bytes>),
@@ -141,7 +141,7 @@ impl Coder {
             rotation::rotate(&mut elements);
         }
         if !is_sane {
-            error = 4.0 / unit; // more than any distance of vectors of length 1, so the bound says nothing
+            error = 4.0 / unit; // more than any distance of vectors of length 1, so that the bounds exclude nothing
         }
         let with_centre = match &self.centre {
             Some(centre) if metric == Metric::InnerProduct => {
@@ -157,7 +157,7 @@ impl Coder {
 /// Bounds of the distances to one value.
 pub struct Bounds<'a>(From<'a>);
 
-/// Standard deviations of what quantisation does to a distance, beyond which it is taken to do nothing.
+/// Maximum error of a distance by quantisation that [`Bounds::ends`] assumes, in standard deviations.
 const DEVIATIONS: f64 = 5.0;
 
 enum From<'a> {
@@ -167,16 +167,16 @@ enum From<'a> {
 }
 
 impl Bounds<'_> {
-    /// At most what the operator says of the query and the value of a code; exactly that, but for rounding, where codes are
-    /// [exact](Space::is_exact).
+    /// A lower bound of the operator's result for the query and the value of a code; the result itself, up to rounding, if codes
+    /// are [exact](Space::is_exact).
     #[inline]
     pub fn to(&self, code: &[u32]) -> f64 {
         self.bounds(code, f64::INFINITY).0
     }
 
-    /// At least and at most what the operator says. What quantisation does counts as much as it can do, or as [`DEVIATIONS`] of what
-    /// it does: of some million values one is beyond that. At most is infinity where the operator may say that, or that it
-    /// is no number.
+    /// A lower and an upper bound of the operator's result. Quantisation errors count with their maximum or with [`DEVIATIONS`]
+    /// standard deviations, whichever is smaller, so one in some million values is beyond the bounds. The upper bound is infinity
+    /// if the operator may return infinity or NaN.
     #[inline]
     pub fn ends(&self, code: &[u32]) -> (f64, f64) {
         self.bounds(code, DEVIATIONS)
@@ -205,7 +205,7 @@ fn largest(elements: &[f32]) -> f32 {
     most.iter().chain(rest).fold(0.0, |most, x| larger(most, *x))
 }
 
-/// Of the elements; both zeros are the same.
+/// A hash of the elements; 0 and -0 have the same.
 fn hash(vector: &[f32]) -> u32 {
     const LANES: usize = 4;
     const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;

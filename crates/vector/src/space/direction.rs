@@ -1,16 +1,16 @@
-//! Directions and lengths of values for an inner product, from their codes: lists are made by directions.
+//! Directions and lengths of values, from their codes for inner product: ivfflat clusters directions.
 
 use super::{Coder, Metric, Space, floats, quantised};
 use crate::distance::{kernels, norm};
 
-/// Takes the codes of a coder for [`Metric::InnerProduct`] apart into directions and lengths.
+/// Splits the codes of a coder for [`Metric::InnerProduct`] into directions and lengths.
 pub(crate) struct Directions {
     space: Space,
-    /// The centre of the coder as codes have it; zeros where there is none.
+    /// The centre of the coder, rotated; zeros if there is none.
     centre: Vec<f32>,
-    /// Its direction, which is subtracted from all directions: nothing else is in their codes where all values are alike.
+    /// The direction of `centre`. Codes of directions are residuals from it: where values are alike, little else would differ.
     about: Vec<f32>,
-    /// The square of its length.
+    /// The square of the length of `centre`.
     square: f64,
 }
 
@@ -24,12 +24,12 @@ impl Directions {
         Self { space, centre, about, square: length * length }
     }
 
-    /// What the codes of directions are residuals of, as they have it.
+    /// The rotated vector that the codes of directions are residuals of.
     pub fn about(&self) -> &[f32] {
         &self.about
     }
 
-    /// Of the codes of directions, whose [distance](Space::euclidean) is Euclidean.
+    /// The space of the codes of directions. Their distance is [Euclidean](Space::euclidean).
     pub fn space(&self) -> Space {
         Space { metric: Metric::Cosine, ..self.space }
     }
@@ -48,8 +48,8 @@ impl Directions {
         (code, length.min(f64::from(f32::MAX)) as f32)
     }
 
-    /// The code of a value of a direction and a length, for a list. Where it is quantised it says the length itself: what
-    /// is left of centre and residual may be smaller than the error of the residual.
+    /// The code of a value with this direction and length, for the centre of a list. A quantised code stores the length, which
+    /// cannot be computed from centre and residual: these may cancel out to less than the quantisation error.
     pub fn scaled(&self, direction: &[u32], length: f32) -> Vec<u32> {
         let mut elements = vec![0.0; self.space.dimensions];
         self.space().decode(direction, &mut elements);
@@ -68,8 +68,8 @@ impl Directions {
         code
     }
 
-    /// How far a value goes in the direction of a centre, which is [scaled](Self::scaled), negative. `distance` is
-    /// [that](Space::measure) of their codes.
+    /// The negative length of a value's projection onto the direction of a list's centre, which [`Self::scaled`] has made.
+    /// `distance` is the [distance](Space::measure) of their codes.
     #[inline]
     pub fn along(&self, distance: f32, centre: &[u32]) -> f32 {
         let length = self.length(centre);
@@ -79,7 +79,7 @@ impl Directions {
         ((f64::from(distance) - self.square) / length).clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
     }
 
-    /// The length of a centre, which is [scaled](Self::scaled).
+    /// The length of a list's centre, which [`Self::scaled`] has made.
     #[inline]
     pub fn length(&self, centre: &[u32]) -> f64 {
         match self.space.is_quantised() {
@@ -88,7 +88,8 @@ impl Directions {
         }
     }
 
-    /// The distance of a value to a centre of this direction and the length, or to the centre itself if that is less.
+    /// The distance of a value to a vector of `length` in the direction of the centre, or to the centre itself if that is less.
+    /// `distance` is that to the centre.
     pub fn lengthened(&self, distance: f32, centre: &[u32], length: f32) -> f32 {
         let farther = f64::from(self.along(distance, centre)) * f64::from(length) + self.square;
         distance.min(farther.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32)
@@ -102,7 +103,6 @@ mod tests {
     use crate::space::{Element, Form, Value};
     use crate::tests::Random;
 
-    /// Whatever the centre and the form.
     #[test]
     fn a_value_is_its_direction_and_its_length() {
         let mut random = Random::new(41);

@@ -3,14 +3,14 @@
 use super::quantised::{self, Bytes, Pairs};
 use super::{Form, Metric, Space};
 
-/// Minimum difference of the distances to the nearest, in standard deviations of the error by quantisation.
+/// Minimum difference of the distances to near neighbours, in standard deviations of the error by quantisation.
 const RATIO: f64 = 10.0;
 /// Minimum number of neighbours for a judgement. Where there are fewer, all of them are found.
 const FEW: usize = 8;
 
 impl Space {
-    /// The standard deviation of the error by quantisation of the [distance](Self::measure) of two codes, which is `distance`; 0 if
-    /// codes are [exact](Self::is_exact).
+    /// The standard deviation of the error by quantisation of the [distance](Self::measure) of two codes, which is
+    /// `distance`; 0 if codes are [exact](Self::is_exact).
     pub fn noise(&self, a: &[u32], b: &[u32], distance: f32) -> f32 {
         let noise = match self.form {
             Form::Quantised => quantised::noise::<Bytes>(self.metric, self.dimensions, a, b, distance),
@@ -38,7 +38,7 @@ impl Space {
         };
         let (nearer, farther) = (f64::from(nearer), f64::from(farther));
         let apart = match self.metric {
-            // Roots of squared distances: only those compare where they differ by orders of magnitude.
+            // A difference of the roots, because squares may differ by orders of magnitude.
             Metric::L2 | Metric::Cosine => 2.0 * farther.sqrt() * (farther.sqrt() - nearer.sqrt()),
             _ => farther - nearer,
         };

@@ -14,20 +14,20 @@ pub const ENOUGH: usize = 1000;
 pub const MOST: usize = 5000;
 /// Number of values for which is checked whether a form [fits](Space::fits).
 const ASKED: usize = 200;
-/// At most one in so many of them may be a misfit.
+/// At most 1/MISFITS of them may be misfits.
 const MISFITS: usize = 100;
 /// Number of neighbours of each value that is checked.
 const NEAR: usize = 64;
-/// Values that are more than so many times as long as the median one do not count for a centre.
+/// Values longer than the median length by this factor do not count for a centre.
 const LONG: f64 = 4.0;
-/// A centre must reduce errors to less than this part of what they are without.
+/// A centre must reduce the median error to less than this share of the error without one.
 const SMALLER: f32 = 0.9;
 
 /// The coder of an index over values like those of `sample`, which has them one after the other, with `dimensions` elements
-/// each: it makes the smallest form of codes that [fits](Space::fits) nearly all of them, else the finest that an index can
-/// hold, around a centre if that makes codes clearly finer. For values that are not dense or have few dimensions, and for samples of
-/// fewer than 1,000, it is the coder of an index that has learnt nothing. The same sample gives the same coder. `poll` is called
-/// every few milliseconds, and ends this by an error.
+/// each. Its form of codes is the smallest that [fits](Space::fits) nearly all of them, else the finest that an index can
+/// store. It has a centre if that reduces errors clearly. For values that are not dense or have few dimensions, and for samples
+/// of fewer than 1,000, it is the coder of an index that has learnt nothing. The same sample gives the same coder. `poll` is
+/// called every few milliseconds, and ends this by an error.
 pub fn learn(
     element: Element,
     metric: Metric,
@@ -73,7 +73,7 @@ impl Sample<'_> {
         4 * self.space.dimensions
     }
 
-    /// The mean of the values (for cosine, of normalised ones), if it makes codes finer.
+    /// The mean of the values (for cosine, of normalised ones), if it reduces errors.
     fn centre(&self, pace: &Pace<'_>) -> Result<Option<Box<[f32]>>> {
         let mut lengths = room(self.taken)?;
         for i in 0..self.taken {
@@ -119,7 +119,7 @@ impl Sample<'_> {
         Ok(errors.get(errors.len() / 2).copied().unwrap_or(0.0))
     }
 
-    /// Whether nearly all codes can order their neighbours.
+    /// Whether nearly all codes are fine enough to order their neighbours.
     fn fits(&self, coder: &Coder, pace: &Pace<'_>) -> Result<bool> {
         let words = coder.space.max_code_bytes() / 4;
         let (mut codes, mut seen) = (room::<u32>(self.taken * words)?, HashSet::new());

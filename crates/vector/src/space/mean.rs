@@ -1,4 +1,4 @@
-//! What clustering needs: codes as numbers, and numbers as the code of a centre.
+//! Decoding codes to numbers, and encoding the mean of such numbers: what clustering needs.
 
 use zerocopy::IntoBytes;
 
@@ -6,7 +6,7 @@ use super::quantised::{self, Bytes, Pairs, Residual};
 use super::{Form, Metric, Space, bits, floats};
 
 impl Space {
-    /// How many numbers [`Self::decode`] gives: the elements, or the bits up to a whole word. None for sparse vectors.
+    /// How many numbers [`Self::decode`] gives: the elements, or the bits up to a whole word; 0 for sparse vectors.
     pub fn numbers(&self) -> usize {
         match (self.form, self.metric) {
             (Form::Quantised | Form::Fine, Metric::InnerProduct) => self.dimensions + 1,
@@ -16,8 +16,8 @@ impl Space {
         }
     }
 
-    /// The elements of a code, as near as the code knows them; 0 and 1 for bits. Of [quantised](Self::is_quantised) codes they
-    /// are those of the residual, and for inner product one number more. `out` has [`Self::numbers`] places.
+    /// The elements of a code, 0 and 1 for bits. Those of [quantised](Self::is_quantised) codes are the approximate residual, for
+    /// inner product followed by the inner product with the centre. `out` has [`Self::numbers`] elements.
     pub fn decode(&self, code: &[u32], out: &mut [f32]) {
         match self.form {
             Form::Floats => out.copy_from_slice(floats(code)),
@@ -34,8 +34,8 @@ impl Space {
         }
     }
 
-    /// The code of a centre with these [numbers](Self::numbers): bits by majority, floats for cosine of length one, residuals
-    /// as they are. None: there is no direction, or such values have no centre.
+    /// The code of a centre with these [numbers](Self::numbers). Bits are decided by majority; floats for cosine are
+    /// normalised. None for a zero vector under cosine, and for sparse vectors.
     pub fn centre(&self, mean: &[f64]) -> Option<Vec<u32>> {
         let floats = |by: f64| mean.iter().map(|x| (x * by) as f32).collect::<Vec<f32>>();
         let unit = || {

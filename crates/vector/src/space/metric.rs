@@ -3,18 +3,18 @@
 /// The distance of an operator class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metric {
-    /// Euclidean. Inside the graph as its square.
+    /// Euclidean. Codes are compared by its square.
     L2,
     /// Negative inner product.
     InnerProduct,
-    /// One minus the cosine. Inside the graph the square of the Euclidean distance of normalised vectors, of sparse ones the
+    /// One minus the cosine. Codes are compared by the square of the Euclidean distance of normalised vectors, sparse ones by the
     /// negative inner product.
     Cosine,
-    /// Taxicab.
+    /// Taxicab distance.
     L1,
-    /// Bits that differ.
+    /// The number of bits that differ.
     Hamming,
-    /// One minus the share of the bits set in either that are set in both.
+    /// One minus the ratio of bits set in both to bits set in either.
     Jaccard,
 }
 

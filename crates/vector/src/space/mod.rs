@@ -1,10 +1,10 @@
-//! What is indexed, and how it is measured.
+//! The indexed values, their codes, and the distances of codes.
 //!
-//! A value becomes a *code*, and everything in the graph is a code: rows, queries, and what links are chosen by. A code is a
-//! row of 32-bit words whose meaning is the [`Form`]. Small dense vectors, sparse vectors and bits are kept as they are;
-//! dense vectors of [`QUANTISED_FROM`] dimensions and more are [`quantised`], a byte or two for each element, with a bound of
-//! the error, from which follows a [lower bound](Coder::bounds) of the distance of the values. How many bytes, and around
-//! which centre, an index [learns](learn()) from a sample of its values.
+//! An index stores a *code* for each value, and all its distances are distances of codes: of rows, of queries, and of elements
+//! whose links are selected. A code is a sequence of 32-bit words in one [`Form`]. Short dense vectors, sparse vectors and bits
+//! are stored exactly. Dense vectors of [`QUANTISED_FROM`] dimensions and more are [`quantised`] to a byte or two for each
+//! element, with a bound of the error, from which follow [bounds](Coder::bounds) of the distances of values. An index
+//! [learns](learn()) the number of bytes and a centre from a sample of its values.
 
 mod bits;
 mod coder;
@@ -28,10 +28,10 @@ pub(crate) use direction::Directions;
 pub use learn::{ENOUGH, MOST, learn};
 pub use metric::Metric;
 
-/// From this many dimensions on a dense vector is quantised: below, links take more room than vectors.
+/// Minimum number of dimensions for which dense vectors are quantised. In shorter ones, links take more room than vectors.
 pub const QUANTISED_FROM: usize = 32;
 
-/// Bytes of the longest code of a dense vector: what an index of either kind puts on two pages.
+/// Maximum bytes of the code of a dense vector: what both kinds of index can store on two pages.
 pub const MAX_DENSE_BYTES: usize = 16_272;
 
 /// A value as PostgreSQL has it.
@@ -65,7 +65,7 @@ pub enum Form {
     Quantised,
     /// A header and two bytes for each element.
     Fine,
-    /// The number of elements that are not zero, their places, and the elements.
+    /// The number of elements that are not zero, their positions, and the elements.
     Sparse,
     /// The bits.
     Bits,
@@ -114,7 +114,7 @@ pub struct Space {
 }
 
 impl Space {
-    /// The space of values of which only the kind is known. `metric` must be one for that kind.
+    /// The space of an index that has learnt nothing about its values. `metric` must be one for this kind of values.
     pub fn new(element: Element, metric: Metric, dimensions: usize) -> Self {
         let form = match element {
             Element::Dense if dimensions < QUANTISED_FROM => Form::Floats,
@@ -136,13 +136,13 @@ impl Space {
         Self { form, ..self }
     }
 
-    /// Whether codes are of residuals in few bits: [`Form::Quantised`] and [`Form::Fine`].
+    /// Whether codes are quantised residuals: [`Form::Quantised`] and [`Form::Fine`].
     #[inline]
     pub fn is_quantised(&self) -> bool {
         matches!(self.form, Form::Quantised | Form::Fine)
     }
 
-    /// Whether a distance of codes is that of the values.
+    /// Whether the distance of two codes is that of the values.
     #[inline]
     pub fn is_exact(&self) -> bool {
         !self.is_quantised()
@@ -195,8 +195,8 @@ impl Space {
         Measure { distance, dimensions: self.dimensions }
     }
 
-    /// The square of the Euclidean distance of codes, whatever they were made for; of bits how many differ. There is none of
-    /// quantised and of sparse codes for L1, and they are measured by that.
+    /// The square of the Euclidean distance of codes, whatever the metric that they were made for; for bits, the number
+    /// that differ. Quantised and sparse codes for L1 have no such distance: L1 is used instead.
     pub fn euclidean(&self) -> Measure {
         use Metric::{InnerProduct, L1, L2};
         let distance: Distance = match (self.form, self.metric) {
@@ -214,7 +214,7 @@ impl Space {
         Measure { distance, dimensions: self.dimensions }
     }
 
-    /// The operator's result, but for rounding, for values whose codes are [exact](Self::is_exact) and have this distance.
+    /// The operator's result, up to rounding, for values whose codes are [exact](Self::is_exact) and have this distance.
     pub fn exact(&self, distance: f32) -> f64 {
         let distance = f64::from(distance);
         match self.metric {
@@ -225,7 +225,7 @@ impl Space {
         }
     }
 
-    /// Tells codes that are not [exact](Self::is_exact) apart, which have a hash of their value: equal ones have the same.
+    /// A hash of a code that is not [exact](Self::is_exact); 0 for exact ones.
     #[inline]
     pub(crate) fn fingerprint(&self, code: &[u32]) -> u64 {
         match self.form {
@@ -267,11 +267,11 @@ impl Measure {
 
 #[inline]
 fn floats(words: &[u32]) -> &[f32] {
-    // Same size, same alignment: it cannot fail.
+    // Both types have the same size and alignment, so this cannot fail.
     <[f32]>::ref_from_bytes(words.as_bytes()).unwrap_or(&[])
 }
 
-/// Of an infinite distance only that it is large matters; of one between infinities, that it is none.
+/// Clamps a distance to the range of `f32`, where only the order of distances matters. NaN counts as the largest.
 fn finite(distance: f32) -> f32 {
     if distance.is_nan() { f32::MAX } else { distance.clamp(f32::MIN, f32::MAX) }
 }

@@ -1,16 +1,17 @@
-//! Dense vectors, a byte or two for each element: the locally-adaptive quantisation of Aguerrebere et al., "Similarity search in
-//! the blink of an eye with compressed indices", VLDB 2023, of vectors that a [`Coder`](super::Coder) has centred and rotated.
+//! Codes of dense vectors with a byte or two for each element: scalar quantisation with a scale for each vector, as in the
+//! locally-adaptive quantisation of Aguerrebere et al., "Similarity search in the blink of an eye with compressed indices",
+//! VLDB 2023. A [`Coder`](super::Coder) has centred and rotated the vectors.
 //!
-//! What is quantised is the *residual*: the value less the centre, rotated. Its element `i` is nearly
-//! `middle + step * number[i]`; `step` is such that the largest element is nearly the largest number, and `middle` is 0 but for
-//! L1, whose residuals are not rotated and may lie on one side of 0. Distances are of these approximations and exact: sums of
-//! integers, put together in `f64`. So nothing is lost where large numbers cancel out.
+//! What is quantised is the *residual*: the value minus the centre, rotated. Its element `i` is approximately
+//! `middle + step * number[i]`. `step` is chosen so that the element of the largest magnitude becomes the largest number.
+//! `middle` is 0 except for L1, whose residuals are not rotated and may all lie on one side of 0. Except for L1, the distance of two
+//! approximations comes from sums of integers that are combined in `f64`, so cancellation costs no precision.
 //!
 //! ```text
 //! word 0: step (f32)
-//!      1: error (f32), at least the length (for L1 the taxicab length) of the residual less its approximation; never 0
-//!      2: hash of the value, so that codes are equal only where values are; of a centre for inner product its length (f32)
-//!      3: sum of the squares of the numbers: one word for bytes, two for elements of two bytes, low word first;
+//!      1: error (f32): upper bound of the L2 norm (for L1, the L1 norm) of residual minus approximation; never 0
+//!      2: hash of the value, so that only equal values have equal codes; in a list's centre for inner product, its length (f32)
+//!      3: sum of the squares of the numbers: one word for numbers of one byte, two for those of two, low word first;
 //!         for L1 a word with middle (f32) instead
 //!  then: for inner product: the inner product of the centre and the exact residual (f32)
 //!  then: the numbers, then zeros up to a whole word. One byte each (i8), or two (i16): all high bytes, then all low ones
@@ -23,22 +24,22 @@ use zerocopy::IntoBytes;
 use super::Metric;
 use crate::distance::bytes::{self, ByteKernels};
 
-/// The numbers of one [form](super::Form).
+/// The encoding of quantised numbers in one [form](super::Form).
 pub(super) trait Numbers {
-    /// Bytes of each.
+    /// Bytes of a number.
     const BYTES: usize;
-    /// The largest; the smallest is its negative.
+    /// The largest number; the smallest is its negative.
     const LARGEST: i32;
 
-    /// Writes number `i` of so many.
+    /// Writes number `i` of `count`.
     fn put(bytes: &mut [u8], i: usize, count: usize, number: i32);
-    /// Reads it.
+    /// Reads number `i` of `count`.
     fn get(bytes: &[u8], i: usize, count: usize) -> i32;
     fn dot(kernels: &ByteKernels, a: &[u8], b: &[u8]) -> i64;
     fn l1(kernels: &ByteKernels, a: &[u8], b: &[u8], step_a: f32, step_b: f32, offset: f32) -> f32;
 }
 
-/// Of [`Form::Quantised`](super::Form::Quantised).
+/// The numbers of [`Form::Quantised`](super::Form::Quantised).
 pub(super) struct Bytes;
 
 impl Numbers for Bytes {
@@ -66,7 +67,7 @@ impl Numbers for Bytes {
     }
 }
 
-/// Of [`Form::Fine`](super::Form::Fine).
+/// The numbers of [`Form::Fine`](super::Form::Fine).
 pub(super) struct Pairs;
 
 impl Numbers for Pairs {
@@ -118,13 +119,13 @@ pub(super) fn words<N: Numbers>(metric: Metric, dimensions: usize) -> usize {
 
 /// What a code is made of.
 pub(super) struct Residual<'a> {
-    /// The elements, by `unit` smaller than they are; none is infinite, nor is ten thousand times any.
+    /// The elements, divided by `unit`; ten thousand times any of them is finite.
     pub elements: &'a [f32],
-    /// What the elements are multiplied with. A power of two.
+    /// The unit of `elements`, a power of two.
     pub unit: f64,
-    /// At least the length (for L1 the taxicab length) of what the elements are wrong by, in their unit.
+    /// Upper bound of the L2 norm (for L1, the L1 norm) of the rounding errors of `elements`, in the same unit.
     pub error: f64,
-    /// Of the value.
+    /// Hash of the value.
     pub hash: u32,
     /// The inner product with the centre.
     pub with_centre: f32,
@@ -155,7 +156,7 @@ pub(super) fn encode<N: Numbers>(residual: &Residual<'_>, metric: Metric) -> Vec
         _ => (f64::from(high.max(-low)) / largest, 0.0),
     };
     let (stored_step, stored_middle) = ((step * unit) as f32, (middle * unit) as f32);
-    // Numbers are chosen with what is stored, unless that is too small to be told from zero.
+    // The numbers are computed with the stored step, which is rounded; one that is too small for its inverse counts as zero.
     let (step, middle) = (f64::from(stored_step) / unit, f64::from(stored_middle) / unit);
     let scale = if step > 0.0 { (1.0 / step) as f32 } else { 0.0 };
     let scale = if scale.is_finite() { scale } else { 0.0 };
@@ -194,15 +195,14 @@ pub(super) fn encode<N: Numbers>(residual: &Residual<'_>, metric: Metric) -> Vec
     code
 }
 
-/// The nearest integer of a number up to 2^22: the sum has no places left after the point. Not more than a few instructions,
-/// of which the compiler does several elements at once.
+/// Rounds a number up to 2^22 to the nearest integer: the sum has no bits left for a fraction. The compiler vectorises this.
 #[inline(always)]
 fn nearest(x: f32) -> i32 {
     const ANCHOR: f32 = 12_582_912.0; // 1.5 * 2^23
     (x + ANCHOR).to_bits().wrapping_sub(ANCHOR.to_bits()).cast_signed()
 }
 
-/// The approximate residual, and for inner product one number more: that with the centre.
+/// The approximate residual; for inner product, followed by the inner product with the centre.
 pub(super) fn decode<N: Numbers>(metric: Metric, code: &[u32], out: &mut [f32]) {
     let count = out.len() - usize::from(metric == Metric::InnerProduct);
     let parts = parts::<N>(metric, code, count);
@@ -219,9 +219,9 @@ struct Parts<'a, N> {
     error: f64,
     /// Sum of the squares of the numbers; 0 for L1.
     squares: f64,
-    /// 0 but for L1.
+    /// 0 except for L1.
     middle: f64,
-    /// 0 but for inner product.
+    /// 0 except for inner product.
     with_centre: f64,
     bytes: &'a [u8],
     numbers: PhantomData<N>,
@@ -248,19 +248,19 @@ fn parts<N: Numbers>(metric: Metric, code: &[u32], dimensions: usize) -> Parts<'
 }
 
 impl<N: Numbers> Parts<'_, N> {
-    /// The square of the length of the residual.
+    /// The square of the length of the approximation.
     #[inline(always)]
     fn norm_squared(&self) -> f64 {
         self.step * self.step * self.squares
     }
 
-    /// Of the residuals.
+    /// The inner product of the approximations.
     #[inline(always)]
     fn inner_product(&self, other: &Self) -> f64 {
         self.step * other.step * N::dot(bytes::kernels(), self.bytes, other.bytes) as f64
     }
 
-    /// Not below zero. Exactly that of the approximations but for a few roundings of `f64`: equal terms cancel out.
+    /// The square of the distance of the approximations, at least 0, exact up to a few roundings in `f64`.
     #[inline(always)]
     fn l2_squared(&self, other: &Self) -> f64 {
         (self.norm_squared() + other.norm_squared() - 2.0 * self.inner_product(other)).max(0.0)
@@ -268,7 +268,7 @@ impl<N: Numbers> Parts<'_, N> {
 
     #[inline(always)]
     fn l1(&self, other: &Self) -> f64 {
-        // Smaller numbers where the f32 terms of the sum would overflow or vanish.
+        // Scales the terms where they would overflow or underflow f32.
         let largest = f64::from(N::LARGEST) * (self.step + other.step) + (self.middle - other.middle).abs();
         let unit = if (1e-30..1e30).contains(&largest) || largest == 0.0 { 1.0 } else { largest };
         let offset = ((self.middle - other.middle) / unit) as f32;
@@ -276,19 +276,19 @@ impl<N: Numbers> Parts<'_, N> {
         f64::from(N::l1(bytes::kernels(), self.bytes, other.bytes, a, b, offset)) * unit
     }
 
-    /// The largest element, at least.
+    /// An upper bound of the elements' magnitudes.
     fn largest(&self) -> f64 {
         self.middle.abs() + f64::from(N::LARGEST) * self.step
     }
 }
 
-/// Of codes for any metric but L1.
+/// The square of the Euclidean distance. For codes of any metric but L1.
 #[inline]
 pub(super) fn l2_squared<N: Numbers>(metric: Metric, dimensions: usize, a: &[u32], b: &[u32]) -> f32 {
     finite(parts::<N>(metric, a, dimensions).l2_squared(&parts(metric, b, dimensions)))
 }
 
-/// Of the values, but for the square of the centre's length, which is the same for all.
+/// The negative inner product of the values plus the square of the centre's length, which is the same for all.
 #[inline]
 pub(super) fn negative_inner_product<N: Numbers>(dimensions: usize, a: &[u32], b: &[u32]) -> f32 {
     let metric = Metric::InnerProduct;
@@ -296,7 +296,7 @@ pub(super) fn negative_inner_product<N: Numbers>(dimensions: usize, a: &[u32], b
     finite(-(a.with_centre + b.with_centre + a.inner_product(&b)))
 }
 
-/// The same for equal codes, and for others another one: what comes before the numbers says nearly all of them.
+/// A hash of the code's header, which nearly always differs if the codes do.
 #[inline]
 pub(super) fn fingerprint<N: Numbers>(metric: Metric, code: &[u32]) -> u64 {
     code[..header::<N>(metric)]
@@ -304,12 +304,12 @@ pub(super) fn fingerprint<N: Numbers>(metric: Metric, code: &[u32]) -> u64 {
         .fold(0, |mixed: u64, word| (mixed ^ u64::from(*word)).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29))
 }
 
-/// Gives the code of a centre a length, where others have the hash.
+/// Stores the length of a list's centre, in the place of the hash.
 pub(super) fn set_length(code: &mut [u32], length: f32) {
     code[HASH] = length.to_bits();
 }
 
-/// The length of such a centre.
+/// The length that [`set_length`] has stored.
 #[inline]
 pub(super) fn length(code: &[u32]) -> f64 {
     f64::from(f32::from_bits(code[HASH]))
@@ -319,33 +319,33 @@ pub(super) fn l1<N: Numbers>(dimensions: usize, a: &[u32], b: &[u32]) -> f32 {
     finite(parts::<N>(Metric::L1, a, dimensions).l1(&parts(Metric::L1, b, dimensions)))
 }
 
-/// Of what is larger than `f32` only that it is large matters; and nothing here makes a NaN.
+/// Clamps a distance to the range of `f32`: only the order of distances matters. It is never NaN.
 #[inline]
 fn finite(x: f64) -> f32 {
     x.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
 }
 
-/// One of two codes, and what of a bound follows from it alone.
+/// The code of a query, with the terms of the bounds that depend on it alone.
 pub(super) struct Query<'a, N> {
     metric: Metric,
     dimensions: usize,
     parts: Parts<'a, N>,
     /// The length of the centre.
     centre: f64,
-    /// At least the length of the residual.
+    /// An upper bound of the length of the exact residual.
     norm: f64,
-    /// An f32 sum of n terms in eight or more accumulators, and the rounding of each term.
+    /// The largest relative rounding error of the operator, which sums n terms as `f32` in eight or more accumulators.
     rounding: f64,
-    /// The standard deviation of that, at least: roundings go up and down.
+    /// An upper bound of the standard deviation of that error: roundings go up and down.
     usual_rounding: f64,
-    /// Smaller differences have no square, smaller factors no product.
+    /// The largest error of the operator by terms that underflow `f32`.
     underflow: f64,
-    /// The part of the square of an error that lies in any one direction.
+    /// The share of the square of an error that lies in any one direction.
     along: f64,
 }
 
 impl<'a, N: Numbers> Query<'a, N> {
-    /// `centre` is the length of what was subtracted from values.
+    /// `centre` is the length of the centre.
     pub fn new(metric: Metric, dimensions: usize, code: &'a [u32], centre: f64) -> Self {
         let parts = parts(metric, code, dimensions);
         let n = dimensions as f64;
@@ -362,19 +362,19 @@ impl<'a, N: Numbers> Query<'a, N> {
         }
     }
 
-    /// What the distance is at least, and at most: that of the two approximations less, and more, what their errors can make of it
-    /// and what the `f32` sums of the operator may be wrong by, or so many standard deviations of what these make of it, whichever
-    /// is tighter.
+    /// Lower and upper bound of the operator's result: the distance of the approximations, minus and plus the error by
+    /// quantisation and the rounding of the operator's `f32` sums. Each error counts with its maximum or with this number
+    /// of standard deviations, whichever is smaller.
     ///
-    /// Residuals are rotated, so what rounding does to them points anywhere: in each direction both errors together, of length e,
-    /// reach as far as e / sqrt(n). Of what comes out on average the square of a distance is too large, by e² where values
-    /// differ by steps, by 1.5 e² where they differ by half a step, and by no more; a product is too small by e² / 4 at most.
+    /// Residuals are rotated, so quantisation errors have a random direction: if both together have length e, their standard
+    /// deviation in any one direction is e / sqrt(n). On average they make the square of a distance too large, by e² if elements
+    /// differ by whole steps and by at most 1.5 e² (if by half a step), and an inner product too small by at most e² / 4.
     #[inline(always)]
     pub fn bounds(&self, code: &[u32], deviations: f64) -> (f64, f64) {
         let (x, y) = (&self.parts, parts::<N>(self.metric, code, self.dimensions));
         let rounding = self.rounding.min(deviations * self.usual_rounding);
         let (error, errors) = (x.error + y.error, x.error * x.error + y.error * y.error);
-        // The terms cancel out in f64: the sum is wrong by 1e-15 of their size at most.
+        // The error by cancellation in f64 is below 1e-14 of the terms.
         let euclidean = || {
             let (square, slack) = (x.l2_squared(&y), 1e-14 * (x.norm_squared() + y.norm_squared()));
             let (low, high) = ((square - slack).max(0.0), square + slack);
@@ -394,11 +394,11 @@ impl<'a, N: Numbers> Query<'a, N> {
                 let (least, most) = (distance - error, distance + error);
                 ((least * (1.0 - 2.0 * rounding) - slack).max(0.0), most * (1.0 + 2.0 * rounding) + slack)
             }
-            // Of vectors that the operator cannot measure.
+            // The operator's result for such a vector is arbitrary.
             Metric::Cosine if error >= 2.0 => (0.0, f64::INFINITY),
             Metric::Cosine => {
-                // Lengths are 1 but for f32 rounding; the operator divides by them. Of vectors of length 1 the distance is
-                // half of the Euclidean one's square.
+                // Lengths are 1 up to f32 rounding; the operator divides by them. For vectors of length 1 the cosine distance is
+                // half the square of the Euclidean distance.
                 let (least, most) = euclidean();
                 let slack = 2.0 * f64::from(f32::EPSILON);
                 let (least, most) = ((least - slack).max(0.0), most + slack);
@@ -408,12 +408,12 @@ impl<'a, N: Numbers> Query<'a, N> {
                 let y_norm = norm(&y);
                 let size = (self.norm + self.centre) * (y_norm + self.centre);
                 if size > f64::from(f32::MAX) / 4.0 {
-                    return (f64::NEG_INFINITY, f64::INFINITY); // as the sum of the operator may be
+                    return (f64::NEG_INFINITY, f64::INFINITY); // the operator's sum may overflow
                 }
                 let (of_y, of_x) = (self.norm * y.error, y_norm * x.error);
                 let variance = self.along * (of_y * of_y + of_x * of_x);
                 let wrong = (of_y + of_x).min(0.25 * errors + deviations * variance.sqrt());
-                // The products with the centre are exact but for their own rounding.
+                // The inner products with the centre are exact up to their rounding to f32.
                 let of_centre = f64::from(f32::EPSILON) * (x.with_centre.abs() + y.with_centre.abs());
                 let product = self.centre * self.centre + x.with_centre + y.with_centre + x.inner_product(&y);
                 let slack = wrong + of_centre + rounding * size + self.underflow;
@@ -424,24 +424,24 @@ impl<'a, N: Numbers> Query<'a, N> {
     }
 }
 
-/// Of larger distances the sum of the operator may be infinite.
+/// The operator's sum may overflow for larger distances.
 const LARGE: f64 = 1e18;
 
 fn norm<N: Numbers>(parts: &Parts<'_, N>) -> f64 {
     parts.norm_squared().sqrt() + parts.error
 }
 
-/// The standard deviation of the graph distance of two codes that comes of their errors, which point anywhere.
+/// The standard deviation of the distance of two codes by their quantisation errors, which have random directions.
 pub(super) fn noise<N: Numbers>(metric: Metric, dimensions: usize, a: &[u32], b: &[u32], distance: f32) -> f64 {
     let (a, b) = (parts::<N>(metric, a, dimensions), parts::<N>(metric, b, dimensions));
     spread(metric, dimensions, (a.error, a.norm_squared().sqrt()), (b.error, b.norm_squared().sqrt()), distance)
 }
 
-/// [`noise`] of a code against one whose error is the same part of its length.
+/// [`noise`] of a code against one with the same relative error.
 pub(super) fn own_noise<N: Numbers>(metric: Metric, dimensions: usize, code: &[u32], distance: f32) -> f64 {
     let own = parts::<N>(metric, code, dimensions);
     let length = own.norm_squared().sqrt();
-    // Near to it may be what is much longer: at least as long as it takes.
+    // By inner product a much longer vector may be near: it is at least as long as this product needs.
     let other = match metric {
         Metric::InnerProduct if length > 0.0 => {
             let product = f64::from(-distance) - 2.0 * own.with_centre;
@@ -457,9 +457,9 @@ fn spread(metric: Metric, dimensions: usize, a: (f64, f64), b: (f64, f64), dista
     let root = (dimensions as f64).sqrt();
     let sigma = a.0.hypot(b.0) / root;
     match metric {
-        // Of the distance, not squared, it is sigma; and what the square of the errors adds differs, too.
+        // The deviation of the distance is sigma, here propagated to its square; the square of the errors varies, too.
         Metric::L2 | Metric::Cosine => 2.0 * f64::from(distance.max(0.0)).sqrt() * sigma + root * sigma * sigma,
-        // Errors that are spread evenly have a root mean square of 2 / sqrt(3) of their mean.
+        // The root mean square of uniformly distributed errors is 2 / sqrt(3) times their mean.
         Metric::L1 => 2.0 / 3f64.sqrt() * sigma,
         _ => (a.0 * b.1).hypot(b.0 * a.1) / root,
     }

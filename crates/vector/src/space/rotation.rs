@@ -1,18 +1,19 @@
-//! A fixed rotation, after which no element of a vector says more than the others: so one step serves all of them.
+//! A fixed random rotation, which spreads the length of a vector evenly over its elements, so that one quantisation step fits
+//! all of them.
 //!
-//! Rounds of random signs and a fast Walsh-Hadamard transform, of the first and of the last elements in turn, as many as a power
-//! of two allows; where that is not all of them, both halves are mixed in the middle (a step of Kac's walk). So the library
-//! of RaBitQ (Gao et al., SIGMOD 2024 and 2025) rotates, but that it mixes after each round: then elements that a transform
-//! left out come to lie where the next one leaves them out, too. The signs come from a fixed seed, so there is nothing to keep;
-//! what they are is a part of the format of an index.
+//! It consists of rounds of random sign flips and a fast Walsh-Hadamard transform. The transform needs a power of two of
+//! elements: if there are more, rounds transform the first and the last ones in turn, and halfway both halves of the vector are
+//! mixed (a step of Kac's walk). The library of RaBitQ (Gao et al., SIGMOD 2024 and 2025) does the same but mixes after each
+//! round, which moves elements that one transform has left out to where the next one leaves them out again. The signs come from
+//! a fixed seed and are not stored; they are part of the on-disk format.
 
 use crate::random::Random;
 
-/// Two for each end. A vector of a single element is as flat after them as one of random elements.
+/// Two for each end. After them, a vector with a single non-zero element is as flat as one of random elements.
 const ROUNDS: usize = 4;
-/// Signs of one round, after which they begin anew.
+/// Number of signs of a round; longer vectors repeat them.
 const SIGNS: usize = 16_384;
-/// Elements that fit a few registers, within which the first stages of a transform run.
+/// Number of elements that fit into a few registers, in which the first stages of a transform run.
 const BLOCK: usize = 16;
 
 /// A bit for each sign.
@@ -44,7 +45,7 @@ pub(super) fn rotate(vector: &mut [f32]) {
     }
 }
 
-/// By which part of its length a rotated vector may be wrong, at most: every stage rounds.
+/// Upper bound of the relative rounding error of a rotated vector: every stage rounds.
 pub(super) fn rounding(dimensions: usize) -> f64 {
     let stages = ROUNDS * (dimensions.ilog2() as usize + 3) + 3;
     stages as f64 * f64::from(f32::EPSILON) / 2.0
@@ -66,7 +67,7 @@ fn flip_block(block: &mut [f32; BLOCK], flips: u16) {
     }
 }
 
-/// The Walsh-Hadamard transform of a power of two of elements, 32 or more, which keeps lengths.
+/// The Walsh-Hadamard transform, normalised to keep lengths. The number of elements is a power of two, 32 or more.
 fn transform(vector: &mut [f32]) {
     let scale = (vector.len() as f32).sqrt().recip();
     let (blocks, _) = vector.as_chunks_mut::<BLOCK>();
@@ -87,7 +88,7 @@ fn transform(vector: &mut [f32]) {
         }
         width *= 2;
     }
-    // Two stages at a time, for half the loads and stores.
+    // Two stages at a time halve the loads and stores.
     while width < vector.len() {
         for four in vector.chunks_exact_mut(4 * width) {
             let (left, right) = four.split_at_mut(2 * width);
@@ -101,7 +102,7 @@ fn transform(vector: &mut [f32]) {
     }
 }
 
-/// Sums and differences of elements that are `WIDTH` apart. A constant, so that all of it is done in registers.
+/// Sums and differences of elements that are `WIDTH` apart. `WIDTH` is a constant so that the block stays in registers.
 #[inline(always)]
 fn stage<const WIDTH: usize>(block: &mut [f32; BLOCK]) {
     let old = *block;
@@ -111,7 +112,7 @@ fn stage<const WIDTH: usize>(block: &mut [f32; BLOCK]) {
     }
 }
 
-/// Turns the halves into each other; the middle one of an odd number of elements stays.
+/// Rotates both halves of the vector into each other by 45 degrees. The middle one of an odd number of elements stays.
 fn mix(vector: &mut [f32]) {
     let half = vector.len() / 2;
     let start = vector.len() - half;

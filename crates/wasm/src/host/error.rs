@@ -1,4 +1,4 @@
-//! The error that a call ends with.
+//! The host function `lagoon.error`.
 
 use wasmtime::{Caller, Linker};
 
@@ -7,7 +7,7 @@ use crate::GuestError;
 use crate::abi::HOST_MODULE;
 use crate::text::{printable, printable_lines};
 
-/// Longer error records are cut.
+/// Maximum bytes of an error record; longer ones are truncated.
 const MAX_ERROR: usize = 64 << 10;
 
 pub(super) struct Raise;
@@ -22,7 +22,7 @@ impl Capability for Raise {
     }
 }
 
-/// `lagoon.error(address, length)`: keeps the error that the running call will end with.
+/// `lagoon.error(address, length)`: sets the error with which the current call will end.
 fn error(mut caller: Caller<'_, State>, address: i32, length: i32) -> wasmtime::Result<()> {
     let record = text_of(&mut caller, address, length, MAX_ERROR)?;
     let error = parse_error(&record).map_err(Stop::Violation)?;
@@ -30,7 +30,7 @@ fn error(mut caller: Caller<'_, State>, address: i32, length: i32) -> wasmtime::
     Ok(())
 }
 
-/// Five characters of SQLSTATE, then message, detail and hint with NUL between them.
+/// Parses an error record: five characters of SQLSTATE, then message, detail and hint, separated by NUL.
 fn parse_error(record: &str) -> Result<GuestError, String> {
     let (sqlstate, rest) =
         record.split_at_checked(5).ok_or("an error record has at least the five characters of a SQLSTATE")?;

@@ -1,4 +1,4 @@
-//! Lines for the embedder's log.
+//! The host function `lagoon.log`.
 
 use wasmtime::{Caller, Linker};
 
@@ -7,11 +7,11 @@ use crate::abi::HOST_MODULE;
 use crate::manifest::Permission;
 use crate::text::printable;
 
-/// Lines and bytes of log that one call may write; longer lines are cut.
+/// Maximum number of lines, and of bytes, that a call may log; longer lines are truncated.
 pub(super) const MAX_LINES: usize = 1000;
 const MAX_LINE: usize = 8 << 10;
 
-/// How important a log line is.
+/// The severity of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
     Debug,

@@ -1,7 +1,7 @@
-//! The host's side of a running guest: its state, and what it may import, a file each.
+//! The host's state of a running guest, and the host functions, with a file for each capability.
 //!
 //! No function here calls the embedder while a guest's frames are on the stack, except through [`Hooks`], which must
-//! neither unwind nor block. Log lines are kept and handed over when the guest has returned.
+//! neither unwind nor block. Log lines are kept until the guest has returned.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -20,9 +20,9 @@ mod null;
 
 pub use log::{Level, LogLine};
 
-/// What a guest may import from the module [`crate::abi::HOST_MODULE`].
+/// A group of functions that a guest may import from the module [`crate::abi::HOST_MODULE`].
 pub(crate) trait Capability: Sync {
-    /// The permission that it needs; none for what every guest may have.
+    /// The permission that it needs; None if every guest may import it.
     fn permission(&self) -> Option<Permission> {
         None
     }
@@ -30,31 +30,31 @@ pub(crate) trait Capability: Sync {
     /// The names of its functions.
     fn imports(&self) -> &'static [&'static str];
 
-    /// Gives its functions to a linker.
+    /// Adds its functions to a linker.
     fn link(&self, linker: &mut Linker<State>) -> wasmtime::Result<()>;
 }
 
 const CAPABILITIES: [&dyn Capability; 3] = [&error::Raise, &null::ReturnNull, &log::Log];
 
-/// What an import belongs to, if there is such an import.
+/// The capability that has an import of this name.
 pub(crate) fn capability(import: &str) -> Option<&'static dyn Capability> {
     CAPABILITIES.into_iter().find(|capability| capability.imports().contains(&import))
 }
 
-/// All host functions. Which of them a plugin may import is checked when it is linked.
+/// A linker with all host functions. Permissions are checked when a plugin is linked.
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     CAPABILITIES.iter().try_for_each(|capability| capability.link(&mut linker))?;
     Ok(linker)
 }
 
-/// What a store holds beside the guest itself.
+/// The host's state of an instance.
 pub(crate) struct State {
     pub(crate) hooks: Hooks,
     pub(crate) limiter: Limiter,
-    /// The manifest's limit; the embedder's is asked for when it matters.
+    /// The manifest's limit; the embedder's comes from [`Hooks::time_limit`] when needed.
     time_limit: Option<Duration>,
-    /// Time counts from the first tick of a call, so that short calls never ask for the time.
+    /// Time counts from the first tick of a call, so that short calls never read the clock.
     first_tick: Option<Instant>,
     pub(crate) log: Vec<LogLine>,
     pub(crate) error: Option<GuestError>,
@@ -119,7 +119,7 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
-    /// As the error that the embedder sees.
+    /// The error that is returned to the embedder.
     pub(crate) fn into_error(self, backtrace: String) -> Error {
         match self {
             Self::Interrupted => Error::Interrupted,
@@ -130,7 +130,7 @@ impl Stop {
     }
 }
 
-/// Guest memory as text, at most `most` bytes of it; what is not UTF-8 is replaced.
+/// A text in the guest's memory, truncated to `most` bytes. Invalid UTF-8 is replaced.
 fn text_of(caller: &mut Caller<'_, State>, address: i32, length: i32, most: usize) -> wasmtime::Result<String> {
     let Some(Extern::Memory(memory)) = caller.get_export(crate::abi::MEMORY_EXPORT) else {
         return Err(Stop::Violation("the module exports no memory".to_owned()).into());

@@ -1,4 +1,4 @@
-//! The answer NULL.
+//! The host function by which a guest returns NULL.
 
 use wasmtime::{Caller, Linker};
 

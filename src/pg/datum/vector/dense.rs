@@ -21,9 +21,9 @@ pub const MAX_DIMENSIONS: usize = 16_000;
 pub unsafe trait Scalar: Copy + PartialOrd + 'static {
     /// The name of the SQL type.
     const TYPE: &'static str;
-    /// Exact.
+    /// Converts without loss.
     fn to_f32(self) -> f32;
-    /// The nearest there is; infinite out of range.
+    /// Rounds to the nearest value; infinite if out of range.
     fn from_f32(value: f32) -> Self;
     /// Sum of `(a - b)^2`.
     fn l2_squared(a: &[Self], b: &[Self]) -> f32;

@@ -2,8 +2,8 @@
 
 use crate::pg::guc::VECTOR_HINTS;
 
-/// What a user can do about a value that does not fit. pgvector says nothing there, and its users compare whole outputs:
-/// with `lagoon.vector_hints` off, we say nothing either.
+/// What a user can do about a value that does not fit. pgvector has no hints there, and its users may compare whole outputs, so
+/// `lagoon.vector_hints` can turn them off.
 #[derive(Debug, Clone, Copy)]
 pub enum VectorHint {
     /// An element is NaN or infinite.

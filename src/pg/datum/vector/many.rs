@@ -1,4 +1,4 @@
-//! `vector[]` that is filled in place: an array of megabytes is in memory once.
+//! A `vector[]` that is filled in place, so that an array of megabytes is in memory only once.
 
 use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::datum::Datum as BorrowedDatum;
@@ -22,7 +22,7 @@ pub struct VectorArray {
 }
 
 impl VectorArray {
-    /// Room for the elements that are `present`. `None` when that is more than one value can be.
+    /// An array with room for the elements that are `present`. `None` if it would exceed the maximum size of a value.
     pub fn new(present: &[bool], dimension: usize) -> Option<Self> {
         let vectors = present.iter().filter(|is_present| **is_present).count();
         let has_nulls = vectors < present.len();
@@ -51,8 +51,8 @@ impl VectorArray {
         Some(Self { start, dimension, next: data, end })
     }
 
-    /// Writes the next element that is not NULL. False, and nothing is written, when it has another dimension or there is
-    /// none left.
+    /// Writes the next element that is not NULL. Returns false, and writes nothing, if its dimension is another or no element is
+    /// left.
     pub fn push(&mut self, vector: &[f32]) -> bool {
         let size = dense::size::<f32>(self.dimension);
         if vector.len() != self.dimension || self.next + size > self.end {

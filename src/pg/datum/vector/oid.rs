@@ -1,4 +1,4 @@
-//! Which types of the catalog are ours.
+//! The OIDs of the extension's types.
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -51,7 +51,7 @@ impl ExtensionType {
     }
 }
 
-/// Looks in the schema of the extension, not along search_path: another type of that name must not be taken for ours.
+/// Looks up a type in the schema of the extension, not along search_path, which may have another type of that name.
 fn find_type(name: &CStr) -> Option<Oid> {
     // SAFETY: a scan of pg_extension by name, as in get_extension_oid() of extension.c, then a syscache lookup.
     unsafe {

@@ -63,7 +63,7 @@ pub fn alloc_sparse<'a>(dimensions: i32, count: usize) -> (Datum, &'a mut [i32],
 pub struct SparsevecRef<'a>(Varlena<'a, Header>);
 
 impl SparsevecRef<'_> {
-    /// Borrows a value. Raises XX001 when it is damaged. Whether the indices ascend is not looked at.
+    /// Borrows a value. Raises XX001 when it is damaged. The order of the indices is not checked.
     ///
     /// # Safety
     /// `datum` is a value of type `sparsevec`, not NULL, and outlives the result.

@@ -1,5 +1,5 @@
-//! What a scan costs, given the share of the index that it reads before the first row. The formula is pgvector's, so that plans
-//! are as there, but where a scan [ends too early](super::shortfall).
+//! The cost of a scan, from the share of the index that it reads before the first row. The formula is pgvector's, so that
+//! plans are the same, except if a scan [ends too early](super::shortfall).
 
 use pgrx::pg_guard;
 use pgrx::pg_sys::{self, Cost, IndexPath, PlannerInfo, Selectivity};
@@ -12,7 +12,7 @@ use crate::pg::compat;
 use crate::pg::error::OrRaise;
 use crate::vector::index::pages::{PgPages, Purpose};
 
-/// Costs of scanning an index as the path says.
+/// The costs of an index path.
 #[pg_guard]
 #[allow(clippy::too_many_arguments)] // PostgreSQL's signature
 pub unsafe extern "C-unwind" fn amcostestimate<A: AccessMethod>(
@@ -35,20 +35,20 @@ pub unsafe extern "C-unwind" fn amcostestimate<A: AccessMethod>(
 
 /// Costs of one path.
 struct Estimate {
-    /// Before the first row.
+    /// The cost before the first row.
     startup: f64,
-    /// Of all rows.
+    /// The cost of all rows.
     total: f64,
     /// The share of the rows that the scan returns.
     selectivity: f64,
-    /// Of the order of the index and that of the table.
+    /// The correlation of the orders of index and table.
     correlation: f64,
     /// Pages of the index.
     pages: f64,
 }
 
-/// Of a scan that an index cannot do: without ORDER BY, or by two distances, of which it knows the first only. Infinity would
-/// overflow into other paths as NaN; this is enough.
+/// The cost of a scan that the index cannot do: without ORDER BY, or by two distances, of which it supports only the first. It is
+/// finite because infinity would turn into NaN in other paths.
 const NEVER: Estimate =
     Estimate { startup: f64::MAX / 1e10, total: f64::MAX / 1e10, selectivity: 0.0, correlation: 0.0, pages: 0.0 };
 
@@ -65,7 +65,7 @@ unsafe fn estimate<A: AccessMethod>(
         }
         let info = &*(*path).indexinfo;
         let index = pg_sys::index_open(info.indexoid, pg_sys::NoLock as pg_sys::LOCKMODE);
-        // Of the index as it is: ALTER INDEX changes options, but nothing in it before a REINDEX.
+        // By the metapage: ALTER INDEX changes the options, but not the index before a REINDEX.
         let extent = A::extent(&PgPages::new(index, Purpose::Use), info.tuples);
         pg_sys::index_close(index, pg_sys::NoLock as pg_sys::LOCKMODE);
         let ScanExtent { share, rows } = extent?;
@@ -77,7 +77,7 @@ unsafe fn estimate<A: AccessMethod>(
         let saved = costs.spc_random_page_cost - seq_page_cost;
         let total = costs.indexTotalCost - A::SEQUENTIAL * costs.numIndexPages * saved;
         let mut startup = total * share;
-        // Vectors that are out of line are not counted in the cost of a sequential scan: so neither here.
+        // Toasted vectors are not counted here, as they are not in the cost of a sequential scan.
         let (pages, table_pages) = (costs.numIndexPages * share, f64::from((*info.rel).pages));
         if pages > table_pages && share < 0.5 {
             startup -= (1.0 - A::SEQUENTIAL) * pages * saved;

@@ -14,7 +14,7 @@ use crate::pg::error::OrRaise;
 use crate::vector::index::support::SUPPORT_FUNCTIONS;
 use crate::vector::index::validate::validate;
 
-/// What a handler function returns.
+/// The result of a handler function.
 pub fn handler<A: AccessMethod>() -> Datum {
     // SAFETY: palloc0 gives a zeroed node of that size; zero is a valid value of every field.
     unsafe {
@@ -27,11 +27,11 @@ pub fn handler<A: AccessMethod>() -> Datum {
 fn routine<A: AccessMethod>() -> IndexAmRoutine {
     IndexAmRoutine {
         type_: pg_sys::NodeTag::T_IndexAmRoutine,
-        // No strategy numbers: any operator of the class orders.
+        // No fixed strategy numbers: operators of the class only order.
         amstrategies: 0,
         amsupport: SUPPORT_FUNCTIONS,
         amcanorderbyop: true,
-        // A column may be NULL, and the planner may use the index without a clause on it: ORDER BY is all we serve.
+        // The planner may use the index without a clause on its column: only ORDER BY is supported.
         amoptionalkey: true,
         amparallelvacuumoptions: pg_sys::VACUUM_OPTION_PARALLEL_BULKDEL as u8,
         ambuild: Some(ambuild::<A>),
@@ -47,12 +47,13 @@ fn routine<A: AccessMethod>() -> IndexAmRoutine {
         amrescan: Some(amrescan::<A>),
         amgettuple: Some(amgettuple::<A>),
         amendscan: Some(amendscan::<A>),
-        // Everything else is no: not ordered, unique, multicolumn, covering, clusterable, parallel; no bitmap, no marks.
+        // Nothing else is supported: no order of values, uniqueness, several columns, INCLUDE, CLUSTER, parallel or bitmap
+        // scans, marks.
         ..IndexAmRoutine::default()
     }
 }
 
-/// Says what is wrong with an operator class and its family; true when nothing is.
+/// Reports the faults of an operator class and its family. Returns whether there are none.
 #[pg_guard]
 unsafe extern "C-unwind" fn amvalidate<A: AccessMethod>(class: Oid) -> bool {
     validate(A::METHOD, class).or_raise()

@@ -1,4 +1,4 @@
-//! What one access method does otherwise than another.
+//! The trait of an access method: what differs between them.
 
 use std::ffi::{CStr, c_int};
 
@@ -16,11 +16,11 @@ use crate::vector::index::rows::IndexedTable;
 pub trait AccessMethod: 'static {
     /// Its name, for messages.
     const METHOD: Method;
-    /// What can be said in `WITH (...)`.
+    /// The options in `WITH (...)`.
     const OPTIONS: &'static [IntegerOption];
     /// Numbers and names of the phases of a build in pg_stat_progress_create_index; 1 is PostgreSQL's own "initializing".
     const PHASES: &'static [(i64, &'static CStr)];
-    /// How many of the pages that a scan reads follow each other on disk, 0 to 1, at a guess.
+    /// Estimated share of the pages of a scan that are sequential on disk, 0 to 1.
     const SEQUENTIAL: f64;
     /// A scan for one query.
     type Scan: 'static;
@@ -37,16 +37,16 @@ pub trait AccessMethod: 'static {
     /// `index` is an open index of this access method.
     unsafe fn build_empty(index: Relation, pages: &PgPages) -> Result<(), Error>;
 
-    /// What makes the codes of an index.
+    /// The coder of an index.
     fn coder(pages: &PgPages) -> Result<Coder, Error>;
 
     /// Adds a row.
     fn insert(pages: &PgPages, code: &[u32], tid: Tid) -> Result<(), Error>;
 
-    /// Removes the rows for which `is_dead` says so.
+    /// Removes the rows for which `is_dead` returns true.
     fn vacuum(pages: &PgPages, is_dead: &dyn Fn(Tid) -> bool) -> Result<Vacuumed, Error>;
 
-    /// What a scan reads of an index of so many rows, under the settings of the session.
+    /// The extent of a scan of an index of `rows` rows, under the settings of the session.
     fn extent(pages: &PgPages, rows: f64) -> Result<ScanExtent, Error>;
 
     /// Begins a scan for the code of a query, under the settings of the session.
@@ -58,19 +58,19 @@ pub trait AccessMethod: 'static {
 
 /// An option of an index.
 pub struct IntegerOption {
-    /// As in `WITH (name = value)`.
+    /// Its name in `WITH (name = value)`.
     pub name: &'static CStr,
-    /// What it is, for PostgreSQL's table of options.
+    /// Its description, for PostgreSQL's table of options.
     pub description: &'static CStr,
-    /// When nothing is said.
+    /// The default.
     pub default: c_int,
-    /// At least.
+    /// The minimum.
     pub min: c_int,
-    /// At most.
+    /// The maximum.
     pub max: c_int,
 }
 
-/// What a build has seen and done.
+/// The result of a build.
 pub struct Built {
     /// Rows of the table, as PostgreSQL counts them.
     pub heap_rows: f64,
@@ -78,7 +78,7 @@ pub struct Built {
     pub index_rows: u64,
 }
 
-/// What a vacuum has done.
+/// The result of a vacuum.
 pub struct Vacuumed {
     /// Rows left in the index.
     pub rows: u64,
@@ -86,10 +86,10 @@ pub struct Vacuumed {
     pub removed: u64,
 }
 
-/// How far a scan goes.
+/// The extent of a scan.
 pub struct ScanExtent {
     /// The share of the index that it reads before the first row, 0 to 1.
     pub share: f64,
-    /// Rows that it returns, about and at most, before filters.
+    /// Approximate maximum number of rows that it returns, before filters.
     pub rows: f64,
 }

@@ -1,5 +1,4 @@
-//! What PostgreSQL asks of an access method (`amapi.h`), once for all of ours: the callbacks are generic over the
-//! [`AccessMethod`], which says what differs.
+//! The callbacks of an access method (`amapi.h`), generic over the [`AccessMethod`], which has what differs.
 
 mod build;
 mod cost;

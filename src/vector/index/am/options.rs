@@ -1,4 +1,4 @@
-//! `amoptions`: what is said in `WITH (...)`.
+//! `amoptions`: the options in `WITH (...)`.
 
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -27,7 +27,7 @@ pub fn init<A: AccessMethod>() {
     }
 }
 
-/// Parses `pg_class.reloptions`; bounds are PostgreSQL's to check, by what [`init`] registered.
+/// Parses `pg_class.reloptions`. PostgreSQL checks the bounds that [`init`] has registered.
 #[pg_guard]
 pub unsafe extern "C-unwind" fn amoptions<A: AccessMethod>(reloptions: Datum, validate: bool) -> *mut bytea {
     let options = A::OPTIONS.iter().enumerate();
@@ -52,7 +52,7 @@ pub unsafe fn values<const N: usize>(options: &[IntegerOption; N], index: Relati
     })
 }
 
-/// Where an option is in `rd_options`: an integer each, behind the length word.
+/// The offset of an option in `rd_options`, which has an integer for each after the length word.
 const fn offset(number: usize) -> usize {
     size_of::<c_int>() * (1 + number)
 }

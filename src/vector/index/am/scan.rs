@@ -1,4 +1,4 @@
-//! Index scans: `ORDER BY column <operator> query`, nearest first. The work begins with the first row.
+//! Index scans: `ORDER BY column <operator> query`, nearest first. The search begins when the first row is requested.
 
 use std::ffi::c_int;
 
@@ -33,7 +33,7 @@ pub unsafe extern "C-unwind" fn ambeginscan<A: AccessMethod>(
     }
 }
 
-/// Takes the query, or another one.
+/// Sets the query, or another one.
 #[pg_guard]
 pub unsafe extern "C-unwind" fn amrescan<A: AccessMethod>(
     scan: IndexScanDesc,
@@ -63,7 +63,7 @@ pub unsafe extern "C-unwind" fn amgettuple<A: AccessMethod>(
     unsafe { next::<A>(scan) }.or_raise()
 }
 
-/// Ends a scan. Its memory goes with its context.
+/// Ends a scan. Its memory is freed with its context.
 #[pg_guard]
 pub unsafe extern "C-unwind" fn amendscan<A: AccessMethod>(scan: IndexScanDesc) {
     // SAFETY: a scan that began above.
@@ -72,9 +72,10 @@ pub unsafe extern "C-unwind" fn amendscan<A: AccessMethod>(scan: IndexScanDesc) 
     state.values.close();
 }
 
-/// What a scan keeps between calls. Freed with the memory context of the scan: after an ERROR nobody calls amendscan.
+/// The state of a scan between calls. It is freed with the memory context of the scan, because amendscan is not called
+/// after an ERROR.
 struct State<A: AccessMethod> {
-    /// None until the first row is asked for.
+    /// None until the first row is requested.
     scan: Option<A::Scan>,
     values: ScanValues,
 }
@@ -88,7 +89,7 @@ impl<A: AccessMethod> State<A> {
     }
 }
 
-/// It is the next row by the operator, too: PostgreSQL need not put rows into order once more.
+/// Finds the next row. Rows come in the order of the operator, so PostgreSQL need not sort them again.
 unsafe fn next<A: AccessMethod>(scan: IndexScanDesc) -> Result<bool, Error> {
     // SAFETY: the caller's. With a row there is at least one order-by key.
     unsafe {
@@ -112,7 +113,7 @@ unsafe fn next<A: AccessMethod>(scan: IndexScanDesc) -> Result<bool, Error> {
     }
 }
 
-/// The code of what is searched for.
+/// The code of the query.
 unsafe fn query(scan: IndexScanDesc, method: Method, coder: Coder) -> Result<Vec<u32>, Error> {
     // SAFETY: the caller's: an open scan with its index, snapshot and keys. The query is of the type of the column.
     unsafe {
@@ -121,8 +122,8 @@ unsafe fn query(scan: IndexScanDesc, method: Method, coder: Coder) -> Result<Vec
         if (*scan).numberOfOrderBys == 0 {
             return Err(Error::ScanWithoutOrder(method));
         }
-        // Rows are returned when no lock of the index is held any more, so their space may be used again: only a snapshot that
-        // cannot see what comes there later is safe.
+        // Rows are returned without a lock on the index, so their line pointers may be reused: only a snapshot that does
+        // not see what is stored there later is safe.
         let kind = (*(*scan).xs_snapshot).snapshot_type;
         if kind != pg_sys::SnapshotType::SNAPSHOT_MVCC && kind != pg_sys::SnapshotType::SNAPSHOT_HISTORIC_MVCC {
             return Err(Error::SnapshotNotMvcc(method));

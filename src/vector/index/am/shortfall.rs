@@ -1,18 +1,18 @@
-//! Whether an index scan returns as many rows as a query asks for.
+//! Whether an index scan returns as many rows as a query needs.
 //!
-//! A scan ends after about so many rows, and filters are applied to those: where a query wants more, it would come back with
-//! fewer rows than there are, or none beyond an OFFSET. pgvector's costs leave that to chance; here such a path costs more than
-//! any other plan, unless the user has told the planner to have none (`enable_seqscan = off`).
+//! A scan ends after a limited number of rows, to which filters are applied. A query that needs more would return fewer
+//! rows than there are, or none beyond an OFFSET. pgvector's cost estimate ignores that; here such a path costs more than
+//! any other plan that is not disabled (`enable_seqscan = off`).
 
 use pgrx::pg_sys::{self, IndexPath, PlannerInfo, RelOptInfo};
 
 use crate::pg::node::{List, Node};
 
-/// Added to the cost of a path whose scan ends too early: more than real plans cost, less than PostgreSQL adds to those that
-/// are switched off.
+/// The amount that is added to the cost of a path whose scan ends too early: more than real plans cost, less than
+/// PostgreSQL adds to disabled ones.
 pub const PENALTY: f64 = 5e9;
 
-/// Of the rows wanted, what may be missing because estimates are rounded.
+/// The share of the needed rows that may be missing because estimates are rounded.
 const SLACK: f64 = 1e-3;
 
 /// Whether a scan that returns `rows` at most, before filters, returns fewer than the query wants and there are.
@@ -29,8 +29,8 @@ pub unsafe fn falls_short(root: *mut PlannerInfo, path: *mut IndexPath, rows: f6
     }
 }
 
-/// Rows that the query takes from this path, as far as the planner knows; None where a LIMIT is known when it runs only, or
-/// applies to what becomes of the rows.
+/// Number of rows that the query takes from this path, as far as the planner knows; None if the value of a LIMIT is unknown
+/// at planning time, or if it applies to other rows than the path's.
 unsafe fn wanted(root: *mut PlannerInfo, path: *mut IndexPath) -> Option<f64> {
     // SAFETY: the caller's.
     unsafe {
@@ -54,7 +54,7 @@ fn is_null_constant(node: Node<'_>) -> bool {
     node.cast::<pg_sys::Const>().is_some_and(|constant| constant.value().is_none())
 }
 
-/// Of a partition, its share of the rows of the whole table: no more can be expected to come from it.
+/// The share of a partition in the rows of the whole table: this share of the result is expected to come from it.
 unsafe fn share_of_parent(root: &PlannerInfo, rel: *mut RelOptInfo) -> f64 {
     // SAFETY: the caller's; both arrays are indexed by relid, and NULL where there is nothing.
     unsafe {
@@ -71,8 +71,9 @@ unsafe fn share_of_parent(root: &PlannerInfo, rel: *mut RelOptInfo) -> f64 {
     }
 }
 
-/// Rows of the table that pass the filters. Those on the distance itself do not count: its smallest come first, so that they let
-/// pass what the scan gives until nothing more passes; and of them the planner knows nothing (a third of the rows, it says).
+/// Number of rows of the table that pass the filters. Filters on the distance itself do not count: rows with the smallest
+/// distances come first, so these pass all rows of the scan up to a point; and the planner has only a default estimate for
+/// them (a third).
 unsafe fn passing(root: *mut PlannerInfo, path: *mut IndexPath) -> f64 {
     // SAFETY: the caller's; lists of the nodes that their names say.
     let (rel, rows, distance, filters) = unsafe {

@@ -26,7 +26,7 @@ pub unsafe extern "C-unwind" fn ambulkdelete<A: AccessMethod>(
     unsafe { bulk_delete::<A>(info, stats, callback, state) }.or_raise()
 }
 
-/// Reports the size; nothing is left to clean up. `stats` is NULL when nothing was dead, and then nothing is known.
+/// Reports the size; nothing is left to clean up. `stats` is NULL if no row was dead: then there are no statistics.
 #[pg_guard]
 pub unsafe extern "C-unwind" fn amvacuumcleanup(
     info: *mut IndexVacuumInfo,

@@ -10,7 +10,7 @@ use lagoon_vector::{Error, Result};
 
 use crate::vector::index::column::item_pointer;
 
-/// The functions themselves: called inside one jump mark for each row, where pgrx's wrappers set one for each call.
+/// The functions without pgrx's wrappers, which set a jump point in each call: here one is set for each row.
 mod raw {
     use super::{Datum, EState, IndexInfo, MemoryContext, TupleTableSlot, pg_sys};
 
@@ -27,22 +27,22 @@ mod raw {
     }
 }
 
-/// The distances of a scan's rows to its query, by the operator. Nothing is opened before the first row that is asked for.
+/// The distances of a scan's rows to its query, by the operator. Nothing is opened before the first row is requested.
 ///
-/// Rows are fetched through the scan's own handle of the table, as PostgreSQL fetches them once more when they are returned:
-/// a pin that it keeps between two rows is then of use, and is given back when PostgreSQL ends or restarts the scan. No other is
-/// kept from one row to the next.
+/// Rows are fetched through the scan's own table fetch state, with which PostgreSQL fetches them again when they are
+/// returned. So a pin that it keeps between two rows is useful, and is released when PostgreSQL ends or restarts the scan.
+/// No other pin is kept.
 pub struct ScanValues {
     scan: IndexScanDesc,
-    /// That of the scan.
+    /// The memory context of the scan.
     memory: MemoryContext,
     reader: Option<Reader>,
-    /// Whether the query has distances: NULL has none, nor a vector of zeros a direction. None: not looked at yet.
+    /// Whether the query has distances: NULL has none, nor has a zero vector under cosine. None if it is not known yet.
     has_distances: Option<bool>,
 }
 
-/// What reads a row, all of it in the memory of its executor state, which goes with that of the scan: after an ERROR nobody
-/// closes it.
+/// What is needed to read a row. It is in the memory context of its executor state, which is freed with that of the scan,
+/// because it is not closed after an ERROR.
 #[derive(Clone, Copy)]
 struct Reader {
     state: *mut EState,
@@ -52,7 +52,7 @@ struct Reader {
 }
 
 impl ScanValues {
-    /// Of a scan, whose memory context is the current one.
+    /// The values for a scan, whose memory context is the current one.
     ///
     /// # Safety
     /// `scan` outlives the result. It has a table, a snapshot and a query when it is asked for rows.
@@ -62,12 +62,12 @@ impl ScanValues {
         Self { scan, memory, reader: None, has_distances: None }
     }
 
-    /// For another query.
+    /// Begins another query.
     pub fn rescan(&mut self) {
         self.has_distances = None;
     }
 
-    /// Gives back what was opened.
+    /// Closes what was opened.
     pub fn close(&mut self) {
         if let Some(reader) = self.reader.take() {
             // SAFETY: made by open(), and freed once. The slot is empty.
@@ -83,8 +83,8 @@ impl ScanValues {
                 let before = pg_sys::MemoryContextSwitchTo(self.memory);
                 let state = pg_sys::CreateExecutorState();
                 pg_sys::MemoryContextSwitchTo((*state).es_query_cxt);
-                // A copy, which no resource owner counts: the scan may end under another one. With constraints, which hold
-                // what columns were added with.
+                // A copy, which no resource owner tracks: the scan may end under another one. It includes constraints, which have
+                // the missing values of added columns.
                 let columns = pg_sys::CreateTupleDescCopyConstr((*heap).rd_att);
                 let slot = pg_sys::MakeSingleTupleTableSlot(columns, pg_sys::table_slot_callbacks(heap));
                 let context = pg_sys::MakePerTupleExprContext(state);
@@ -96,7 +96,7 @@ impl ScanValues {
         })
     }
 
-    /// What the operator says of the query and itself is a number, if it says anything.
+    /// Whether the operator returns a number for the query and itself.
     fn has_distances(&mut self) -> bool {
         *self.has_distances.get_or_insert_with(|| {
             // SAFETY: the scan has a query, of the type that the operator takes on both sides. An ERROR becomes a panic.
@@ -113,7 +113,7 @@ impl ScanValues {
 impl Values for ScanValues {
     fn distance(&mut self, tid: Tid) -> Result<Option<f64>> {
         if !self.has_distances() {
-            return Ok(Some(f64::NEG_INFINITY)); // the row comes at once
+            return Ok(Some(f64::NEG_INFINITY)); // the row is returned at once
         }
         let Reader { state, context, slot, info } = self.open();
         let scan = self.scan;

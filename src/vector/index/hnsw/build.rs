@@ -1,6 +1,6 @@
-//! Builds: a sample of the table says what codes its values need; then the main thread scans the table and feeds, engine
-//! threads link, and the graph is written out and logged once. Where the finished graph shows that its codes are too coarse
-//! after all, it is built again with finer ones.
+//! Builds: the codes are chosen by a sample of the table; then the main thread scans the table and pushes codes, engine
+//! threads link them, and the graph is written and logged once. If the codes of the finished graph are too coarse, it is
+//! built again with finer ones.
 
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -95,12 +95,12 @@ impl Build {
         Ok(())
     }
 
-    /// How many are linked, which is what takes the time.
+    /// Reports the number of linked elements, since linking takes the time.
     fn report(&self) {
         progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, self.job.done().into());
     }
 
-    /// Says once when memory is full.
+    /// Reports once that memory is full.
     fn report_full(&mut self) {
         if let Some(rows) = self.builder.fitting().filter(|_| !self.is_full) {
             self.is_full = true;
@@ -112,7 +112,7 @@ impl Build {
         }
     }
 
-    /// Without threads the main one does the work.
+    /// Links elements on the main thread, if there are no others.
     fn work_without_threads(&mut self) -> Result<(), Error> {
         while self.workers.is_empty() && self.builder.work_here(&poll)? {}
         Ok(())

@@ -1,8 +1,8 @@
-//! How much of the graph a scan reads.
+//! The share of the graph that a scan reads.
 //!
-//! A scan does all its work before the first row, so the cost of starting is what counts: the share of the index that a walk
-//! touches. How many elements that are grows with `ef_search` and `m`, and with the logarithm of the number of rows. The
-//! formula and its factor 0.55 are pgvector's, so that plans are as there.
+//! A scan does all its work before the first row, so the startup cost matters: the share of the index that a walk visits.
+//! The number of elements grows with `ef_search` and `m`, and with the logarithm of the number of rows. The formula and its
+//! factor 0.55 are pgvector's, so that plans are the same.
 
 use lagoon_vector::Error;
 use lagoon_vector::hnsw::format::Meta;
@@ -12,13 +12,13 @@ use crate::pg::guc::{EF_SEARCH, ITERATIVE_SCAN, IterativeScan, MAX_SCAN_TUPLES};
 use crate::vector::index::am::ScanExtent;
 use crate::vector::index::pages::PgPages;
 
-/// What a scan reads of an index of so many rows.
+/// The extent of a scan of an index of `rows` rows.
 pub fn extent(pages: &PgPages, rows: f64) -> Result<ScanExtent, Error> {
     let meta = Meta::read(&pages.read(0)?)?;
     Ok(ScanExtent { share: visited(rows, meta.m as f64, f64::from(EF_SEARCH.get())), rows: returned() })
 }
 
-/// The rows that a scan returns, at most: its candidates, or when it goes on after them, about those that it measures.
+/// Maximum number of rows that a scan returns: its candidates, or if it is iterative, about the number of rows that it visits.
 fn returned() -> f64 {
     let candidates = f64::from(EF_SEARCH.get());
     match ITERATIVE_SCAN.get() {
@@ -27,7 +27,7 @@ fn returned() -> f64 {
     }
 }
 
-/// The share of so many rows that a walk measures.
+/// The share of the rows that a walk visits.
 fn visited(rows: f64, m: f64, ef_search: f64) -> f64 {
     if rows <= 0.0 {
         return 1.0;

@@ -1,4 +1,4 @@
-//! How far a scan goes, by the settings of the session.
+//! The limits of a scan, from the settings of the session.
 
 use pgrx::pg_sys;
 
@@ -6,7 +6,7 @@ use lagoon_vector::hnsw::scan::{Iterative, Limits};
 
 use crate::pg::guc;
 
-/// For a scan that begins now.
+/// The limits of a scan that begins now.
 pub fn limits() -> Limits {
     // SAFETY: a setting of this process.
     let work_mem = unsafe { pg_sys::work_mem } as f64 * 1024.0;

@@ -1,5 +1,5 @@
-//! Builds: centres of a sample of the table, then every row into the list of its nearest centre. The main thread scans the
-//! table and feeds, engine threads measure, and the lists are written out and logged once.
+//! Builds: a sample of the table is clustered, then every row is assigned to its nearest centre. The main thread scans the
+//! table and pushes codes, engine threads assign them, and the lists are written and logged once.
 
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub unsafe fn build(table: &IndexedTable, pages: &PgPages) -> Result<Built, Erro
         check_memory(required(&coder))?;
         let (build, heap_rows) = loop {
             let (build, heap_rows) = assigned(table, &coder, lists, wanted)?;
-            // A larger table has rows that lie nearer to each other than those of the sample do.
+            // Rows of a large table lie nearer to each other than those of a sample, so finer codes may be needed after all.
             match coder.finer() {
                 Some(finer) if check_memory(required(&finer)).is_ok() && !build.builder.fits(&poll)? => {
                     coder = rebuild_with(&coder, finer);
@@ -79,7 +79,7 @@ unsafe fn assigned(table: &IndexedTable, coder: &Coder, lists: u32, wanted: usiz
     }
 }
 
-/// The clustering holds all of its sample.
+/// Checks the memory of the clustering, which has the whole sample in memory.
 fn check_memory(required: usize) -> Result<(), Error> {
     // SAFETY: a setting of this process.
     let kilobytes = unsafe { pg_sys::maintenance_work_mem } as usize;
@@ -147,7 +147,7 @@ impl Build {
         self.workers.wait()
     }
 
-    /// Without threads the main one does the work.
+    /// Works on the main thread, if there are no others.
     fn work_without_threads(&mut self) -> Result<(), Error> {
         while self.workers.is_empty() && self.builder.work_here(&poll)? {}
         Ok(())

@@ -26,7 +26,7 @@ pub const OPTIONS: [IntegerOption; 1] = [IntegerOption {
 pub unsafe fn meta(index: Relation) -> Result<Meta, Error> {
     // SAFETY: the caller's.
     let (space, [lists]) = unsafe { (space(index, Method::Ivfflat)?, options::values(&OPTIONS, index)) };
-    // Of one dimension all values have one of two directions.
+    // Values of one dimension have one of two directions.
     if space.dimensions == 1 && matches!(space.metric, Metric::InnerProduct | Metric::Cosine) {
         return Err(Error::OneDimension);
     }

@@ -15,7 +15,7 @@ pub fn most_rows(blocks: u32) -> usize {
     blocks as usize * ((pg_sys::BLCKSZ as usize - 24) / row)
 }
 
-/// Feeds a build with the sample that it wants, from as many random blocks at most, as ANALYZE takes its own.
+/// Feeds a build with its sample, from at most as many random blocks, as ANALYZE samples rows.
 ///
 /// # Safety
 /// As for [`IndexedTable::each`].

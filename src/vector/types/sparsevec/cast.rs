@@ -1,4 +1,4 @@
-//! Between `sparsevec`, the dense types and arrays, and to a number of dimensions.
+//! Casts between `sparsevec`, the dense types and arrays, and to a number of dimensions.
 
 use lagoon_vector::distance::half::f16;
 use pgrx::pg_sys::Datum;

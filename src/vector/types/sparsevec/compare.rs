@@ -36,7 +36,7 @@ sql_functions! {
     }
 }
 
-/// The first place where the two differ decides, as far as both reach; then the number of dimensions.
+/// Compares by the first position at which the two differ, up to the shorter one's dimensions; then by the number of dimensions.
 fn compare(a: &SparsevecRef<'_>, b: &SparsevecRef<'_>) -> Ordering {
     let common = a.dimensions().min(b.dimensions());
     let stored = |vector: &SparsevecRef<'_>, at: usize| {

@@ -7,7 +7,7 @@ use crate::pg::datum::vector::{MAX_NON_ZERO, SparsevecRef, check_finite, check_s
 use crate::pg::interrupt;
 use crate::vector::types::error::Error;
 
-/// What a literal says.
+/// A parsed literal.
 pub struct Parsed {
     /// 1 to 1,000,000,000.
     pub dimensions: i32,
@@ -55,7 +55,7 @@ pub fn parse(text: &[u8]) -> Result<Parsed, Error> {
     Ok(Parsed { dimensions, indices, values })
 }
 
-/// One `index:number`; None for a zero, whose index is not looked at.
+/// Reads one `index:number`; None for a zero, whose index is not checked.
 fn element(reader: &mut Reader<'_>) -> Result<Option<(i32, f32)>, Error> {
     let position = reader.integer()?.clamp(i64::from(i32::MIN) + 1, i32::MAX.into()) as i32;
     if !reader.eat(b':') {
@@ -70,7 +70,7 @@ fn element(reader: &mut Reader<'_>) -> Result<Option<(i32, f32)>, Error> {
 }
 
 impl Parsed {
-    /// Whether the indices are good, which is asked last.
+    /// Checks the indices, after everything else.
     pub fn check(&self) -> Result<(), Error> {
         check_indices(&self.indices, self.dimensions)
     }

@@ -1,21 +1,22 @@
-//! Blocks of eight places are compared with each other at once (compare Schlegel, Willhalm, Lehner: "Fast sorted-set
-//! intersection using SIMD instructions", ADMS 2011); the one that ends first is done.
+//! Intersection of sorted positions: two blocks of eight are compared all with all at once, then the one with the smaller last
+//! position is replaced by its next (compare Schlegel, Willhalm, Lehner: "Fast sorted-set intersection using SIMD
+//! instructions", ADMS 2011).
 
 use std::arch::x86_64::*;
 
 use super::Terms;
 
-/// Places of a block.
+/// Positions of a block.
 const BLOCK: usize = 8;
 
-/// Which of both blocks is done: that whose last place is not beyond the other's.
+/// How far to advance in each vector: by a block where its last position is not greater than the other's.
 #[inline(always)]
 fn done<P: Ord + Copy>(a: &[P], b: &[P], i: usize, j: usize) -> (usize, usize) {
     let (last_a, last_b) = (a[(i + BLOCK).min(a.len()) - 1], b[(j + BLOCK).min(b.len()) - 1]);
     (BLOCK * usize::from(last_a <= last_b), BLOCK * usize::from(last_b <= last_a))
 }
 
-/// The elements at the places whose bits are set, pair by pair: places ascend, so the first of one is the first of the other.
+/// Applies `step` to the pairs of elements whose bits are set: positions ascend, so the n-th bits of both masks belong together.
 #[inline(always)]
 fn pairs(
     (mut of_a, x): (u32, &[f32]),
@@ -31,14 +32,14 @@ fn pairs(
     sum
 }
 
-/// [`super::Place::fold`], if the processor can.
+/// [`super::Position::fold`], if the processor can.
 #[inline]
 pub fn fold_u16(a: Terms<'_, u16>, b: Terms<'_, u16>, step: &impl Fn(f64, f32, f32) -> f64) -> Option<f64> {
     // SAFETY: the processor was asked.
     is_x86_feature_detected!("sse4.2").then(|| unsafe { narrow(a, b, step) })
 }
 
-/// [`super::Place::fold`], if the processor can.
+/// [`super::Position::fold`], if the processor can.
 #[inline]
 pub fn fold_i32(a: Terms<'_, i32>, b: Terms<'_, i32>, step: &impl Fn(f64, f32, f32) -> f64) -> Option<f64> {
     // SAFETY: the processor was asked.
@@ -48,7 +49,7 @@ pub fn fold_i32(a: Terms<'_, i32>, b: Terms<'_, i32>, step: &impl Fn(f64, f32, f
 #[target_feature(enable = "sse4.2")]
 fn narrow(a: Terms<'_, u16>, b: Terms<'_, u16>, step: &impl Fn(f64, f32, f32) -> f64) -> f64 {
     const ANY: i32 = _SIDD_UWORD_OPS | _SIDD_CMP_EQUAL_ANY | _SIDD_BIT_MASK;
-    let (p, q) = (a.places(), b.places());
+    let (p, q) = (a.positions(), b.positions());
     let (mut sum, mut i, mut j) = (0.0, 0, 0);
     while i < p.len() && j < q.len() {
         let (block_a, block_b) = (load_u16(a, i), load_u16(b, j));
@@ -65,26 +66,26 @@ fn narrow(a: Terms<'_, u16>, b: Terms<'_, u16>, step: &impl Fn(f64, f32, f32) ->
     sum
 }
 
-/// A block of places, zero where there are no more.
+/// A block of positions, zero where there are no more.
 #[target_feature(enable = "sse4.2")]
 #[inline]
 fn load_u16(terms: Terms<'_, u16>, at: usize) -> __m128i {
     let left = terms.values.len() - at;
-    if let Some(block) = terms.places[at..].first_chunk::<BLOCK>() {
-        // SAFETY: eight places.
+    if let Some(block) = terms.positions[at..].first_chunk::<BLOCK>() {
+        // SAFETY: eight positions.
         let block = unsafe { _mm_loadu_si128(block.as_ptr().cast()) };
         let lanes = _mm_setr_epi16(0, 1, 2, 3, 4, 5, 6, 7);
         return _mm_and_si128(block, _mm_cmpgt_epi16(_mm_set1_epi16(left.min(BLOCK) as i16), lanes));
     }
     let mut block = [0; BLOCK];
-    block[..left].copy_from_slice(&terms.places[at..at + left]);
-    // SAFETY: eight places.
+    block[..left].copy_from_slice(&terms.positions[at..at + left]);
+    // SAFETY: eight positions.
     unsafe { _mm_loadu_si128(block.as_ptr().cast()) }
 }
 
 #[target_feature(enable = "avx2")]
 fn wide(a: Terms<'_, i32>, b: Terms<'_, i32>, step: &impl Fn(f64, f32, f32) -> f64) -> f64 {
-    let (p, q) = (a.places(), b.places());
+    let (p, q) = (a.positions(), b.positions());
     let (mut sum, mut i, mut j) = (0.0, 0, 0);
     while i < p.len() && j < q.len() {
         let (block_a, mut block_b) = (load_i32(p, i, -1), load_i32(q, j, -2));
@@ -115,16 +116,16 @@ fn bits(lanes: __m256i) -> u32 {
     _mm256_movemask_ps(_mm256_castsi256_ps(lanes)).cast_unsigned()
 }
 
-/// A block of places, `none` where there are no more.
+/// A block of positions, `none` where there are no more.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn load_i32(places: &[i32], at: usize, none: i32) -> __m256i {
-    if let Some(block) = places[at..].first_chunk::<BLOCK>() {
-        // SAFETY: eight places.
+fn load_i32(positions: &[i32], at: usize, none: i32) -> __m256i {
+    if let Some(block) = positions[at..].first_chunk::<BLOCK>() {
+        // SAFETY: eight positions.
         return unsafe { _mm256_loadu_si256(block.as_ptr().cast()) };
     }
     let mut block = [none; BLOCK];
-    block[..places.len() - at].copy_from_slice(&places[at..]);
-    // SAFETY: eight places.
+    block[..positions.len() - at].copy_from_slice(&positions[at..]);
+    // SAFETY: eight positions.
     unsafe { _mm256_loadu_si256(block.as_ptr().cast()) }
 }

@@ -1,4 +1,4 @@
-//! Elements side by side in one [`Block`].
+//! A chunk of elements, in one [`Block`].
 //!
 //! ```text
 //! plain: codes | facts (tid, tid, level and first upper list, start of the code) of each element
@@ -91,7 +91,7 @@ impl Chunk {
         self.block.plain()[self.facts + at * FACTS + which]
     }
 
-    /// Where a code begins and ends. The code itself is not read, for it may not be in the processor's cache.
+    /// Start and end of a code, without reading the code, which may not be in the processor's cache.
     #[inline]
     pub fn stretch(&self, at: usize) -> (usize, usize) {
         let end = if at + 1 < self.len { self.fact(at + 1, 3) as usize } else { self.facts };
@@ -107,7 +107,7 @@ impl Chunk {
         u64::from(self.fact(at, 0)) | u64::from(self.fact(at, 1)) << 32
     }
 
-    /// The links of an element on a layer; empty where it does not reach that high.
+    /// The links of an element on a layer; empty if the element is not on that layer.
     #[inline]
     pub fn list(&self, at: usize, layer: u8) -> List<'_> {
         let (m, cells) = (self.m, self.block.cells());
@@ -133,17 +133,17 @@ impl Chunk {
         &self.block.cells()[self.len * (4 * self.m + which) + at]
     }
 
-    /// Rows that were merged into this element; [`MERGED`] where it was merged itself. Changed under its lock.
+    /// Number of rows that were merged into this element; [`MERGED`] if it was merged itself. Changed under its lock.
     pub fn merged(&self, at: usize) -> &AtomicU32 {
         self.state(at, 0)
     }
 
-    /// The first element that was merged into this one, or the one after this in the list of another: its number plus one.
+    /// The first element that was merged into this one, or the next one in the list of another: its number plus one.
     pub fn next(&self, at: usize) -> &AtomicU32 {
         self.state(at, 1)
     }
 
-    /// Where the element will lie on disk, while the graph is written.
+    /// The number that the element will have on disk.
     pub fn number(&self, at: usize) -> &AtomicU32 {
         self.state(at, 2)
     }
@@ -152,8 +152,8 @@ impl Chunk {
 /// In [`Chunk::merged`]: the element's row belongs to another one.
 pub(crate) const MERGED: u32 = u32::MAX;
 
-/// Links of one element on one layer, as many cells as there can be. A link is its target plus one with two bits; zero ends
-/// the list. Changed under the element's lock, walked without.
+/// The links of an element on a layer, with a cell for each possible link. A link is its target plus one, with two flag
+/// bits; zero ends the list. Links are changed under the element's lock and read without it.
 #[derive(Clone, Copy)]
 pub(crate) struct List<'a> {
     pub links: &'a [AtomicU32],
@@ -202,7 +202,7 @@ impl<'a> List<'a> {
         }
     }
 
-    /// For [`crate::distance::prefetch`].
+    /// The cells of the distances, for [`crate::distance::prefetch`].
     pub fn distances(self) -> &'a [AtomicU32] {
         self.distances
     }

@@ -1,7 +1,7 @@
-//! The graph in memory, which many threads build at once.
+//! The graph in memory, which threads build in parallel.
 //!
-//! Elements lie in chunks that never move: the feeder fills a chunk and publishes it, then any worker may link its
-//! elements. Walks read links without a lock; a writer holds the element's own lock, never two at a time.
+//! Elements are in chunks that never move: the feeder fills a chunk and publishes it, then any worker may link its
+//! elements. Walks read links without a lock; a writer holds the element's lock, never two at a time.
 
 mod chunk;
 mod order;
@@ -51,7 +51,7 @@ pub struct Arena {
 }
 
 impl Arena {
-    /// Empty.
+    /// An empty graph.
     pub(crate) fn new(meta: Meta, memory: &mut Memory) -> Self {
         let words = if meta.space.form == Form::Sparse { 0 } else { meta.space.max_code_bytes() / 4 };
         let segments = MAX_ELEMENTS as usize / (CHUNK * SEGMENT) + 1;
@@ -71,7 +71,7 @@ impl Arena {
         self.stride
     }
 
-    /// Makes the elements of a chunk known, to be linked later. The only feeder calls it, chunk after chunk.
+    /// Publishes the elements of a chunk, to be linked later. Only the feeder calls it, chunk after chunk.
     pub(crate) fn publish(&self, number: usize, pending: &mut Pending, memory: &mut Memory) -> Result<()> {
         let chunk = Chunk::new(pending, &self.meta, memory)?;
         if number.is_multiple_of(SEGMENT) {
@@ -113,7 +113,7 @@ impl Arena {
         chunk.list(at, layer)
     }
 
-    /// Appends the links of an element. Nobody may change them any more.
+    /// Appends the links of an element. They must not change any more.
     pub(crate) fn links(&self, id: u32, layer: u8, out: &mut Vec<Link>) {
         self.list(id, layer).read(out);
     }
@@ -179,7 +179,7 @@ impl Arena {
             self.link(id, level, entry, walker, pace)?;
             return Ok(());
         }
-        // It becomes the entry point, which nobody else may move meanwhile.
+        // The element becomes the entry point, which no other thread may move meanwhile.
         let mut entry = self.entry.write().unwrap_or_else(PoisonError::into_inner);
         match *entry {
             None => *entry = Some((id, level)),
@@ -204,7 +204,7 @@ impl Arena {
         Ok(())
     }
 
-    /// False when the element was merged.
+    /// Links the element, or merges it into an equal one. Returns false if it was merged.
     fn link(&self, id: u32, level: u8, entry: (u32, u8), walker: &mut Walker, pace: &Pace<'_>) -> Result<bool> {
         let code = self.code(id);
         walker.descend(self, code, entry, level, pace)?;
@@ -218,7 +218,7 @@ impl Arena {
             let list = self.list(id, layer);
             let between = |a, b| self.between(a, b, pace);
             select_into(&walker.found, list.capacity(), between, &mut walker.links, &mut walker.pruned)?;
-            // On a layer above 0 nobody can see the element before another links back to it below.
+            // Above layer 0 no walk reaches the element before another one links back to it.
             for (at, link) in walker.links.iter().enumerate() {
                 list.write(at, link);
                 chosen.push((layer, *link));
@@ -279,7 +279,7 @@ impl Arena {
         }
     }
 
-    /// Offers a link from `owner` to `new`. Whether it is there now.
+    /// Adds a link from `owner` to `new` if it is good enough. Returns whether it was added.
     #[allow(clippy::too_many_arguments)]
     fn link_back(
         &self,
@@ -341,7 +341,7 @@ impl Parents for Insert<'_, '_> {
             return Ok(None);
         }
         let distance = distance.map_or_else(|| arena.between(*id, parent, pace), Ok)?;
-        // Its own side first: nobody can see the element until the parent links to it.
+        // The link to the parent first: no walk reaches the element until the parent links to it.
         arena.protect(*id, parent, distance, list);
         if arena.link_back(parent, 0, *id, distance, true, list, pace)? {
             return Ok(Some(()));
@@ -362,7 +362,7 @@ impl Parents for Insert<'_, '_> {
     }
 }
 
-/// Words from one code to the next: whole cache lines where that costs little.
+/// Words from the start of a code to that of the next, rounded up to whole cache lines if that costs little.
 fn stride(words: usize) -> usize {
     let lines = words.next_multiple_of(16);
     if lines - words <= words / 8 { lines } else { words }

@@ -1,5 +1,5 @@
-//! The order of elements on disk: those that link to each other lie side by side, so that a search reads fewer pages. The next
-//! element of a page is the one with the most links from those that are there (compare Wei et al., "Speedup Graph
+//! The order of elements on disk: elements that link to each other are placed side by side, so that a search reads fewer pages.
+//! The next element of a page is the one with the most links from those already on it (compare Wei et al., "Speedup Graph
 //! Processing by Graph Ordering", SIGMOD 2016).
 
 use crate::Result;
@@ -7,7 +7,7 @@ use crate::hnsw::arena::Arena;
 use crate::hnsw::format::Geometry;
 use crate::memory::{filled, room};
 
-/// Mark of an element that has its place.
+/// The mark of an element that has been placed.
 const PLACED: u32 = u32::MAX;
 /// Low bits of a mark, which count links; the others are the page.
 const COUNT_BITS: u32 = 6;
@@ -80,7 +80,8 @@ pub(crate) fn order(arena: &Arena, count: u32, poll: impl Fn() -> Result<()>) ->
     Ok(order)
 }
 
-/// How many successive elements should be near to each other: two pages of codes, or where a page has few, a page of nodes.
+/// Number of consecutive elements that should be near to each other: two pages of codes, or a page of nodes if a page has
+/// few codes.
 fn window(geometry: &Geometry) -> usize {
     match crate::page::PAGE_SIZE / geometry.slot_bytes {
         few @ 0..8 => geometry.nodes.max(few),

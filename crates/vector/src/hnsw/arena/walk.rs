@@ -1,6 +1,6 @@
-//! Searching the arena: Algorithm 2 of the HNSW paper as in [`crate::hnsw::search`], made for many short walks through memory.
+//! Searching the arena: Algorithm 2 of the HNSW paper as in [`crate::hnsw::search`], for many short walks in memory.
 //!
-//! Candidates are one sorted row instead of two heaps: with the few dozen of `ef_construction` that is faster.
+//! Candidates are in one sorted array instead of two heaps, which is faster for the few dozen of `ef_construction`.
 
 use crate::Result;
 use crate::distance::prefetch;
@@ -28,7 +28,7 @@ pub(crate) struct Walker {
     pub list: Vec<Link>,
 }
 
-/// Last bit of a candidate as one number, which has the order of distances: its links were followed.
+/// The lowest bit of a candidate, which is a number that orders by distance: its links have been followed.
 const FOLLOWED: u64 = 1;
 
 #[inline]
@@ -78,7 +78,7 @@ impl Walker {
             ids.extend(arena.list(pool[next] as u32 >> 1, layer).targets().filter(|id| visited.insert(*id)));
             reserved(visited.outcome())?;
             pace.spend(4 * code.len() * ids.len())?;
-            // If nothing nearer is found, this one's links come next.
+            // If nothing nearer is found, the links of this one are read next.
             if let Some(second) = pool.get(next + 1) {
                 prefetch(arena.list(*second as u32 >> 1, layer).links);
             }

@@ -1,4 +1,4 @@
-//! Everything looks often enough at whether to go on, and stops where it is told to.
+//! Every operation checks for a cancel often enough, and stops when it is cancelled.
 
 use std::cell::Cell;
 
@@ -7,7 +7,7 @@ use crate::Error;
 use crate::hnsw::info::info;
 use crate::hnsw::vacuum::vacuum;
 
-/// Pages that may be read between two looks: 32 codes on two pages each, and what belongs to them.
+/// Pages that may be read between two checks: 32 codes on two pages each, and what belongs to them.
 const PAGES: usize = 72;
 
 type Operation = (&'static str, fn(&Watched<'_>, &[u32]) -> Result<()>);
@@ -50,7 +50,7 @@ fn stores() -> Vec<(MemPages, Vec<u32>)> {
 }
 
 #[test]
-fn nothing_reads_many_pages_without_looking() {
+fn nothing_reads_many_pages_without_a_check_for_a_cancel() {
     for (store, query) in stores() {
         for under_memory_pressure in [false, true] {
             for (name, operation) in OPERATIONS {
@@ -71,11 +71,11 @@ fn everything_stops_wherever_it_is_told_to() {
             let pages = store.fork();
             let all = Watched::new(&pages, 0);
             operation(&all, &query).unwrap();
-            let looks = all.looks();
-            for end in (1..=looks).step_by((looks / 5).max(1) as usize) {
+            let checks = all.checks();
+            for end in (1..=checks).step_by((checks / 5).max(1) as usize) {
                 let pages = store.fork();
                 let stopped = operation(&Watched::new(&pages, end), &query);
-                assert_eq!(stopped, Err(Error::Cancelled), "{name}: look {end} of {looks}");
+                assert_eq!(stopped, Err(Error::Cancelled), "{name}: check {end} of {checks}");
             }
         }
     }
@@ -83,7 +83,7 @@ fn everything_stops_wherever_it_is_told_to() {
 
 /// With many links, many candidates and long codes a single element takes a good part of a second.
 #[test]
-fn a_build_looks_in_the_middle_of_an_element() {
+fn a_build_checks_for_a_cancel_within_an_element() {
     let meta = meta(16_000, 100, 400, Metric::L2);
     let vectors = clustered(120, 16_000, 5);
     let build = |end: u64| {
@@ -92,10 +92,10 @@ fn a_build_looks_in_the_middle_of_an_element() {
             builder.push(&code(&meta.space, vector), tid).unwrap();
         }
         builder.close().unwrap();
-        let looks = Cell::new(0);
+        let checks = Cell::new(0);
         let check = || {
-            looks.set(looks.get() + 1);
-            if looks.get() == end { Err(Error::Cancelled) } else { Ok(()) }
+            checks.set(checks.get() + 1);
+            if checks.get() == end { Err(Error::Cancelled) } else { Ok(()) }
         };
         let outcome = loop {
             match builder.work_here(&check) {
@@ -103,17 +103,17 @@ fn a_build_looks_in_the_middle_of_an_element() {
                 other => break other,
             }
         };
-        (outcome, looks.get(), builder)
+        (outcome, checks.get(), builder)
     };
-    let (outcome, looks, builder) = build(0);
+    let (outcome, checks, builder) = build(0);
     assert_eq!(outcome, Ok(false));
-    assert!(looks > 4 * vectors.len() as u64, "{looks} looks");
-    assert_eq!(build(looks / 2).0, Err(Error::Cancelled));
+    assert!(checks > 4 * vectors.len() as u64, "{checks} checks");
+    assert_eq!(build(checks / 2).0, Err(Error::Cancelled));
     // And while it is written.
     let pages = MemPages::new();
     let watched = Watched::new(&pages, 0);
     builder.flush(&watched).unwrap();
     assert!(watched.most() <= PAGES, "{}", watched.most());
-    let stopped = builder.flush(&Watched::new(&MemPages::new(), watched.looks() / 2));
+    let stopped = builder.flush(&Watched::new(&MemPages::new(), watched.checks() / 2));
     assert_eq!(stopped, Err(Error::Cancelled));
 }

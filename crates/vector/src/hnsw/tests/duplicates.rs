@@ -272,7 +272,7 @@ fn a_scan_that_stands_still_in_a_chain_returns_each_row_that_stays_once() {
 #[test]
 fn a_scan_reads_no_more_of_a_chain_than_it_returns() {
     let meta = meta(3, 2, 8, Metric::L2);
-    let looks = |count: usize| {
+    let checks = |count: usize| {
         let store = build(meta, &vec![vec![1.0, 2.0, 3.0]; count], 1);
         let coder = crate::hnsw::coder(&store).unwrap();
         cost(&store, |store| {
@@ -284,14 +284,14 @@ fn a_scan_reads_no_more_of_a_chain_than_it_returns() {
             }
         })
     };
-    assert_eq!(looks(1000), looks(20_000));
+    assert_eq!(checks(1000), checks(20_000));
 }
 
-/// What an operation costs, as the number of its looks at whether to go on: each goes with a page or two.
+/// The cost of an operation, as the number of its checks for a cancel: one for each page or two.
 fn cost(store: &MemPages, f: impl FnOnce(&Watched<'_>)) -> u64 {
     let watched = Watched::new(store, 0);
     f(&watched);
-    watched.looks()
+    watched.checks()
 }
 
 #[test]

@@ -155,7 +155,7 @@ fn of_many_rows_with_one_value_those_are_read_that_are_wanted() {
         let watched = Watched::new(&store, 0);
         let mut scan = scan(&store, &vectors[1], limits(40, iterative));
         (0..10).for_each(|_| assert!(scan.next(&watched, &mut table).unwrap().is_some()));
-        assert!(table.asked.len() <= 3 && watched.looks() < 100, "{} {}", table.asked.len(), watched.looks());
+        assert!(table.asked.len() <= 3 && watched.checks() < 100, "{} {}", table.asked.len(), watched.checks());
         let found: Vec<_> = hits(&store, &mut table, limits(400, iterative)).collect();
         assert_eq!(found.len(), 9000);
         assert!(found.is_sorted_by(|a, b| a.1 <= b.1));

@@ -1,11 +1,11 @@
-//! Everything looks often enough at whether to go on, and stops where it is told to.
+//! Every operation checks for a cancel often enough, and stops when it is cancelled.
 
 use std::cell::Cell;
 
 use super::*;
 use crate::ivf::info::info;
 
-/// Pages that may be read between two looks: 16 of centres, and a few more.
+/// Pages that may be read between two checks: 16 of centres, and a few more.
 const PAGES: usize = 24;
 
 type Operation = (&'static str, fn(&Watched<'_>, &[u32]) -> Result<()>);
@@ -34,7 +34,7 @@ fn stores() -> Vec<(MemPages, Vec<u32>)> {
 }
 
 #[test]
-fn nothing_reads_many_pages_without_looking() {
+fn nothing_reads_many_pages_without_a_check_for_a_cancel() {
     for (store, query) in stores() {
         for (name, operation) in OPERATIONS {
             let pages = store.fork();
@@ -52,11 +52,11 @@ fn everything_stops_wherever_it_is_told_to() {
             let pages = store.fork();
             let all = Watched::new(&pages, 0);
             operation(&all, &query).unwrap();
-            let looks = all.looks();
-            for end in (1..=looks).step_by((looks / 5).max(1) as usize) {
+            let checks = all.checks();
+            for end in (1..=checks).step_by((checks / 5).max(1) as usize) {
                 let pages = store.fork();
                 let stopped = operation(&Watched::new(&pages, end), &query);
-                assert_eq!(stopped, Err(Error::Cancelled), "{name}: look {end} of {looks}");
+                assert_eq!(stopped, Err(Error::Cancelled), "{name}: check {end} of {checks}");
             }
         }
     }
@@ -64,14 +64,14 @@ fn everything_stops_wherever_it_is_told_to() {
 
 /// With many lists and long codes a single step of the clustering takes a good part of a second.
 #[test]
-fn a_build_looks_in_the_middle_of_a_step() {
+fn a_build_checks_for_a_cancel_within_a_step() {
     let meta = meta(16_000, 40, Metric::L2);
     let codes: Vec<Vec<u32>> = clustered(500, 16_000, 5).iter().map(|vector| code(&meta.space, vector)).collect();
     let build = |end: u64| -> Result<(u64, Builder)> {
-        let looks = Cell::new(0);
+        let checks = Cell::new(0);
         let check = || {
-            looks.set(looks.get() + 1);
-            if looks.get() == end { Err(Error::Cancelled) } else { Ok(()) }
+            checks.set(checks.get() + 1);
+            if checks.get() == end { Err(Error::Cancelled) } else { Ok(()) }
         };
         let mut builder = Builder::new(Coder::plain(meta.space), meta.lists, memory(1 << 30), 500, 42).unwrap();
         for code in &codes {
@@ -83,28 +83,28 @@ fn a_build_looks_in_the_middle_of_a_step() {
         // The first centre is drawn from 400 samples without measuring; for each of the others all of these are measured.
         let mut most = 0;
         for _ in 0..10 {
-            let before = looks.get();
+            let before = checks.get();
             assert!(builder.work_here(&check)?);
-            most = most.max(looks.get() - before);
+            most = most.max(checks.get() - before);
         }
-        assert!(most >= 5, "{most} looks");
+        assert!(most >= 5, "{most} checks");
         while builder.work_here(&check)? {}
         for (tid, code) in (1..).zip(&codes) {
             builder.push(code, tid)?;
         }
         builder.close();
         while builder.work_here(&check)? {}
-        Ok((looks.get(), builder))
+        Ok((checks.get(), builder))
     };
-    let (looks, builder) = build(0).unwrap();
-    for end in (1..=looks).step_by((looks / 5) as usize) {
-        assert_eq!(build(end).err(), Some(Error::Cancelled), "{end} of {looks}");
+    let (checks, builder) = build(0).unwrap();
+    for end in (1..=checks).step_by((checks / 5) as usize) {
+        assert_eq!(build(end).err(), Some(Error::Cancelled), "{end} of {checks}");
     }
     let pages = MemPages::new();
     let watched = Watched::new(&pages, 0);
     builder.flush(&watched, |_| ()).unwrap();
     assert!(watched.most() <= PAGES, "{}", watched.most());
-    let stopped = builder.flush(&Watched::new(&MemPages::new(), watched.looks() / 2), |_| ());
+    let stopped = builder.flush(&Watched::new(&MemPages::new(), watched.checks() / 2), |_| ());
     assert_eq!(stopped, Err(Error::Cancelled));
 }
 

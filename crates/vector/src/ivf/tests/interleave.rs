@@ -1,4 +1,4 @@
-//! What happens between what an insert has looked at and what it writes.
+//! Changes by others between what an insert reads and what it writes.
 
 use super::*;
 use crate::ivf::info::info;

@@ -211,7 +211,7 @@ fn damage_is_noticed() {
         ("lists", first, |page| page[24..28].fill(0)),                                       // an end
         ("lists", 1, |page| page[28..32].copy_from_slice(&1u32.to_ne_bytes())),              // inserts begin nowhere
         ("lists", first, |page| page[12] += 4),
-        ("places", first, |page| page[67..96].iter_mut().step_by(4).for_each(|byte| *byte ^= 0x80)),
+        ("assignments", first, |page| page[67..96].iter_mut().step_by(4).for_each(|byte| *byte ^= 0x80)),
         ("rows", first, |page| page.copy_within(8178..8184, 8172)),
     ];
     fn first_block() -> u32 {
