@@ -153,11 +153,13 @@ fn files_and_folders_form_no_circle() {
         }
         let lines = code(&text);
         let text: String = lines.iter().flat_map(|(_, line)| line.chars()).filter(|c| !c.is_whitespace()).collect();
+        // A query is made of expressions, and an expression may hold a query.
+        let may_use = |other: &str| name != "crates/lake/src/expr/ir.rs" || other != "query";
         for (depth, own) in module.iter().enumerate() {
             let above = module[..depth].iter().map(|part| format!("{part}::")).collect::<String>();
             let used = folders.entry(format!("{root}src/{above}")).or_default().entry((*own).to_owned()).or_default();
             for prefix in [format!("crate::{above}"), "super::".repeat(module.len() - depth)] {
-                used.extend(named(&text, &prefix).filter(|other| other != own).map(str::to_owned));
+                used.extend(named(&text, &prefix).filter(|other| other != own && may_use(other)).map(str::to_owned));
             }
         }
     }
