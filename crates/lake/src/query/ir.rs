@@ -16,35 +16,86 @@ pub const MAX_RELATIONS: usize = 64;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Rel {
     /// Columns of a table, in this order. Both are indexes: into the tables that are given with the tree, into their columns.
-    Table { table: usize, columns: Vec<usize> },
+    Table {
+        table: usize,
+        columns: Vec<usize>,
+    },
     /// Rows that PostgreSQL sends: an index into the shipments that are given with the tree, and the types of the columns.
-    Shipped { shipment: usize, columns: Vec<Type> },
+    Shipped {
+        shipment: usize,
+        columns: Vec<Type>,
+    },
     /// Rows of expressions that look at no column but outer ones. One row without columns is a SELECT without FROM.
-    Values { columns: Vec<Type>, rows: Vec<Vec<Expr>> },
+    Values {
+        columns: Vec<Type>,
+        rows: Vec<Vec<Expr>>,
+    },
     /// The rows for which the condition is true.
-    Filter { input: Box<Rel>, condition: Expr },
+    Filter {
+        input: Box<Rel>,
+        condition: Expr,
+    },
     /// Other columns.
-    Project { input: Box<Rel>, columns: Vec<Expr> },
+    Project {
+        input: Box<Rel>,
+        columns: Vec<Expr>,
+    },
     /// `condition` is over the columns of both sides; none is a cross join of the inner kind. With `lateral` the right side
     /// may look at columns of the left one, as outer columns of one level.
-    Join { kind: JoinKind, left: Box<Rel>, right: Box<Rel>, condition: Option<Expr>, lateral: bool },
+    Join {
+        kind: JoinKind,
+        left: Box<Rel>,
+        right: Box<Rel>,
+        condition: Option<Expr>,
+        lateral: bool,
+    },
     /// Groups first, then aggregates. Without groups there is one row, without rows, too.
-    Aggregate { input: Box<Rel>, groups: Vec<Expr>, sets: Option<Vec<Vec<usize>>>, aggregates: Vec<Aggregate> },
+    Aggregate {
+        input: Box<Rel>,
+        groups: Vec<Expr>,
+        sets: Option<Vec<Vec<usize>>>,
+        aggregates: Vec<Aggregate>,
+    },
     /// The input's columns, then one for each call.
-    Window { input: Box<Rel>, calls: Vec<WindowCall> },
+    Window {
+        input: Box<Rel>,
+        calls: Vec<WindowCall>,
+    },
     /// One of the rows that are equal in these columns; all columns, if there are none. DISTINCT ON is over a sorted input and
     /// keeps the first.
-    Distinct { input: Box<Rel>, on: Option<Vec<usize>> },
-    Sort { input: Box<Rel>, keys: Vec<SortKey> },
+    Distinct {
+        input: Box<Rel>,
+        on: Option<Vec<usize>>,
+    },
+    Sort {
+        input: Box<Rel>,
+        keys: Vec<SortKey>,
+    },
     /// Bigints; NULL is none.
-    Limit { input: Box<Rel>, offset: Option<Expr>, count: Option<Expr> },
+    Limit {
+        input: Box<Rel>,
+        offset: Option<Expr>,
+        count: Option<Expr>,
+    },
     /// Column by column; both sides have columns of the same types.
-    SetOperation { kind: SetKind, all: bool, left: Box<Rel>, right: Box<Rel> },
+    SetOperation {
+        kind: SetKind,
+        all: bool,
+        left: Box<Rel>,
+        right: Box<Rel>,
+    },
     /// Common table expressions, each of which may refer to those before it. One that is referred to more than once may still be
     /// computed more than once: none has side effects.
-    With { tables: Vec<Rel>, body: Box<Rel> },
+    With {
+        tables: Vec<Rel>,
+        body: Box<Rel>,
+    },
     /// One of the common table expressions of the nearest `With` but `level`.
-    Common { level: usize, table: usize, columns: Vec<Type> },
+    Common {
+        level: usize,
+        table: usize,
+        columns: Vec<Type>,
+    },
 }
 
 /// How a join treats rows without a partner.
