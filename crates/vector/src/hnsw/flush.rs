@@ -1,7 +1,7 @@
 //! Writing a built graph out in one pass.
 
 use crate::hnsw::arena::{Arena, order};
-use crate::hnsw::format::{self, Geometry, MAX_ELEMENTS, MAX_TIDS, Meta, NONE, NodesMut, Packing};
+use crate::hnsw::format::{self, Geometry, MAX_ELEMENTS, MAX_TIDS, Meta, NONE, NodesMut};
 use crate::hnsw::head::write_head;
 use crate::hnsw::packed;
 use crate::hnsw::select::Link;
@@ -119,7 +119,7 @@ pub(crate) fn blocks(arena: &Arena, count: u32) -> Result<u32> {
     let (order, poll) = ((0..count).collect::<Vec<u32>>(), || Ok(()));
     let geometry = layout(arena, &order, &poll)?;
     let last = number(arena, &geometry, &order, &poll)?.overflow - 1;
-    let block = geometry.code_parts(last, Packing::ENTRY).0.block;
+    let block = geometry.code_parts(last, format::Packing::ENTRY).0.block;
     Ok(geometry.next_code_page(block).unwrap_or(block) + 1)
 }
 
