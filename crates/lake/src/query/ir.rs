@@ -1,7 +1,8 @@
 //! The tree of a query: relations over relations, as the glue makes it of PostgreSQL's and as a plan holds it.
 //!
 //! Columns are known by their position in the relation below; of a join, those of the left side come first. What is typed is
-//! typed by [`Kind`] only: precision and scale of numerics are derived when the tree is planned, from the files as they are then.
+//! typed by [`Kind`](crate::types::Kind) only: precision and scale of numerics are derived when the tree is planned, from the
+//! files as they are then.
 //! The tree is PostgreSQL's after parsing and rewriting, so names, views and rights are dealt with, and what a construct means
 //! is what it means there.
 
