@@ -1,25 +1,37 @@
 //! Criterion benchmarks of the engines: `cargo bench -p lagoon-benches`. What goes through SQL is in `benches/run`.
 #![allow(clippy::unwrap_used)]
 
-mod clustered;
-
 use std::hint::black_box;
 
-use clustered::clustered;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use hnsw_rs::prelude::{DistL2, Distance, Hnsw};
 use lagoon_vector::distance;
 use lagoon_vector::hnsw::build::{Builder, Memory};
 use lagoon_vector::space::{Element, Value};
 use lagoon_vector::{Coder, Metric, Space};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 const DIMENSIONS: usize = 384;
 const ROWS: usize = 5_000;
 const M: usize = 16;
 const EF_CONSTRUCTION: usize = 64;
 
+/// Points around 100 centres: uniform ones of so many dimensions would all be equally far from each other.
+fn clustered(rows: usize) -> Vec<Vec<f32>> {
+    let mut random = StdRng::seed_from_u64(1);
+    let mut point =
+        |spread: f32| -> Vec<f32> { (0..DIMENSIONS).map(|_| random.random_range(-spread..spread)).collect() };
+    let centres: Vec<_> = (0..100).map(|_| point(1.0)).collect();
+    let near = |(row, mut vector): (usize, Vec<f32>)| {
+        vector.iter_mut().zip(&centres[row % centres.len()]).for_each(|(x, centre)| *x += centre);
+        vector
+    };
+    (0..rows).map(|_| point(0.5)).enumerate().map(near).collect()
+}
+
 fn kernels(c: &mut Criterion) {
-    let vectors = clustered(2, DIMENSIONS);
+    let vectors = clustered(2);
     let (a, b) = (&vectors[0][..], &vectors[1][..]);
     let mut group = c.benchmark_group("l2_squared_384");
     group.throughput(Throughput::Elements(DIMENSIONS as u64));
@@ -31,7 +43,7 @@ fn kernels(c: &mut Criterion) {
 }
 
 fn build(c: &mut Criterion) {
-    let vectors = clustered(ROWS, DIMENSIONS);
+    let vectors = clustered(ROWS);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut group = c.benchmark_group("build_5000");
     group.sample_size(10).throughput(Throughput::Elements(ROWS as u64));

@@ -1,4 +1,5 @@
-//! Statistics over seeds: too slow for a test of each change. The comparison with hnsw_rs is in `benches/recall.rs`.
+//! Statistics over seeds, and a comparison with a peer that draws at random: too slow for a test of each change, or not the same
+//! twice.
 //!
 //! `cargo engine -p lagoon-vector nightly -- --ignored --nocapture`
 
@@ -54,4 +55,30 @@ fn few_candidates_find_as_much_as_in_graphs_of_pgvectors() {
         }
     }
     assert!(failures.is_empty(), "{failures:#?}");
+}
+
+/// The bar: not much worse than hnsw_rs with the same parameters.
+#[test]
+#[ignore = "nightly"]
+fn recall_is_at_least_that_of_hnsw_rs() {
+    use hnsw_rs::prelude::{DistL2, Hnsw};
+    // The rows of a scan come in the order of what their codes say.
+    let meta = Meta::new(Space::new(Element::Dense, Metric::L2, 32), 16, 64);
+    let vectors = clustered(5000, 32, 31);
+    let rows = numbered(&vectors);
+    let queries = clustered(100, 32, 32);
+    let theirs = Hnsw::<f32, DistL2>::new(16, 5000, 16, 64, DistL2 {});
+    for (i, vector) in vectors.iter().enumerate() {
+        theirs.insert((vector.as_slice(), i + 1));
+    }
+    let mut found = 0;
+    for query in &queries {
+        let truth = exact(&rows, &meta.space, query, 10);
+        let got: Vec<Tid> = theirs.search(query, 10, 40).iter().map(|n| n.d_id as Tid).collect();
+        found += truth.iter().filter(|tid| got.contains(tid)).count();
+    }
+    let bar = found as f64 / 1000.0;
+    let ours = super::recall::recall(&build(meta, &vectors, 1), &rows, &queries, 40);
+    println!("{ours}, hnsw_rs {bar}");
+    assert!(ours >= bar - 0.01, "{ours} against {bar}");
 }

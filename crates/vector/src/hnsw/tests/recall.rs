@@ -143,7 +143,7 @@ fn the_nearest_are_found_in_whichever_of_many_clusters_they_are() {
     assert!(vacuumed > 0.99, "vacuumed: {vacuumed}");
 }
 
-/// All, which is what hnsw_rs finds, less a hundredth. `benches/recall.rs` compares with hnsw_rs itself, which draws at random.
+/// All, which is what hnsw_rs finds, less a hundredth. [`nightly`](super::nightly) compares with hnsw_rs itself, which draws at random.
 #[test]
 fn recall_is_what_hnsw_rs_finds() {
     let meta = Meta::new(Space::new(Element::Dense, Metric::L2, 32), 16, 64);
