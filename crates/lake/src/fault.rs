@@ -34,6 +34,9 @@ pub enum Fault {
     /// 22003: a text that is a number beyond a type.
     #[error("value \"{text}\" is out of range for type {ty}")]
     TextRange { ty: &'static str, text: String },
+    /// 22003: a numeric that no real is near.
+    #[error("\"{0}\" is out of range for type real")]
+    Real(String),
     /// 22025.
     #[error("LIKE pattern must not end with escape character")]
     Escape,
@@ -49,9 +52,12 @@ impl Fault {
     /// Five characters.
     pub fn sqlstate(&self) -> &'static str {
         match self {
-            Self::Integer(_) | Self::Overflow | Self::Underflow | Self::Field { .. } | Self::TextRange { .. } => {
-                "22003"
-            }
+            Self::Integer(_)
+            | Self::Overflow
+            | Self::Underflow
+            | Self::Field { .. }
+            | Self::TextRange { .. }
+            | Self::Real(_) => "22003",
             Self::DivisionByZero => "22012",
             Self::SquareRoot => "2201F",
             Self::Datetime(_) => "22008",

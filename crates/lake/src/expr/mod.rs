@@ -23,7 +23,7 @@ mod condition;
 mod evaluate;
 mod function;
 // The engine of queries is about to call them.
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 pub(crate) mod functions;
 mod ir;
 mod prune;

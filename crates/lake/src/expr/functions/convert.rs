@@ -1,27 +1,11 @@
-//! Casts, and what brings values to one type.
+//! What brings values to one type that has room for them.
 
+use arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, cast as native, lit};
 
-use super::super::ir::Type;
-use super::typed::{Scale, Typed, Width, of_kind, unsupported};
+use super::typed::{Scale, Typed, unsupported};
 use crate::error::Result;
-use crate::types::{ColumnType, Kind, MAX_DIGITS, Numeric};
-
-/// As PostgreSQL casts between the two types. `numeric` is the modifier of a cast to `numeric(p,s)`.
-pub(crate) fn cast(_width: Width, argument: Typed, to: Type, numeric: Option<Numeric>) -> Result<Typed> {
-    let refused = |argument: &Typed| Err(unsupported(format!("a cast of {} to another type", argument.ty)));
-    let Type::One(kind) = to else { return refused(&argument) };
-    match (argument.kind(), numeric) {
-        (Some(own), None) if own == kind => Ok(argument),
-        _ => match (integer_digits(&argument.ty), kind, numeric) {
-            (Some(digits), Kind::Numeric, None) => Ok(widened(argument, ColumnType::numeric(digits, 0))),
-            (Some(_), Kind::Int4 | Kind::Int8, None) if Some(kind) > argument.kind() => {
-                Ok(widened(argument, of_kind(kind)))
-            }
-            _ => refused(&argument),
-        },
-    }
-}
+use crate::types::{ColumnType, MAX_DIGITS};
 
 /// The same values in one type, for comparisons, CASE, COALESCE and set operations. Numbers become the wider ones; PostgreSQL
 /// has cast all other types to one where it asks for that. The scales of numerics are those from before.
@@ -60,14 +44,18 @@ pub(super) fn widened(value: Typed, ty: ColumnType) -> Typed {
         }
         (scale, ..) => scale,
     };
-    let expr = match value.expr {
-        Expr::Literal(scalar, metadata) => match scalar.cast_to(&ty.arrow()) {
+    Typed { expr: folded(value.expr, &ty.arrow()), ty, scale }
+}
+
+/// The same values in an Arrow type that holds them. A constant stays one.
+pub(super) fn folded(expr: Expr, to: &DataType) -> Expr {
+    match expr {
+        Expr::Literal(scalar, metadata) => match scalar.cast_to(to) {
             Ok(cast) => Expr::Literal(cast, metadata),
-            Err(_) => native(Expr::Literal(scalar, metadata), ty.arrow()),
+            Err(_) => native(Expr::Literal(scalar, metadata), to.clone()),
         },
-        expr => native(expr, ty.arrow()),
-    };
-    Typed { expr, ty, scale }
+        expr => native(expr, to.clone()),
+    }
 }
 
 /// Decimal digits of the largest value of an integer type.
