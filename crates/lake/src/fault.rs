@@ -22,6 +22,15 @@ pub enum Fault {
     /// 2201F.
     #[error("cannot take square root of a negative number")]
     SquareRoot,
+    /// 22008: a date that no timestamp is.
+    #[error("date out of range for timestamp")]
+    DateRange,
+    /// 22008: the days from or to an infinite date.
+    #[error("cannot subtract infinite dates")]
+    InfiniteDates,
+    /// 0A000: PostgreSQL's numerics have infinities, those of the engine have not.
+    #[error("the engine for Parquet files has no infinite numerics")]
+    InfiniteNumeric,
     /// 22008: beyond the values of a date or timestamp, by its name in the message.
     #[error("{0} out of range")]
     Datetime(&'static str),
@@ -60,12 +69,12 @@ impl Fault {
             | Self::Real(_) => "22003",
             Self::DivisionByZero => "22012",
             Self::SquareRoot => "2201F",
-            Self::Datetime(_) => "22008",
+            Self::Datetime(_) | Self::DateRange | Self::InfiniteDates => "22008",
             Self::NegativeLength => "22011",
             Self::Syntax { .. } => "22P02",
             Self::Escape => "22025",
             Self::Length => "54000",
-            Self::TooWide => "0A000",
+            Self::InfiniteNumeric | Self::TooWide => "0A000",
         }
     }
 

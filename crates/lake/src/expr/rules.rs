@@ -27,8 +27,12 @@ pub enum Precondition {
     Deterministic,
     /// The collation compares bytes and the database is UTF-8.
     ByteOrder,
-    /// Deterministic, and the pattern is a constant without backslash.
+    /// Deterministic, and the pattern is a constant without backslash. In queries it may be anything.
     PlainPattern,
+    /// The database is UTF-8.
+    Utf8,
+    /// The collation is C or POSIX, whose letters are those of ASCII, and the database is UTF-8.
+    AsciiCase,
 }
 
 /// One line of the table.
@@ -66,6 +70,12 @@ const SIGN: &[Function] = &[Function::Subtract, Function::Abs];
 const ROUNDING: &[Function] = &[Function::Round, Function::Trunc, Function::Ceil, Function::Floor];
 const PLACES: &[Function] = &[Function::Round, Function::Trunc];
 
+const TRIMS: &[Function] = &[Function::Btrim, Function::Ltrim, Function::Rtrim];
+
+const DATE: &[Kind] = &[Kind::Date];
+const TIMESTAMP: &[Kind] = &[Kind::Timestamp];
+const DATES: &[Kind] = &[Kind::Date, Kind::Timestamp, Kind::Timestamptz];
+const STRINGS: &[Kind] = &[Kind::Text, Kind::Bytea];
 const INT2: &[Kind] = &[Kind::Int2];
 const INT4: &[Kind] = &[Kind::Int4];
 const INT8: &[Kind] = &[Kind::Int8];
@@ -144,7 +154,36 @@ pub const QUERY_RULES: &[Rule] = &[
     function(PLACES, &[NUMERIC, INT4], Kind::Numeric),
     function(ROUNDING, &[FLOAT8], Kind::Float8),
     function(&[Function::Sqrt], &[FLOAT8], Kind::Float8),
+    any(COMPARISONS, &[DATE, TIMESTAMP], Precondition::Always),
+    any(COMPARISONS, &[TIMESTAMP, DATE], Precondition::Always),
+    function(&[Function::Add, Function::Subtract], &[DATE, INT4], Kind::Date),
+    function(&[Function::Add], &[INT4, DATE], Kind::Date),
+    function(&[Function::Subtract], &[DATE, DATE], Kind::Int4),
+    function(&[Function::Extract], &[TEXT, DATES], Kind::Numeric),
+    function(&[Function::DatePart], &[TEXT, DATES], Kind::Float8),
+    function(&[Function::DateTrunc], &[TEXT, TIMESTAMP], Kind::Timestamp),
+    on_text(&[Function::Length, Function::OctetLength], &[STRINGS], Kind::Int4, Precondition::Utf8),
+    on_text(&[Function::Append], &[TEXT, TEXT], Kind::Text, Precondition::Utf8),
+    on_text(&[Function::Substring], &[TEXT, INT4], Kind::Text, Precondition::Utf8),
+    on_text(&[Function::Substring], &[TEXT, INT4, INT4], Kind::Text, Precondition::Utf8),
+    on_text(&[Function::Left, Function::Right], &[TEXT, INT4], Kind::Text, Precondition::Utf8),
+    on_text(TRIMS, &[TEXT], Kind::Text, Precondition::Utf8),
+    on_text(TRIMS, &[TEXT, TEXT], Kind::Text, Precondition::Utf8),
+    on_text(&[Function::Position], &[TEXT, TEXT], Kind::Int4, Precondition::Deterministic),
+    on_text(&[Function::StartsWith], &[TEXT, TEXT], Kind::Bool, Precondition::Deterministic),
+    on_text(&[Function::Replace], &[TEXT, TEXT, TEXT], Kind::Text, Precondition::Deterministic),
+    on_text(&[Function::Upper, Function::Lower], &[TEXT], Kind::Text, Precondition::AsciiCase),
 ];
+
+/// Functions on text.
+const fn on_text(
+    functions: &'static [Function],
+    arguments: &'static [&'static [Kind]],
+    result: Kind,
+    precondition: Precondition,
+) -> Rule {
+    Rule { functions, arguments, same: false, result, precondition }
+}
 
 /// One line of the table of aggregate functions.
 #[derive(Clone, Copy, Debug)]

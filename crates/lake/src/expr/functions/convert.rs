@@ -3,12 +3,13 @@
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, cast as native, lit};
 
+use super::datetime;
 use super::typed::{Scale, Typed, unsupported};
 use crate::error::Result;
 use crate::types::{ColumnType, MAX_DIGITS};
 
-/// The same values in one type, for comparisons, CASE, COALESCE and set operations. Numbers become the wider ones; PostgreSQL
-/// has cast all other types to one where it asks for that. The scales of numerics are those from before.
+/// The same values in one type, for comparisons, CASE, COALESCE and set operations. Numbers become the wider ones and dates
+/// timestamps, which is how they are compared; PostgreSQL has cast all other types to one where it asks for that. The scales of numerics are those from before.
 pub(crate) fn common(values: Vec<Typed>) -> Result<Vec<Typed>> {
     let mut types = values.iter().map(|value| value.ty.clone());
     let Some(first) = types.next() else { return Ok(values) };
@@ -29,6 +30,9 @@ fn wider(a: &ColumnType, b: &ColumnType) -> Option<ColumnType> {
             ColumnType::Int2 | ColumnType::Int4 | ColumnType::Int8,
         ) => Some(if integer_digits(a) > integer_digits(b) { a.clone() } else { b.clone() }),
         (ColumnType::Float4 | ColumnType::Float8, ColumnType::Float4 | ColumnType::Float8) => Some(ColumnType::Float8),
+        (ColumnType::Date, ColumnType::Timestamp) | (ColumnType::Timestamp, ColumnType::Date) => {
+            Some(ColumnType::Timestamp)
+        }
         _ => None,
     }
 }
@@ -37,6 +41,9 @@ fn wider(a: &ColumnType, b: &ColumnType) -> Option<ColumnType> {
 pub(super) fn widened(value: Typed, ty: ColumnType) -> Typed {
     if value.ty == ty {
         return value;
+    }
+    if value.ty == ColumnType::Date {
+        return datetime::compared(value);
     }
     let scale = match (value.scale, &value.ty, &ty) {
         (Scale::Fixed, ColumnType::Numeric(own), ColumnType::Numeric(wanted)) if own.scale != wanted.scale => {

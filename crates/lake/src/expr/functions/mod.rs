@@ -13,6 +13,8 @@
 //! decimal    sums and products of numerics
 //! quotient   quotients and remainders of numerics
 //! round      numerics with fewer digits
+//! datetime   dates and timestamps
+//! text       text and bytea
 //! aggregate  aggregate functions
 //! ```
 //!
@@ -27,6 +29,7 @@ mod aggregate;
 mod cast;
 mod constant;
 mod convert;
+mod datetime;
 mod decimal;
 mod digits;
 mod float;
@@ -37,6 +40,7 @@ mod round;
 mod scale;
 #[cfg(test)]
 mod tests;
+mod text;
 mod typed;
 
 use datafusion::logical_expr::{Expr, SortExpr};
@@ -60,12 +64,34 @@ pub(crate) fn call(width: Width, function: Function, arguments: Vec<Typed>) -> R
     let is_listed = rules::find_in_queries(function, &kinds).is_some();
     let call = match kinds.first() {
         _ if !is_listed => None,
+        Some(Kind::Int4) if kinds.contains(&Kind::Date) => {
+            two(arguments).and_then(|(left, right)| datetime::days(function, left, right))
+        }
         Some(Kind::Int2 | Kind::Int4 | Kind::Int8) => integer::call(function, arguments),
         Some(Kind::Float4 | Kind::Float8) => float::call(function, arguments),
+        Some(Kind::Text | Kind::Bytea) => match kinds[..] {
+            [_, Kind::Date | Kind::Timestamp | Kind::Timestamptz] => return of_field(function, arguments),
+            _ => text::call(function, arguments),
+        },
+        Some(Kind::Date) => two(arguments).and_then(|(left, right)| datetime::days(function, left, right)),
         Some(Kind::Numeric) => numeric(width, function, arguments).transpose()?,
         _ => None,
     };
     call.ok_or_else(|| unsupported(format!("{}({types})", function.name())))
+}
+
+fn two(arguments: Vec<Typed>) -> Option<(Typed, Typed)> {
+    let [left, right] = <[Typed; 2]>::try_from(arguments).ok()?;
+    Some((left, right))
+}
+
+/// A function of a field's name and a date or timestamp.
+fn of_field(function: Function, arguments: Vec<Typed>) -> Result<Typed> {
+    let (field, value) = two(arguments).ok_or_else(|| unsupported(function.name()))?;
+    match function {
+        Function::DateTrunc => datetime::truncated(&field, value),
+        _ => datetime::extract(function, &field, value),
+    }
 }
 
 /// A function whose first argument is a numeric.
