@@ -79,6 +79,8 @@ const STRINGS: &[Kind] = &[Kind::Text, Kind::Bytea];
 const INT2: &[Kind] = &[Kind::Int2];
 const INT4: &[Kind] = &[Kind::Int4];
 const INT8: &[Kind] = &[Kind::Int8];
+const MOMENTS: &[&str] = &["avg", "var_pop", "var_samp", "variance", "stddev_pop", "stddev_samp", "stddev"];
+
 const ANY: &[Kind] = &[
     Kind::Bool,
     Kind::Int2,
@@ -209,6 +211,7 @@ pub const AGGREGATES: &[AggregateRule] = &[
     aggregate(&["avg"], &[SMALLER], Some(Kind::Numeric)),
     aggregate(&["sum", "avg"], &[NUMERIC], Some(Kind::Numeric)),
     aggregate(&["sum"], &[FLOATS], None),
+    aggregate(MOMENTS, &[FLOATS], Some(Kind::Float8)),
     aggregate(&["min", "max"], &[ORDERED], None),
     AggregateRule { precondition: Precondition::ByteOrder, ..aggregate(&["min", "max"], &[TEXT], None) },
     aggregate(&["bool_and", "bool_or", "every"], &[&[Kind::Bool]], Some(Kind::Bool)),

@@ -109,3 +109,13 @@ impl Number for i256 {
         }
     }
 }
+
+/// A numeric in units of 10^-scale as PostgreSQL prints it.
+pub(super) fn numeric_text(value: i256, scale: u32) -> String {
+    let digits = value.wrapping_abs().to_string();
+    let scale = scale as usize;
+    let padded = format!("{digits:0>width$}", width = scale + 1);
+    let (whole, fraction) = padded.split_at(padded.len() - scale);
+    let sign = if value.is_negative() { "-" } else { "" };
+    if scale == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+}

@@ -25,6 +25,8 @@ enum Operator {
     Trunc,
     Ceil,
     Floor,
+    /// One NaN and one zero.
+    Canonical,
 }
 
 /// To another type of numbers.
@@ -51,6 +53,17 @@ pub(super) fn call(function: Function, arguments: Vec<Typed>) -> Option<Typed> {
     let ty = if wide { ColumnType::Float8 } else { ColumnType::Float4 };
     let arguments = arguments.into_iter().map(|argument| widened(argument, ty.clone()).expr).collect();
     Some(Typed::new(apply(operator, arguments, ty.arrow()), ty))
+}
+
+/// The value as the engine compares floats, groups and sorts by them: there is one NaN, and zero has no sign. Values of other
+/// types are as they are.
+pub(crate) fn canonical(value: Typed) -> Typed {
+    match value.ty {
+        ColumnType::Float4 | ColumnType::Float8 => {
+            Typed { expr: apply(Operator::Canonical, vec![value.expr], value.ty.arrow()), ..value }
+        }
+        _ => value,
+    }
 }
 
 /// A cast between floats, or to an integer.
@@ -190,6 +203,7 @@ impl Operator {
             Self::Round => a.rounded(),
             Self::Trunc => a.truncated(),
             Self::Ceil => a.up(),
+            Self::Canonical => a.add(F::ZERO),
             _ => a.down(),
         }
         .canonical())
@@ -223,6 +237,7 @@ impl Kernel for Operator {
             Self::Trunc => "trunc",
             Self::Ceil => "ceil",
             Self::Floor => "floor",
+            Self::Canonical => "canonical",
         }
     }
 

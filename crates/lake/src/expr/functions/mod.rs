@@ -52,6 +52,7 @@ use datafusion::logical_expr::{Expr, SortExpr};
 pub(crate) use cast::cast;
 pub(crate) use constant::constant;
 pub(crate) use convert::common;
+pub(crate) use float::canonical;
 pub(crate) use typed::{Scale, Typed, Width};
 
 use self::typed::unsupported;

@@ -8,7 +8,7 @@ use datafusion::common::ScalarValue;
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::{ColumnarValue, Expr};
 
-use super::digits::{Digits, Number, derived, is_narrow, whole, widest};
+use super::digits::{Digits, Number, derived, is_narrow, numeric_text, whole, widest};
 use super::kernel::{Answer, Kernel, apply, unary, unexpected};
 use super::typed::{Scale, Typed, Width, of_kind, unsupported};
 use crate::error::Result;
@@ -261,20 +261,10 @@ fn double(value: i256, scale: u32) -> f64 {
 fn real(value: i256, scale: u32) -> Answer<f32> {
     let real: f32 = format!("{value}e-{scale}").parse().unwrap_or(f32::NAN);
     match real {
-        _ if real.is_infinite() => Err(Fault::Real(text(value, scale))),
-        _ if real == 0.0 && value != i256::ZERO => Err(Fault::Real(text(value, scale))),
+        _ if real.is_infinite() => Err(Fault::Real(numeric_text(value, scale))),
+        _ if real == 0.0 && value != i256::ZERO => Err(Fault::Real(numeric_text(value, scale))),
         _ => Ok(real),
     }
-}
-
-/// As PostgreSQL prints it.
-pub(super) fn text(value: i256, scale: u32) -> String {
-    let digits = value.wrapping_abs().to_string();
-    let scale = scale as usize;
-    let padded = format!("{digits:0>width$}", width = scale + 1);
-    let (whole, fraction) = padded.split_at(padded.len() - scale);
-    let sign = if value.is_negative() { "-" } else { "" };
-    if scale == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
 }
 
 impl Kernel for Converted {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -14,7 +15,7 @@ use arrow::datatypes::{
     Int64Type, Schema, TimestampMicrosecondType, i256,
 };
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, ScalarValue};
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::execution_props::ExecutionProps;
@@ -117,6 +118,14 @@ fn array(ty: &ColumnType, values: &[&str]) -> ArrayRef {
                 wide => Arc::new(values.collect::<Decimal256Array>().with_data_type(wide)),
             }
         }
+        ColumnType::Date => Arc::new(values.iter().map(|text| number(text)).collect::<Date32Array>()),
+        ColumnType::Timestamp => {
+            Arc::new(values.iter().map(|text| number(text)).collect::<TimestampMicrosecondArray>())
+        }
+        ColumnType::Text => {
+            let text = |text: &&str| (*text != "\\N").then(|| text.replace("\\n", "\n"));
+            Arc::new(values.iter().map(text).collect::<StringViewArray>())
+        }
         other => panic!("{other}"),
     }
 }
@@ -127,7 +136,7 @@ fn printed(array: &ArrayRef, row: usize, scale: Option<i32>) -> String {
         return "\\N".to_owned();
     }
     let decimal = |value: i256, own: i8| {
-        let text = round::text(value, own.unsigned_abs().into());
+        let text = digits::numeric_text(value, own.unsigned_abs().into());
         let wanted = scale.unwrap_or(own.into());
         let more = i32::from(own) - wanted;
         if more <= 0 {
@@ -264,7 +273,7 @@ fn check_errors(calls: &Calls<'_>, made: &Typed, what: &str) {
 
 #[test]
 fn functions_answer_as_postgresql_does() {
-    let mut refused = Vec::new();
+    let (mut refused, mut failed) = (Vec::new(), Vec::new());
     for calls in calls(include_str!("tests/values.tsv")) {
         let types: Vec<String> = calls.types.iter().map(ToString::to_string).collect();
         let what = format!("{}({})", calls.function, types.join(", "));
@@ -278,16 +287,28 @@ fn functions_answer_as_postgresql_does() {
             refused.push(what);
             continue;
         };
-        check_values(&calls, &wide, &what);
-        check_errors(&calls, &wide, &what);
-        check_fast(&calls, columns(), &what);
-        check_scalars(&calls, &what);
+        // The other calls are tried, too.
+        let checked = catch_unwind(AssertUnwindSafe(|| {
+            check_values(&calls, &wide, &what);
+            check_errors(&calls, &wide, &what);
+            check_fast(&calls, columns(), &what);
+            check_scalars(&calls, &what);
+        }));
+        if checked.is_err() {
+            failed.push(what);
+        }
     }
+    assert!(failed.is_empty(), "{failed:?}");
     assert_eq!(refused, REFUSED, "what has to stay in PostgreSQL");
 }
 
-/// Types for which a quotient or product may have more than 76 digits.
-const REFUSED: &[&str] = &[];
+/// Quotients that may have more than 76 digits.
+const REFUSED: &[&str] = &[
+    "/(numeric(38,0), numeric(38,0))",
+    "/(numeric(38,0), numeric(38,10))",
+    "/(numeric(38,10), numeric(38,0))",
+    "/(numeric(38,10), numeric(38,10))",
+];
 
 /// With 38 digits the answer is the same, or that they are too few.
 fn check_fast(calls: &Calls<'_>, columns: Vec<Typed>, what: &str) {
@@ -370,7 +391,7 @@ fn aggregates_answer_as_postgresql_does() {
                 made => made.unwrap(),
             };
             for parts in [1, 3] {
-                if parts > 1 && name == "sum" && types.starts_with("float") {
+                if parts > 1 && !matches!(name, "count" | "min" | "max") && types.starts_with("float") {
                     continue;
                 }
                 let what = format!("{line} {width:?} {parts}");
@@ -414,16 +435,16 @@ async fn aggregated(made: &Typed, ty: &ColumnType, values: &[&str], parts: usize
         }
         let aggregates = find_aggregate_exprs(&parts);
         let keys = if groups == 1 { Vec::new() } else { vec![col("g")] };
-        let frame = frame.aggregate(keys, aggregates.clone()).unwrap();
+        let named = |at: usize| format!("aggregate{at}");
+        let aliased = aggregates.iter().enumerate().map(|(at, aggregate)| aggregate.clone().alias(named(at)));
+        let frame = frame.aggregate(keys, aliased.collect()).unwrap();
         let frame = if groups == 1 { frame } else { frame.sort(vec![col("g").sort(true, false)]).unwrap() };
         // Columns in place of the aggregates.
         let outer = parts.into_iter().enumerate().map(|(at, part)| {
             let rebased = part.transform(|expr| {
-                let found = aggregates.iter().find(|aggregate| **aggregate == expr);
+                let found = aggregates.iter().position(|aggregate| *aggregate == expr);
                 Ok(match found {
-                    Some(aggregate) => {
-                        Transformed::yes(Expr::Column(Column::from_name(aggregate.schema_name().to_string())))
-                    }
+                    Some(at) => Transformed::yes(col(named(at))),
                     None => Transformed::no(expr),
                 })
             });

@@ -4,14 +4,16 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, Int32Array, StringViewBuilder};
-use arrow::datatypes::{DataType, Int32Type};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Int32Type, Int64Type, i256};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::expr::Like;
 use datafusion::logical_expr::{ColumnarValue, Expr};
 
+use super::digits::numeric_text;
 use super::kernel::{Answer, Kernel, Operand, Operands, apply, fault, unexpected};
-use super::typed::Typed;
+use super::typed::{Scale, Typed};
 use crate::expr::Function;
 use crate::fault::Fault;
 use crate::types::ColumnType;
@@ -37,6 +39,20 @@ enum Text {
     Replace,
     Like,
     NotLike,
+}
+
+/// As the output function of its type writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Output;
+
+/// A cast to text of a boolean, an integer, or a numeric that is printed as its type says.
+pub(super) fn output(value: Typed) -> Option<Typed> {
+    let is_plain = match value.ty {
+        ColumnType::Bool | ColumnType::Int2 | ColumnType::Int4 | ColumnType::Int8 => true,
+        ColumnType::Numeric(_) => value.scale == Scale::Fixed,
+        _ => false,
+    };
+    is_plain.then(|| Typed::new(apply(Output, vec![value.expr], ColumnType::Text.arrow()), ColumnType::Text))
 }
 
 /// A function whose first argument is a text or bytea.
@@ -159,57 +175,71 @@ fn position(text: &str, wanted: &str) -> i32 {
     }
 }
 
-/// Whether the text is like the pattern: MatchText in like_match.c.
+/// Whether the text is like the pattern: MatchText in like_match.c, with its errors in the same cases.
 fn is_like(text: &[u8], pattern: &[u8]) -> Answer<bool> {
     let (mut t, mut p) = (0, 0);
     // Where to go on when what follows the last % does not fit: it then stands for a character more.
     let mut retry: Option<(usize, usize)> = None;
     loop {
-        let fits = match pattern.get(p) {
-            Some(b'%') => {
-                p += 1;
-                retry = Some((t, p));
-                true
+        let Some(byte) = pattern.get(p) else {
+            if t == text.len() {
+                return Ok(true);
             }
-            Some(b'_') if t < text.len() => {
+            match shifted(text, &mut retry) {
+                Some(next) => (t, p) = next,
+                None => return Ok(false),
+            }
+            continue;
+        };
+        if t == text.len() {
+            return Ok(pattern[p..].iter().all(|byte| *byte == b'%'));
+        }
+        let fits = match byte {
+            b'%' => {
+                while let Some(wild @ (b'%' | b'_')) = pattern.get(p) {
+                    if *wild == b'_' {
+                        if t == text.len() {
+                            return Ok(false);
+                        }
+                        t = next(text, t);
+                    }
+                    p += 1;
+                }
+                match pattern[p..] {
+                    [] => return Ok(true),
+                    [b'\\'] => return Err(Fault::Escape),
+                    _ => retry = Some((t, p)),
+                }
+                continue;
+            }
+            b'_' => {
                 t = next(text, t);
                 p += 1;
-                true
+                continue;
             }
-            Some(b'\\') => {
-                let Some(escaped) = pattern.get(p + 1) else {
-                    // An escape that nothing is compared with is none.
-                    if t < text.len() || retry.is_some() {
-                        return Err(Fault::Escape);
-                    } else {
-                        return Ok(false);
-                    };
-                };
-                let fits = text.get(t) == Some(escaped);
-                if fits {
-                    t += 1;
-                    p += 2;
-                }
-                fits
-            }
-            Some(byte) if *byte != b'_' && text.get(t) == Some(byte) => {
-                t += 1;
+            b'\\' => {
                 p += 1;
-                true
+                text[t] == *pattern.get(p).ok_or(Fault::Escape)?
             }
-            None if t == text.len() => return Ok(true),
-            _ => false,
+            byte => text[t] == *byte,
         };
-        if !fits {
-            match &mut retry {
-                Some((from, after)) if *from < text.len() => {
-                    *from = next(text, *from);
-                    (t, p) = (*from, *after);
-                }
-                _ => return Ok(false),
+        if fits {
+            t += 1;
+            p += 1;
+        } else {
+            match shifted(text, &mut retry) {
+                Some(next) => (t, p) = next,
+                None => return Ok(false),
             }
         }
     }
+}
+
+/// The next place in the text at which what follows the last % may fit.
+fn shifted(text: &[u8], retry: &mut Option<(usize, usize)>) -> Option<(usize, usize)> {
+    let (from, after) = retry.as_mut()?;
+    *from = next(text, *from);
+    (*from < text.len()).then_some((*from, *after))
 }
 
 /// The byte behind a character.
@@ -377,5 +407,36 @@ impl Kernel for Text {
             }
             _ => Err(wrong()),
         }
+    }
+}
+
+impl Kernel for Output {
+    fn name(&self) -> &'static str {
+        "text"
+    }
+
+    fn evaluate(&self, arguments: &[ColumnarValue], _: &DataType) -> EngineResult<ColumnarValue> {
+        let operands = Operands::of(arguments)?;
+        let [operand] = &operands.all[..] else { return Err(unexpected(self, arguments)) };
+        if let Some(array) = operand.array.as_boolean_opt() {
+            let text = |row| if array.value(operand.at(row)) { "true" } else { "false" };
+            return texts(&operands, |row, _| Ok(Some(text(row))));
+        }
+        let (whole, scale) = match operand.array.data_type() {
+            DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => (None, scale.unsigned_abs().into()),
+            _ => (Some(cast(&operand.array, &DataType::Int64)?), 0),
+        };
+        texts(&operands, |row, buffer| {
+            let row = operand.at(row);
+            let digits = match (&whole, operand.array.data_type()) {
+                (Some(array), _) => array.as_primitive::<Int64Type>().value(row).to_string(),
+                (None, DataType::Decimal128(..)) => {
+                    numeric_text(i256::from_i128(operand.array.as_primitive::<Decimal128Type>().value(row)), scale)
+                }
+                _ => numeric_text(operand.array.as_primitive::<Decimal256Type>().value(row), scale),
+            };
+            buffer.push_str(&digits);
+            Ok(None)
+        })
     }
 }

@@ -1,11 +1,13 @@
 //! Aggregate functions. The averages of exact numbers are quotients of a sum and a count, which others may ask for, too.
 //!
 //! ```text
-//! fold   aggregates whose state is one value a group
-//! total  sums, and what is least and greatest of floats
+//! fold     aggregates whose state is one value a group
+//! total    sums, and what is least and greatest of floats
+//! moments  averages, variances and standard deviations of floats
 //! ```
 
 mod fold;
+mod moments;
 mod total;
 
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use datafusion::logical_expr::{AggregateUDF, Expr, lit, when};
 
 use super::convert::{folded, integer_digits, widened};
 use super::digits::{derived, is_narrow, whole, widest};
+use super::float::canonical;
 use super::quotient;
 use super::scale::printed;
 use super::typed::{Scale, Typed, Width, unsupported};
@@ -51,7 +54,10 @@ pub(super) fn aggregate(call: Call, name: &str, mut arguments: Vec<Typed>) -> Re
     };
     let is_float = matches!(value.ty, ColumnType::Float4 | ColumnType::Float8);
     match name {
-        "count" => Ok(Typed::new(call.of(count::count_udaf(), value.expr), ColumnType::Int8)),
+        "count" => {
+            let value = if call.distinct { canonical(value) } else { value };
+            Ok(Typed::new(call.of(count::count_udaf(), value.expr), ColumnType::Int8))
+        }
         "bool_and" | "every" => Ok(Typed::new(call.of(bool_and_or::bool_and_udaf(), value.expr), ColumnType::Bool)),
         "bool_or" => Ok(Typed::new(call.of(bool_and_or::bool_or_udaf(), value.expr), ColumnType::Bool)),
         "min" | "max" => Ok(extreme(&call, name == "max", value)),
@@ -61,7 +67,14 @@ pub(super) fn aggregate(call: Call, name: &str, mut arguments: Vec<Typed>) -> Re
         }
         "sum" if !is_float => sum(&call, value),
         "avg" if !is_float => average(&call, value),
-        _ => Err(refused(&[value])),
+        // Of distinct values, too, the answer depends on their order.
+        _ => match moments::moment(name) {
+            Some(moment) if is_float && !call.ordered && !call.distinct => {
+                let value = widened(value, ColumnType::Float8);
+                Ok(Typed::new(call.of(moment, value.expr), ColumnType::Float8))
+            }
+            _ => Err(refused(&[value])),
+        },
     }
 }
 

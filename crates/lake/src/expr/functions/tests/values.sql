@@ -56,6 +56,8 @@ insert into calls (function, types, a, expression)
 select 'cast ' || t, type, value, format('%L::%s::%s', value, type, t)
 from unnest('{"numeric(3,1)","numeric(10,4)","numeric(38,2)","numeric(50,12)"}'::text[]) t, x
 where type !~ '^float' order by t, type, o;
+insert into calls (function, types, a, expression)
+select 'cast text', type, value, format('%L::%s', value, type) from x where type !~ '^float' order by type, o;
 -- Dates are days and timestamps microseconds since 1970 here; those that are infinite the ends of the integers.
 create function pg_temp.d(n int4) returns date language sql as $$
     select case n when 2147483647 then 'infinity' when -2147483648 then '-infinity' else date '1970-01-01' + n end $$;
@@ -145,7 +147,7 @@ select 'agg ' || f, type, string_agg(coalesce(value, '\N'), ';' order by o), for
     case when f ~ ' ' then replace(f, ' ', '(') else f || '(' end, type, array_agg(value order by o))
 from (select type, value, o from x union all select distinct type, null, 0 from x
       union all select type, value, o + 100 from x where o % 2 = 0) x,
-    unnest('{count,sum,avg,min,max,sum distinct,count distinct,avg distinct}'::text[]) f, generate_series(0, 6) part
-where (o % 7 in (part, (part * 3 + 1) % 7) or o = 0) and (type !~ '^float' or f not in ('avg', 'sum distinct', 'avg distinct'))
+    unnest('{count,sum,avg,min,max,sum distinct,count distinct,avg distinct,variance,stddev_pop}'::text[]) f, generate_series(0, 6) part
+where (o % 7 in (part, (part * 3 + 1) % 7) or o = 0) and case when type ~ '^float' then f not in ('sum distinct', 'avg distinct') else f not in ('variance', 'stddev_pop') end
 group by f, type, part order by f, type, part;
 select function, types, a || coalesce(';' || b, ''), t.* from calls, pg_temp.try(expression) t order by o;
