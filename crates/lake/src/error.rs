@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use crate::fault::Fault;
+
 /// Shorthand of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -140,6 +142,9 @@ pub enum Error {
     /// 57014: the statement is gone; the user sees PostgreSQL's own message first.
     #[error("canceled")]
     Canceled,
+    /// A function that has no value for its arguments.
+    #[error(transparent)]
+    Function(#[from] Fault),
     /// XX000: a bug, ours or DataFusion's.
     #[error("internal error in the Parquet engine: {message}")]
     Internal { message: String },
@@ -184,6 +189,7 @@ impl Error {
             Self::Memory { .. } | Self::ScanMemory { .. } => "53200",
             Self::Start { .. } => "53000",
             Self::Canceled => "57014",
+            Self::Function(fault) => fault.sqlstate(),
             Self::Internal { .. } => "XX000",
         }
     }
@@ -192,6 +198,7 @@ impl Error {
     pub fn detail(&self) -> Option<String> {
         match self {
             Self::SchemaDrift { was, now, .. } => Some(format!("The dataset has ({was}), the file has ({now}).")),
+            Self::Function(fault) => fault.detail(),
             _ => None,
         }
     }

@@ -18,6 +18,7 @@ pub mod engine;
 pub mod error;
 pub mod exec;
 pub mod expr;
+mod fault;
 pub mod ingest;
 pub mod query;
 pub mod schema;
@@ -26,5 +27,6 @@ pub mod trust;
 pub mod types;
 
 pub use error::{Error, Result};
+pub use fault::Fault;
 /// The batches that a scan delivers are Arrow's; tests write files with the parquet crate.
 pub use {arrow, parquet};

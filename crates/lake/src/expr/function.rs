@@ -23,9 +23,49 @@ pub enum Function {
     /// With `%` and `_`.
     Like,
     NotLike,
+    Add,
+    /// With one argument the minus sign.
+    Subtract,
+    Multiply,
+    /// Of integers what is whole of the quotient.
+    Divide,
+    Modulo,
+    Abs,
+    Sign,
+    Round,
+    Trunc,
+    Ceil,
+    Floor,
+    Sqrt,
+    /// Of two strings.
+    Append,
+    /// Characters of a text, bytes of a bytea.
+    Length,
+    OctetLength,
+    Substring,
+    Left,
+    Right,
+    Upper,
+    Lower,
+    Position,
+    StartsWith,
+    Btrim,
+    Ltrim,
+    Rtrim,
+    Replace,
+    Ilike,
+    NotIlike,
+    Matches,
+    NotMatches,
+    RegexpReplace,
+    /// A field of a date or timestamp as a numeric.
+    Extract,
+    /// The same as a double precision.
+    DatePart,
+    DateTrunc,
 }
 
-/// Names in pg_operator or pg_proc.
+/// Names in pg_operator or pg_proc. Of those of one function the first is what a plan says.
 const NAMES: &[(&str, Function)] = &[
     ("=", Function::Compare(Comparison::Eq)),
     ("<>", Function::Compare(Comparison::NotEq)),
@@ -35,6 +75,50 @@ const NAMES: &[(&str, Function)] = &[
     (">=", Function::Compare(Comparison::GtEq)),
     ("~~", Function::Like),
     ("!~~", Function::NotLike),
+    ("like", Function::Like),
+    ("notlike", Function::NotLike),
+    ("+", Function::Add),
+    ("-", Function::Subtract),
+    ("*", Function::Multiply),
+    ("/", Function::Divide),
+    ("%", Function::Modulo),
+    ("mod", Function::Modulo),
+    ("abs", Function::Abs),
+    ("@", Function::Abs),
+    ("sign", Function::Sign),
+    ("round", Function::Round),
+    ("trunc", Function::Trunc),
+    ("ceil", Function::Ceil),
+    ("ceiling", Function::Ceil),
+    ("floor", Function::Floor),
+    ("sqrt", Function::Sqrt),
+    ("||", Function::Append),
+    ("length", Function::Length),
+    ("char_length", Function::Length),
+    ("character_length", Function::Length),
+    ("octet_length", Function::OctetLength),
+    ("substr", Function::Substring),
+    ("substring", Function::Substring),
+    ("left", Function::Left),
+    ("right", Function::Right),
+    ("upper", Function::Upper),
+    ("lower", Function::Lower),
+    ("strpos", Function::Position),
+    ("position", Function::Position),
+    ("starts_with", Function::StartsWith),
+    ("^@", Function::StartsWith),
+    ("btrim", Function::Btrim),
+    ("ltrim", Function::Ltrim),
+    ("rtrim", Function::Rtrim),
+    ("replace", Function::Replace),
+    ("~~*", Function::Ilike),
+    ("!~~*", Function::NotIlike),
+    ("~", Function::Matches),
+    ("!~", Function::NotMatches),
+    ("regexp_replace", Function::RegexpReplace),
+    ("extract", Function::Extract),
+    ("date_part", Function::DatePart),
+    ("date_trunc", Function::DateTrunc),
 ];
 
 impl Comparison {
@@ -95,7 +179,7 @@ impl Function {
     pub fn commuted(self) -> Option<Self> {
         match self {
             Self::Compare(comparison) => Some(comparison.commuted().into()),
-            Self::Like | Self::NotLike => None,
+            _ => None,
         }
     }
 }

@@ -195,10 +195,19 @@ impl Expr {
 }
 
 /// The rule of a call of these arguments, if there is one.
-pub(super) fn rule(function: Function, arguments: &[Expr]) -> Option<&'static Rule> {
+fn rule(function: Function, arguments: &[Expr]) -> Option<&'static Rule> {
+    rules::find_in_queries(function, &kinds(arguments)?)
+}
+
+/// The same in the condition of a scan.
+pub(super) fn condition_rule(function: Function, arguments: &[Expr]) -> Option<&'static Rule> {
+    rules::find(function, &kinds(arguments)?)
+}
+
+fn kinds(arguments: &[Expr]) -> Option<Vec<Kind>> {
     let kind = |argument: &Expr| match argument.ty() {
         Some(Type::One(kind)) => Some(kind),
         _ => None,
     };
-    rules::find(function, &arguments.iter().map(kind).collect::<Option<Vec<_>>>()?)
+    arguments.iter().map(kind).collect()
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! ir         typed trees: columns, constants, parameters, calls, AND, OR, NOT
 //! function   what calls compute
+//! functions  how the engine computes it in a query: expressions of DataFusion, with PostgreSQL's values and errors
 //! rules      which calls are shipped: by name and argument types. What is not listed stays in PostgreSQL
 //! bind       values in place of parameters
 //! translate  a bound tree -> a test of rows
@@ -21,6 +22,9 @@ mod bind;
 mod condition;
 mod evaluate;
 mod function;
+// The engine of queries is about to call them.
+#[allow(dead_code, unused_imports)]
+pub(crate) mod functions;
 mod ir;
 mod prune;
 mod range;

@@ -27,8 +27,12 @@ pub enum Precondition {
     Deterministic,
     /// The collation compares bytes and the database is UTF-8.
     ByteOrder,
-    /// Deterministic, and the pattern is a constant without backslash.
+    /// Deterministic, and the pattern is a constant without backslash. In queries it may be anything.
     PlainPattern,
+    /// The database is UTF-8.
+    Utf8,
+    /// The collation is C or POSIX, whose letters are those of ASCII, and the database is UTF-8.
+    AsciiCase,
 }
 
 /// One line of the table.
@@ -60,6 +64,53 @@ const COMPARISONS: &[Function] = &[
 ];
 const PATTERNS: &[Function] = &[Function::Like, Function::NotLike];
 
+const BINARY: &[Function] = &[Function::Add, Function::Subtract, Function::Multiply, Function::Divide];
+const REMAINDER: &[Function] = &[Function::Modulo];
+const SIGN: &[Function] = &[Function::Subtract, Function::Abs];
+const ROUNDING: &[Function] = &[Function::Round, Function::Trunc, Function::Ceil, Function::Floor];
+const PLACES: &[Function] = &[Function::Round, Function::Trunc];
+
+const TRIMS: &[Function] = &[Function::Btrim, Function::Ltrim, Function::Rtrim];
+
+const DATE: &[Kind] = &[Kind::Date];
+const TIMESTAMP: &[Kind] = &[Kind::Timestamp];
+const DATES: &[Kind] = &[Kind::Date, Kind::Timestamp, Kind::Timestamptz];
+const STRINGS: &[Kind] = &[Kind::Text, Kind::Bytea];
+const INT2: &[Kind] = &[Kind::Int2];
+const INT4: &[Kind] = &[Kind::Int4];
+const INT8: &[Kind] = &[Kind::Int8];
+const ANY: &[Kind] = &[
+    Kind::Bool,
+    Kind::Int2,
+    Kind::Int4,
+    Kind::Int8,
+    Kind::Float4,
+    Kind::Float8,
+    Kind::Numeric,
+    Kind::Text,
+    Kind::Bytea,
+    Kind::Date,
+    Kind::Time,
+    Kind::Timestamp,
+    Kind::Timestamptz,
+    Kind::Uuid,
+];
+/// What has `min` and `max` in all versions of PostgreSQL, and one order.
+const ORDERED: &[Kind] = &[
+    Kind::Int2,
+    Kind::Int4,
+    Kind::Int8,
+    Kind::Float4,
+    Kind::Float8,
+    Kind::Numeric,
+    Kind::Date,
+    Kind::Time,
+    Kind::Timestamp,
+    Kind::Timestamptz,
+];
+const SMALLER: &[Kind] = &[Kind::Int2, Kind::Int4];
+const FLOAT4: &[Kind] = &[Kind::Float4];
+const FLOAT8: &[Kind] = &[Kind::Float8];
 const INTEGERS: &[Kind] = &[Kind::Int2, Kind::Int4, Kind::Int8];
 const FLOATS: &[Kind] = &[Kind::Float4, Kind::Float8];
 const NUMERIC: &[Kind] = &[Kind::Numeric];
@@ -77,6 +128,119 @@ pub const RULES: &[Rule] = &[
     same(ORDER, &[TEXT, TEXT], Precondition::ByteOrder),
     same(PATTERNS, &[TEXT, TEXT], Precondition::PlainPattern),
 ];
+
+/// Those that only the engine of queries has. It has those of [`RULES`], too.
+pub const QUERY_RULES: &[Rule] = &[
+    function(BINARY, &[INT2, INT2], Kind::Int2),
+    function(BINARY, &[INT4, SMALLER], Kind::Int4),
+    function(BINARY, &[INT2, INT4], Kind::Int4),
+    function(BINARY, &[INT8, INTEGERS], Kind::Int8),
+    function(BINARY, &[SMALLER, INT8], Kind::Int8),
+    function(REMAINDER, &[INT2, INT2], Kind::Int2),
+    function(REMAINDER, &[INT4, INT4], Kind::Int4),
+    function(REMAINDER, &[INT8, INT8], Kind::Int8),
+    function(BINARY, &[NUMERIC, NUMERIC], Kind::Numeric),
+    function(REMAINDER, &[NUMERIC, NUMERIC], Kind::Numeric),
+    function(BINARY, &[FLOAT4, FLOAT4], Kind::Float4),
+    function(BINARY, &[FLOAT8, FLOATS], Kind::Float8),
+    function(BINARY, &[FLOAT4, FLOAT8], Kind::Float8),
+    function(SIGN, &[INT2], Kind::Int2),
+    function(SIGN, &[INT4], Kind::Int4),
+    function(SIGN, &[INT8], Kind::Int8),
+    function(SIGN, &[NUMERIC], Kind::Numeric),
+    function(SIGN, &[FLOAT4], Kind::Float4),
+    function(SIGN, &[FLOAT8], Kind::Float8),
+    function(ROUNDING, &[NUMERIC], Kind::Numeric),
+    function(PLACES, &[NUMERIC, INT4], Kind::Numeric),
+    function(ROUNDING, &[FLOAT8], Kind::Float8),
+    function(&[Function::Sqrt], &[FLOAT8], Kind::Float8),
+    any(COMPARISONS, &[DATE, TIMESTAMP], Precondition::Always),
+    any(COMPARISONS, &[TIMESTAMP, DATE], Precondition::Always),
+    function(&[Function::Add, Function::Subtract], &[DATE, INT4], Kind::Date),
+    function(&[Function::Add], &[INT4, DATE], Kind::Date),
+    function(&[Function::Subtract], &[DATE, DATE], Kind::Int4),
+    function(&[Function::Extract], &[TEXT, DATES], Kind::Numeric),
+    function(&[Function::DatePart], &[TEXT, DATES], Kind::Float8),
+    function(&[Function::DateTrunc], &[TEXT, TIMESTAMP], Kind::Timestamp),
+    on_text(&[Function::Length, Function::OctetLength], &[STRINGS], Kind::Int4, Precondition::Utf8),
+    on_text(&[Function::Append], &[TEXT, TEXT], Kind::Text, Precondition::Utf8),
+    on_text(&[Function::Substring], &[TEXT, INT4], Kind::Text, Precondition::Utf8),
+    on_text(&[Function::Substring], &[TEXT, INT4, INT4], Kind::Text, Precondition::Utf8),
+    on_text(&[Function::Left, Function::Right], &[TEXT, INT4], Kind::Text, Precondition::Utf8),
+    on_text(TRIMS, &[TEXT], Kind::Text, Precondition::Utf8),
+    on_text(TRIMS, &[TEXT, TEXT], Kind::Text, Precondition::Utf8),
+    on_text(&[Function::Position], &[TEXT, TEXT], Kind::Int4, Precondition::Deterministic),
+    on_text(&[Function::StartsWith], &[TEXT, TEXT], Kind::Bool, Precondition::Deterministic),
+    on_text(&[Function::Replace], &[TEXT, TEXT, TEXT], Kind::Text, Precondition::Deterministic),
+    on_text(&[Function::Upper, Function::Lower], &[TEXT], Kind::Text, Precondition::AsciiCase),
+];
+
+/// Functions on text.
+const fn on_text(
+    functions: &'static [Function],
+    arguments: &'static [&'static [Kind]],
+    result: Kind,
+    precondition: Precondition,
+) -> Rule {
+    Rule { functions, arguments, same: false, result, precondition }
+}
+
+/// One line of the table of aggregate functions.
+#[derive(Clone, Copy, Debug)]
+pub struct AggregateRule {
+    /// In pg_proc.
+    pub names: &'static [&'static str],
+    /// For each argument, the types that it may have.
+    pub arguments: &'static [&'static [Kind]],
+    /// None is the type of the argument.
+    pub result: Option<Kind>,
+    /// Those with DISTINCT ask for [`Precondition::Deterministic`] of text at least.
+    pub precondition: Precondition,
+}
+
+/// Aggregate functions. Only queries have them.
+pub const AGGREGATES: &[AggregateRule] = &[
+    aggregate(&["count"], &[], Some(Kind::Int8)),
+    aggregate(&["count"], &[ANY], Some(Kind::Int8)),
+    aggregate(&["sum"], &[SMALLER], Some(Kind::Int8)),
+    aggregate(&["sum", "avg"], &[INT8], Some(Kind::Numeric)),
+    aggregate(&["avg"], &[SMALLER], Some(Kind::Numeric)),
+    aggregate(&["sum", "avg"], &[NUMERIC], Some(Kind::Numeric)),
+    aggregate(&["sum"], &[FLOATS], None),
+    aggregate(&["min", "max"], &[ORDERED], None),
+    AggregateRule { precondition: Precondition::ByteOrder, ..aggregate(&["min", "max"], &[TEXT], None) },
+    aggregate(&["bool_and", "bool_or", "every"], &[&[Kind::Bool]], Some(Kind::Bool)),
+];
+
+/// Aggregates that are always shipped.
+const fn aggregate(
+    names: &'static [&'static str],
+    arguments: &'static [&'static [Kind]],
+    result: Option<Kind>,
+) -> AggregateRule {
+    AggregateRule { names, arguments, result, precondition: Precondition::Always }
+}
+
+impl AggregateRule {
+    /// The type of the result for arguments that the line lists.
+    pub fn result(&self, types: &[Kind]) -> Option<Kind> {
+        self.result.or_else(|| types.first().copied())
+    }
+}
+
+/// The line of an aggregate function by its name in pg_proc and the types of its arguments, if there is one.
+pub fn find_aggregate(name: &str, types: &[Kind]) -> Option<&'static AggregateRule> {
+    AGGREGATES.iter().find(|rule| {
+        rule.names.contains(&name)
+            && rule.arguments.len() == types.len()
+            && rule.arguments.iter().zip(types).all(|(listed, ty)| listed.contains(ty))
+    })
+}
+
+/// Functions that are always shipped.
+const fn function(functions: &'static [Function], arguments: &'static [&'static [Kind]], result: Kind) -> Rule {
+    Rule { functions, arguments, same: false, result, precondition: Precondition::Always }
+}
 
 /// Conditions whose arguments have the same type.
 const fn same(
@@ -118,7 +282,12 @@ impl Rule {
     }
 }
 
-/// The line of a call by its name and the types of its arguments, if there is one.
+/// The line of a call in a query by its name and the types of its arguments, if there is one.
+pub fn find_in_queries(function: Function, types: &[Kind]) -> Option<&'static Rule> {
+    RULES.iter().chain(QUERY_RULES).find(|rule| rule.fits(function, types))
+}
+
+/// The same of a call in the condition of a scan.
 pub fn find(function: Function, types: &[Kind]) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.fits(function, types))
 }
@@ -144,10 +313,17 @@ mod tests {
     }
 
     #[test]
+    fn what_queries_have_a_scan_has_not() {
+        for (function, types) in QUERY_RULES.iter().flat_map(Rule::signatures) {
+            assert!(find(function, &types).is_none(), "{}{types:?}", function.name());
+        }
+    }
+
+    #[test]
     fn each_signature_stands_in_one_line() {
-        for rule in RULES {
+        for rule in RULES.iter().chain(QUERY_RULES) {
             for (function, types) in rule.signatures() {
-                let lines = RULES.iter().filter(|rule| rule.fits(function, &types)).count();
+                let lines = RULES.iter().chain(QUERY_RULES).filter(|rule| rule.fits(function, &types)).count();
                 assert_eq!(lines, 1, "{}{types:?}", function.name());
                 assert_eq!(Function::from_name(function.name()), Some(function));
             }

@@ -47,7 +47,7 @@ impl<P: Fn(usize) -> usize> Translator<'_, P> {
                 _ => return Err(untranslated(expr)),
             },
             Expr::Call(function, arguments) => {
-                if ir::rule(*function, arguments).is_none() {
+                if ir::condition_rule(*function, arguments).is_none() {
                     return Err(untranslated(expr));
                 }
                 match (function, &arguments[..]) {

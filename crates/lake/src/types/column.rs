@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 /// Digits of a Decimal128.
 pub const MAX_PRECISION: u8 = 38;
 
+/// Digits of a Decimal256.
+pub const MAX_DIGITS: u8 = 76;
+
 /// The PostgreSQL types that a Parquet column can be, one for each representation that the engine delivers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ColumnType {
@@ -28,7 +31,7 @@ pub enum ColumnType {
 /// Precision and scale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Numeric {
-    /// Digits, 1 to 38.
+    /// Digits, 1 to 38 of a column, 1 to 76 of what is computed.
     pub precision: u8,
     /// Those behind the point, 0 to all.
     pub scale: u8,
@@ -69,7 +72,7 @@ pub enum Declared {
 }
 
 impl ColumnType {
-    /// A numeric of this precision (1 to 38) and scale (0 to the precision).
+    /// A numeric of this precision (1 to 76) and scale (0 to the precision).
     pub fn numeric(precision: u8, scale: u8) -> Self {
         Self::Numeric(Numeric { precision, scale })
     }

@@ -36,7 +36,7 @@ use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
 
-pub use column::{ColumnType, Declared, Kind, List, MAX_PRECISION, Numeric};
+pub use column::{ColumnType, Declared, Kind, List, MAX_DIGITS, MAX_PRECISION, Numeric};
 pub(crate) use family::{Compared, Convert};
 pub(crate) use stored::{Limits, Unit};
 pub use value::Value;

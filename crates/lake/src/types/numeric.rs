@@ -1,4 +1,5 @@
-//! `numeric(p,s)` of at most 38 digits: decimals, and the unsigned integers of 64 bits that a file stores.
+//! `numeric(p,s)`: decimals, and the unsigned integers of 64 bits that a file stores. Columns have at most 38 digits; what a
+//! query computes of them has up to 76, and 256 bits beyond 38.
 
 use arrow::datatypes::{DataType, Decimal128Type};
 use datafusion::common::ScalarValue;
@@ -45,7 +46,9 @@ pub(super) const LOOKUP: Lookup = Lookup {
 
 impl Family for Numeric {
     fn about(&self) -> About {
-        About::new(Kind::Numeric, "numeric", "numeric", DataType::Decimal128(self.precision, self.scale as i8))
+        let (precision, scale) = (self.precision, self.scale as i8);
+        let arrow = if precision > MAX_PRECISION { DataType::Decimal256 } else { DataType::Decimal128 };
+        About::new(Kind::Numeric, "numeric", "numeric", arrow(precision, scale))
     }
 
     fn modifier(&self) -> String {
@@ -78,7 +81,7 @@ impl Family for Numeric {
     }
 
     fn compared(&self) -> Option<Compared> {
-        Some(Compared::Wide(self.scale))
+        (self.precision <= MAX_PRECISION).then_some(Compared::Wide(self.scale))
     }
 
     fn place(&self, value: &Value) -> Option<Place> {

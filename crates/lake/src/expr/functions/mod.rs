@@ -1,0 +1,136 @@
+//! PostgreSQL's functions as the engine has them: the same values, the same errors, for whole arrays at once.
+//!
+//! ```text
+//! typed      expressions with PostgreSQL's types; the scale of numerics
+//! constant   values as expressions
+//! convert    what brings values to one type that has room for them
+//! cast       casts
+//! kernel     what DataFusion calls, and the loops of most functions
+//! integer    int.c, int8.c
+//! float      float.c
+//! digits     types of computed numerics
+//! scale      how many digits of them are printed
+//! decimal    sums and products of numerics
+//! quotient   quotients and remainders of numerics
+//! round      numerics with fewer digits
+//! datetime   dates and timestamps
+//! text       text and bytea
+//! aggregate  aggregate functions
+//! ```
+//!
+//! Each function here makes an expression of DataFusion out of others, and knows its type in PostgreSQL. What it refuses
+//! with [`crate::Error::NotSupported`] has to stay in PostgreSQL. [`super::rules`] says by types alone what can be asked for;
+//! whether it can be had depends on precision, scale and constants too, which only these functions know.
+//!
+//! Numerics have 128 bits up to 38 digits and 256 up to 76. A type is derived from those of the arguments, so that it holds
+//! every value, and what it cannot hold is refused before a row is read. [`Width::Fast`] tries those between with 128 bits.
+
+mod aggregate;
+mod cast;
+mod constant;
+mod convert;
+mod datetime;
+mod decimal;
+mod digits;
+mod float;
+mod integer;
+mod kernel;
+mod quotient;
+mod round;
+mod scale;
+#[cfg(test)]
+mod tests;
+mod text;
+mod typed;
+
+use datafusion::logical_expr::{Expr, SortExpr};
+
+pub(crate) use cast::cast;
+pub(crate) use constant::constant;
+pub(crate) use convert::common;
+pub(crate) use typed::{Scale, Typed, Width};
+
+use self::typed::unsupported;
+use super::function::Function;
+use super::rules;
+use crate::error::Result;
+use crate::types::Kind;
+
+/// A call of a function that [`super::rules`] lists for the kinds of its arguments. Comparisons are none: they are
+/// DataFusion's own, of arguments that [`common`] has brought to one type.
+pub(crate) fn call(width: Width, function: Function, arguments: Vec<Typed>) -> Result<Typed> {
+    let kinds = arguments.iter().map(Typed::kind).collect::<Option<Vec<_>>>().unwrap_or_default();
+    let types = arguments.iter().map(|argument| argument.ty.to_string()).collect::<Vec<_>>().join(", ");
+    let is_listed = rules::find_in_queries(function, &kinds).is_some();
+    let call = match kinds.first() {
+        _ if !is_listed => None,
+        Some(Kind::Int4) if kinds.contains(&Kind::Date) => {
+            two(arguments).and_then(|(left, right)| datetime::days(function, left, right))
+        }
+        Some(Kind::Int2 | Kind::Int4 | Kind::Int8) => integer::call(function, arguments),
+        Some(Kind::Float4 | Kind::Float8) => float::call(function, arguments),
+        Some(Kind::Text | Kind::Bytea) => match kinds[..] {
+            [_, Kind::Date | Kind::Timestamp | Kind::Timestamptz] => return of_field(function, arguments),
+            _ => text::call(function, arguments),
+        },
+        Some(Kind::Date) => two(arguments).and_then(|(left, right)| datetime::days(function, left, right)),
+        Some(Kind::Numeric) => numeric(width, function, arguments).transpose()?,
+        _ => None,
+    };
+    call.ok_or_else(|| unsupported(format!("{}({types})", function.name())))
+}
+
+fn two(arguments: Vec<Typed>) -> Option<(Typed, Typed)> {
+    let [left, right] = <[Typed; 2]>::try_from(arguments).ok()?;
+    Some((left, right))
+}
+
+/// A function of a field's name and a date or timestamp.
+fn of_field(function: Function, arguments: Vec<Typed>) -> Result<Typed> {
+    let (field, value) = two(arguments).ok_or_else(|| unsupported(function.name()))?;
+    match function {
+        Function::DateTrunc => datetime::truncated(&field, value),
+        _ => datetime::extract(function, &field, value),
+    }
+}
+
+/// A function whose first argument is a numeric.
+fn numeric(width: Width, function: Function, mut arguments: Vec<Typed>) -> Option<Result<Typed>> {
+    let last = if arguments.len() > 1 { arguments.pop() } else { None };
+    let first = arguments.pop()?;
+    let own = first.numeric()?;
+    Some(match (function, last) {
+        (Function::Round | Function::Trunc | Function::Ceil | Function::Floor, digits) => {
+            round::round(width, function, first, digits.as_ref().map(|digits| &digits.expr))
+        }
+        (Function::Subtract, None) => Ok(decimal::negated(first)),
+        (Function::Abs, None) => Ok(decimal::absolute(first)),
+        (function, Some(last)) => {
+            let both = (own, last.numeric()?);
+            match function {
+                Function::Add => decimal::sum(width, false, first, last, both),
+                Function::Subtract => decimal::sum(width, true, first, last, both),
+                Function::Multiply => decimal::product(width, first, last, both),
+                Function::Divide => quotient::quotient(first, last, both),
+                Function::Modulo => quotient::remainder(width, first, last, both),
+                _ => return None,
+            }
+        }
+        _ => return None,
+    })
+}
+
+/// A call of an aggregate function by its name in pg_proc. `count(*)` has no arguments.
+///
+/// The result is an expression over calls of aggregates of DataFusion, and so may be its scale: the engine takes these calls
+/// out (`find_aggregate_exprs`), computes them, and has columns in their places (`rebase_expr`).
+pub(crate) fn aggregate(
+    width: Width,
+    name: &str,
+    arguments: Vec<Typed>,
+    distinct: bool,
+    filter: Option<Expr>,
+    order: Vec<SortExpr>,
+) -> Result<Typed> {
+    aggregate::aggregate(aggregate::Call { width, distinct, filter, ordered: !order.is_empty() }, name, arguments)
+}
