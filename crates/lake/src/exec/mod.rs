@@ -18,8 +18,9 @@ mod spec;
 mod work;
 
 pub use pieces::{BATCH_BYTES, BATCH_ROWS};
+pub use reading::Statistics;
 pub(crate) use reading::{Opened, Reading};
-pub use scan::{Poll, Scan, Statistics};
+pub use scan::{Poll, Scan};
 pub use spec::ScanSpec;
 pub(crate) use work::{Outlet, QUEUE_BATCHES, Queued};
 pub use work::{QUEUE_BYTES, rows_within};

@@ -16,7 +16,6 @@ use tokio::sync::Mutex;
 
 use super::pieces::{self, Piece};
 use super::plan::{Plan, failed};
-use super::scan::Statistics;
 use super::spec::ScanSpec;
 use crate::engine::memory::{self, Permit};
 use crate::engine::runtime::Live;
@@ -29,6 +28,22 @@ const LARGEST_PIECE: u64 = 32 << 20;
 const SMALLEST_PIECE: u64 = 1 << 20;
 /// Tasks that could have a piece of the same size each within the limit of memory.
 const SHARES: u64 = 8;
+
+/// Counts of a scan, for EXPLAIN ANALYZE.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    pub files: usize,
+    pub row_groups: usize,
+    /// Row groups that statistics, bloom filters or the limit ruled out.
+    pub row_groups_pruned: usize,
+    /// Pages that the page index ruled out.
+    pub pages_pruned: usize,
+    /// Bytes asked of the store.
+    pub bytes: u64,
+    /// Rows and batches delivered.
+    pub rows: u64,
+    pub batches: u64,
+}
 
 /// What those who read share.
 pub(crate) struct Reading {

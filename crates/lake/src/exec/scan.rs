@@ -12,7 +12,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
-use super::reading::Reading;
+use super::reading::{Reading, Statistics};
 use super::spec::ScanSpec;
 use super::work::{self, Outlet, QUEUE_BATCHES, QUEUE_BYTES, Queued};
 use crate::engine::runtime::engine;
@@ -26,22 +26,6 @@ pub enum Poll {
     Pending,
     /// No more batches.
     Done,
-}
-
-/// Counts of a scan, for EXPLAIN ANALYZE.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Statistics {
-    pub files: usize,
-    pub row_groups: usize,
-    /// Row groups that statistics, bloom filters or the limit ruled out.
-    pub row_groups_pruned: usize,
-    /// Pages that the page index ruled out.
-    pub pages_pruned: usize,
-    /// Bytes asked of the store.
-    pub bytes: u64,
-    /// Rows and batches delivered.
-    pub rows: u64,
-    pub batches: u64,
 }
 
 /// A running scan.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
-use arrow::datatypes::{ArrowPrimitiveType, DataType, Float32Type, Float64Type, Int32Type, Int64Type};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Float32Type, Float64Type, Int64Type};
 use datafusion::common::{DataFusionError, Result as EngineResult, ScalarValue};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -19,18 +19,6 @@ pub(super) fn canonical(argument: Expr) -> Expr {
 /// Whether a call is of [`canonical`].
 pub(super) fn is_canonical(function: &ScalarUDF) -> bool {
     function.name() == CANONICAL
-}
-
-/// A float as a whole number in PostgreSQL's order, for what orders floats otherwise.
-pub(super) fn ordered(argument: Expr) -> Expr {
-    let signature = Signature::any(1, Volatility::Immutable);
-    ScalarUDF::new_from_impl(Ordered { signature, back: false }).call(vec![argument])
-}
-
-/// The float that a whole number of [`ordered`] stands for.
-pub(super) fn unordered(argument: Expr) -> Expr {
-    let signature = Signature::any(1, Volatility::Immutable);
-    ScalarUDF::new_from_impl(Ordered { signature, back: true }).call(vec![argument])
 }
 
 /// `value`, where `rows` is not above one.
@@ -79,21 +67,18 @@ impl ScalarUDFImpl for Canonical {
                 ColumnarValue::Scalar(ScalarValue::Float32(value.map(canonical32)))
             }
             ColumnarValue::Array(array) if array.data_type() == &DataType::Float64 => {
-                ColumnarValue::Array(mapped::<Float64Type, Float64Type>(array, canonical64))
+                ColumnarValue::Array(mapped::<Float64Type>(array, canonical64))
             }
             ColumnarValue::Array(array) if array.data_type() == &DataType::Float32 => {
-                ColumnarValue::Array(mapped::<Float32Type, Float32Type>(array, canonical32))
+                ColumnarValue::Array(mapped::<Float32Type>(array, canonical32))
             }
             other => return Err(wrong(&other.data_type())),
         })
     }
 }
 
-fn mapped<T: ArrowPrimitiveType, U: ArrowPrimitiveType>(
-    array: &ArrayRef,
-    f: impl Fn(T::Native) -> U::Native,
-) -> ArrayRef {
-    let array: PrimitiveArray<U> = array.as_primitive::<T>().unary(f);
+fn mapped<T: ArrowPrimitiveType>(array: &ArrayRef, f: impl Fn(T::Native) -> T::Native) -> ArrayRef {
+    let array: PrimitiveArray<T> = array.as_primitive::<T>().unary(f);
     Arc::new(array)
 }
 
@@ -103,54 +88,6 @@ fn canonical64(value: f64) -> f64 {
 
 fn canonical32(value: f32) -> f32 {
     if value.is_nan() { f32::NAN } else { value + 0.0 }
-}
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Ordered {
-    signature: Signature,
-    back: bool,
-}
-
-impl ScalarUDFImpl for Ordered {
-    fn name(&self) -> &str {
-        if self.back { "lagoon_unordered" } else { "lagoon_ordered" }
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, arguments: &[DataType]) -> EngineResult<DataType> {
-        Ok(match (self.back, first(arguments)?) {
-            (false, DataType::Float64) => DataType::Int64,
-            (false, DataType::Float32) => DataType::Int32,
-            (true, DataType::Int64) => DataType::Float64,
-            (true, DataType::Int32) => DataType::Float32,
-            (_, other) => return Err(wrong(other)),
-        })
-    }
-
-    fn is_strict(&self) -> bool {
-        true
-    }
-
-    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> EngineResult<ColumnarValue> {
-        let array = first(&arguments.args)?.to_array(arguments.number_rows)?;
-        // The bits of positive floats are in their order, those of negative ones in the opposite one.
-        let flip64 = |bits: i64| bits ^ (((bits >> 63) as u64) >> 1) as i64;
-        let flip32 = |bits: i32| bits ^ (((bits >> 31) as u32) >> 1) as i32;
-        Ok(ColumnarValue::Array(match array.data_type() {
-            DataType::Float64 => {
-                mapped::<Float64Type, Int64Type>(&array, |value| flip64(canonical64(value).to_bits() as i64))
-            }
-            DataType::Float32 => {
-                mapped::<Float32Type, Int32Type>(&array, |value| flip32(canonical32(value).to_bits() as i32))
-            }
-            DataType::Int64 => mapped::<Int64Type, Float64Type>(&array, |key| f64::from_bits(flip64(key) as u64)),
-            DataType::Int32 => mapped::<Int32Type, Float32Type>(&array, |key| f32::from_bits(flip32(key) as u32)),
-            other => return Err(wrong(other)),
-        }))
-    }
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

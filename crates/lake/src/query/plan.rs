@@ -8,17 +8,19 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::{Column, DFSchema, JoinType, NullEquality, ScalarValue, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{
-    Distinct, EmptyRelation, Expr as Logical, Filter, Join, JoinConstraint, Limit, LogicalPlan, LogicalPlanBuilder,
-    Operator, Projection, Sort, SortExpr, Union, lit,
+    Cast, EmptyRelation, Expr as Logical, Join, JoinConstraint, Limit, LogicalPlan, LogicalPlanBuilder, Operator,
+    Projection, Sort, lit,
 };
 
-use super::ir::{JoinKind, Rel, SortKey};
+use super::ir::{Aggregate, JoinKind, Rel};
+use super::planner::{Planner, Relation, sort_keys};
 use super::provider::{LakeTable, Shipped};
-use super::run::{Shipment, Table};
-use super::scalar::{Field, Typed, balanced, common, condition, paired, scalar, unified};
+use super::scalar::{self, Field, balanced, condition, paired, printed, scalar, unified};
+use super::scan::Readings;
+use super::table::{Shipment, Table};
 use super::{aggregate, set, unnest, unsupported, window};
 use crate::error::{Error, Result};
-use crate::exec::Reading;
+use crate::expr::functions::{Scale, Typed, Width};
 use crate::expr::{Comparison, Expr, Function, Value};
 use crate::types::ColumnType;
 
@@ -27,42 +29,55 @@ const MOST_RELATIONS: usize = 512;
 /// What LIMIT takes while its parameter has no value.
 const ANY_LIMIT: i64 = 1000;
 
-/// A planned query.
+/// A planned query: the columns of the tree in order, under names of their own, then the digits of those that need them.
 pub(super) struct Planned {
     pub plan: LogicalPlan,
     pub columns: Vec<Field>,
 }
 
-/// What the tables of a plan read, for statistics.
-pub(super) type Readings = Arc<std::sync::Mutex<Vec<Arc<Reading>>>>;
-
-/// Plans a tree. Its columns come out in order, under names of their own.
-pub(super) fn plan(rel: &Rel, tables: &[Table], shipments: &[Shipment], readings: &Readings) -> Result<Planned> {
-    let mut planner = Planner { tables, shipments, readings, relations: 0, names: 0, common: Vec::new() };
-    let relation = planner.relation(&unnest::unnest(rel)?)?;
-    let columns = relation.fields.iter().map(Typed::from).collect();
-    let relation = planner.project(relation, columns, true)?;
-    Ok(Planned { plan: relation.plan, columns: relation.fields })
+impl Planned {
+    /// The plan with columns of these types, which hold the values of its own.
+    pub(super) fn delivering(self, types: &[ColumnType]) -> Result<LogicalPlan> {
+        if self.columns.iter().map(|field| &field.ty).eq(types) {
+            return Ok(self.plan);
+        }
+        let exprs = self.columns.iter().zip(types).map(|(field, ty)| {
+            let column = Logical::Column(field.column.clone());
+            if field.ty == *ty {
+                return column;
+            }
+            Logical::Cast(Cast::new(Box::new(column), ty.arrow())).alias(&field.column.name)
+        });
+        let plan = Projection::try_new(exprs.collect(), Arc::new(self.plan)).map(LogicalPlan::Projection);
+        plan.map_err(Error::internal)
+    }
 }
 
-/// A planned relation. Its columns may be fewer than those of the plan, and in another order.
-pub(super) struct Relation {
-    pub plan: LogicalPlan,
-    pub fields: Vec<Field>,
+/// What a plan is made of, but the tree.
+#[derive(Clone, Copy)]
+pub(super) struct Sources<'a> {
+    pub tables: &'a [Table],
+    pub shipments: &'a [Shipment],
+    pub readings: &'a Readings,
 }
 
-pub(super) struct Planner<'a> {
-    tables: &'a [Table],
-    shipments: &'a [Shipment],
-    readings: &'a Readings,
+/// Plans a tree.
+pub(super) fn plan(width: Width, rel: &Rel, sources: Sources<'_>) -> Result<Planned> {
+    let mut relations = Relations { planner: Planner::new(width), sources, relations: 0, common: Vec::new() };
+    let relation = relations.relation(&unnest::unnest(rel)?)?;
+    relations.named(relation)
+}
+
+struct Relations<'a> {
+    planner: Planner,
+    sources: Sources<'a>,
     relations: usize,
-    names: usize,
     /// Of each `With` around, outermost first, its tables.
     common: Vec<Vec<Rel>>,
 }
 
-impl Planner<'_> {
-    pub(super) fn relation(&mut self, rel: &Rel) -> Result<Relation> {
+impl Relations<'_> {
+    fn relation(&mut self, rel: &Rel) -> Result<Relation> {
         self.relations += 1;
         if self.relations > MOST_RELATIONS {
             return Err(unsupported(format!("more than {MOST_RELATIONS} relations")));
@@ -73,33 +88,34 @@ impl Planner<'_> {
             Rel::Values { columns, rows } => self.values(columns.len(), rows),
             Rel::Filter { input, condition } => {
                 let input = self.relation(input)?;
-                let condition = self::condition(condition, &input.fields)?;
-                self.filter(input, condition)
+                let condition = self::condition(self.planner.width, condition, &input.fields)?;
+                self.planner.filter(input, condition)
             }
             Rel::Project { input, columns } => {
                 let input = self.relation(input)?;
-                let columns = columns.iter().map(|column| scalar(column, &input.fields)).collect::<Result<_>>()?;
-                self.project(input, columns, false)
+                let columns = columns.iter().map(|column| scalar(self.planner.width, column, &input.fields));
+                let columns = columns.collect::<Result<_>>()?;
+                self.planner.project(input, columns, false)
             }
             Rel::Join { kind, left, right, condition, .. } => {
                 let (left, right) = (self.relation(left)?, self.relation(right)?);
                 self.join(*kind, left, right, condition.as_ref())
             }
             Rel::Aggregate { input, groups, sets, aggregates } => {
-                aggregate::plan(self, input, groups, sets.as_deref(), aggregates)
+                self.aggregate(input, groups, sets.as_deref(), aggregates)
             }
             Rel::Window { input, calls } => {
                 let input = self.relation(input)?;
-                window::plan(self, input, calls)
+                window::plan(&mut self.planner, input, calls)
             }
             Rel::Distinct { input, on: None } => {
                 let input = self.relation(input)?;
-                self.distinct(input)
+                self.planner.distinct(input)
             }
             Rel::Distinct { input, on: Some(on) } => self.distinct_on(input, on),
             Rel::Sort { input, keys } => {
                 let input = self.relation(input)?;
-                let expr = sort_keys(keys, &input.fields)?;
+                let expr = sort_keys(self.planner.width, keys, &input.fields)?;
                 let plan = LogicalPlan::Sort(Sort { expr, input: Arc::new(input.plan), fetch: None });
                 Ok(Relation { plan, fields: input.fields })
             }
@@ -112,7 +128,7 @@ impl Planner<'_> {
             }
             Rel::SetOperation { kind, all, left, right } => {
                 let (left, right) = (self.relation(left)?, self.relation(right)?);
-                set::plan(self, *kind, *all, left, right)
+                set::plan(&mut self.planner, *kind, *all, left, right)
             }
             Rel::With { tables, body } => {
                 self.common.push(tables.clone());
@@ -124,16 +140,37 @@ impl Planner<'_> {
         }
     }
 
-    /// A name that no other column has.
-    pub(super) fn name(&mut self) -> String {
-        self.names += 1;
-        format!("c{}", self.names)
+    /// Sets of groups are aggregates of their own where that cannot be otherwise.
+    fn aggregate(
+        &mut self,
+        input: &Rel,
+        groups: &[Expr],
+        sets: Option<&[Vec<usize>]>,
+        aggregates: &[Aggregate],
+    ) -> Result<Relation> {
+        let Some(sets) = sets else {
+            let input = self.relation(input)?;
+            return aggregate::plain(&mut self.planner, input, groups, aggregates);
+        };
+        let mut relations = Vec::new();
+        let some: Vec<_> = sets.iter().filter(|set| !set.is_empty()).collect();
+        if !some.is_empty() {
+            let input = self.relation(input)?;
+            relations.push(aggregate::in_sets(&mut self.planner, input, groups, &some, aggregates)?);
+        }
+        // The set of no group has a row even if there are no rows.
+        for _ in sets.iter().filter(|set| set.is_empty()) {
+            let input = self.relation(input)?;
+            relations.push(aggregate::of_all(&mut self.planner, input, groups, aggregates)?);
+        }
+        let mut relations = relations.into_iter();
+        let first = relations.next().ok_or_else(|| Error::internal("no grouping set"))?;
+        relations.try_fold(first, |so_far, next| self.planner.union(so_far, next))
     }
 
     fn table(&mut self, table: usize, columns: &[usize]) -> Result<Relation> {
-        let found = self.tables.get(table).ok_or_else(|| Error::internal(format!("no table {table}")))?;
-        self.names += 1;
-        let provider = LakeTable::new(found, self.names, self.readings.clone());
+        let found = self.sources.tables.get(table).ok_or_else(|| Error::internal(format!("no table {table}")))?;
+        let provider = LakeTable::new(found, self.planner.number(), self.sources.readings.clone());
         let fields = columns.iter().map(|column| {
             let ty = found.columns.get(*column).map(|column| column.ty.clone());
             let (ty, name) = ty.zip(provider.name(*column)).ok_or_else(|| Error::internal("no such column"))?;
@@ -144,8 +181,9 @@ impl Planner<'_> {
     }
 
     fn shipped(&mut self, shipment: usize) -> Result<Relation> {
-        let found = self.shipments.get(shipment).ok_or_else(|| Error::internal(format!("no shipment {shipment}")))?;
-        let names: Vec<_> = found.columns.iter().map(|_| self.name()).collect();
+        let found =
+            self.sources.shipments.get(shipment).ok_or_else(|| Error::internal(format!("no shipment {shipment}")))?;
+        let names: Vec<_> = found.columns.iter().map(|_| self.planner.name()).collect();
         let provider = Shipped::new(found, &names)?;
         let fields = names.into_iter().zip(found.columns.iter().cloned()).collect();
         self.scan(Arc::new(provider), fields)
@@ -160,14 +198,13 @@ impl Planner<'_> {
                 projection.push(at);
             }
         }
-        self.names += 1;
-        let table = TableReference::bare(format!("t{}", self.names));
+        let table = TableReference::bare(format!("t{}", self.planner.number()));
         let scan = LogicalPlanBuilder::scan(table.clone(), provider_as_source(provider), Some(projection));
         let plan = scan.and_then(LogicalPlanBuilder::build).map_err(Error::internal)?;
         let fields = fields.into_iter().map(|(name, ty)| Field {
             column: Column::new(Some(table.clone()), name),
             ty,
-            fixed: true,
+            scale: Scale::Fixed,
         });
         Ok(Relation { plan, fields: fields.collect() })
     }
@@ -187,66 +224,68 @@ impl Planner<'_> {
                 return Err(Error::internal("a row of VALUES with another width"));
             }
             for (value, column) in row.iter().zip(&mut columns) {
-                column.push(scalar(value, &[])?);
+                column.push(scalar(self.planner.width, value, &[])?);
             }
         }
         let columns = columns.into_iter().map(unified).collect::<Result<Vec<_>>>()?;
-        let first = |column: &Vec<Typed>| column.first().map(|value| value.ty.clone());
-        let Some(types) = columns.iter().map(first).collect::<Option<Vec<_>>>() else {
-            return Err(unsupported("VALUES of no row"));
-        };
-        let fixed: Vec<_> = columns.iter().map(|column| column.iter().all(|value| value.fixed)).collect();
         if rows.len() == 1 {
             let row = columns.into_iter().flatten().collect();
-            return self.project(Relation { plan: one, fields: Vec::new() }, row, true);
+            return self.planner.project(Relation { plan: one, fields: Vec::new() }, row, true);
         }
-        let names: Vec<_> = types.iter().map(|_| self.name()).collect();
-        let arrow = names.iter().zip(&types).map(|(name, ty)| arrow::datatypes::Field::new(name, ty.arrow(), true));
+        // What is shown of numerics goes along as columns of its own.
+        let mut fields = Vec::new();
+        let mut stored: Vec<(String, ColumnType, Vec<Logical>)> = Vec::new();
+        for column in columns {
+            let ty = column.first().map(|value| value.ty.clone());
+            let ty = ty.ok_or_else(|| unsupported("VALUES of no row"))?;
+            let name = self.planner.name();
+            let scale = if column.iter().all(|value| value.scale == Scale::Fixed) {
+                Scale::Fixed
+            } else {
+                match column.iter().map(printed).collect::<Option<Vec<_>>>() {
+                    Some(scales) => {
+                        let name = self.planner.name();
+                        stored.push((name.clone(), ColumnType::Int4, scales));
+                        Scale::Each(Box::new(Logical::Column(Column::from_name(name))))
+                    }
+                    None => Scale::Unknown,
+                }
+            };
+            stored.push((name.clone(), ty.clone(), column.into_iter().map(|value| value.expr).collect()));
+            fields.push(Field { column: Column::from_name(name), ty, scale });
+        }
+        let arrow = stored.iter().map(|(name, ty, _)| arrow::datatypes::Field::new(name, ty.arrow(), true));
         let schema = arrow::datatypes::Schema::new(arrow.collect::<Vec<_>>());
         let schema = Arc::new(DFSchema::try_from(schema).map_err(Error::internal)?);
-        let row =
-            |at: usize| columns.iter().filter_map(|column| column.get(at)).map(|value| value.expr.clone()).collect();
+        let row = |at: usize| stored.iter().filter_map(|(_, _, column)| column.get(at).cloned()).collect();
         let rows = (0..rows.len()).map(row).collect();
         let plan = LogicalPlanBuilder::values_with_schema(rows, &schema).and_then(LogicalPlanBuilder::build);
-        let plan = plan.map_err(Error::internal)?;
-        let fields = plan.schema().columns().into_iter().zip(types).zip(fixed);
-        let fields = fields.map(|((column, ty), fixed)| Field { column, ty, fixed }).collect();
-        Ok(Relation { plan, fields })
-    }
-
-    pub(super) fn filter(&mut self, input: Relation, condition: Logical) -> Result<Relation> {
-        let plan =
-            Filter::try_new(condition, Arc::new(input.plan)).map(LogicalPlan::Filter).map_err(Error::internal)?;
-        Ok(Relation { plan, fields: input.fields })
-    }
-
-    /// Columns that are as they were need no work, unless they are to have names of their own.
-    pub(super) fn project(&mut self, input: Relation, columns: Vec<Typed>, named: bool) -> Result<Relation> {
-        let is_plain = |typed: &Typed| matches!(typed.expr, Logical::Column(_));
-        let mut exprs: Vec<Logical> = Vec::new();
-        let mut fields = Vec::with_capacity(columns.len());
-        let mut made = named;
-        for typed in columns {
-            match (&typed.expr, named) {
-                (Logical::Column(column), false) => {
-                    if !exprs.contains(&typed.expr) {
-                        exprs.push(typed.expr.clone());
-                    }
-                    fields.push(Field { column: column.clone(), ty: typed.ty, fixed: typed.fixed });
-                }
-                _ => {
-                    made |= !is_plain(&typed);
-                    let name = self.name();
-                    exprs.push(typed.expr.alias(&name));
-                    fields.push(Field { column: Column::from_name(name), ty: typed.ty, fixed: typed.fixed });
-                }
-            }
-        }
-        if !made {
-            return Ok(Relation { plan: input.plan, fields });
-        }
-        let plan = Projection::try_new(exprs, Arc::new(input.plan)).map(LogicalPlan::Projection);
         Ok(Relation { plan: plan.map_err(Error::internal)?, fields })
+    }
+
+    /// The columns of a query, then the digits that are shown of those whose values have not all the same.
+    fn named(&mut self, relation: Relation) -> Result<Planned> {
+        let mut columns: Vec<Typed> = relation.fields.iter().map(Typed::from).collect();
+        let count = columns.len();
+        let scales: Vec<_> = columns.iter().filter(|column| matches!(column.scale, Scale::Each(_))).collect();
+        let scales: Vec<_> = scales.into_iter().filter_map(printed).collect();
+        columns.extend(scales.into_iter().map(|scale| Typed::new(scale, ColumnType::Int4)));
+        // Scales are columns of their own from here on, in the order of those that they are of.
+        let scales: Vec<_> = columns
+            .iter_mut()
+            .take(count)
+            .map(|column| {
+                let own = column.scale.clone();
+                column.scale = Scale::Fixed;
+                own
+            })
+            .collect();
+        let relation = self.planner.project(relation, columns, true)?;
+        let mut fields = relation.fields;
+        for (field, scale) in fields.iter_mut().zip(scales) {
+            field.scale = scale;
+        }
+        Ok(Planned { plan: relation.plan, columns: fields })
     }
 
     fn join(&mut self, kind: JoinKind, left: Relation, right: Relation, on: Option<&Expr>) -> Result<Relation> {
@@ -256,9 +295,9 @@ impl Planner<'_> {
         let both: Vec<_> = left.fields.iter().chain(&right.fields).cloned().collect();
         let (mut keys, mut rest) = (Vec::new(), Vec::new());
         for part in &parts {
-            match key(part, width, &left.fields, &right.fields)? {
+            match key(self.planner.width, part, width, &left.fields, &right.fields)? {
                 Some(pair) => keys.push(pair),
-                None => rest.push(condition(part, &both)?),
+                None => rest.push(condition(self.planner.width, part, &both)?),
             }
         }
         let (join_type, fields) = match kind {
@@ -286,48 +325,9 @@ impl Planner<'_> {
         );
         let plan = plan.map(LogicalPlan::Join).map_err(Error::internal)?;
         if kind == JoinKind::Mark {
-            return self.marked(plan, fields);
+            return self.planner.with_last(plan, fields, ColumnType::Bool);
         }
         Ok(Relation { plan, fields })
-    }
-
-    /// The mark of a join gets a name of its own.
-    fn marked(&mut self, plan: LogicalPlan, fields: Vec<Field>) -> Result<Relation> {
-        let mark = plan.schema().columns().pop().ok_or_else(|| Error::internal("a join without a mark"))?;
-        let mark = Typed { expr: Logical::Column(mark), ty: ColumnType::Bool, fixed: true };
-        let name = self.name();
-        let mut exprs: Vec<Logical> = Vec::new();
-        for field in &fields {
-            let column = Logical::Column(field.column.clone());
-            if !exprs.contains(&column) {
-                exprs.push(column);
-            }
-        }
-        exprs.push(mark.expr.alias(&name));
-        let plan = Projection::try_new(exprs, Arc::new(plan)).map(LogicalPlan::Projection).map_err(Error::internal)?;
-        let mark = Field { column: Column::from_name(name), ty: ColumnType::Bool, fixed: true };
-        Ok(Relation { plan, fields: fields.into_iter().chain([mark]).collect() })
-    }
-
-    /// The columns as what equal values share, under names of their own.
-    pub(super) fn keyed(&mut self, input: Relation) -> Result<Relation> {
-        let keys = input.fields.iter().map(|field| {
-            let typed = Typed::from(field);
-            if matches!(typed.ty, ColumnType::Array(_)) {
-                return Err(unsupported("distinct arrays"));
-            }
-            Ok(Typed { ty: typed.ty.clone(), fixed: typed.fixed, expr: typed.key() })
-        });
-        let keys = keys.collect::<Result<Vec<_>>>()?;
-        self.project(input, keys, true)
-    }
-
-    pub(super) fn distinct(&mut self, input: Relation) -> Result<Relation> {
-        if input.fields.is_empty() {
-            return Err(unsupported("DISTINCT of no column"));
-        }
-        let input = self.keyed(input)?;
-        Ok(Relation { plan: LogicalPlan::Distinct(Distinct::All(Arc::new(input.plan))), fields: input.fields })
     }
 
     /// The first of the rows that are equal in some columns, by the order of the input, which stays.
@@ -337,12 +337,13 @@ impl Planner<'_> {
         };
         let input = self.relation(input)?;
         let fields = input.fields.clone();
-        let on = on.iter().map(|at| fields.get(*at).map(|field| Typed::from(field).key()));
-        let partition = on.collect::<Option<Vec<_>>>().ok_or_else(|| Error::internal("DISTINCT ON no column"))?;
-        let order = sort_keys(keys, &fields)?;
-        let (numbered, number) = window::numbered(self, input, partition, order.clone())?;
-        let first = super::scalar::binary(Logical::Column(number.column), Operator::Eq, lit(1u64));
-        let kept = self.filter(Relation { plan: numbered, fields }, first)?;
+        let on = on.iter().map(|at| fields.get(*at).ok_or_else(|| Error::internal("DISTINCT ON no column")));
+        let partition = on.map(|field| scalar::key(field?.into())).collect::<Result<Vec<_>>>()?;
+        let order = sort_keys(self.planner.width, keys, &fields)?;
+        let mut numbered = window::numbered(&mut self.planner, input, partition, order.clone())?;
+        let number = numbered.fields.pop().ok_or_else(|| Error::internal("rows without numbers"))?;
+        let first = scalar::binary(Logical::Column(number.column), Operator::Eq, lit(1u64));
+        let kept = self.planner.filter(numbered, first)?;
         let plan = LogicalPlan::Sort(Sort { expr: order, input: Arc::new(kept.plan), fetch: None });
         Ok(Relation { plan, fields: kept.fields })
     }
@@ -361,48 +362,16 @@ impl Planner<'_> {
         self.common.extend(inner);
         planned
     }
-
-    /// The union of relations whose columns are of one kind each.
-    pub(super) fn union(&mut self, left: Relation, right: Relation) -> Result<Relation> {
-        let (left, right) = self.aligned(left, right, false)?;
-        let fixed: Vec<_> = left.fields.iter().zip(&right.fields).map(|(a, b)| a.fixed && b.fixed).collect();
-        let types: Vec<_> = left.fields.into_iter().map(|field| field.ty).collect();
-        let plan = Union::try_new(vec![Arc::new(left.plan), Arc::new(right.plan)]).map(LogicalPlan::Union);
-        let plan = plan.map_err(Error::internal)?;
-        let columns = plan.schema().columns().into_iter().zip(types).zip(fixed);
-        let columns = columns.map(|((column, ty), fixed)| Typed { expr: Logical::Column(column), ty, fixed });
-        let columns = columns.collect();
-        // The union takes the names of its left side, which may have others.
-        self.project(Relation { plan, fields: Vec::new() }, columns, true)
-    }
-
-    /// Both sides with columns of the same types and in the same order, as keys or as they are.
-    pub(super) fn aligned(&mut self, left: Relation, right: Relation, keys: bool) -> Result<(Relation, Relation)> {
-        if left.fields.len() != right.fields.len() {
-            return Err(Error::internal("a set operation of sides with another number of columns"));
-        }
-        let types = left.fields.iter().zip(&right.fields).map(|(a, b)| common([a.ty.clone(), b.ty.clone()]));
-        let types = types.collect::<Result<Vec<_>>>()?;
-        let mut side = |side: Relation| {
-            let columns = side.fields.iter().zip(&types).map(|(field, ty)| {
-                let typed = Typed::from(field).widened(ty);
-                if !keys {
-                    return Ok(typed);
-                }
-                if matches!(ty, ColumnType::Array(_)) {
-                    return Err(unsupported("a set operation of arrays"));
-                }
-                Ok(Typed { ty: ty.clone(), fixed: typed.fixed, expr: typed.key() })
-            });
-            let columns = columns.collect::<Result<Vec<_>>>()?;
-            self.project(side, columns, true)
-        };
-        Ok((side(left)?, side(right)?))
-    }
 }
 
 /// The two sides of an equality, each over one side of a join.
-fn key(part: &Expr, width: usize, left: &[Field], right: &[Field]) -> Result<Option<(Logical, Logical)>> {
+fn key(
+    numerics: Width,
+    part: &Expr,
+    width: usize,
+    left: &[Field],
+    right: &[Field],
+) -> Result<Option<(Logical, Logical)>> {
     let Expr::Call(Function::Compare(Comparison::Eq), arguments) = part else { return Ok(None) };
     let [a, b] = &arguments[..] else { return Ok(None) };
     let sides = |expr: &Expr| {
@@ -416,20 +385,7 @@ fn key(part: &Expr, width: usize, left: &[Field], right: &[Field]) -> Result<Opt
         _ => return Ok(None),
     };
     let b = b.map_columns(&|at| at - width);
-    let (a, b) = paired(scalar(a, left)?, scalar(&b, right)?)?;
-    Ok(Some((a.key(), b.key())))
-}
-
-/// Keys to sort by.
-pub(super) fn sort_keys(keys: &[SortKey], columns: &[Field]) -> Result<Vec<SortExpr>> {
-    let key = |key: &SortKey| {
-        let typed = scalar(&key.expr, columns)?;
-        if matches!(typed.ty, ColumnType::Array(_)) {
-            return Err(unsupported("an order of arrays"));
-        }
-        Ok(SortExpr::new(typed.key(), !key.descending, key.nulls_first))
-    };
-    keys.iter().map(key).collect()
+    paired(scalar(numerics, a, left)?, scalar(numerics, &b, right)?).map(Some)
 }
 
 /// The rows that LIMIT or OFFSET names; none of NULL.

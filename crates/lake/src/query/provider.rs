@@ -12,10 +12,9 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr as Logical, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
-use super::plan::Readings;
 use super::restore::restore;
-use super::run::{Shipment, Table};
-use super::scan::LakeScan;
+use super::scan::{LakeScan, Readings, renamed};
+use super::table::{Shipment, Table};
 use crate::error::{Error, Result};
 use crate::exec::ScanSpec;
 use crate::expr::Expr;
@@ -115,12 +114,6 @@ impl Shipped {
         let renamed = shipment.batches.iter().map(|batch| renamed(batch, &schema).map_err(Error::internal));
         Ok(Self { batches: renamed.collect::<Result<_>>()?, schema })
     }
-}
-
-/// A batch with columns of other names.
-pub(super) fn renamed(batch: &RecordBatch, schema: &SchemaRef) -> arrow::error::Result<RecordBatch> {
-    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(schema.clone(), batch.columns().to_vec(), &options)
 }
 
 impl fmt::Debug for Shipped {

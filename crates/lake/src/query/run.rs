@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use arrow::array::RecordBatch;
 use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::execution_plan::EmissionType;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{FutureExt, StreamExt};
 use tokio::sync::mpsc::error::TryRecvError;
@@ -15,46 +16,17 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 use super::ir::Rel;
-use super::plan::{self, Readings};
-use super::session;
+use super::plan::{self, Sources};
+use super::scan::Readings;
+use super::session::{self, Options};
+use super::table::{Shipment, Table};
 use crate::engine::memory;
 use crate::engine::runtime::{Live, engine};
 use crate::error::{Error, Result};
 use crate::exec::{Outlet, Poll, QUEUE_BATCHES, QUEUE_BYTES, Queued, Statistics};
-use crate::source::files::DataFile;
-use crate::source::table::TableColumn;
+use crate::expr::functions::Width;
+use crate::fault::Fault;
 use crate::types::ColumnType;
-
-/// A table that a tree refers to by its index.
-#[derive(Clone, Debug)]
-pub struct Table {
-    pub files: Vec<DataFile>,
-    /// As [`crate::source::table::resolve`] matched them with the files.
-    pub columns: Vec<TableColumn>,
-}
-
-/// Rows that PostgreSQL sends: a small table, complete.
-#[derive(Clone, Debug)]
-pub struct Shipment {
-    pub columns: Vec<ColumnType>,
-    /// Their columns have the Arrow types of `columns`.
-    pub batches: Vec<RecordBatch>,
-}
-
-/// How a query runs.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// Partitions that work at the same time.
-    pub parallelism: usize,
-    /// Bytes that sorts, groups and joins may take together. Scans take theirs from [`crate::engine::memory`].
-    pub memory: u64,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { parallelism: 2, memory: 1 << 30 }
-    }
-}
 
 /// A running query.
 pub struct Query {
@@ -89,15 +61,15 @@ impl Query {
     ) -> Result<Self> {
         let engine = engine()?;
         let readings = Readings::default();
-        let planned = plan::plan(rel, tables, shipments, &readings)?;
+        let sources = Sources { tables, shipments, readings: &readings };
         let state = session::session(options)?;
-        let plan = session::physical(&state, &planned.plan)?;
+        let attempts = Attempts::new(rel, sources, state)?;
         let room = Arc::new(Semaphore::new(QUEUE_BYTES));
         let (sender, receiver) = mpsc::channel(QUEUE_BATCHES);
         let delivered = Arc::new(Delivered::default());
         let outlet = Outlet::new(sender, room.clone(), wake);
-        let task = engine.spawn(run(plan, state, outlet, delivered.clone()));
-        let columns = planned.columns.into_iter().map(|field| field.ty).collect();
+        let columns = attempts.columns.clone();
+        let task = engine.spawn(run(attempts, outlet, delivered.clone()));
         Ok(Self { columns, receiver, task, room, readings, delivered })
     }
 
@@ -159,17 +131,56 @@ impl Drop for Query {
     }
 }
 
-async fn run(plan: Arc<dyn ExecutionPlan>, state: SessionState, outlet: Outlet, delivered: Arc<Delivered>) {
+/// The plan that is run, and the one that takes its place when a numeric has more than 38 digits before any row is delivered.
+struct Attempts {
+    columns: Vec<ColumnType>,
+    state: SessionState,
+    first: Arc<dyn ExecutionPlan>,
+    second: Option<LogicalPlan>,
+}
+
+impl Attempts {
+    fn new(rel: &Rel, sources: Sources<'_>, state: SessionState) -> Result<Self> {
+        let wide = plan::plan(Width::Wide, rel, sources)?;
+        let columns: Vec<_> = wide.columns.iter().map(|field| field.ty.clone()).collect();
+        let fast = plan::plan(Width::Fast, rel, sources).and_then(|fast| fast.delivering(&columns));
+        if let Ok(fast) = fast
+            && fast != wide.plan
+        {
+            let first = session::physical(&state, &fast)?;
+            // Rows that are made one by one are delivered before the last one is known.
+            if first.properties().emission_type == EmissionType::Final {
+                return Ok(Self { columns, state, first, second: Some(wide.plan) });
+            }
+        }
+        let first = session::physical(&state, &wide.plan)?;
+        Ok(Self { columns, state, first, second: None })
+    }
+}
+
+async fn run(attempts: Attempts, outlet: Outlet, delivered: Arc<Delivered>) {
     let _live = Live::new();
-    let ended = AssertUnwindSafe(deliver(plan, state, &outlet, &delivered)).catch_unwind().await;
+    let ended = AssertUnwindSafe(attempt(attempts, &outlet, &delivered)).catch_unwind().await;
     if let Err(error) = ended.unwrap_or_else(|_| Err(Error::internal("a query ended in a panic"))) {
         outlet.fail(error).await;
     }
 }
 
+async fn attempt(attempts: Attempts, outlet: &Outlet, delivered: &Delivered) -> Result<()> {
+    let Attempts { state, first, second, .. } = attempts;
+    let outcome = deliver(first, &state, outlet, delivered).await;
+    match (outcome, second) {
+        (Err(Error::Function(Fault::TooWide)), Some(second)) if delivered.batches.load(Ordering::Relaxed) == 0 => {
+            let second = state.create_physical_plan(&second).await.map_err(|error| Error::from_query(&error))?;
+            deliver(second, &state, outlet, delivered).await
+        }
+        (outcome, _) => outcome,
+    }
+}
+
 async fn deliver(
     plan: Arc<dyn ExecutionPlan>,
-    state: SessionState,
+    state: &SessionState,
     outlet: &Outlet,
     delivered: &Delivered,
 ) -> Result<()> {

@@ -3,9 +3,9 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::config::ConfigOptions;
@@ -25,14 +25,15 @@ use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 
-use super::plan::Readings;
-use super::provider::renamed;
 use crate::engine::runtime::Live;
 use crate::error::{Error, Result};
 use crate::exec::{Opened, Reading, ScanSpec};
 
 /// Of rows that a condition is tested on, one in so many is expected to pass.
 const PASSING: usize = 5;
+
+/// What the scans of a query read, for statistics.
+pub(super) type Readings = Arc<Mutex<Vec<Arc<Reading>>>>;
 
 /// A scan of one table.
 #[derive(Clone)]
@@ -254,4 +255,10 @@ impl State {
         }
         Ok(batch)
     }
+}
+
+/// A batch with columns of other names.
+pub(super) fn renamed(batch: &RecordBatch, schema: &SchemaRef) -> arrow::error::Result<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(schema.clone(), batch.columns().to_vec(), &options)
 }

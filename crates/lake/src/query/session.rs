@@ -13,8 +13,22 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 
-use super::run::Options;
 use crate::error::{Error, Result};
+
+/// How a query runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Partitions that work at the same time.
+    pub parallelism: usize,
+    /// Bytes that sorts, groups and joins may take together. Scans take theirs from [`crate::engine::memory`].
+    pub memory: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { parallelism: 2, memory: 1 << 30 }
+    }
+}
 
 /// Rows of a batch between operators.
 const BATCH_ROWS: usize = 8192;

@@ -6,14 +6,14 @@ use datafusion::common::{JoinType, NullEquality};
 use datafusion::logical_expr::{Expr as Logical, Join, JoinConstraint, LogicalPlan};
 
 use super::ir::SetKind;
-use super::plan::{Planner, Relation};
-use super::scalar::Typed;
+use super::planner::{Planner, Relation};
+use super::scalar::key;
 use super::{unsupported, window};
 use crate::error::{Error, Result};
 
 /// Plans a set operation.
 pub(super) fn plan(
-    planner: &mut Planner<'_>,
+    planner: &mut Planner,
     kind: SetKind,
     all: bool,
     left: Relation,
@@ -35,20 +35,8 @@ pub(super) fn plan(
 
 /// Rows of the left side that have, or have not, a partner on the right. With `all` the first of equal rows is the partner of
 /// the first, the second of the second.
-fn matched(
-    planner: &mut Planner<'_>,
-    join_type: JoinType,
-    all: bool,
-    left: Relation,
-    right: Relation,
-) -> Result<Relation> {
-    let (left, right) = planner.aligned(left, right, true)?;
-    let (mut left, mut right) = (left, right);
-    // NULLs of one scale are as those of another.
-    for (a, b) in left.fields.iter_mut().zip(&mut right.fields) {
-        a.fixed &= b.fixed;
-        b.fixed = a.fixed;
-    }
+fn matched(planner: &mut Planner, join_type: JoinType, all: bool, left: Relation, right: Relation) -> Result<Relation> {
+    let (mut left, mut right) = planner.aligned(left, right)?;
     let visible = left.fields.clone();
     if all {
         left = counted(planner, left)?;
@@ -72,10 +60,7 @@ fn matched(
 }
 
 /// With the number of a row among those that are equal to it.
-fn counted(planner: &mut Planner<'_>, side: Relation) -> Result<Relation> {
-    let partition = side.fields.iter().map(|field| Typed::from(field).key()).collect();
-    let mut fields = side.fields.clone();
-    let (plan, number) = window::numbered(planner, side, partition, Vec::new())?;
-    fields.push(number);
-    Ok(Relation { plan, fields })
+fn counted(planner: &mut Planner, side: Relation) -> Result<Relation> {
+    let partition = side.fields.iter().map(|field| key(field.into())).collect::<Result<_>>()?;
+    window::numbered(planner, side, partition, Vec::new())
 }

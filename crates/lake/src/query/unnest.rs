@@ -9,7 +9,7 @@
 //! * A scalar is an outer join with its only row, or with a group that counts its rows, so that a second one is an error for
 //!   the rows that ask.
 
-use super::ir::{Aggregate, JoinKind, Rel, SortKey, WindowCall};
+use super::ir::{Aggregate, JoinKind, Rel, SortKey};
 use super::unsupported;
 use crate::error::{Error, Result};
 use crate::expr::{Comparison, Expr, Function, Type, Value};
@@ -714,85 +714,4 @@ fn is_one_row(rel: &Rel) -> bool {
         Rel::Join { kind: JoinKind::Mark, left, .. } => is_one_row(left),
         _ => false,
     }
-}
-
-impl Rel {
-    /// How many columns it has.
-    pub(crate) fn width(&self) -> usize {
-        match self {
-            Self::Table { columns, .. } => columns.len(),
-            Self::Shipped { columns, .. } | Self::Values { columns, .. } | Self::Common { columns, .. } => {
-                columns.len()
-            }
-            Self::Filter { input, .. }
-            | Self::Distinct { input, .. }
-            | Self::Sort { input, .. }
-            | Self::Limit { input, .. } => input.width(),
-            Self::Project { columns, .. } => columns.len(),
-            Self::Join { kind, left, right, .. } => match kind {
-                JoinKind::Inner | JoinKind::Left | JoinKind::Right | JoinKind::Full => left.width() + right.width(),
-                JoinKind::Semi | JoinKind::Anti | JoinKind::SurelyAnti => left.width(),
-                JoinKind::Mark => left.width() + 1,
-            },
-            Self::Aggregate { groups, aggregates, .. } => groups.len() + aggregates.len(),
-            Self::Window { input, calls } => input.width() + calls.len(),
-            Self::SetOperation { left, .. } => left.width(),
-            Self::With { body, .. } => body.width(),
-        }
-    }
-
-    /// Calls `f` with every expression of this relation and of those below, not with those within expressions.
-    pub(crate) fn for_each_expr(&self, f: &mut dyn FnMut(&Expr)) {
-        match self {
-            Self::Table { .. } | Self::Shipped { .. } | Self::Common { .. } => {}
-            Self::Values { rows, .. } => rows.iter().flatten().for_each(f),
-            Self::Filter { input, condition } => {
-                input.for_each_expr(f);
-                f(condition);
-            }
-            Self::Project { input, columns } => {
-                input.for_each_expr(f);
-                columns.iter().for_each(f);
-            }
-            Self::Join { left, right, condition, .. } => {
-                left.for_each_expr(f);
-                right.for_each_expr(f);
-                condition.iter().for_each(f);
-            }
-            Self::Aggregate { input, groups, aggregates, .. } => {
-                input.for_each_expr(f);
-                groups.iter().for_each(&mut *f);
-                for call in aggregates {
-                    call.arguments.iter().chain(&call.filter).for_each(&mut *f);
-                    call.order.iter().for_each(|key| f(&key.expr));
-                }
-            }
-            Self::Window { input, calls } => {
-                input.for_each_expr(f);
-                calls.iter().for_each(|call| each_of_window(call, f));
-            }
-            Self::Distinct { input, .. } => input.for_each_expr(f),
-            Self::Sort { input, keys } => {
-                input.for_each_expr(f);
-                keys.iter().for_each(|key| f(&key.expr));
-            }
-            Self::Limit { input, offset, count } => {
-                input.for_each_expr(f);
-                offset.iter().chain(count).for_each(f);
-            }
-            Self::SetOperation { left, right, .. } => {
-                left.for_each_expr(f);
-                right.for_each_expr(f);
-            }
-            Self::With { tables, body } => {
-                tables.iter().for_each(|table| table.for_each_expr(f));
-                body.for_each_expr(f);
-            }
-        }
-    }
-}
-
-fn each_of_window(call: &WindowCall, f: &mut dyn FnMut(&Expr)) {
-    call.arguments.iter().chain(&call.partition).chain(&call.filter).for_each(&mut *f);
-    call.order.iter().for_each(|key| f(&key.expr));
 }

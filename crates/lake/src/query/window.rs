@@ -2,73 +2,92 @@
 
 use std::sync::Arc;
 
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, ScalarValue};
 use datafusion::functions_window::{lead_lag, nth_value, rank, row_number};
-use datafusion::logical_expr::expr::WindowFunction;
+use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
+use datafusion::logical_expr::utils::find_window_exprs;
 use datafusion::logical_expr::{
-    Cast, Expr as Logical, LogicalPlan, LogicalPlanBuilder, SortExpr, WindowFrame, WindowFrameBound, WindowFrameUnits,
-    WindowFunctionDefinition, WindowUDF, lit,
+    Cast, Expr as Logical, LogicalPlan, LogicalPlanBuilder, Projection, SortExpr, WindowFrame, WindowFrameBound,
+    WindowFrameUnits, WindowFunctionDefinition, lit,
 };
 
 use super::ir::{Aggregate, Bound, Frame, FrameUnit, WindowCall};
-use super::plan::{Planner, Relation, sort_keys};
-use super::scalar::{Field, Typed, condition, scalar};
-use super::{aggregate, constant, unsupported};
+use super::planner::{Planner, Relation, sort_keys};
+use super::scalar::{Field, condition, key, scalar};
+use super::{aggregate, aggregate::Taken, unsupported};
 use crate::error::{Error, Result};
+use crate::expr::functions::{Scale, Typed, Width};
 use crate::expr::{Expr, Value};
 use crate::types::ColumnType;
 
 /// Plans the calls of a window: the columns of the input, then one for each call.
-pub(super) fn plan(planner: &mut Planner<'_>, input: Relation, calls: &[WindowCall]) -> Result<Relation> {
-    let calls = calls.iter().map(|call| self::call(call, &input.fields)).collect::<Result<Vec<_>>>()?;
-    let mut columns: Vec<Typed> = input.fields.iter().map(Typed::from).collect();
-    let mut exprs: Vec<Logical> = Vec::new();
-    for call in calls {
-        let column = Logical::Column(Column::new_unqualified(call.expr.schema_name().to_string()));
-        if !exprs.contains(&call.expr) {
-            exprs.push(call.expr);
-        }
-        columns.push(Typed { expr: (call.after)(column).alias(planner.name()), ty: call.ty, fixed: call.fixed });
-    }
+pub(super) fn plan(planner: &mut Planner, input: Relation, calls: &[WindowCall]) -> Result<Relation> {
+    let calls = calls.iter().map(|call| self::call(planner.width, call, &input.fields)).collect::<Result<Vec<_>>>()?;
+    let taken = Taken::of(planner, calls, &|exprs| find_window_exprs(exprs.iter().copied()))?;
+    let named = taken.calls.iter().map(|(call, name)| {
+        let column = Column::new_unqualified(call.schema_name().to_string());
+        Logical::Column(column).alias(name)
+    });
+    let named: Vec<_> = named.collect();
+    let exprs = taken.calls.into_iter().map(|(call, _)| call);
     let plan = LogicalPlanBuilder::window_plan(input.plan, exprs).map_err(Error::internal)?;
+    // The calls get names of their own, beside all that there was.
+    let kept = input.fields.iter().flat_map(|field| match &field.scale {
+        Scale::Each(scale) => vec![Logical::Column(field.column.clone()), (**scale).clone()],
+        _ => vec![Logical::Column(field.column.clone())],
+    });
+    let mut exprs: Vec<Logical> = Vec::new();
+    for expr in kept {
+        if matches!(expr, Logical::Column(_)) && !exprs.contains(&expr) {
+            exprs.push(expr);
+        }
+    }
+    exprs.extend(named);
+    let plan = Projection::try_new(exprs, Arc::new(plan)).map(LogicalPlan::Projection).map_err(Error::internal)?;
+    let columns = input.fields.iter().map(Typed::from).chain(taken.results).collect();
     planner.project(Relation { plan, fields: Vec::new() }, columns, false)
 }
 
 /// The plan with one more column: the number of each row of its partition, from 1.
 pub(super) fn numbered(
-    planner: &mut Planner<'_>,
+    planner: &mut Planner,
     input: Relation,
     partition: Vec<Logical>,
     order: Vec<SortExpr>,
-) -> Result<(LogicalPlan, Field)> {
+) -> Result<Relation> {
     let mut function = WindowFunction::new(row_number::row_number_udwf(), Vec::new());
     function.params.partition_by = partition;
     function.params.order_by = order;
     function.params.window_frame = whole();
     let expr = Logical::WindowFunction(Box::new(function));
-    let column = Logical::Column(Column::new_unqualified(expr.schema_name().to_string()));
     let plan = LogicalPlanBuilder::window_plan(input.plan, [expr]).map_err(Error::internal)?;
-    let mut columns: Vec<Typed> = input.fields.iter().map(Typed::from).collect();
-    columns.push(Typed { expr: column.alias(planner.name()), ty: ColumnType::Int8, fixed: true });
-    let mut relation = planner.project(Relation { plan, fields: Vec::new() }, columns, false)?;
-    let number = relation.fields.pop().ok_or_else(|| Error::internal("rows without numbers"))?;
-    Ok((relation.plan, number))
+    planner.with_last(plan, input.fields, ColumnType::Int8)
 }
 
-struct Call {
-    expr: Logical,
-    ty: ColumnType,
-    fixed: bool,
-    after: fn(Logical) -> Logical,
-}
-
-fn call(call: &WindowCall, columns: &[Field]) -> Result<Call> {
-    let arguments = call.arguments.iter().map(|argument| scalar(argument, columns)).collect::<Result<Vec<_>>>()?;
-    let partition =
-        call.partition.iter().map(|key| scalar(key, columns).map(Typed::key)).collect::<Result<Vec<_>>>()?;
-    let order = sort_keys(&call.order, columns)?;
+/// An expression over calls of DataFusion's.
+fn call(width: Width, call: &WindowCall, columns: &[Field]) -> Result<Typed> {
+    let arguments =
+        call.arguments.iter().map(|argument| scalar(width, argument, columns)).collect::<Result<Vec<_>>>()?;
+    let partition = call.partition.iter().map(|partition| key(scalar(width, partition, columns)?));
+    let order = sort_keys(width, &call.order, columns)?;
     let frame = frame(&call.frame, order.is_empty())?;
-    let (definition, arguments, ty, fixed, after) = match &call.function[..] {
+    let params = WindowFunctionParams {
+        args: Vec::new(),
+        partition_by: partition.collect::<Result<_>>()?,
+        order_by: order,
+        window_frame: frame,
+        filter: call.filter.as_ref().map(|filter| condition(width, filter, columns).map(Box::new)).transpose()?,
+        null_treatment: None,
+        distinct: false,
+    };
+    let of = |fun: WindowFunctionDefinition, args: Vec<Logical>| {
+        Logical::WindowFunction(Box::new(WindowFunction {
+            fun,
+            params: WindowFunctionParams { args, ..params.clone() },
+        }))
+    };
+    Ok(match &call.function[..] {
         name @ ("row_number" | "rank" | "dense_rank") => {
             let function = match name {
                 "row_number" => row_number::row_number_udwf(),
@@ -76,81 +95,86 @@ fn call(call: &WindowCall, columns: &[Field]) -> Result<Call> {
                 _ => rank::dense_rank_udwf(),
             };
             // They are counted without a sign.
-            let after = |expr| Logical::Cast(Cast::new(Box::new(expr), ColumnType::Int8.arrow()));
-            (function.into(), Vec::new(), ColumnType::Int8, true, after as fn(Logical) -> Logical)
+            let expr = Cast::new(Box::new(of(function.into(), Vec::new())), ColumnType::Int8.arrow());
+            Typed::new(Logical::Cast(expr), ColumnType::Int8)
         }
-        "percent_rank" => own(rank::percent_rank_udwf(), Vec::new(), ColumnType::Float8, true),
+        "percent_rank" => Typed::new(of(rank::percent_rank_udwf().into(), Vec::new()), ColumnType::Float8),
         name @ ("lag" | "lead") => {
-            let (value, others) = first(&arguments)?;
+            let value = first(&arguments)?;
             let function = if name == "lag" { lead_lag::lag_udwf() } else { lead_lag::lead_udwf() };
             let mut given = vec![value.expr.clone()];
-            given.extend(shift(&call.arguments, others, &value.ty)?);
-            own(function, given, value.ty.clone(), value.fixed)
+            given.extend(shift(&call.arguments, &arguments)?);
+            one_of(of(function.into(), given), value)
         }
         name @ ("first_value" | "last_value") => {
-            let (value, _) = first(&arguments)?;
+            let value = first(&arguments)?;
             let function =
                 if name == "first_value" { nth_value::first_value_udwf() } else { nth_value::last_value_udwf() };
-            own(function, vec![value.expr.clone()], value.ty.clone(), value.fixed)
+            one_of(of(function.into(), vec![value.expr.clone()]), value)
         }
         "nth_value" => {
-            let (value, _) = first(&arguments)?;
+            let value = first(&arguments)?;
             let Some(Expr::Constant(Value::Int(at @ 1..), _)) = call.arguments.get(1) else {
                 return Err(unsupported("nth_value of a row that is no positive constant"));
             };
-            let given = vec![value.expr.clone(), lit(*at)];
-            own(nth_value::nth_value_udwf(), given, value.ty.clone(), value.fixed)
+            one_of(of(nth_value::nth_value_udwf().into(), vec![value.expr.clone(), lit(*at)]), value)
         }
         _ => {
-            let of = Aggregate {
+            let aggregate = Aggregate {
                 function: call.function.clone(),
                 arguments: call.arguments.clone(),
                 distinct: false,
                 filter: None,
                 order: Vec::new(),
             };
-            let made = aggregate::call(&of, columns)?;
-            let Logical::AggregateFunction(function) = made.expr else {
-                return Err(unsupported(format!("the window function {}", call.function)));
+            let made = aggregate::call(width, &aggregate, columns)?;
+            let windowed = |expr: Logical| {
+                let windowed = expr.transform_down(|expr| {
+                    Ok(match expr {
+                        Logical::AggregateFunction(function) => {
+                            let definition = WindowFunctionDefinition::AggregateUDF(function.func);
+                            Transformed::new(of(definition, function.params.args), true, TreeNodeRecursion::Jump)
+                        }
+                        other => Transformed::no(other),
+                    })
+                });
+                windowed.data().map_err(Error::internal)
             };
-            let definition = WindowFunctionDefinition::AggregateUDF(function.func);
-            (definition, function.params.args, made.ty, made.fixed, made.after)
+            let scale = match made.scale {
+                Scale::Each(scale) => Scale::Each(Box::new(windowed(*scale)?)),
+                other => other,
+            };
+            Typed { expr: windowed(made.expr)?, ty: made.ty, scale }
         }
-    };
-    let mut function = WindowFunction::new(definition, arguments);
-    function.params.partition_by = partition;
-    function.params.order_by = order;
-    function.params.window_frame = frame;
-    function.params.filter = call.filter.as_ref().map(|filter| condition(filter, columns).map(Box::new)).transpose()?;
-    Ok(Call { expr: Logical::WindowFunction(Box::new(function)), ty, fixed, after })
+    })
 }
 
-type Definition = (WindowFunctionDefinition, Vec<Logical>, ColumnType, bool, fn(Logical) -> Logical);
-
-fn own(function: Arc<WindowUDF>, arguments: Vec<Logical>, ty: ColumnType, fixed: bool) -> Definition {
-    (function.into(), arguments, ty, fixed, |expr| expr)
+/// One of the values that an argument has, or NULL.
+fn one_of(expr: Logical, value: &Typed) -> Typed {
+    let scale = if value.scale == Scale::Fixed { Scale::Fixed } else { Scale::Unknown };
+    Typed { expr, ty: value.ty.clone(), scale }
 }
 
-fn first(arguments: &[Typed]) -> Result<(&Typed, &[Typed])> {
-    arguments.split_first().ok_or_else(|| Error::internal("a window function without arguments"))
+fn first(arguments: &[Typed]) -> Result<&Typed> {
+    arguments.first().ok_or_else(|| Error::internal("a window function without arguments"))
 }
 
 /// How far lag and lead look, and what they give where there is no row.
-fn shift(given: &[Expr], others: &[Typed], ty: &ColumnType) -> Result<Vec<Logical>> {
-    let mut arguments = Vec::new();
+fn shift(given: &[Expr], arguments: &[Typed]) -> Result<Vec<Logical>> {
+    let mut shift = Vec::new();
     match given.get(1) {
-        None => return Ok(arguments),
-        Some(Expr::Constant(Value::Int(rows), _)) => arguments.push(lit(*rows)),
+        None => return Ok(shift),
+        Some(Expr::Constant(Value::Int(rows), _)) => shift.push(lit(*rows)),
         Some(_) => return Err(unsupported("lag and lead by what is no constant")),
     }
-    match (given.get(2), others.get(1)) {
-        (None, _) => {}
-        (Some(Expr::Constant(value, _)), Some(typed)) if typed.ty == *ty || *value == Value::Null => {
-            arguments.push(lit(constant::exactly(value, ty)?));
+    match (given.get(2), arguments.get(2), arguments.first()) {
+        (None, ..) | (Some(Expr::Constant(Value::Null, _)), ..) => {}
+        (Some(Expr::Constant(..)), Some(default), Some(value)) if default.ty == value.ty => {
+            shift.push(default.expr.clone());
         }
         _ => return Err(unsupported("a default of lag and lead that is no constant of the same type")),
     }
-    Ok(arguments)
+    Ok(shift)
 }
 
 fn whole() -> WindowFrame {

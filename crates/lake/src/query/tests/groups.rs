@@ -1,6 +1,7 @@
 //! Groups, grouping sets, aggregates, windows.
 
 use super::*;
+use crate::expr::Function;
 
 #[test]
 fn aggregates_of_all_rows_have_one_row_even_of_none() {
@@ -23,6 +24,44 @@ fn aggregates_of_all_rows_have_one_row_even_of_none() {
     filtered.filter = Some(is(Comparison::Gt, of_a(0), int(1)));
     assert_eq!(world.rows(&aggregate(a(), vec![], vec![distinct, filtered])), ["3 3"]);
     assert_eq!(world.rows(&project(aggregate(a(), vec![], vec![]), vec![int(1)])), ["1"]);
+}
+
+#[test]
+fn sums_and_averages_are_exact() {
+    let world = world();
+    let of = |column: Expr| vec![call("sum", vec![column.clone()]), call("avg", vec![column])];
+    // The average of four numbers between -3.25 and 2.50, with the digits that PostgreSQL shows.
+    let rows = world.rows(&aggregate(a(), vec![], of(of_a(3))));
+    assert!(rows.len() == 1 && rows[0].starts_with("2.75 0.6875"), "{rows:?}");
+    let rows = world.rows(&aggregate(a(), vec![], of(of_a(0))));
+    assert!(rows.len() == 1 && rows[0].starts_with("10 2.5"), "{rows:?}");
+    assert_eq!(world.rows(&aggregate(b(), vec![], vec![call("sum", vec![of_b(0)])])), ["17"]);
+    assert!(world.rows(&aggregate(empty(), vec![], of(column(0, Kind::Int8))))[0].starts_with("- -"));
+    let by_group = aggregate(a(), vec![of_a(1)], vec![call("sum", vec![of_a(3)])]);
+    assert_eq!(world.set(&by_group), ["- -3.25", "x 3.50", "y 2.50"]);
+    // Some values with more digits than others: of each sum it is known which it shows.
+    let mixed = Expr::Case(vec![(eq(of_a(1), text("x")), of_a(3))], Some(Box::new(number("0"))), Kind::Numeric.into());
+    let by_group = aggregate(a(), vec![of_a(1)], vec![call("sum", vec![mixed])]);
+    assert_eq!(world.set(&by_group), ["- 0.00 0", "x 3.50 2", "y 0.00 0"]);
+}
+
+#[test]
+fn products_of_more_than_38_digits_begin_again_with_more_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let wide = |values: Vec<i128>| -> ArrayRef {
+        Arc::new(Decimal128Array::from(values).with_precision_and_scale(38, 0).unwrap())
+    };
+    let large = 10i128.pow(37);
+    let tables = vec![stored(&folder, "w", vec![("a", wide(vec![large, 2])), ("b", wide(vec![3, large]))])];
+    let world = World { _folder: folder, tables };
+    let rows = || Rel::Table { table: 0, columns: vec![0, 1] };
+    let of = |at| column(at, Kind::Numeric);
+    let product = || Expr::Call(Function::Multiply, vec![of(0), of(1)]);
+    let zeros = "0".repeat(37);
+    assert_eq!(world.set(&project(rows(), vec![product()])), [format!("2{zeros}"), format!("3{zeros}")]);
+    let squares = Expr::Call(Function::Multiply, vec![of(0), of(0)]);
+    let sum = aggregate(rows(), vec![], vec![call("sum", vec![of(0)]), call("max", vec![squares])]);
+    assert_eq!(world.rows(&sum), [format!("1{}2 1{}", "0".repeat(36), "0".repeat(74))]);
 }
 
 #[test]
