@@ -172,6 +172,8 @@ pub const QUERY_RULES: &[Rule] = &[
     on_text(&[Function::Position], &[TEXT, TEXT], Kind::Int4, Precondition::Deterministic),
     on_text(&[Function::StartsWith], &[TEXT, TEXT], Kind::Bool, Precondition::Deterministic),
     on_text(&[Function::Replace], &[TEXT, TEXT, TEXT], Kind::Text, Precondition::Deterministic),
+    on_text(&[Function::Matches, Function::NotMatches], &[TEXT, TEXT], Kind::Bool, Precondition::Deterministic),
+    on_text(&[Function::RegexpReplace], &[TEXT, TEXT, TEXT], Kind::Text, Precondition::Deterministic),
     on_text(&[Function::Upper, Function::Lower], &[TEXT], Kind::Text, Precondition::AsciiCase),
 ];
 

@@ -367,33 +367,37 @@ impl Field {
     }
 }
 
+/// A field of a value: a whole number of 10^-scale with the scale, or the sign of an infinite value.
+enum Found {
+    Number(i64, u32),
+    Infinite { is_positive: bool },
+}
+
 impl Extract {
-    /// `sign` says of an infinite value which infinity it is.
     fn answer(
         self,
-        found: impl Fn(usize) -> Result<(i64, u32), bool>,
+        found: impl Fn(usize) -> Found,
         operands: &Operands,
         result: &DataType,
     ) -> EngineResult<ColumnarValue> {
-        let rows = (0..operands.rows).map(|row| if operands.is_valid(row) { Some(found(row)) } else { None });
+        let rows = (0..operands.rows).map(|row| operands.is_valid(row).then(|| found(row)));
         match result {
             DataType::Decimal128(..) => {
-                let value = |found| match found {
-                    None => Ok(None),
-                    Some(Ok((value, _))) => Ok(Some(i128::from(value))),
-                    Some(Err(_)) if self.0.grows() => Err(fault(Fault::InfiniteNumeric)),
-                    Some(Err(_)) => Ok(None),
+                let value = |found: Option<Found>| match found {
+                    Some(Found::Number(value, _)) => Ok(Some(i128::from(value))),
+                    Some(Found::Infinite { .. }) if self.0.grows() => Err(fault(Fault::InfiniteNumeric)),
+                    Some(Found::Infinite { .. }) | None => Ok(None),
                 };
                 let array = rows.map(value).collect::<EngineResult<PrimitiveArray<Decimal128Type>>>()?;
                 operands.answer(Arc::new(array.with_data_type(result.clone())))
             }
             DataType::Float64 => {
-                let value = |found| match found {
-                    Some(Ok((value, scale))) => Some(value as f64 / [1.0, 1e3, 1e6][(scale / 3) as usize]),
-                    Some(Err(is_positive)) if self.0.grows() => {
+                let value = |found: Option<Found>| match found {
+                    Some(Found::Number(value, scale)) => Some(value as f64 / [1.0, 1e3, 1e6][(scale / 3) as usize]),
+                    Some(Found::Infinite { is_positive }) if self.0.grows() => {
                         Some(if is_positive { f64::INFINITY } else { f64::NEG_INFINITY })
                     }
-                    _ => None,
+                    Some(Found::Infinite { .. }) | None => None,
                 };
                 operands.answer(Arc::new(rows.map(value).collect::<PrimitiveArray<Float64Type>>()))
             }
@@ -415,7 +419,11 @@ impl Kernel for Extract {
                 let days = operand.primitive::<Date32Type>()?.values();
                 let found = |row: usize| {
                     let day = days[operand.at(row)];
-                    if is_finite(day) { Ok((self.0.of_date(day), 0)) } else { Err(day > 0) }
+                    if is_finite(day) {
+                        Found::Number(self.0.of_date(day), 0)
+                    } else {
+                        Found::Infinite { is_positive: day > 0 }
+                    }
                 };
                 self.answer(found, &operands, result)
             }
@@ -423,7 +431,12 @@ impl Kernel for Extract {
                 let times = operand.primitive::<TimestampMicrosecondType>()?.values();
                 let found = |row: usize| {
                     let micros = times[operand.at(row)];
-                    if is_finite_time(micros) { Ok(self.0.of_timestamp(micros)) } else { Err(micros > 0) }
+                    if is_finite_time(micros) {
+                        let (value, scale) = self.0.of_timestamp(micros);
+                        Found::Number(value, scale)
+                    } else {
+                        Found::Infinite { is_positive: micros > 0 }
+                    }
                 };
                 self.answer(found, &operands, result)
             }

@@ -15,6 +15,8 @@
 //! round      numerics with fewer digits
 //! datetime   dates and timestamps
 //! text       text and bytea
+//! pattern    regular expressions that mean the same to PostgreSQL and to the engine
+//! regexp     what is done with them
 //! aggregate  aggregate functions
 //! ```
 //!
@@ -35,7 +37,9 @@ mod digits;
 mod float;
 mod integer;
 mod kernel;
+mod pattern;
 mod quotient;
+mod regexp;
 mod round;
 mod scale;
 #[cfg(test)]
@@ -71,7 +75,12 @@ pub(crate) fn call(width: Width, function: Function, arguments: Vec<Typed>) -> R
         Some(Kind::Float4 | Kind::Float8) => float::call(function, arguments),
         Some(Kind::Text | Kind::Bytea) => match kinds[..] {
             [_, Kind::Date | Kind::Timestamp | Kind::Timestamptz] => return of_field(function, arguments),
-            _ => text::call(function, arguments),
+            _ => match function {
+                Function::Matches | Function::NotMatches | Function::RegexpReplace => {
+                    return regexp::call(function, arguments);
+                }
+                _ => text::call(function, arguments),
+            },
         },
         Some(Kind::Date) => two(arguments).and_then(|(left, right)| datetime::days(function, left, right)),
         Some(Kind::Numeric) => numeric(width, function, arguments).transpose()?,

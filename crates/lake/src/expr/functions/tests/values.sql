@@ -56,4 +56,96 @@ insert into calls (function, types, a, expression)
 select 'cast ' || t, type, value, format('%L::%s::%s', value, type, t)
 from unnest('{"numeric(3,1)","numeric(10,4)","numeric(38,2)","numeric(50,12)"}'::text[]) t, x
 where type !~ '^float' order by t, type, o;
+-- Dates are days and timestamps microseconds since 1970 here; those that are infinite the ends of the integers.
+create function pg_temp.d(n int4) returns date language sql as $$
+    select case n when 2147483647 then 'infinity' when -2147483648 then '-infinity' else date '1970-01-01' + n end $$;
+create function pg_temp.n(d date) returns int4 language sql as $$
+    select case d when 'infinity' then 2147483647 when '-infinity' then -2147483648 else d - date '1970-01-01' end $$;
+create function pg_temp.t(n int8) returns timestamp language sql as $$
+    select case n when 9223372036854775807 then 'infinity' when -9223372036854775808 then '-infinity'
+        else date '1970-01-01' + div(n, 86400000000)::int4 + mod(n, 86400000000) / 1000 * interval '1 millisecond'
+            + mod(n, 1000) * interval '1 microsecond' end $$;
+create function pg_temp.n(t timestamp) returns int8 language sql as $$
+    select case t when 'infinity' then 9223372036854775807 when '-infinity' then -9223372036854775808
+        else (extract(epoch from t) * 1000000)::int8 end $$;
+create temp table days as select * from unnest('{0,-1,1,59,10957,11016,11381,18262,19358,19722,19723,20453,-719162,-719163,
+    -719528,-755000,-1000000,-2440588,-2440587,2932896,2145042905,2147483647,-2147483648}'::int4[]) with ordinality u (n, o);
+create temp table times as select n, row_number() over () as o from (
+    select n::int8 * 86400000000 + t as n from days, unnest('{0,1,45296789012,86399999999}'::int8[]) t
+    where n between -2440588 and 3000000 and (o + t) % 2 = 0
+    union all select unnest('{9223372036854775807,-9223372036854775808,9223371331200000000,-1,-999999}'::int8[])) x;
+insert into calls (function, types, a, b, expression)
+select '+', 'date;int4', d.n, m, format('pg_temp.n(pg_temp.d(%s) + %s)', d.n, m)
+from days d, unnest('{0,1,-1,365,2147483647,-2147483648}'::int4[]) m order by m, d.o;
+insert into calls (function, types, a, b, expression)
+select '-', 'date;int4', d.n, m, format('pg_temp.n(pg_temp.d(%s) - (%s)::int4)', d.n, m)
+from days d, unnest('{0,1,-1,365,2147483647,-2147483648}'::int8[]) m order by m, d.o;
+insert into calls (function, types, a, b, expression)
+select '-', 'date;date', a.n, b.n, format('pg_temp.d(%s) - pg_temp.d(%s)', a.n, b.n)
+from days a, days b where (a.o + b.o) % 5 = 0 order by a.o, b.o;
+insert into calls (function, types, a, expression)
+select 'cast timestamp', 'date', n, format('pg_temp.n(pg_temp.d(%s)::timestamp)', n) from days order by o;
+insert into calls (function, types, a, expression)
+select 'cast date', 'timestamp', n, format('pg_temp.n(pg_temp.t(%s)::date)', n) from times order by o;
+insert into calls (function, types, a, expression)
+select 'extract ' || f, 'date', n, format('extract(%s from pg_temp.d(%s))', f, n)
+from unnest('{day,dow,isodow,doy,week,month,quarter,year,isoyear,decade,century,millennium,julian,epoch}'::text[]) f, days
+order by f, o;
+insert into calls (function, types, a, expression)
+select g || ' ' || f, 'timestamp', n,
+    format(case g when 'extract' then '%s(%s from pg_temp.t(%s))' else '%s(%L, pg_temp.t(%s))' end, g, f, n)
+from unnest('{extract,date_part}'::text[]) g, times, unnest('{microseconds,milliseconds,second,minute,hour,day,dow,isodow,doy,
+    week,month,quarter,year,isoyear,decade,century,millennium,epoch}'::text[]) f
+where g = 'extract' or f in ('second', 'milliseconds', 'epoch', 'year', 'dow') order by g, f, o;
+insert into calls (function, types, a, expression)
+select 'date_trunc ' || f, 'timestamp', n, format('pg_temp.n(date_trunc(%L, pg_temp.t(%s)))', f, n)
+from times, unnest('{microseconds,milliseconds,second,minute,hour,day,week,month,quarter,year,decade,century,
+    millennium}'::text[]) f order by f, o;
+-- Text.
+create temp table s as select * from unnest(array['', 'a', 'Hello World', '  pad  ', 'éa漢字x', 'xyxyx', 'AbC', '%_\x',
+    'ÄÖß ab', '😀😀b', 'abcabcabc']) with ordinality u (s, o);
+insert into calls (function, types, a, expression)
+select f, 'text', s, format('%s(%L::text collate "C")', f, s)
+from unnest('{length,octet_length,upper,lower,btrim,ltrim,rtrim}'::text[]) f, s order by f, o;
+insert into calls (function, types, a, b, expression)
+select f, 'text;int4', s, n, format('%s(%L::text, %s)', f, s, n)
+from unnest('{substr,left,right}'::text[]) f, s, unnest('{-2147483648,-3,-1,0,1,2,3,100,2147483647}'::int4[]) n
+order by f, n, o;
+insert into calls (function, types, a, b, expression)
+select 'substr', 'text;int4;int4', s, n || ';' || m, format('substr(%L::text, %s, %s)', s, n, m)
+from s, unnest('{-2147483648,-3,0,1,2,100,2147483647}'::int4[]) n, unnest('{-2147483648,-1,0,1,4,2147483647}'::int4[]) m
+order by n, m, o;
+insert into calls (function, types, a, b, expression)
+select f, 'text;text', s, b, format(case f when '||' then '%2$L::text || %3$L::text' else '%1$s(%2$L::text, %3$L::text)' end, f, s, b)
+from unnest('{||,strpos,starts_with,btrim,ltrim,rtrim}'::text[]) f, s,
+    unnest(array['', 'a', ' ', 'xy', '漢', 'abc', 'dlroW', 'é']) b order by f, b, o;
+insert into calls (function, types, a, b, expression)
+select f, 'text;text', s, b, format('%L::text %s %L::text', s, f, b)
+from unnest('{~~,!~~}'::text[]) f, s, unnest(array['', 'a', '%', '_', '__', '%a%', 'a%', '%x', 'x%x', '%xy%x', '\%\_%', '%\\%', '\',
+    'a\', '_\a%', '%%%_', '____字_', 'abc%abc', '%c', 'H%o%d', '\a', '%\']) b order by f, b, o;
+insert into calls (function, types, a, b, expression)
+select 'replace', 'text;text;text', s, b || ';' || c, format('replace(%L::text, %L::text, %L::text)', s, b, c)
+from s, unnest(array['', 'a', 'xyx', '漢字', 'abc']) b, unnest(array['', '漢', 'yx']) c order by b, c, o;
+-- Regular expressions, constant each.
+create temp table urls as select * from unnest(array['', 'http://www.example.com/a/b', 'https://example.org/', 'http://www./x',
+    'http://a.b', 'httpss://a/b', E'http://x/\n', 'ftp://http://q/w', 'aab', 'abab', 'xaaay', 'ab12cd', '漢字ab', 'a.b*c',
+    E'line\nnext']) with ordinality u (s, o);
+insert into calls (function, types, a, expression)
+select f || ' ' || p, 'text', replace(s, E'\n', '\n'), format('replace(%L, ''\n'', E''\n'')::text %s %L', replace(s, E'\n', '\n'), f, p)
+from unnest('{~,!~}'::text[]) f, urls, unnest(array['a', '^a', 'b$', '^$', 'a|x', '^(ab)+$', '[^/]+/', 'a.b\*', '[0-9]+', 'a{2}',
+    '(a|ab)(b|x)', 'x.y', 'e.n', '^https?://', '[a-cx]+y', '漢.', '^.$', '^.{2,3}$']) p order by f, p, o;
+insert into calls (function, types, a, expression)
+select 'regexp_replace ' || p || ' ' || r, 'text', replace(s, E'\n', '\n'),
+    format('replace(regexp_replace(replace(%L, ''\n'', E''\n''), %L, %L), E''\n'', ''\n'')', replace(s, E'\n', '\n'), p, r)
+from urls, unnest(array['^https?://(?:www\.)?([^/]+)/.*$', '(a*)b', 'a+', '(x?).*', '(a*)(a*)$', '[0-9]+', '^(a?)a?b']) p,
+    unnest(array['<\1>', '', '\&\&', '\\x\1']) r where p ~ '\(' and p !~ '^\^https.*' or p ~ '^\^https' or r !~ '\\1' order by p, r, o;
+-- Aggregates of parts of the values, with a NULL among them.
+insert into calls (function, types, a, expression)
+select 'agg ' || f, type, string_agg(coalesce(value, '\N'), ';' order by o), format('select %s v::%s) from unnest(%L::text[]) v',
+    case when f ~ ' ' then replace(f, ' ', '(') else f || '(' end, type, array_agg(value order by o))
+from (select type, value, o from x union all select distinct type, null, 0 from x
+      union all select type, value, o + 100 from x where o % 2 = 0) x,
+    unnest('{count,sum,avg,min,max,sum distinct,count distinct,avg distinct}'::text[]) f, generate_series(0, 6) part
+where (o % 7 in (part, (part * 3 + 1) % 7) or o = 0) and (type !~ '^float' or f not in ('avg', 'sum distinct', 'avg distinct'))
+group by f, type, part order by f, type, part;
 select function, types, a || coalesce(';' || b, ''), t.* from calls, pg_temp.try(expression) t order by o;
