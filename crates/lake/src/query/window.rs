@@ -199,7 +199,7 @@ fn frame(frame: &Frame, unordered: bool) -> Result<WindowFrame> {
         }
         return Err(unsupported("a frame of groups without an order"));
     }
-    let bound = |bound: &Bound, before: bool| {
+    let bound = |bound: &Bound, before: bool| -> Result<WindowFrameBound> {
         Ok(match bound {
             Bound::UnboundedPreceding => WindowFrameBound::Preceding(ScalarValue::UInt64(None)),
             Bound::UnboundedFollowing => WindowFrameBound::Following(ScalarValue::UInt64(None)),
