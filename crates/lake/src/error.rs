@@ -121,6 +121,15 @@ pub enum Error {
     /// 54000: more than a PostgreSQL value can hold.
     #[error("value of column \"{column}\" is larger than 1 GB")]
     TooLarge { column: String },
+    /// 21000: a scalar subquery with more rows than one.
+    #[error("more than one row returned by a subquery used as an expression")]
+    SeveralRows,
+    /// 2201W and 2201X: LIMIT or OFFSET of a negative number.
+    #[error("{what} must not be negative")]
+    NegativeLimit { what: &'static str },
+    /// 22013: a frame of a window that begins or ends a negative number of rows away.
+    #[error("frame {what} offset must not be negative")]
+    NegativeFrame { what: &'static str },
     /// 53200: the engine's memory limit.
     #[error("out of memory in the Parquet engine: {message}")]
     Memory { message: String },
@@ -173,6 +182,10 @@ impl Error {
             Self::OutOfRange { .. } => "22008",
             Self::Convert { .. } => "22000",
             Self::TooLarge { .. } | Self::CsvTooLarge { .. } => "54000",
+            Self::SeveralRows => "21000",
+            Self::NegativeLimit { what: "LIMIT" } => "2201W",
+            Self::NegativeLimit { .. } => "2201X",
+            Self::NegativeFrame { .. } => "22013",
             Self::Memory { .. } | Self::ScanMemory { .. } => "53200",
             Self::Start { .. } => "53000",
             Self::Canceled => "57014",
@@ -337,6 +350,30 @@ impl Error {
             next = error.source();
         }
         found.unwrap_or_else(|| Self::Internal { message: first_line(error) })
+    }
+}
+
+impl Error {
+    /// The cause of an error that a query ended with.
+    pub(crate) fn from_query(error: &(dyn std::error::Error + 'static)) -> Self {
+        use datafusion::error::DataFusionError;
+
+        let mut next = Some(error);
+        let mut innermost = first_line(error);
+        while let Some(error) = next {
+            if let Some(own) = error.downcast_ref::<Self>() {
+                return own.clone();
+            }
+            match error.downcast_ref() {
+                Some(DataFusionError::ResourcesExhausted(message)) => {
+                    return Self::Memory { message: first_line(message) };
+                }
+                Some(DataFusionError::Shared(_) | DataFusionError::Context(..)) => {}
+                _ => innermost = first_line(error),
+            }
+            next = error.source();
+        }
+        Self::Internal { message: innermost }
     }
 }
 

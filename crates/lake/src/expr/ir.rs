@@ -72,6 +72,9 @@ pub enum Expr {
     Exists(Box<Rel>),
     /// `item = ANY (query)`, with SQL's answer where one of them is NULL.
     InQuery(Box<Expr>, Box<Rel>),
+    /// The first, which comes from as many rows as the second says; an error (21000) if that is above one. What a plan has in
+    /// place of [`Expr::Scalar`]; nothing else makes it.
+    Single(Box<Expr>, Box<Expr>),
 }
 
 impl Expr {
@@ -90,6 +93,7 @@ impl Expr {
         match self {
             Self::Column(_, ty) | Self::Constant(_, ty) | Self::Parameter(_, ty) => Some(*ty),
             Self::Call(function, arguments) => rule(*function, arguments).map(|rule| rule.result.into()),
+            Self::Single(value, _) => value.ty(),
             Self::Case(_, _, ty)
             | Self::Coalesce(_, ty)
             | Self::Cast(_, ty, _)
@@ -132,9 +136,9 @@ impl Expr {
                     f(last);
                 }
             }
-            Self::In(item, list) => {
-                f(item);
-                f(list);
+            Self::In(one, other) | Self::Single(one, other) => {
+                f(one);
+                f(other);
             }
         }
     }
@@ -156,6 +160,7 @@ impl Expr {
             Self::IsNull(child) => Self::IsNull(Box::new(f(child)?)),
             Self::Is(child, truth) => Self::Is(Box::new(f(child)?), *truth),
             Self::In(item, list) => Self::In(Box::new(f(item)?), Box::new(f(list)?)),
+            Self::Single(value, rows) => Self::Single(Box::new(f(value)?), Box::new(f(rows)?)),
             Self::Coalesce(children, ty) => Self::Coalesce(all(children)?, *ty),
             Self::Cast(child, ty, numeric) => Self::Cast(Box::new(f(child)?), *ty, *numeric),
             Self::InQuery(item, query) => Self::InQuery(Box::new(f(item)?), query.clone()),

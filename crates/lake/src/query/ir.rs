@@ -99,13 +99,21 @@ pub enum Rel {
     },
 }
 
-/// How a join treats rows without a partner.
+/// How a join treats rows without a partner. The last four are what becomes of subqueries; nothing but a plan makes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum JoinKind {
     Inner,
     Left,
     Right,
     Full,
+    /// Rows of the left side that have a partner.
+    Semi,
+    /// Rows of the left side that have none.
+    Anti,
+    /// Rows of the left side that surely have none, as NOT IN says it. The condition is one equality.
+    SurelyAnti,
+    /// All rows of the left side, and whether they have a partner.
+    Mark,
 }
 
 /// UNION, INTERSECT, EXCEPT.

@@ -1,9 +1,47 @@
 //! Whole queries: what the engine answers in PostgreSQL's place.
 //!
 //! ```text
-//! ir   the tree of a query
+//! ir, walk  the tree of a query, table what it is over bind     values in place of its parameters
+//! unnest    subqueries become joins                   check    what columns a tree has, or why it has no answer here
+//! plan      relations -> DataFusion's logical plan: planner, aggregate, window, set are its parts
+//! scalar    expressions, typed to the last digit      own      functions that only plans name
+//! provider  tables as DataFusion asks for them        restore  its conditions -> those that scans test
+//! session   settings, and the physical plan           scan     files as a node of it
+//! run       what the consumer polls
 //! ```
 
+mod aggregate;
+mod bind;
+mod check;
 mod ir;
+mod own;
+mod plan;
+mod planner;
+mod provider;
+mod restore;
+mod run;
+mod scalar;
+mod scan;
+mod session;
+mod set;
+mod table;
+mod unnest;
+mod walk;
+mod window;
 
+pub use check::{Output, check, explain, outputs};
 pub use ir::{Aggregate, Bound, Frame, FrameUnit, JoinKind, MAX_RELATIONS, Rel, SetKind, SortKey, WindowCall};
+pub use run::Query;
+pub use session::Options;
+pub use table::{Shipment, Table};
+
+use crate::Error;
+pub use crate::exec::{Poll, Statistics};
+
+/// What the engine does not do.
+fn unsupported(what: impl Into<String>) -> Error {
+    Error::NotSupported { message: what.into(), hint: None }
+}
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 
 use super::*;
+use crate::exec::plan::Plan;
 use crate::exec::{pieces, rows_within};
 use crate::expr::{Comparison, Expr, Function, Type, Value};
 use crate::source::files::DataFile;

@@ -1,0 +1,72 @@
+//! What a tree gives, without running it: the types of its columns, or the first reason why the engine cannot answer it as
+//! PostgreSQL would.
+
+use datafusion::physical_plan::displayable;
+
+use super::ir::Rel;
+use super::plan::{self, Planned, Sources};
+use super::scalar::Field;
+use super::scan::Readings;
+use super::session::{self, Options};
+use super::table::{Shipment, Table};
+use super::unsupported;
+use crate::error::{Error, Result};
+use crate::expr::functions::{Scale, Width};
+use crate::types::ColumnType;
+
+/// A column of a query as the engine delivers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    pub ty: ColumnType,
+    /// The column of the batches, beyond those of the tree, which has an integer (int4) for each row: the digits that
+    /// PostgreSQL shows behind the point of a numeric. None are those of the type.
+    pub digits: Option<usize>,
+}
+
+/// The columns of a tree as the engine delivers them; `None` where values cannot be delivered as PostgreSQL prints them.
+/// Parameters need not be bound. [`Error::NotSupported`] says why a tree cannot be answered exactly; any other error is one.
+/// `shipments` are the column types of the rows that PostgreSQL will send.
+pub fn outputs(rel: &Rel, tables: &[Table], shipments: &[Vec<ColumnType>]) -> Result<Vec<Option<Output>>> {
+    let planned = logical(rel, tables, shipments)?;
+    let state = session::session(&Options::default())?;
+    session::physical(&state, &planned.plan).map_err(unplanned)?;
+    let width = rel.width();
+    let mut next = width;
+    let output = |field: Field| match field.scale {
+        Scale::Fixed => Some(Output { ty: field.ty, digits: None }),
+        Scale::Each(_) => {
+            next += 1;
+            Some(Output { ty: field.ty, digits: Some(next - 1) })
+        }
+        Scale::Unknown => None,
+    };
+    Ok(planned.columns.into_iter().take(width).map(output).collect())
+}
+
+/// The types of those columns that need nothing else to be delivered.
+pub fn check(rel: &Rel, tables: &[Table], shipments: &[Vec<ColumnType>]) -> Result<Vec<Option<ColumnType>>> {
+    let alone = |output: Option<Output>| output.filter(|output| output.digits.is_none()).map(|output| output.ty);
+    Ok(outputs(rel, tables, shipments)?.into_iter().map(alone).collect())
+}
+
+/// The engine's plan of a tree, a line each, for EXPLAIN.
+pub fn explain(rel: &Rel, tables: &[Table], shipments: &[Vec<ColumnType>], options: &Options) -> Result<Vec<String>> {
+    let planned = logical(rel, tables, shipments)?;
+    let plan = session::physical(&session::session(options)?, &planned.plan)?;
+    Ok(displayable(plan.as_ref()).indent(true).to_string().lines().map(str::to_owned).collect())
+}
+
+fn logical(rel: &Rel, tables: &[Table], shipments: &[Vec<ColumnType>]) -> Result<Planned> {
+    let empty = |columns: &Vec<ColumnType>| Shipment { columns: columns.clone(), batches: Vec::new() };
+    let shipments: Vec<_> = shipments.iter().map(empty).collect();
+    let sources = Sources { tables, shipments: &shipments, readings: &Readings::default() };
+    plan::plan(Width::Wide, rel, sources)
+}
+
+/// What DataFusion does not plan, it does not answer.
+fn unplanned(error: Error) -> Error {
+    match error {
+        Error::Internal { message } => unsupported(format!("a plan: {message}")),
+        other => other,
+    }
+}

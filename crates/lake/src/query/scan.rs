@@ -1,0 +1,264 @@
+//! A scan of files as a node of DataFusion's plan: its partitions take pieces from one queue, so that everything that keeps
+//! scans safe ([`crate::exec`]) keeps them.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{ColumnStatistics, Result as EngineResult, Statistics};
+use datafusion::error::DataFusionError;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::filter_pushdown::{
+    ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
+};
+use datafusion::physical_plan::statistics::StatisticsArgs;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+
+use crate::engine::runtime::Live;
+use crate::error::{Error, Result};
+use crate::exec::{Opened, Reading, ScanSpec};
+
+/// Of rows that a condition is tested on, one in so many is expected to pass.
+const PASSING: usize = 5;
+
+/// What the scans of a query read, for statistics.
+pub(super) type Readings = Arc<Mutex<Vec<Arc<Reading>>>>;
+
+/// A scan of one table.
+#[derive(Clone)]
+pub(super) struct LakeScan {
+    reading: Arc<Reading>,
+    properties: Arc<PlanProperties>,
+    statistics: Arc<Statistics>,
+    files: usize,
+    filter: Option<String>,
+    /// What joins and limits learn while they run. Rows that cannot matter are left out.
+    dynamic: Vec<Arc<dyn PhysicalExpr>>,
+}
+
+impl LakeScan {
+    pub(super) fn new(
+        spec: ScanSpec,
+        schema: SchemaRef,
+        environment: Arc<RuntimeEnv>,
+        readings: &Readings,
+    ) -> Result<Self> {
+        let reading = Arc::new(Reading::new(&spec, environment)?);
+        let mut all = readings.lock().map_err(|_| Error::internal("the list of scans"))?;
+        all.push(reading.clone());
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema.clone()),
+            Partitioning::UnknownPartitioning(reading.readers(&spec)),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        Ok(Self {
+            reading,
+            properties: Arc::new(properties),
+            statistics: Arc::new(statistics(&spec, &schema)),
+            files: spec.files.len(),
+            filter: spec.filter.as_ref().map(|filter| format!("{filter:?}")),
+            dynamic: Vec::new(),
+        })
+    }
+}
+
+/// What footers say, as estimates: nothing is answered from them.
+fn statistics(spec: &ScanSpec, schema: &SchemaRef) -> Statistics {
+    let rows: u64 = spec.files.iter().map(|file| file.footer.rows).fold(0, u64::saturating_add);
+    let bytes = |name: &str| {
+        let of = |file: &crate::source::files::DataFile| {
+            let at = file.footer.columns.iter().position(|column| column.name == name)?;
+            file.footer.column_bytes.get(at).copied()
+        };
+        spec.files.iter().filter_map(of).fold(0u64, u64::saturating_add)
+    };
+    let names = spec.projection.iter().filter_map(|at| spec.columns.get(*at)).map(|column| column.name.as_str());
+    let size = names.map(bytes).fold(0, u64::saturating_add);
+    let passing = |count: u64| {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        if spec.filter.is_some() { count.div_ceil(PASSING) } else { count }
+    };
+    let rows =
+        spec.limit.map_or(passing(rows), |limit| passing(rows).min(usize::try_from(limit).unwrap_or(usize::MAX)));
+    Statistics {
+        num_rows: Precision::Inexact(rows),
+        total_byte_size: Precision::Inexact(passing(size)),
+        column_statistics: schema.fields().iter().map(|_| ColumnStatistics::new_unknown()).collect(),
+    }
+}
+
+impl fmt::Debug for LakeScan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LakeScan({} files)", self.files)
+    }
+}
+
+impl DisplayAs for LakeScan {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let schema = self.properties.eq_properties.schema();
+        let names: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        write!(f, "LakeScan: files={}, columns=[{}]", self.files, names.join(", "))?;
+        if let Some(filter) = &self.filter {
+            write!(f, ", filter={filter}")?;
+        }
+        for dynamic in &self.dynamic {
+            write!(f, ", dynamic={dynamic}")?;
+        }
+        Ok(())
+    }
+}
+
+impl ExecutionPlan for LakeScan {
+    fn name(&self) -> &'static str {
+        "LakeScan"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> EngineResult<TreeNodeRecursion>,
+    ) -> EngineResult<TreeNodeRecursion> {
+        for dynamic in &self.dynamic {
+            if f(dynamic)? == TreeNodeRecursion::Stop {
+                return Ok(TreeNodeRecursion::Stop);
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> EngineResult<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn statistics_from_inputs(&self, _: &[Arc<Statistics>], args: &StatisticsArgs) -> EngineResult<Arc<Statistics>> {
+        if args.partition().is_some() {
+            let schema = self.properties.eq_properties.schema();
+            return Ok(Arc::new(Statistics::new_unknown(schema)));
+        }
+        Ok(self.statistics.clone())
+    }
+
+    /// What is learned while the query runs is taken; whoever learns it goes on as if it were not.
+    fn handle_child_pushdown_result(
+        &self,
+        phase: FilterPushdownPhase,
+        result: ChildPushdownResult,
+        _: &ConfigOptions,
+    ) -> EngineResult<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        let filters = result.parent_filters.into_iter().map(|filter| filter.filter);
+        let (answers, dynamic): (Vec<_>, Vec<_>) = filters.map(|filter| (PushedDown::No, filter)).unzip();
+        let mut propagation = FilterPushdownPropagation::with_parent_pushdown_result(answers);
+        let dynamic: Vec<_> = dynamic.into_iter().filter(is_dynamic).collect();
+        if phase == FilterPushdownPhase::Post && !dynamic.is_empty() {
+            let updated: Arc<dyn ExecutionPlan> = Arc::new(Self { dynamic, ..self.clone() });
+            propagation = propagation.with_updated_node(updated);
+        }
+        Ok(propagation)
+    }
+
+    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> EngineResult<SendableRecordBatchStream> {
+        if partition >= self.properties.partitioning.partition_count() {
+            return Err(DataFusionError::Internal(format!("a scan has no partition {partition}")));
+        }
+        let schema = self.properties.eq_properties.schema().clone();
+        let state = State {
+            reading: self.reading.clone(),
+            piece: None,
+            schema: schema.clone(),
+            dynamic: self.dynamic.clone(),
+            _live: Live::new(),
+        };
+        let batches = futures::stream::try_unfold(state, |mut state| async move {
+            match state.next().await {
+                Ok(batch) => Ok(batch.map(|batch| (batch, state))),
+                Err(error) => Err(DataFusionError::External(Box::new(error))),
+            }
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+    }
+}
+
+fn is_dynamic(filter: &Arc<dyn PhysicalExpr>) -> bool {
+    if (filter.as_ref() as &dyn Any).is::<DynamicFilterPhysicalExpr>() {
+        return true;
+    }
+    filter.children().into_iter().any(is_dynamic)
+}
+
+/// Where a partition is.
+struct State {
+    reading: Arc<Reading>,
+    piece: Option<Opened>,
+    schema: SchemaRef,
+    dynamic: Vec<Arc<dyn PhysicalExpr>>,
+    _live: Live,
+}
+
+impl State {
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            let piece = match &mut self.piece {
+                Some(piece) => piece,
+                none => match self.reading.next().await? {
+                    Some(piece) => none.insert(piece),
+                    None => return Ok(None),
+                },
+            };
+            let Some(batch) = piece.next().await? else {
+                self.piece = None;
+                continue;
+            };
+            let rows = batch.num_rows();
+            let wanted = usize::try_from(self.reading.deliver(rows as u64)).unwrap_or(rows);
+            if wanted == 0 {
+                return Ok(None);
+            }
+            let batch = renamed(&batch.slice(0, wanted), &self.schema).map_err(Error::internal)?;
+            let batch = self.open(batch)?;
+            if batch.num_rows() > 0 {
+                return Ok(Some(batch));
+            }
+        }
+    }
+
+    /// The rows that may still matter.
+    fn open(&self, mut batch: RecordBatch) -> Result<RecordBatch> {
+        for filter in &self.dynamic {
+            let known = |error: DataFusionError| Error::from_query(&error);
+            let test = filter.evaluate(&batch).map_err(known)?.into_array(batch.num_rows()).map_err(known)?;
+            if test.data_type() != &DataType::Boolean {
+                continue;
+            }
+            let test = test.as_boolean();
+            if test.true_count() < batch.num_rows() {
+                batch = filter_record_batch(&batch, test).map_err(Error::internal)?;
+            }
+        }
+        Ok(batch)
+    }
+}
+
+/// A batch with columns of other names.
+pub(super) fn renamed(batch: &RecordBatch, schema: &SchemaRef) -> arrow::error::Result<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(schema.clone(), batch.columns().to_vec(), &options)
+}

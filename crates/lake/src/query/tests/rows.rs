@@ -1,0 +1,290 @@
+//! Filters, expressions, order, limits, distinct rows, sets, common tables, parameters; cancel and memory.
+
+use super::*;
+use crate::expr::{Function, Type};
+use crate::types::ColumnType;
+
+#[test]
+fn columns_come_in_the_order_that_is_asked_for() {
+    let world = world();
+    assert_eq!(world.set(&project(a(), vec![of_a(1), of_a(0)])), ["- 4", "x 1", "x 2", "y -", "y 3"]);
+    let twice = Rel::Table { table: 0, columns: vec![0, 0] };
+    assert_eq!(world.set(&twice), ["- -", "1 1", "2 2", "3 3", "4 4"]);
+    assert_eq!(world.rows(&empty()), [""; 0]);
+}
+
+#[test]
+fn delivered_floats_keep_their_sign() {
+    let world = world();
+    let mut values = world.set(&project(a(), vec![of_a(2)]));
+    values.sort();
+    assert_eq!(values, ["-", "-0.0", "0.0", "1.5", "NaN"]);
+}
+
+#[test]
+fn a_condition_that_the_scan_knows_is_tested_there_and_nowhere_else() {
+    let world = world();
+    for (condition, expected) in [
+        (is(Comparison::Gt, of_a(0), int(2)), vec!["3", "4"]),
+        (is(Comparison::Lt, int(2), of_a(0)), vec!["3", "4"]),
+        (eq(of_a(2), float(0.0)), vec!["2", "3"]),
+        (is(Comparison::Gt, of_a(2), float(1.0)), vec!["1", "4"]),
+        (is(Comparison::Lt, of_a(3), number("2.505")), vec!["-", "1", "2", "4"]),
+        (eq(of_a(3), number("2.5000")), vec!["-", "2"]),
+        (eq(of_a(1), text("y")), vec!["-", "3"]),
+        (Expr::IsNull(Box::new(of_a(1))), vec!["4"]),
+        (Expr::binary(Function::Like, of_a(1), text("x%")), vec!["1", "2"]),
+        (Expr::Or(vec![eq(of_a(0), int(1)), eq(of_a(1), text("y"))]), vec!["-", "1", "3"]),
+        (eq(of_a(1), text("x")).negated(), vec!["-", "3"]),
+    ] {
+        let rel = ids(condition);
+        assert_eq!(world.set(&rel), expected, "{rel:?}");
+        let plan = world.explain(&rel);
+        assert!(!plan.contains("FilterExec") && plan.contains("filter="), "{plan}");
+    }
+}
+
+#[test]
+fn constants_that_no_column_can_hold_decide_alone() {
+    let world = world();
+    let all = ["1", "2", "3", "4"];
+    let id = |comparison, value| world.set(&ids(is(comparison, of_a(0), int(value))));
+    assert_eq!(id(Comparison::Lt, i64::MAX), all);
+    let small = |comparison, value| {
+        let rel = project(filter(b(), is(comparison, of_b(0), int(value))), vec![of_b(1)]);
+        world.set(&rel)
+    };
+    assert_eq!(small(Comparison::Lt, 1 << 40), ["b2", "b3", "b9", "c3"]);
+    assert_eq!(small(Comparison::Eq, 1 << 40), [""; 0]);
+    assert_eq!(small(Comparison::NotEq, -(1 << 40)), ["b2", "b3", "b9", "c3"]);
+    let numeric = |comparison, value: &str| world.set(&ids(is(comparison, of_a(3), number(value))));
+    assert_eq!(numeric(Comparison::Eq, "2.505"), [""; 0]);
+    assert_eq!(numeric(Comparison::NotEq, "2.505"), ["-", "1", "2", "4"]);
+    assert_eq!(numeric(Comparison::Lt, "NaN"), ["-", "1", "2", "4"]);
+    assert_eq!(numeric(Comparison::Lt, "-Infinity"), [""; 0]);
+    assert_eq!(numeric(Comparison::GtEq, "-3.2500001"), ["-", "1", "2", "4"]);
+    assert_eq!(numeric(Comparison::GtEq, &format!("-1{}", "0".repeat(60))), ["-", "1", "2", "4"]);
+}
+
+#[test]
+fn lists_know_null_nan_and_the_sign_of_zero() {
+    let world = world();
+    let list = |values: Vec<Value>, kind| Box::new(Expr::Constant(Value::List(values), Type::Array { array: kind }));
+    let id = |values| Expr::In(Box::new(of_a(0)), list(values, Kind::Int8));
+    assert_eq!(world.set(&ids(id(vec![Value::Int(1), Value::Int(7), Value::Null]))), ["1"]);
+    assert_eq!(world.set(&ids(id(vec![Value::Int(1), Value::Null]).negated())), [""; 0]);
+    assert_eq!(world.set(&ids(id(vec![Value::Int(1)]).negated())), ["2", "3", "4"]);
+    assert_eq!(world.set(&ids(id(vec![]).negated())), ["-", "1", "2", "3", "4"]);
+    let f = Expr::In(Box::new(of_a(2)), list(vec![Value::float(f64::NAN), Value::float(-0.0)], Kind::Float8));
+    assert_eq!(world.set(&ids(f)), ["1", "2", "3"]);
+    let n = Expr::In(
+        Box::new(of_a(3)),
+        list(vec![Value::Numeric("2.500".into()), Value::Numeric("1.005".into())], Kind::Numeric),
+    );
+    assert_eq!(world.set(&ids(n)), ["-", "2"]);
+}
+
+#[test]
+fn columns_of_two_types_are_compared_as_numbers() {
+    let world = world();
+    let both = join(JoinKind::Inner, a(), b(), None);
+    let pairs = |condition| world.set(&project(filter(both.clone(), condition), vec![of_a(0), right(1)]));
+    assert_eq!(pairs(eq(of_a(3), right(2))), ["- b2", "1 b3", "2 b2"]);
+    assert_eq!(pairs(eq(of_a(0), right(0))), ["2 b2", "3 b3", "3 c3"]);
+}
+
+#[test]
+fn case_and_coalesce_take_the_first_that_fits() {
+    let world = world();
+    let case = Expr::Case(
+        vec![(eq(of_a(1), text("x")), text("first")), (Expr::IsNull(Box::new(of_a(1))), text("none"))],
+        None,
+        Kind::Text.into(),
+    );
+    assert_eq!(world.set(&project(a(), vec![of_a(0), case])), ["- -", "1 first", "2 first", "3 -", "4 none"]);
+    let coalesced = Expr::Coalesce(vec![of_a(3), number("0")], Kind::Numeric.into());
+    let rel = project(a(), vec![of_a(0), coalesced]);
+    // PostgreSQL shows the zero as 0: how many digits it shows goes along.
+    assert_eq!(world.set(&rel), ["- 2.50 2", "1 1.00 2", "2 2.50 2", "3 0.00 0", "4 -3.25 2"]);
+    assert_eq!(check(&rel, &world.tables, &[]).unwrap(), [Some(ColumnType::Int8), None]);
+    let found = outputs(&rel, &world.tables, &[]).unwrap();
+    assert_eq!(found[1], Some(Output { ty: ColumnType::numeric(10, 2), digits: Some(2) }));
+    let same = Expr::Coalesce(vec![of_a(3), number("0.00")], Kind::Numeric.into());
+    let types = check(&project(a(), vec![same]), &world.tables, &[]).unwrap();
+    assert_eq!(types, [Some(ColumnType::numeric(10, 2))]);
+}
+
+#[test]
+fn order_has_nulls_where_they_belong_and_nan_last() {
+    let world = world();
+    let by = |keys| world.rows(&project(sort(a(), keys), vec![of_a(0)]));
+    assert_eq!(by(vec![ascending(of_a(2)), ascending(of_a(0))]), ["2", "3", "4", "1", "-"]);
+    assert_eq!(by(vec![descending(of_a(2)), descending(of_a(0))]), ["-", "1", "4", "3", "2"]);
+    let first = SortKey { nulls_first: true, ..ascending(of_a(1)) };
+    assert_eq!(by(vec![first, descending(of_a(0))]), ["4", "2", "1", "-", "3"]);
+}
+
+#[test]
+fn limits_count_from_the_sorted_beginning() {
+    let world = world();
+    let sorted = || project(sort(a(), vec![ascending(of_a(0))]), vec![of_a(0)]);
+    let null = || Some(Expr::Constant(Value::Null, Kind::Int8.into()));
+    assert_eq!(world.rows(&limit(sorted(), Some(int(1)), Some(int(2)))), ["2", "3"]);
+    assert_eq!(world.rows(&limit(sorted(), Some(int(3)), null())), ["4", "-"]);
+    assert_eq!(world.rows(&limit(sorted(), null(), Some(int(0)))), [""; 0]);
+    let negative = |offset, count| check(&limit(sorted(), offset, count), &world.tables, &[]).unwrap_err().sqlstate();
+    assert_eq!(negative(None, Some(int(-1))), "2201W");
+    assert_eq!(negative(Some(int(-1)), None), "2201X");
+}
+
+#[test]
+fn distinct_rows_are_those_that_postgresql_takes_for_different() {
+    let world = world();
+    let distinct = |column| {
+        let rel = Rel::Distinct { input: Box::new(project(a(), vec![column])), on: None };
+        world.set(&rel)
+    };
+    assert_eq!(distinct(of_a(1)), ["-", "x", "y"]);
+    assert_eq!(distinct(of_a(2)), ["-", "0.0", "1.5", "NaN"]);
+    let sorted = sort(a(), vec![ascending(of_a(1)), descending(of_a(0))]);
+    let on = Rel::Distinct { input: Box::new(sorted), on: Some(vec![1]) };
+    assert_eq!(world.rows(&project(on, vec![of_a(1), of_a(0)])), ["x 2", "y -", "- 4"]);
+}
+
+#[test]
+fn sets_take_null_for_equal_to_null() {
+    let world = world();
+    let ids_of_a = || project(a(), vec![of_a(0)]);
+    let wide = || Rel::SetOperation { kind: SetKind::Union, all: true, left: bx(ids_of_a()), right: bx(ids_of_a()) };
+    let operation =
+        |kind, all, left, right| world.set(&Rel::SetOperation { kind, all, left: bx(left), right: bx(right) });
+    assert_eq!(operation(SetKind::Union, true, ids_of_a(), empty()), ["-", "1", "2", "3", "4"]);
+    assert_eq!(operation(SetKind::Union, false, wide(), ids_of_a()), ["-", "1", "2", "3", "4"]);
+    assert_eq!(operation(SetKind::Intersect, false, wide(), ids_of_a()), ["-", "1", "2", "3", "4"]);
+    assert_eq!(operation(SetKind::Intersect, true, wide(), ids_of_a()), ["-", "1", "2", "3", "4"]);
+    assert_eq!(operation(SetKind::Except, true, wide(), ids_of_a()), ["-", "1", "2", "3", "4"]);
+    assert_eq!(operation(SetKind::Except, false, wide(), ids_of_a()), [""; 0]);
+    assert_eq!(operation(SetKind::Except, false, wide(), empty()), ["-", "1", "2", "3", "4"]);
+    let numbers = |left: &str, right: &str| {
+        let one = |text: &str| Rel::Values { columns: vec![Kind::Numeric.into()], rows: vec![vec![number(text)]] };
+        Rel::SetOperation { kind: SetKind::Union, all: false, left: bx(one(left)), right: bx(one(right)) }
+    };
+    assert_eq!(world.rows(&numbers("1.0", "1.000")), ["1.000"]);
+    assert_eq!(outputs(&numbers("1.0", "1.000"), &world.tables, &[]).unwrap(), [None]);
+    let both = Rel::SetOperation {
+        kind: SetKind::Union,
+        all: true,
+        left: bx(project(filter(a(), eq(of_a(0), int(1))), vec![of_a(3)])),
+        right: bx(project(filter(b(), eq(of_b(0), int(2))), vec![of_b(2)])),
+    };
+    assert_eq!(world.set(&both), ["1.000 2", "2.500 3"]);
+}
+
+fn bx(rel: Rel) -> Box<Rel> {
+    Box::new(rel)
+}
+
+#[test]
+fn values_and_a_select_without_from() {
+    let world = world();
+    let one = Rel::Values { columns: vec![], rows: vec![vec![]] };
+    assert_eq!(world.rows(&project(one.clone(), vec![int(7), text("seven")])), ["7 seven"]);
+    let null = Expr::Constant(Value::Null, Kind::Int8.into());
+    let some = Rel::Values { columns: vec![Kind::Int8.into()], rows: vec![vec![int(1)], vec![null], vec![int(3)]] };
+    assert_eq!(world.set(&some), ["-", "1", "3"]);
+    let joined = join(JoinKind::Inner, a(), some, Some(eq(of_a(0), column(4, Kind::Int8))));
+    assert_eq!(world.set(&project(joined, vec![of_a(0)])), ["1", "3"]);
+}
+
+#[test]
+fn common_tables_are_seen_as_often_as_they_are_named() {
+    let world = world();
+    let first = project(filter(a(), is(Comparison::Gt, of_a(0), int(1))), vec![of_a(0)]);
+    let named = |level, table| Rel::Common { level, table, columns: vec![Kind::Int8.into()] };
+    let second = filter(named(0, 0), is(Comparison::Gt, column(0, Kind::Int8), int(2)));
+    let body = join(
+        JoinKind::Inner,
+        named(0, 0),
+        Rel::With { tables: vec![empty()], body: bx(named(1, 1)) },
+        Some(eq(column(0, Kind::Int8), column(1, Kind::Int8))),
+    );
+    let with = Rel::With { tables: vec![first, second], body: bx(body) };
+    assert_eq!(world.set(&with), ["3 3", "4 4"]);
+}
+
+#[test]
+fn parameters_are_checked_without_values_and_bound_for_the_run() {
+    let world = world();
+    let parameter = |at, kind: Kind| Expr::Parameter(at, kind.into());
+    let list = Expr::Parameter(2, Type::Array { array: Kind::Int8 });
+    let condition = Expr::Or(vec![
+        is(Comparison::Gt, of_a(3), parameter(0, Kind::Numeric)),
+        eq(of_a(1), parameter(1, Kind::Text)),
+        Expr::In(bx_expr(of_a(0)), bx_expr(list)),
+    ]);
+    let rel = limit(ids(condition), None, Some(parameter(3, Kind::Int8)));
+    assert_eq!(check(&rel, &world.tables, &[]).unwrap(), [Some(ColumnType::Int8)]);
+    let values = |n: &str, g, limit| [Value::Numeric(n.into()), g, Value::List(vec![Value::Int(4)]), limit];
+    let bound = rel.bind(&values("2.499", Value::Null, Value::Null)).unwrap();
+    assert_eq!(world.set(&bound), ["-", "2", "4"]);
+    let bound = rel.bind(&values("NaN", Value::Text("y".into()), Value::Int(9))).unwrap();
+    assert_eq!(world.set(&bound), ["-", "3", "4"]);
+    assert!(rel.bind(&[]).is_err());
+    // Text of an output would be shown with digits that are not known.
+    assert_eq!(world.refused(&project(a(), vec![parameter(0, Kind::Numeric)])).contains("numeric"), true);
+}
+
+fn bx_expr(expr: Expr) -> Box<Expr> {
+    Box::new(expr)
+}
+
+fn large() -> World {
+    let folder = tempfile::tempdir().unwrap();
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..200_000));
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..200_000).map(|id| format!("{id:040}"))));
+    let tables = vec![stored(&folder, "large", vec![("id", ids), ("t", texts)])];
+    World { _folder: folder, tables }
+}
+
+#[test]
+fn a_query_that_needs_more_memory_than_it_may_ends_with_an_error() {
+    let world = large();
+    let rel = sort(Rel::Table { table: 0, columns: vec![0, 1] }, vec![ascending(column(1, Kind::Text))]);
+    let error = world.run(&rel, &Options { parallelism: 2, memory: 1 << 20 }).unwrap_err();
+    assert_eq!(error.sqlstate(), "53200", "{error}");
+    let rows: usize = world.run(&rel, &Options::default()).unwrap().iter().map(RecordBatch::num_rows).sum();
+    assert_eq!(rows, 200_000);
+}
+
+#[test]
+fn a_cancelled_query_ends() {
+    let world = large();
+    let all = || Rel::Table { table: 0, columns: vec![0, 1] };
+    let joined =
+        join(JoinKind::Inner, all(), all(), Some(is(Comparison::Lt, column(0, Kind::Int8), column(2, Kind::Int8))));
+    let rel = aggregate(joined, vec![], vec![count()]);
+    for _ in 0..3 {
+        let mut query = world.start(&rel, &Options::default(), Arc::new(|| {})).unwrap();
+        std::thread::yield_now();
+        assert!(query.cancel(LONG), "the task did not end");
+        assert!(matches!(query.poll(), Ok(Poll::Done)));
+    }
+}
+
+#[test]
+fn what_was_read_is_counted() {
+    let world = large();
+    let rel = filter(Rel::Table { table: 0, columns: vec![0] }, is(Comparison::Lt, column(0, Kind::Int8), int(5)));
+    let mut query = world.start(&rel, &Options::default(), Arc::new(|| {})).unwrap();
+    let mut rows = 0;
+    loop {
+        match query.poll().unwrap() {
+            Poll::Batch(batch) => rows += batch.num_rows(),
+            Poll::Done => break,
+            Poll::Pending => std::thread::yield_now(),
+        }
+    }
+    let statistics = query.statistics();
+    assert_eq!((rows, statistics.rows, statistics.files, statistics.row_groups), (5, 5, 1, 20));
+    assert!(statistics.row_groups_pruned == 19 && statistics.bytes > 0, "{statistics:?}");
+}
