@@ -3,7 +3,7 @@
 //! ```text
 //! source     what a path leads to for a role      dataset    the catalogue, and where its files are
 //! attribute  columns of a foreign table           expr       what is pushed, and why not
-//! types      datums and constants, by type        fdw        plan and execution of scans (decode: batches to datums)
+//! types      datums and constants, by type        fdw        plan and execution of scans
 //! functions  datasets, ingest                     engine     its threads
 //! ```
 
@@ -12,9 +12,12 @@ mod dataset;
 mod decode;
 mod engine;
 mod error;
+mod explain;
 mod expr;
 mod fdw;
 mod functions;
+mod parameters;
+mod rows;
 mod source;
 mod types;
 mod upgrade;
