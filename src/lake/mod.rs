@@ -3,7 +3,8 @@
 //! ```text
 //! source     what a path leads to for a role      dataset    the catalogue, and where its files are
 //! attribute  columns of a foreign table           expr       what is pushed, and why not
-//! types      datums and constants, by type        fdw        plan and execution of scans (decode: batches to datums)
+//! types      datums and constants, by type        fdw        plan and execution of scans
+//! query      whole statements in the engine       rows       batches to tuples (decode: to datums), for both
 //! functions  datasets, ingest                     engine     its threads
 //! ```
 
@@ -12,9 +13,13 @@ mod dataset;
 mod decode;
 mod engine;
 mod error;
+mod explain;
 mod expr;
 mod fdw;
 mod functions;
+mod parameters;
+mod query;
+mod rows;
 mod source;
 mod types;
 mod upgrade;
@@ -30,5 +35,6 @@ pgrx::extension_sql_file!(
 /// Called from `_PG_init`. The foreign data wrapper and the event trigger need no registration: they are found through the
 /// catalogs, so they work whenever the library is loaded.
 pub fn init() {
+    query::init();
     hook::at_transaction(dataset::pending::transaction_ends);
 }

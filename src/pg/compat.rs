@@ -4,7 +4,7 @@
 //! Each item behaves the same under all versions, or documents what older ones lack. docs/internals/postgres-versions.md
 //! lists what newer versions offer and which of it is used.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, c_int, c_void};
 
 use pgrx::pg_sys::{self, Oid, PgStat_TableCounts, Relation};
 
@@ -370,6 +370,79 @@ mod stream {
             None => pg_sys::InvalidBlockNumber,
         }
     }
+}
+
+// --- Queries ---------------------------------------------------------------------------------------------------------
+
+/// `expression_tree_mutator`, whose arguments 15 does not declare.
+///
+/// # Safety
+/// A live tree; the function is one that PostgreSQL may call with its nodes and `context`.
+pub unsafe fn expression_tree_mutator(
+    node: *mut pg_sys::Node,
+    mutator: unsafe extern "C-unwind" fn(*mut pg_sys::Node, *mut c_void) -> *mut pg_sys::Node,
+    context: *mut c_void,
+) -> *mut pg_sys::Node {
+    // SAFETY: the caller's; the function is called with these arguments, whatever is declared.
+    unsafe {
+        #[cfg(feature = "pg15")]
+        {
+            type Undeclared = unsafe extern "C-unwind" fn() -> *mut pg_sys::Node;
+            let mutator = std::mem::transmute::<*const (), Undeclared>(mutator as *const ());
+            pg_sys::expression_tree_mutator(node, Some(mutator), context)
+        }
+        #[cfg(not(feature = "pg15"))]
+        pg_sys::expression_tree_mutator_impl(node, Some(mutator), context)
+    }
+}
+
+/// An expression of a query without columns of joins, which it has by other names: of their sides. From 18 on without
+/// columns of the entry for GROUP BY, too.
+///
+/// # Safety
+/// A query before planning, and a tree of it, which may be changed.
+pub unsafe fn flatten_aliases(query: *mut pg_sys::Query, node: *mut pg_sys::Node) -> *mut pg_sys::Node {
+    // SAFETY: the caller's; a planner's state is not needed where no placeholder is to be made.
+    unsafe {
+        #[cfg(feature = "pg15")]
+        return pg_sys::flatten_join_alias_vars(query, node);
+        #[cfg(any(feature = "pg16", feature = "pg17"))]
+        return pg_sys::flatten_join_alias_vars(std::ptr::null_mut(), query, node);
+        #[cfg(feature = "pg18")]
+        {
+            let root = std::ptr::null_mut();
+            let node = if (*query).hasGroupRTE { pg_sys::flatten_group_exprs(root, query, node) } else { node };
+            pg_sys::flatten_join_alias_vars(root, query, node)
+        }
+    }
+}
+
+/// The role by whose rights a query reads a table: that of its view, or an invalid one for the current role. 16 moved it.
+///
+/// # Safety
+/// A query and an entry of its range table.
+#[cfg_attr(feature = "pg15", allow(unused_variables))]
+pub unsafe fn check_as_user(query: *mut pg_sys::Query, entry: *mut pg_sys::RangeTblEntry) -> Oid {
+    // SAFETY: the caller's; an ERROR if the two do not belong together.
+    unsafe {
+        #[cfg(feature = "pg15")]
+        return (*entry).checkAsUser;
+        #[cfg(not(feature = "pg15"))]
+        {
+            if (*entry).perminfoindex == 0 {
+                return Oid::INVALID;
+            }
+            (*pg_sys::getRTEPermissionInfo((*query).rteperminfos, entry)).checkAsUser
+        }
+    }
+}
+
+/// Whether a plan is begun by EXPLAIN (GENERIC_PLAN), which there is from 16 on: then parameters have no values.
+pub fn lacks_parameters(_executor_flags: c_int) -> bool {
+    #[cfg(feature = "pg15")]
+    return false;
+    #[cfg(not(feature = "pg15"))]
+    return _executor_flags as u32 & pg_sys::EXEC_FLAG_EXPLAIN_GENERIC != 0;
 }
 
 // --- Foreign tables --------------------------------------------------------------------------------------------------

@@ -29,8 +29,8 @@ pub static MAX_PROBES: GucSetting<i32> = GucSetting::<i32>::new(32_768);
 pub static PARALLELISM: GucSetting<i32> = GucSetting::<i32>::new(2);
 /// `lagoon.scan_memory`: megabytes that the scans of one session use for pages, read and decompressed, at most.
 pub static SCAN_MEMORY: GucSetting<i32> = GucSetting::<i32>::new(1024);
-/// `lagoon.pushdown`: whether filters and limits are pushed into Parquet scans.
-pub static PUSHDOWN: GucSetting<bool> = GucSetting::<bool>::new(true);
+/// `lagoon.pushdown`: what the engine does of statements that read Parquet files.
+pub static PUSHDOWN: GucSetting<Pushdown> = GucSetting::<Pushdown>::new(Pushdown::Scan);
 /// `lagoon.data_directories`: comma-separated directories that roles without pg_read_server_files may read.
 pub static DATA_DIRECTORIES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 /// `lagoon.dataset_directory`: where the files of datasets are; empty means `lagoon/datasets` in the data directory.
@@ -74,6 +74,24 @@ pub enum IterativeScan {
     RelaxedOrder,
     #[name = c"strict_order"]
     StrictOrder,
+}
+
+/// Values of `lagoon.pushdown`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, pgrx::PostgresGucEnum)]
+pub enum Pushdown {
+    /// It reads columns.
+    #[name = c"off"]
+    Off,
+    /// It reads columns, filters rows and stops at a limit.
+    #[name = c"scan"]
+    Scan,
+    /// It answers whole statements where it can.
+    #[name = c"full"]
+    Full,
+    /// What `scan` was called when there was no more.
+    #[name = c"on"]
+    #[hidden = true]
+    On,
 }
 
 /// The value of a string setting, empty when unset.
@@ -151,7 +169,14 @@ pub fn init() {
         Userset,
         GucFlags::UNIT_MB,
     );
-    boolean(c"lagoon.pushdown", c"Push filters and limits into scans of Parquet files.", &PUSHDOWN, Userset);
+    GucRegistry::define_enum_guc(
+        c"lagoon.pushdown",
+        c"What is computed by the Parquet engine: nothing, filters and limits of scans, or whole statements.",
+        c"",
+        &PUSHDOWN,
+        Userset,
+        GucFlags::default(),
+    );
     string(
         c"lagoon.data_directories",
         c"Comma-separated list of directories that roles without pg_read_server_files may read.",

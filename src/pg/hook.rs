@@ -1,11 +1,9 @@
-//! PostgreSQL's hooks for utility statements, changes of objects, and the ends of transactions and subtransactions. Each is
-//! installed once; wings register functions for it in `_PG_init`.
+//! PostgreSQL's hooks for utility statements, plans, changes of objects, and the ends of transactions and subtransactions.
+//! Each is installed once; wings register functions for it in `_PG_init`.
 //!
 //! The hooks themselves have no pgrx guard: one around `standard_ProcessUtility` would report every ERROR of every utility
 //! statement again, without position, context, table and constraint. They hold no values with destructors, so a longjmp may cross
 //! them. Registered functions are called in guards.
-//!
-//! No wing needs `planner_hook` yet.
 
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::{Mutex, PoisonError};
@@ -21,11 +19,16 @@ type Utility<F> = (fn(Node<'_>) -> bool, F);
 
 static BEFORE_UTILITY: Registered<Utility<fn(Node<'_>)>> = Registered::new();
 static AFTER_UTILITY: Registered<Utility<fn()>> = Registered::new();
+static AFTER_PLANNING: Registered<Planning> = Registered::new();
 static AT_OBJECT_ACCESS: Registered<fn(ObjectAccess)> = Registered::new();
 static AT_TRANSACTION: Registered<fn(Transaction)> = Registered::new();
 
 static mut NEXT_UTILITY: pg_sys::ProcessUtility_hook_type = None;
+static mut NEXT_PLANNER: pg_sys::planner_hook_type = None;
 static mut NEXT_ACCESS: pg_sys::object_access_hook_type = None;
+
+/// A query that concerns a wing, and what is done with its plan.
+type Planning = (fn(Node<'_, pg_sys::Query>) -> bool, fn(Planned<'_>));
 
 /// An event in the life of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +46,19 @@ pub enum Transaction {
     SubtransactionCommitted(i32),
     /// The subtransaction at this depth has aborted.
     SubtransactionAborted(i32),
+}
+
+/// A statement that has been planned.
+#[derive(Clone, Copy)]
+pub struct Planned<'a> {
+    /// What was to be planned: a copy, because planning leaves nothing of a query.
+    pub query: Node<'a, pg_sys::Query>,
+    /// The plan, which may be changed.
+    pub statement: Node<'a, pg_sys::PlannedStmt>,
+    /// `CURSOR_OPT_...`
+    pub options: c_int,
+    /// Parameters whose values are known, or NULL.
+    pub parameters: pg_sys::ParamListInfo,
 }
 
 /// An event of `object_access_hook`.
@@ -64,6 +80,18 @@ pub fn before_utility(concerns: fn(Node<'_>) -> bool, act: fn(Node<'_>)) {
 pub fn after_utility(concerns: fn(Node<'_>) -> bool, act: fn()) {
     take_utility_hook();
     AFTER_UTILITY.add((concerns, act));
+}
+
+/// `act` is called after each query that `concerns` names has been planned, unless that has failed. Queries of others may come
+/// along.
+pub fn after_planning(concerns: fn(Node<'_, pg_sys::Query>) -> bool, act: fn(Planned<'_>)) {
+    if AFTER_PLANNING.add((concerns, act)) {
+        // SAFETY: one thread; hooks are set while libraries are loaded.
+        unsafe {
+            NEXT_PLANNER = pg_sys::planner_hook;
+            pg_sys::planner_hook = Some(plan);
+        }
+    }
 }
 
 /// Registers a function that is called at every change of an object, without a guard: it must not call PostgreSQL.
@@ -131,6 +159,14 @@ unsafe extern "C-unwind" {
         receiver: *mut pg_sys::DestReceiver,
         completion: *mut pg_sys::QueryCompletion,
     );
+
+    // planner.c; as above.
+    fn standard_planner(
+        query: *mut pg_sys::Query,
+        text: *const c_char,
+        options: c_int,
+        parameters: pg_sys::ParamListInfo,
+    ) -> *mut pg_sys::PlannedStmt;
 }
 
 fn take_utility_hook() {
@@ -188,6 +224,47 @@ unsafe extern "C-unwind" fn before(node: *mut pg_sys::Node) {
 #[pg_guard]
 unsafe extern "C-unwind" fn after(whom: u32) {
     AFTER_UTILITY.iter().zip(0..).filter(|(_, at)| whom >> at & 1 != 0).for_each(|((_, act), _)| act());
+}
+
+unsafe extern "C-unwind" fn plan(
+    query: *mut pg_sys::Query,
+    text: *const c_char,
+    options: c_int,
+    parameters: pg_sys::ParamListInfo,
+) -> *mut pg_sys::PlannedStmt {
+    // SAFETY: the next hook gets what we got.
+    unsafe {
+        let before = kept(query);
+        let statement = NEXT_PLANNER.unwrap_or(standard_planner)(query, text, options, parameters);
+        if !before.is_null() {
+            planned(before, statement, options, parameters);
+        }
+        statement
+    }
+}
+
+/// A copy of the query, in the current memory context, if somebody wants to see it later; else NULL.
+#[pg_guard]
+unsafe extern "C-unwind" fn kept(query: *mut pg_sys::Query) -> *mut pg_sys::Query {
+    // SAFETY: the query that is about to be planned.
+    let Some(node) = (unsafe { Node::new(query) }) else { return std::ptr::null_mut() };
+    if AFTER_PLANNING.iter().any(|(concerns, _)| concerns(node)) {
+        // SAFETY: as above.
+        return unsafe { pg_sys::copyObjectImpl(query.cast()).cast() };
+    }
+    std::ptr::null_mut()
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn planned(
+    query: *mut pg_sys::Query,
+    statement: *mut pg_sys::PlannedStmt,
+    options: c_int,
+    parameters: pg_sys::ParamListInfo,
+) {
+    // SAFETY: the copy, and the plan of what it is a copy of.
+    let (Some(query), Some(statement)) = (unsafe { (Node::new(query), Node::new(statement)) }) else { return };
+    AFTER_PLANNING.iter().for_each(|(_, act)| act(Planned { query, statement, options, parameters }));
 }
 
 unsafe extern "C-unwind" fn access(

@@ -18,6 +18,7 @@ pub mod log;
 pub mod memory;
 pub mod node;
 pub mod process;
+pub mod query;
 pub mod regclass;
 pub mod role;
 pub mod shmem;

@@ -4,12 +4,15 @@
 //! from there. Nothing is borrowed for longer than a read, because PostgreSQL's functions write into nodes (`set_opfuncid`, the
 //! selectivities of a RestrictInfo).
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int, c_void};
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr::{NonNull, null_mut};
 
+use pgrx::pg_guard;
 use pgrx::pg_sys::{self, Datum, NodeTag, Oid, PgNode};
+
+use super::compat;
 
 /// A node of a tree that lives for `'a`. `T` is its struct, or `pg_sys::Node` if only the tag tells.
 pub struct Node<'a, T = pg_sys::Node> {
@@ -84,6 +87,7 @@ macro_rules! kinds {
         }
 
         #[allow(dead_code, reason = "the table is of nodes, not of what is asked for today")]
+        #[allow(non_snake_case, reason = "the names are PostgreSQL's")]
         impl<'a> Node<'a, pg_sys::$kind> {
             $(kinds!(@$shape $child);)*
         }
@@ -106,19 +110,47 @@ macro_rules! kinds {
 
 kinds! {
     // Expressions.
+    Aggref, T_Aggref { args: list, aggorder: list, aggdistinct: list, aggfilter: node }
+    ArrayExpr, T_ArrayExpr { elements: list }
     BoolExpr, T_BoolExpr { args: list }
     BooleanTest, T_BooleanTest { arg: node }
+    CaseExpr, T_CaseExpr { arg: node, args: list, defresult: node }
+    CaseTestExpr, T_CaseTestExpr {}
+    CaseWhen, T_CaseWhen { expr: node, result: node }
+    CoalesceExpr, T_CoalesceExpr { args: list }
+    CoerceViaIO, T_CoerceViaIO { arg: node }
+    CollateExpr, T_CollateExpr { arg: node }
     Const, T_Const {}
     FuncExpr, T_FuncExpr { args: list }
+    MinMaxExpr, T_MinMaxExpr { args: list }
     NullTest, T_NullTest { arg: node }
     OpExpr, T_OpExpr { args: list }
     Param, T_Param {}
     RelabelType, T_RelabelType { arg: node }
     ScalarArrayOpExpr, T_ScalarArrayOpExpr { args: list }
+    SubLink, T_SubLink { testexpr: node, subselect: node }
+    TargetEntry, T_TargetEntry { expr: node }
     Var, T_Var {}
+    WindowFunc, T_WindowFunc { args: list, aggfilter: node }
+    // Queries, and their parts.
+    CommonTableExpr, T_CommonTableExpr { ctequery: node }
+    FromExpr, T_FromExpr { fromlist: list, quals: node }
+    JoinExpr, T_JoinExpr { larg: node, rarg: node, quals: node }
+    Query, T_Query { limitOffset: node, limitCount: node, havingQual: node, setOperations: node, cteList: list, rowMarks: list }
+    RangeTblEntry, T_RangeTblEntry { values_lists: list, securityQuals: list }
+    RangeTblRef, T_RangeTblRef {}
+    SetOperationStmt, T_SetOperationStmt { larg: node, rarg: node }
+    SortGroupClause, T_SortGroupClause {}
+    WindowClause, T_WindowClause { startOffset: node, endOffset: node }
     // The planner's.
     IndexOptInfo, T_IndexOptInfo {}
+    PlannedStmt, T_PlannedStmt {}
     RestrictInfo, T_RestrictInfo { clause: node }
+    // Nodes of plans.
+    Append, T_Append {}
+    ForeignScan, T_ForeignScan {}
+    MergeAppend, T_MergeAppend {}
+    SubqueryScan, T_SubqueryScan {}
     // Utility statements, and their parts.
     AlterDatabaseStmt, T_AlterDatabaseStmt { options: list }
     CreatedbStmt, T_CreatedbStmt { options: list }
@@ -143,6 +175,70 @@ impl Node<'_> {
     pub fn equals(self, other: Node<'_>) -> bool {
         // SAFETY: two live trees.
         unsafe { pg_sys::equal(self.as_ptr().cast(), other.as_ptr().cast()) }
+    }
+
+    /// The modifier of an expression's type, -1 if it has none.
+    pub fn typmod(self) -> i32 {
+        // SAFETY: an expression.
+        unsafe { pg_sys::exprTypmod(self.as_ptr()) }
+    }
+
+    /// The collation of what an expression gives.
+    pub fn collation(self) -> Oid {
+        // SAFETY: an expression, or an ERROR.
+        unsafe { pg_sys::exprCollation(self.as_ptr()) }
+    }
+
+    /// Shows `f` the node, and what hangs below each node for which it says so; true if it was stopped. Lists are nodes, and
+    /// so are the entries of a query's range table, which come before what they stand for.
+    pub fn walk(self, mut f: &mut dyn FnMut(Node<'_>) -> Step) -> bool {
+        // SAFETY: a live tree; the function outlives the call.
+        unsafe { visit(self.as_ptr(), (&raw mut f).cast()) }
+    }
+
+    /// A copy of the node, in the current memory context, with what `f` makes of the nodes right below it.
+    pub fn map_children(self, mut f: &mut dyn FnMut(Node<'_>) -> *mut pg_sys::Node) -> *mut pg_sys::Node {
+        // SAFETY: as above.
+        unsafe { compat::expression_tree_mutator(self.as_ptr(), map, (&raw mut f).cast()) }
+    }
+}
+
+/// Where [`Node::walk`] goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// With what hangs below the node.
+    Into,
+    /// With what stands beside it.
+    Over,
+    /// Nowhere.
+    Stop,
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn visit(node: *mut pg_sys::Node, f: *mut c_void) -> bool {
+    const FLAGS: c_int = pg_sys::QTW_EXAMINE_RTES_BEFORE as c_int;
+    // SAFETY: a node of a live tree, or NULL; the function is the one of walk().
+    unsafe {
+        let Some(this) = Node::new(node) else { return false };
+        let step = (*f.cast::<&mut dyn FnMut(Node<'_>) -> Step>())(this);
+        match (step, this.tag()) {
+            (Step::Stop, _) => true,
+            (Step::Over, _) | (Step::Into, NodeTag::T_RangeTblEntry) => false, // the walker of queries looks into entries
+            (Step::Into, NodeTag::T_Query) => pg_sys::query_tree_walker(node.cast(), Some(visit), f, FLAGS),
+            (Step::Into, _) => pg_sys::expression_tree_walker(node, Some(visit), f),
+        }
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn map(node: *mut pg_sys::Node, f: *mut c_void) -> *mut pg_sys::Node {
+    // SAFETY: as in visit(); the function is the one of map_children().
+    unsafe {
+        match Node::new(node) {
+            None => null_mut(),
+            Some(list) if list.tag() == NodeTag::T_List => compat::expression_tree_mutator(node, map, f),
+            Some(node) => (*f.cast::<&mut dyn FnMut(Node<'_>) -> *mut pg_sys::Node>())(node),
+        }
     }
 }
 
@@ -226,4 +322,19 @@ pub fn list<T: PgNode>(elements: impl IntoIterator<Item = *mut T>) -> *mut pg_sy
 pub fn string(text: &str) -> *mut pg_sys::String {
     // SAFETY: the text is copied.
     unsafe { pg_sys::makeString(pg_sys::pnstrdup(text.as_ptr().cast(), text.len())) }
+}
+
+/// A new list of String nodes: what copyObject, and the functions that read and write plans, know how to treat.
+pub fn strings(texts: &[&str]) -> *mut pg_sys::List {
+    list(texts.iter().map(|text| string(text)))
+}
+
+/// The text at a place of such a list; none beyond its end.
+///
+/// # Safety
+/// NIL, what [`strings`] made, or a copy of it.
+pub unsafe fn text(list: *mut pg_sys::List, at: usize) -> Option<std::string::String> {
+    // SAFETY: the caller's.
+    let texts = unsafe { List::<pg_sys::String>::new(list) };
+    Some(texts.get(at)?.text().to_string_lossy().into_owned())
 }

@@ -1,17 +1,46 @@
 //! What a collation means for the engine, which knows bytes alone.
 
+use lagoon_lake::expr::rules::Precondition;
 use pgrx::pg_sys;
 
+use super::operator::Reason;
 use crate::pg::compat;
 
+/// Whether a listed call means the same to the engine, as far as its collation decides that.
+pub(in crate::lake) fn check(name: &str, precondition: Precondition, collation: pg_sys::Oid) -> Result<(), Reason> {
+    if precondition == Precondition::Always {
+        return Ok(());
+    }
+    check_equality(collation)?;
+    if precondition == Precondition::ByteOrder && !orders_bytes(collation) {
+        return Err(format!("{name} under a collation that is not C, POSIX or C.UTF-8"));
+    }
+    Ok(())
+}
+
+/// Whether texts are equal to the engine where they are under a collation.
+pub(in crate::lake) fn check_equality(collation: pg_sys::Oid) -> Result<(), Reason> {
+    // SAFETY: reads a variable of this process.
+    if unsafe { pg_sys::GetDatabaseEncoding() } != pg_sys::pg_enc::PG_UTF8 as i32 {
+        return Err("the database is not UTF-8".to_owned());
+    }
+    if collation == pg_sys::InvalidOid {
+        return Err("no collation".to_owned());
+    }
+    if !is_deterministic(collation) {
+        return Err("a nondeterministic collation".to_owned());
+    }
+    Ok(())
+}
+
 /// Whether texts are equal under it only if their bytes are.
-pub(super) fn is_deterministic(collation: pg_sys::Oid) -> bool {
+fn is_deterministic(collation: pg_sys::Oid) -> bool {
     // SAFETY: a catalog lookup.
     collation == pg_sys::DEFAULT_COLLATION_OID || unsafe { pg_sys::get_collation_isdeterministic(collation) }
 }
 
 /// Whether a collation orders text by its bytes.
-pub(super) fn orders_bytes(collation: pg_sys::Oid) -> bool {
+fn orders_bytes(collation: pg_sys::Oid) -> bool {
     if collation == pg_sys::C_COLLATION_OID || collation == compat::POSIX_COLLATION {
         return true;
     }

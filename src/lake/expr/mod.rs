@@ -6,12 +6,12 @@
 //!
 //! What is nested too deeply, or too long to be copied with every plan, stays in PostgreSQL, which has limits of its own.
 
-mod collation;
-mod operator;
+pub(super) mod collation;
+pub(super) mod operator;
 
 use std::collections::HashMap;
 
-use lagoon_lake::expr::rules::Precondition;
+use lagoon_lake::expr::rules::{self, Precondition};
 use lagoon_lake::expr::{Expr, Function, MAX_DEPTH, Truth, Type, Value};
 use lagoon_lake::types::Kind;
 use pgrx::pg_sys::{self, NodeTag};
@@ -33,7 +33,6 @@ const BYTES_PER_BYTE: usize = 6;
 pub(super) struct Translator<'a> {
     relid: pg_sys::Index,
     by_number: HashMap<i16, (usize, &'a Attribute)>,
-    utf8: bool,
     /// Operators that were looked up, with the collation that they are to work under: conditions have thousands of terms.
     operators: HashMap<(pg_sys::Oid, pg_sys::Oid), Result<Listed, Reason>>,
     /// Bytes of the plan that are left.
@@ -46,9 +45,7 @@ impl<'a> Translator<'a> {
     pub(super) fn new(relid: pg_sys::Index, attributes: &'a [Attribute]) -> Self {
         let by_number =
             attributes.iter().enumerate().map(|(i, attribute)| (attribute.number, (i, attribute))).collect();
-        // SAFETY: reads a variable of this process.
-        let utf8 = unsafe { pg_sys::GetDatabaseEncoding() } == pg_sys::pg_enc::PG_UTF8 as i32;
-        Self { relid, by_number, utf8, operators: HashMap::new(), room: MAX_PLAN_BYTES, params: Vec::new() }
+        Self { relid, by_number, operators: HashMap::new(), room: MAX_PLAN_BYTES, params: Vec::new() }
     }
 
     /// The engine's expression of one condition.
@@ -128,13 +125,14 @@ impl<'a> Translator<'a> {
             return Err("not a binary operator".to_owned());
         };
         let listed = self.operator(call.opno, call.inputcollid)?;
+        let [left_kind, right_kind] = listed.arguments[..] else { return Err("not a binary operator".to_owned()) };
         // The column stands on the left, whichever side it is on.
         let (column, other, function, kind) = match (self.column(left)?, self.column(right)?) {
-            (Some((column, _)), _) => (column, right, listed.function, listed.right),
+            (Some((column, _)), _) => (column, right, listed.function, right_kind),
             (None, Some((column, _))) => {
                 let commuted = listed.function.commuted();
                 let function = commuted.ok_or_else(|| format!("the pattern of {} is a column", listed.name()))?;
-                (column, left, function, listed.left)
+                (column, left, function, left_kind)
             }
             (None, None) => return Err(format!("neither side of {} is a column", listed.name())),
         };
@@ -146,12 +144,7 @@ impl<'a> Translator<'a> {
             None => self.operand(other, kind.into())?,
         };
         if listed.precondition == Precondition::PlainPattern {
-            match &operand {
-                Expr::Constant(Value::Text(pattern), _) if !pattern.contains('\\') => {}
-                Expr::Constant(Value::Null, _) => {}
-                Expr::Constant(..) => return Err("a pattern with a backslash".to_owned()),
-                _ => return Err("the pattern is not a constant".to_owned()),
-            }
+            check_pattern(&operand)?;
         }
         let call = Expr::binary(function, column, operand);
         debug_assert!(call.ty().is_some(), "{call:?}");
@@ -169,9 +162,10 @@ impl<'a> Translator<'a> {
             ("<>", false) => true,
             _ => return Err(format!("{} with ANY or ALL", listed.name())),
         };
+        let Some(element) = listed.arguments.get(1) else { return Err("not a binary operator".to_owned()) };
         let (column, _) = self.column(left)?.ok_or("the left side of IN is not a column")?;
         self.take(COMPARISON_BYTES)?;
-        let list = self.operand(right, Type::Array { array: listed.right })?;
+        let list = self.operand(right, Type::Array { array: *element })?;
         let within = Expr::In(Box::new(column), Box::new(list));
         Ok(if negated { within.negated() } else { within })
     }
@@ -180,32 +174,16 @@ impl<'a> Translator<'a> {
         if let Some(known) = self.operators.get(&(operator, collation)) {
             return known.clone();
         }
-        let found = Listed::find(operator).and_then(|listed| self.check(&listed, collation).map(|()| listed));
+        let found = Listed::operator(operator, rules::find).and_then(|listed| {
+            collation::check(listed.name(), listed.precondition, collation)?;
+            Ok(listed)
+        });
         self.operators.insert((operator, collation), found.clone());
         found
     }
 
     fn take(&mut self, bytes: usize) -> Result<(), Reason> {
         self.room = self.room.checked_sub(bytes).ok_or("conditions too long for a plan")?;
-        Ok(())
-    }
-
-    fn check(&self, listed: &Listed, collation: pg_sys::Oid) -> Result<(), Reason> {
-        if listed.precondition == Precondition::Always {
-            return Ok(());
-        }
-        if !self.utf8 {
-            return Err("the database is not UTF-8".to_owned());
-        }
-        if collation == pg_sys::InvalidOid {
-            return Err("no collation".to_owned());
-        }
-        if !collation::is_deterministic(collation) {
-            return Err("a nondeterministic collation".to_owned());
-        }
-        if listed.precondition == Precondition::ByteOrder && !collation::orders_bytes(collation) {
-            return Err(format!("{} under a collation that is not C, POSIX or C.UTF-8", listed.name()));
-        }
         Ok(())
     }
 
@@ -233,26 +211,49 @@ impl<'a> Translator<'a> {
     /// A constant of this type, or a parameter for what is known only at execution.
     fn operand(&mut self, node: Node<'_>, ty: Type) -> Result<Expr, Reason> {
         let inner = strip(node);
-        let constant = inner.cast::<pg_sys::Const>();
-        if constant.is_some_and(|constant| constant.constisnull) {
-            return Ok(Expr::Constant(Value::Null, ty));
+        if let Some(constant) = inner.cast::<pg_sys::Const>()
+            && let Some(constant) = self::constant(constant, ty)?
+        {
+            if let Expr::Constant(value, _) = &constant {
+                self.take(match value {
+                    Value::Text(text) | Value::Numeric(text) => text.len() * BYTES_PER_BYTE,
+                    Value::Bytes(bytes) => bytes.len() * BYTES_PER_BYTE,
+                    _ => 0,
+                })?;
+            }
+            return Ok(constant);
         }
-        if types::expression(inner.type_of()) != Some(ty) {
-            return Err("a value of a type without counterpart".to_owned());
-        }
-        if let (Some(datum), Type::One(_)) = (constant.and_then(|constant| constant.value()), ty) {
-            // SAFETY: the constant's value, of its type.
-            let value = unsafe { types::value(inner.type_of(), datum, false) }.map_err(|error| error.to_string())?;
-            self.take(match &value {
-                Value::Text(text) | Value::Numeric(text) => text.len() * BYTES_PER_BYTE,
-                Value::Bytes(bytes) => bytes.len() * BYTES_PER_BYTE,
-                _ => 0,
-            })?;
-            return Ok(Expr::Constant(value, ty));
-        }
+        check_type(inner, ty)?;
         check_known(inner)?;
         self.params.push(inner.as_ptr().cast());
         Ok(Expr::Parameter(self.params.len() - 1, ty))
+    }
+}
+
+/// A constant as the engine has it. None if it is an array, which is a parameter.
+pub(super) fn constant(constant: Node<'_, pg_sys::Const>, ty: Type) -> Result<Option<Expr>, Reason> {
+    let Some(datum) = constant.value() else { return Ok(Some(Expr::Constant(Value::Null, ty))) };
+    if types::expression(constant.consttype) != Some(ty) {
+        return Err("a value of a type without counterpart".to_owned());
+    }
+    let Type::One(_) = ty else { return Ok(None) };
+    // SAFETY: the constant's value, of its type.
+    let value = unsafe { types::value(constant.consttype, datum, false) }.map_err(|error| error.to_string())?;
+    Ok(Some(Expr::Constant(value, ty)))
+}
+
+fn check_type(node: Node<'_>, ty: Type) -> Result<(), Reason> {
+    let fits = types::expression(node.type_of()) == Some(ty);
+    if fits { Ok(()) } else { Err("a value of a type without counterpart".to_owned()) }
+}
+
+/// Whether LIKE means the same to the engine, which knows no escapes.
+pub(super) fn check_pattern(pattern: &Expr) -> Result<(), Reason> {
+    match pattern {
+        Expr::Constant(Value::Text(pattern), _) if !pattern.contains('\\') => Ok(()),
+        Expr::Constant(Value::Null, _) => Ok(()),
+        Expr::Constant(..) => Err("a pattern with a backslash".to_owned()),
+        _ => Err("the pattern is not a constant".to_owned()),
     }
 }
 
@@ -273,7 +274,7 @@ fn check_known(node: Node<'_>) -> Result<(), Reason> {
 }
 
 /// Without relabelling between binary-compatible types (varchar as text).
-fn strip(mut node: Node<'_>) -> Node<'_> {
+pub(super) fn strip(mut node: Node<'_>) -> Node<'_> {
     let textual = |oid| oid == pg_sys::TEXTOID || oid == pg_sys::VARCHAROID;
     while let Some(inner) = node.cast::<pg_sys::RelabelType>().and_then(|relabel| relabel.arg()) {
         if !textual(inner.type_of()) || !textual(node.type_of()) {
@@ -284,7 +285,7 @@ fn strip(mut node: Node<'_>) -> Node<'_> {
     node
 }
 
-fn describe(tag: NodeTag) -> &'static str {
+pub(super) fn describe(tag: NodeTag) -> &'static str {
     match tag {
         NodeTag::T_FuncExpr => "a function call",
         NodeTag::T_SubPlan | NodeTag::T_AlternativeSubPlan => "a subquery",

@@ -1,70 +1,104 @@
-//! Operators of the catalog that the rules list.
+//! Operators and functions of the catalog that the rules list.
 
 use std::ffi::CStr;
 
 use lagoon_lake::expr::Function;
-use lagoon_lake::expr::rules::{self, Precondition};
+use lagoon_lake::expr::rules::{Precondition, Rule};
 use lagoon_lake::types::Kind;
-use pgrx::pg_sys;
+use pgrx::pg_sys::{self, SysCacheIdentifier};
 
 use crate::lake::types;
 
 /// Why an operator, and so a condition, is not pushed.
 pub(in crate::lake) type Reason = String;
 
-/// A binary operator that the rules list.
+/// An operator or function that the rules list.
 #[derive(Clone)]
-pub(super) struct Listed {
+pub(in crate::lake) struct Listed {
     pub function: Function,
     /// Types of the arguments.
-    pub left: Kind,
-    pub right: Kind,
+    pub arguments: Vec<Kind>,
+    pub result: Kind,
     pub precondition: Precondition,
 }
 
-/// What pg_operator says of an operator.
-struct Operator {
+/// A table of rules: that of scans, or that of queries.
+pub(in crate::lake) type Rules = fn(Function, &[Kind]) -> Option<&'static Rule>;
+
+/// What the catalog says of one.
+struct Called {
     name: String,
     namespace: pg_sys::Oid,
-    left: pg_sys::Oid,
-    right: pg_sys::Oid,
+    arguments: Vec<pg_sys::Oid>,
 }
 
 impl Listed {
     /// Only operators of pg_catalog are: others may mean anything.
-    pub(super) fn find(operator: pg_sys::Oid) -> Result<Self, Reason> {
-        let Operator { name, namespace, left, right } = Operator::find(operator).ok_or("an operator that is gone")?;
-        // Operators on varchar are those on text behind a relabelling, so the kind of VARCHAROID never comes here.
-        let kinds = types::kind(left).zip(types::kind(right));
-        let listed = Function::from_name(&name).zip(kinds).and_then(|(function, (left, right))| {
-            let precondition = rules::find(function, &[left, right])?.precondition;
-            Some(Self { function, left, right, precondition })
-        });
-        let is_own = namespace == pg_sys::Oid::from(pg_sys::PG_CATALOG_NAMESPACE);
-        listed
-            .filter(|_| is_own)
-            .ok_or_else(|| format!("operator {name}({}, {}) is not pushed", type_name(left), type_name(right)))
+    pub(in crate::lake) fn operator(operator: pg_sys::Oid, rules: Rules) -> Result<Self, Reason> {
+        let called = Called::operator(operator).ok_or("an operator that is gone")?;
+        Self::find(&called, "operator ", rules)
     }
 
-    pub(super) fn name(&self) -> &'static str {
+    /// Only functions of pg_catalog are, for the same reason.
+    pub(in crate::lake) fn function(function: pg_sys::Oid, rules: Rules) -> Result<Self, Reason> {
+        let called = Called::function(function).ok_or("a function that is gone")?;
+        Self::find(&called, "function ", rules)
+    }
+
+    fn find(called: &Called, what: &str, rules: Rules) -> Result<Self, Reason> {
+        let Called { name, namespace, arguments } = called;
+        // Operators on varchar are those on text behind a relabelling, so the kind of VARCHAROID never comes here.
+        let kinds = arguments.iter().map(|oid| types::kind(*oid)).collect::<Option<Vec<_>>>();
+        let listed = Function::from_name(name).zip(kinds).and_then(|(function, arguments)| {
+            let rule = rules(function, &arguments)?;
+            Some(Self { function, arguments, result: rule.result, precondition: rule.precondition })
+        });
+        let is_own = *namespace == pg_sys::Oid::from(pg_sys::PG_CATALOG_NAMESPACE);
+        listed.filter(|_| is_own).ok_or_else(|| {
+            let types: Vec<_> = arguments.iter().map(|oid| type_name(*oid)).collect();
+            format!("{what}{name}({}) is not pushed", types.join(", "))
+        })
+    }
+
+    pub(in crate::lake) fn name(&self) -> &'static str {
         self.function.name()
     }
 }
 
-impl Operator {
-    fn find(oid: pg_sys::Oid) -> Option<Self> {
+impl Called {
+    fn operator(oid: pg_sys::Oid) -> Option<Self> {
         // SAFETY: a catalog lookup; the tuple is read before it is released.
         unsafe {
-            let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::OPEROID as i32, oid.into());
+            let tuple = pg_sys::SearchSysCache1(SysCacheIdentifier::OPEROID as i32, oid.into());
             if tuple.is_null() {
                 return None;
             }
             let form = &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_operator>();
+            let (left, right) = (form.oprleft, form.oprright);
             let found = Self {
                 name: CStr::from_ptr(form.oprname.data.as_ptr()).to_string_lossy().into_owned(),
                 namespace: form.oprnamespace,
-                left: form.oprleft,
-                right: form.oprright,
+                arguments: [left, right].into_iter().filter(|ty| *ty != pg_sys::InvalidOid).collect(),
+            };
+            pg_sys::ReleaseSysCache(tuple);
+            Some(found)
+        }
+    }
+
+    fn function(oid: pg_sys::Oid) -> Option<Self> {
+        // SAFETY: as above; the vector of argument types is the last fixed column.
+        unsafe {
+            let tuple = pg_sys::SearchSysCache1(SysCacheIdentifier::PROCOID as i32, oid.into());
+            if tuple.is_null() {
+                return None;
+            }
+            let form = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_proc>();
+            let count = usize::try_from((*form).pronargs).unwrap_or(0);
+            let types = (&raw const (*form).proargtypes.values).cast::<pg_sys::Oid>();
+            let found = Self {
+                name: CStr::from_ptr((*form).proname.data.as_ptr()).to_string_lossy().into_owned(),
+                namespace: (*form).pronamespace,
+                arguments: (0..count).map(|at| *types.add(at)).collect(),
             };
             pg_sys::ReleaseSysCache(tuple);
             Some(found)
@@ -72,7 +106,7 @@ impl Operator {
     }
 }
 
-fn type_name(oid: pg_sys::Oid) -> String {
+pub(in crate::lake) fn type_name(oid: pg_sys::Oid) -> String {
     // SAFETY: a catalog lookup that gives a string, whatever the oid.
     unsafe { CStr::from_ptr(pg_sys::format_type_be(oid)) }.to_string_lossy().into_owned()
 }

@@ -1,10 +1,11 @@
 //! What EXPLAIN says of a scan.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 
 use pgrx::pg_sys;
 
 use super::scan::ScanState;
+use crate::lake::explain::{files, statistics, text};
 use crate::pg::compat;
 use crate::pg::node::{List, Node};
 
@@ -16,19 +17,12 @@ pub(super) unsafe fn explain(node: *mut pg_sys::ForeignScanState, state: &ScanSt
     // SAFETY: the caller's.
     let (verbose, analyze, plan) =
         unsafe { ((*es).verbose, (*es).analyze, (*node).ss.ps.plan.cast::<pg_sys::ForeignScan>()) };
-    let files = state.plan.file_count;
+    files(es, state.plan.file_count, &state.plan.shown_files);
     if verbose {
-        let mut shown = state.plan.shown_files.clone();
-        if files > shown.len() {
-            shown.push(format!("and {} more", files - shown.len()));
-        }
-        text(es, c"Parquet files", &shown.join(", "));
         let columns = &state.plan.attributes[..state.plan.delivered];
         let names: Vec<_> = columns.iter().map(|attribute| attribute.column.name.as_str()).collect();
         let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         text(es, c"Projection", &names);
-    } else {
-        integer(es, c"Parquet files", None, files as u64);
     }
     // SAFETY: the lists hold the expressions of this plan node.
     unsafe {
@@ -47,17 +41,11 @@ pub(super) unsafe fn explain(node: *mut pg_sys::ForeignScanState, state: &ScanSt
         let offset = if limit.offset > 0 { format!(" offset {}", limit.offset) } else { String::new() };
         text(es, c"Limit", &format!("{count}{offset}"));
     }
+    if verbose && let Some(reason) = &state.plan.not_whole {
+        text(es, c"Not whole", reason);
+    }
     if analyze {
-        let statistics = state.statistics();
-        integer(es, c"Engine rows", None, statistics.rows);
-        integer(es, c"Engine batches", None, statistics.batches);
-        let read = statistics.row_groups.saturating_sub(statistics.row_groups_pruned);
-        integer(es, c"Row groups read", None, read as u64);
-        integer(es, c"Row groups pruned", None, statistics.row_groups_pruned as u64);
-        if statistics.pages_pruned > 0 {
-            integer(es, c"Pages pruned", None, statistics.pages_pruned as u64);
-        }
-        integer(es, c"Bytes read", None, statistics.bytes);
+        statistics(es, &state.statistics());
     }
 }
 
@@ -77,16 +65,4 @@ unsafe fn deparse(
         };
         List::new(conditions).iter().map(sql).collect()
     }
-}
-
-fn text(es: *mut pg_sys::ExplainState, label: &CStr, value: &str) {
-    let value = CString::new(value.replace('\0', "")).unwrap_or_default();
-    // SAFETY: both strings outlive the call, which copies them.
-    unsafe { pg_sys::ExplainPropertyText(label.as_ptr(), value.as_ptr(), es) }
-}
-
-fn integer(es: *mut pg_sys::ExplainState, label: &CStr, unit: Option<&CStr>, value: u64) {
-    let unit = unit.map_or(std::ptr::null(), CStr::as_ptr);
-    // SAFETY: as above.
-    unsafe { pg_sys::ExplainPropertyInteger(label.as_ptr(), unit, i64::try_from(value).unwrap_or(i64::MAX), es) }
 }

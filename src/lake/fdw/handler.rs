@@ -3,7 +3,8 @@
 use pgrx::{PgBox, PgMemoryContexts, pg_guard, pg_sys};
 
 use super::scan::ScanState;
-use super::{explain, infer, options, plan, scan};
+use super::{explain, infer, options, plan};
+use crate::lake::rows;
 use crate::pg::error::OrRaise;
 use crate::pg::node::Node;
 
@@ -69,6 +70,14 @@ pub unsafe extern "C-unwind" fn lagoon_infer_columns(call: pg_sys::FunctionCallI
     let event = unsafe { Node::new((*call).context) }.and_then(Node::cast::<pg_sys::EventTriggerData>);
     infer::after_ddl(event.is_some()).or_raise();
     pg_sys::Datum::null()
+}
+
+/// Whether a foreign table is one of this wrapper.
+pub(in crate::lake) fn is_ours(table: pg_sys::Oid) -> bool {
+    // SAFETY: a catalog lookup, and a call of the wrapper's handler; an ERROR where it has none.
+    let size = unsafe { (*pg_sys::GetFdwRoutineByRelId(table)).GetForeignRelSize };
+    let ours: unsafe extern "C-unwind" fn(_, _, _) = get_foreign_rel_size;
+    size.is_some_and(|size| std::ptr::fn_addr_eq(size, ours))
 }
 
 #[pg_guard]
@@ -138,11 +147,11 @@ unsafe extern "C-unwind" fn iterate_foreign_scan(node: *mut pg_sys::ForeignScanS
     // SAFETY: PostgreSQL's argument, after begin_foreign_scan.
     unsafe {
         let slot = (*node).ss.ss_ScanTupleSlot;
-        scan::clear(slot);
+        rows::clear(slot);
         if let Some(state) = &mut *(*node).fdw_state.cast::<State>()
             && state.next(node).or_raise()
         {
-            scan::store(slot);
+            rows::store(slot);
         }
         slot
     }

@@ -18,7 +18,7 @@ use pgrx::pg_sys;
 use super::relation::Relation;
 
 /// An entry, for as long as this is kept.
-pub(super) struct Ticket(u64);
+pub(in crate::lake) struct Ticket(u64);
 
 struct Entry {
     relation: Rc<Relation>,
@@ -38,7 +38,7 @@ thread_local! {
 }
 
 /// Makes an entry, if the plan that is being made is to be executed next.
-pub(super) fn offer(relation: &Rc<Relation>) -> Option<Ticket> {
+pub(in crate::lake) fn offer(relation: &Rc<Relation>) -> Option<Ticket> {
     if is_planned_ahead() {
         return None;
     }
@@ -50,14 +50,14 @@ pub(super) fn offer(relation: &Rc<Relation>) -> Option<Ticket> {
 }
 
 /// The relation of an entry, for its plan's first execution.
-pub(super) fn take(number: u64) -> Option<Rc<Relation>> {
+pub(in crate::lake) fn take(number: u64) -> Option<Rc<Relation>> {
     let entry = ENTRIES.with_borrow_mut(|entries| entries.remove(&number))?;
     (entry.moment == Moment::now()).then_some(entry.relation)
 }
 
 impl Ticket {
     /// What the plan carries.
-    pub(super) fn number(&self) -> u64 {
+    pub(in crate::lake) fn number(&self) -> u64 {
         self.0
     }
 }

@@ -8,11 +8,11 @@
 //! ```
 
 mod explain;
-mod handler;
-mod handover;
+pub(in crate::lake) mod handler;
+pub(in crate::lake) mod handover;
 mod infer;
 mod options;
 mod plan;
-mod private;
-mod relation;
+pub(in crate::lake) mod private;
+pub(in crate::lake) mod relation;
 mod scan;

@@ -9,12 +9,12 @@ use lagoon_lake::expr::Expr;
 use pgrx::{PgMemoryContexts, pg_sys};
 
 use super::handover::{self, Ticket};
-use super::private::{Limit, MOST_FILES, ScanPlan};
+use super::private::{Limit, ScanPlan};
 use super::relation::Relation;
 use crate::lake::expr::{Reason, Translator};
 use crate::lake::source::access;
 use crate::pg::compat::{self, Costs};
-use crate::pg::guc;
+use crate::pg::guc::{self, Pushdown};
 use crate::pg::node::{self, List, Node};
 
 /// What a scan costs before its first row: threads are there, a few files are opened.
@@ -52,7 +52,7 @@ pub(super) unsafe fn size(
         let mut planned = Planned { pushed: Vec::new(), kept: Vec::new(), params: Vec::new(), relation, ticket };
         let mut translator = Translator::new((*rel).relid, &planned.relation.attributes);
         for info in List::<pg_sys::RestrictInfo>::new((*rel).baserestrictinfo).iter() {
-            let condition = if guc::PUSHDOWN.get() {
+            let condition = if guc::PUSHDOWN.get() != Pushdown::Off {
                 translator.condition(info.clause.cast())
             } else {
                 Err("lagoon.pushdown is off".to_owned())
@@ -122,7 +122,7 @@ pub(super) unsafe fn final_path(
             && !parse.hasTargetSRFs;
         // No grouping, sorting or join in between: the input is the table itself, with our state.
         let is_table = (*input).reloptkind == pg_sys::RelOptKind::RELOPT_BASEREL && !(*input).fdw_private.is_null();
-        if !guc::PUSHDOWN.get() || extra.is_null() || !(*extra).limit_needed || !simple || !is_table {
+        if guc::PUSHDOWN.get() == Pushdown::Off || extra.is_null() || !(*extra).limit_needed || !simple || !is_table {
             return;
         }
         let sorted = !parse.sortClause.is_null() || !parse.distinctClause.is_null() || parse.hasAggs;
@@ -213,9 +213,8 @@ pub(super) unsafe fn make_plan(
             plan.filter = Some(Expr::And(pushed.iter().map(|filter| filter.map_columns(&position)).collect()));
         }
         plan.resolved = planned.ticket.as_ref().map(Ticket::number);
-        let files = &planned.relation.files;
-        plan.file_count = files.len();
-        plan.shown_files = files.iter().take(MOST_FILES).map(|file| file.location().to_string()).collect();
+        plan.file_count = planned.relation.files.len();
+        plan.shown_files = planned.relation.shown_files();
         plan.limit = Limit::from_private((*best).fdw_private);
         Ok(pg_sys::make_foreignscan(
             targets,

@@ -9,10 +9,7 @@ use serde_json::{Value, json};
 
 use crate::lake::attribute::Attribute;
 use crate::lake::expr::Reason;
-use crate::pg::node::{self, List};
-
-/// Names of files that EXPLAIN shows at most.
-pub(super) const MOST_FILES: usize = 10;
+use crate::pg::node;
 
 /// The executor's part of the plan. It travels as one text for the filter, which may be long, and one for the rest.
 #[derive(Clone, Debug, Default)]
@@ -26,11 +23,13 @@ pub(super) struct ScanPlan {
     /// Why each condition of the plan's qual was kept, in its order.
     pub reasons: Vec<Reason>,
     pub limit: Option<Limit>,
+    /// Why the whole statement was not given to the engine, if that was tried; for EXPLAIN.
+    pub not_whole: Option<Reason>,
     /// Where the first execution finds what planning has resolved (see [`super::handover`]).
     pub resolved: Option<u64>,
     /// How many files there are.
     pub file_count: usize,
-    /// The first of them, [`MOST_FILES`] at most: only EXPLAIN needs them, because execution resolves the files itself.
+    /// The first of them, [`crate::lake::explain::MOST_FILES`] at most: only EXPLAIN needs them, because execution resolves the files itself.
     pub shown_files: Vec<String>,
 }
 
@@ -55,7 +54,7 @@ impl ScanPlan {
         });
         let unwritable = |error: serde_json::Error| Error::Internal { message: error.to_string() };
         let filter = serde_json::to_string(&self.filter).map_err(unwritable)?;
-        Ok(list(&[&rest.to_string(), &filter]))
+        Ok(node::strings(&[&rest.to_string(), &filter]))
     }
 
     /// The inverse.
@@ -64,7 +63,7 @@ impl ScanPlan {
     /// `list` must be what [`ScanPlan::to_private`] made, or a copy of it.
     pub(super) unsafe fn from_private(list: *mut pg_sys::List) -> Result<Self> {
         // SAFETY: the caller's.
-        let (text, filter) = unsafe { (text(list, 0), text(list, 1)) };
+        let (text, filter, not_whole) = unsafe { (node::text(list, 0), node::text(list, 1), node::text(list, 2)) };
         let parse = || {
             let plan: Value = serde_json::from_str(&text?).ok()?;
             let strings = |key: &str| serde_json::from_value::<Vec<String>>(plan.get(key)?.clone()).ok();
@@ -75,6 +74,7 @@ impl ScanPlan {
                 filter: serde_json::from_str(&filter?).ok()?,
                 reasons: strings("reasons")?,
                 limit: Limit::from_json(plan.get("limit")?.clone())?,
+                not_whole,
                 resolved: serde_json::from_value(plan.get("resolved")?.clone()).ok()?,
                 file_count: usize::try_from(plan.get("file_count")?.as_u64()?).ok()?,
                 shown_files: strings("shown_files")?,
@@ -84,10 +84,16 @@ impl ScanPlan {
     }
 }
 
+/// Adds to the private list of a plan node why the statement was not given to the engine as a whole.
+pub(in crate::lake) fn add_reason(list: *mut pg_sys::List, reason: &str) -> *mut pg_sys::List {
+    // SAFETY: a list of String nodes, of which this becomes the third.
+    unsafe { pg_sys::lappend(list, node::string(reason).cast()) }
+}
+
 impl Limit {
     /// For a path, in the current memory context.
     pub(super) fn to_private(self) -> *mut pg_sys::List {
-        list(&[&self.to_json().to_string()])
+        node::strings(&[&self.to_json().to_string()])
     }
 
     /// Of a path; `None` if it has none.
@@ -96,7 +102,7 @@ impl Limit {
     /// `list` must be NIL or what [`Limit::to_private`] made.
     pub(super) unsafe fn from_private(list: *mut pg_sys::List) -> Option<Self> {
         // SAFETY: the caller's.
-        let text = unsafe { text(list, 0) }?;
+        let text = unsafe { node::text(list, 0) }?;
         Self::from_json(serde_json::from_str(&text).ok()?)?
     }
 
@@ -108,15 +114,4 @@ impl Limit {
         let limit: Option<(Option<u64>, u64)> = serde_json::from_value(value).ok()?;
         Some(limit.map(|(count, offset)| Self { count, offset }))
     }
-}
-
-/// String nodes: what copyObject, and the functions that read and write plans, know how to treat.
-fn list(texts: &[&str]) -> *mut pg_sys::List {
-    node::list(texts.iter().map(|text| node::string(text)))
-}
-
-unsafe fn text(list: *mut pg_sys::List, index: usize) -> Option<String> {
-    // SAFETY: the caller's: NIL or what list() made.
-    let texts = unsafe { List::<pg_sys::String>::new(list) };
-    Some(texts.get(index)?.text().to_string_lossy().into_owned())
 }

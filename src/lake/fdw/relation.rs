@@ -1,24 +1,25 @@
 //! A foreign table and its files: the columns of both, matched.
 
-use lagoon_lake::Result;
 use lagoon_lake::source::files::DataFile;
 use lagoon_lake::source::table;
+use lagoon_lake::{Error, Result};
 use pgrx::pg_sys;
 
 use super::options;
 use crate::lake::attribute::{self, Attribute};
+use crate::lake::explain::MOST_FILES;
 use crate::lake::source::files;
 
 /// What the planner and the executor work with.
 #[derive(Debug)]
-pub(super) struct Relation {
+pub(in crate::lake) struct Relation {
     pub files: Vec<DataFile>,
     pub attributes: Vec<Attribute>,
 }
 
 impl Relation {
     /// Looks up the files, reads the footers that are not remembered, and matches the columns.
-    pub(super) fn load(table: pg_sys::Oid) -> Result<Self> {
+    pub(in crate::lake) fn load(table: pg_sys::Oid) -> Result<Self> {
         let files = files::open(options::files_of(table)?)?;
         let declared = attribute::declared(table)?;
         let wanted: Vec<_> = declared.iter().map(|column| column.wanted()).collect();
@@ -28,7 +29,20 @@ impl Relation {
     }
 
     /// Rows of all files.
-    pub(super) fn rows(&self) -> u64 {
+    pub(in crate::lake) fn rows(&self) -> u64 {
         self.files.iter().map(|file| file.footer.rows).sum()
+    }
+
+    /// A column as the files have it now; an error if the table declares it otherwise than when the statement was planned.
+    pub(in crate::lake) fn now(&self, planned: &Attribute) -> Result<Attribute> {
+        let now = self.attributes.iter().find(|now| now.is_declared_as(planned));
+        now.cloned().ok_or_else(|| Error::FileChanged {
+            path: self.files.first().map(|file| file.location().to_string()).unwrap_or_default(),
+        })
+    }
+
+    /// The first of its files, for EXPLAIN.
+    pub(in crate::lake) fn shown_files(&self) -> Vec<String> {
+        self.files.iter().take(MOST_FILES).map(|file| file.location().to_string()).collect()
     }
 }

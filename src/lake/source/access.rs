@@ -42,11 +42,18 @@ pub unsafe fn check_select(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::Rel
             }
             relid = (*member).parent_relid;
         }
-        let (table, user) = ((*entry(relid)).relid, (*rel).userid);
-        let reader = if user == pg_sys::InvalidOid { role::current() } else { user };
-        let select = pg_sys::AclMode::from(pg_sys::ACL_SELECT);
-        let any = pg_sys::AclMaskHow::ACLMASK_ANY;
-        let ok = pg_sys::AclResult::ACLCHECK_OK;
+        check_reader((*entry(relid)).relid, (*rel).userid);
+    }
+}
+
+/// The same for a table, as the role that reads it: an invalid one is the current role.
+pub fn check_reader(table: pg_sys::Oid, user: pg_sys::Oid) {
+    let reader = if user == pg_sys::InvalidOid { role::current() } else { user };
+    let select = pg_sys::AclMode::from(pg_sys::ACL_SELECT);
+    let any = pg_sys::AclMaskHow::ACLMASK_ANY;
+    let ok = pg_sys::AclResult::ACLCHECK_OK;
+    // SAFETY: lookups in the catalogs, and an ERROR.
+    unsafe {
         if pg_sys::pg_class_aclcheck(table, reader, select) != ok
             && pg_sys::pg_attribute_aclcheck_all(table, reader, select, any) != ok
         {

@@ -1,0 +1,21 @@
+//! Whole statements in the engine, in the place of PostgreSQL's plan.
+//!
+//! ```text
+//! hook       after planning: which statements          translate  PostgreSQL's query -> the engine's
+//! plan       the plan node, or why there is none       private    what it carries
+//! methods    what PostgreSQL calls                     scan       execution          explain
+//! ```
+
+mod explain;
+mod hook;
+mod methods;
+mod plan;
+mod private;
+mod scan;
+mod translate;
+
+/// Called from `_PG_init`.
+pub(super) fn init() {
+    methods::register();
+    crate::pg::hook::after_planning(hook::concerns, hook::planned);
+}

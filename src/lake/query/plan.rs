@@ -1,0 +1,218 @@
+//! From a translated statement to a plan: the engine is asked whether it can answer it, and for which columns.
+
+use std::ffi::{CStr, c_int};
+
+use lagoon_lake::Error;
+use lagoon_lake::query::{Table, check};
+use pgrx::PgMemoryContexts;
+use pgrx::pg_sys::{self, NodeTag};
+
+use super::methods;
+use super::private::{Output, PlannedTable, QueryPlan, delivers};
+use super::translate::{Statement, Translator, has_averages};
+use crate::lake::explain::MOST_FILES;
+use crate::lake::expr::Reason;
+use crate::lake::fdw::handover::{self, Ticket};
+use crate::pg::hook::Planned;
+use crate::pg::node::{self, List, Node, Step};
+
+/// Why there is no plan: what PostgreSQL does instead, or an error.
+pub(super) enum Refusal {
+    Reason(Reason),
+    Error(Error),
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self::Reason(reason)
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(reason: &str) -> Self {
+        Self::Reason(reason.to_owned())
+    }
+}
+
+/// The plan node for the whole of a statement, with the costs of PostgreSQL's own.
+pub(super) fn whole(planned: &Planned<'_>) -> Result<*mut pg_sys::Plan, Refusal> {
+    let query = planned.query;
+    // SAFETY: a query.
+    if unsafe { pg_sys::contain_volatile_functions(query.as_ptr().cast()) } {
+        return Err("a volatile function".into());
+    }
+    let mut translator = Translator::new(planned.parameters);
+    let (statement, tables, columns) = answerable(&mut translator, query)?;
+    let mut plan =
+        QueryPlan { rel: statement.rel, tables: Vec::new(), outputs: columns, file_count: 0, shown_files: Vec::new() };
+    let mut tickets: Vec<Ticket> = Vec::new();
+    for table in &translator.tables {
+        let ticket = handover::offer(&table.relation);
+        let resolved = ticket.as_ref().map(Ticket::number);
+        plan.tables.push(PlannedTable { oid: table.oid, attributes: table.attributes.clone(), resolved });
+        tickets.extend(ticket);
+        plan.file_count += table.relation.files.len();
+        let room = MOST_FILES - plan.shown_files.len();
+        plan.shown_files.extend(table.relation.shown_files().into_iter().take(room));
+    }
+    drop(tables);
+    let private = plan.to_private()?;
+    // SAFETY: new nodes, and those of the translated query, which live as long as the plan.
+    unsafe {
+        // Entries go with the planner's memory.
+        PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(tickets);
+        let mut scan = pgrx::PgBox::<pg_sys::CustomScan>::alloc_node(NodeTag::T_CustomScan);
+        let standard = &*planned.statement.planTree;
+        scan.scan.plan.startup_cost = standard.startup_cost;
+        scan.scan.plan.total_cost = standard.total_cost;
+        scan.scan.plan.plan_rows = standard.plan_rows;
+        scan.scan.plan.plan_width = standard.plan_width;
+        scan.scan.plan.targetlist = node::list(statement.targets.iter().map(|target| {
+            let entry = pg_sys::copyObjectImpl(target.entry.as_ptr().cast()).cast::<pg_sys::TargetEntry>();
+            (*entry).expr = target.expr;
+            pg_sys::fix_opfuncids(entry.cast());
+            entry
+        }));
+        let shown = statement.delivered.iter().zip(1..);
+        scan.custom_scan_tlist = node::list(shown.map(|(column, number)| {
+            pg_sys::makeTargetEntry(shown_as(column.node), number, std::ptr::null_mut(), false)
+        }));
+        for param in &translator.params {
+            pg_sys::fix_opfuncids(param.cast());
+        }
+        scan.custom_exprs = node::list(translator.params.iter().copied());
+        scan.custom_private = private;
+        scan.custom_relids = relids(query);
+        scan.methods = methods::scan_methods();
+        let mut top: *mut pg_sys::Plan = scan.into_pg().cast();
+        // As standard_planner does it: rows are kept for those who want to go backwards.
+        if planned.options & pg_sys::CURSOR_OPT_SCROLL as c_int != 0 {
+            top = pg_sys::materialize_finished_plan(top);
+            (*(*top).lefttree).plan_node_id = 1;
+        }
+        Ok(top)
+    }
+}
+
+/// Translates the statement in such a way that the engine can deliver all that it is asked for.
+fn answerable<'t>(
+    translator: &mut Translator,
+    query: Node<'t, pg_sys::Query>,
+) -> Result<(Statement<'t>, Vec<Table>, Vec<Output>), Refusal> {
+    // SAFETY: part of the query.
+    let targets = unsafe { List::<pg_sys::TargetEntry>::new(query.targetList) };
+    let mut split: Vec<bool> = targets.iter().map(|target| target.expr().is_some_and(has_averages)).collect();
+    if query.distinctClause.is_null() || query.hasDistinctOn {
+        // Each turn splits one entry more.
+        for _ in 0..=split.len() {
+            match attempt(translator, query, &split)? {
+                Attempt::Done(done) => return Ok(done),
+                Attempt::Split(at) if split.get(at) == Some(&false) => split[at] = true,
+                Attempt::Split(_) => break,
+                Attempt::Refused(reason) => {
+                    if split.iter().all(|split| *split) {
+                        return Err(reason.into());
+                    }
+                    split.fill(true);
+                }
+            }
+        }
+    }
+    match attempt(translator, query, &vec![false; if query.distinctClause.is_null() { 0 } else { split.len() }])? {
+        Attempt::Done(done) => Ok(done),
+        Attempt::Refused(reason) => Err(reason.into()),
+        Attempt::Split(_) => Err("a column whose digits the engine does not know".into()),
+    }
+}
+
+enum Attempt<'t> {
+    Done((Statement<'t>, Vec<Table>, Vec<Output>)),
+    /// The entry of the target list whose values cannot be delivered as they are.
+    Split(usize),
+    Refused(Reason),
+}
+
+fn attempt<'t>(
+    translator: &mut Translator,
+    query: Node<'t, pg_sys::Query>,
+    split: &[bool],
+) -> Result<Attempt<'t>, Refusal> {
+    let statement = translator.statement(query, split)?;
+    let table = |table: &super::translate::Table| {
+        PlannedTable { oid: table.oid, attributes: table.attributes.clone(), resolved: None }.table(&table.relation)
+    };
+    let tables: Vec<_> = translator.tables.iter().map(table).collect();
+    let columns = match check(&statement.rel, &tables, &[]) {
+        Ok(columns) => columns,
+        Err(Error::NotSupported { message, .. }) => return Ok(Attempt::Refused(message)),
+        Err(error) => return Err(Refusal::Error(error)),
+    };
+    if columns.len() != statement.delivered.len() {
+        return Err("the engine has other columns".into());
+    }
+    let mut outputs = Vec::new();
+    for (column, ty) in statement.delivered.iter().zip(columns) {
+        let (Some(ty), whole) = (ty, column.whole) else {
+            return match column.whole {
+                Some(at) => Ok(Attempt::Split(at)),
+                None => Err("a column whose digits the engine does not know".into()),
+            };
+        };
+        let type_oid = column.node.type_of();
+        if !delivers(&ty, type_oid) {
+            return Err(format!("the engine has {ty} for a column").into());
+        }
+        let name = whole.map_or_else(|| "?column?".to_owned(), |at| name(query, at));
+        outputs.push(Output { type_oid, typmod: column.node.typmod(), name, ty });
+    }
+    Ok(Attempt::Done((statement, tables, outputs)))
+}
+
+/// What an entry of the target list is called, for errors.
+fn name(query: Node<'_, pg_sys::Query>, at: usize) -> String {
+    // SAFETY: part of the query; a string or NULL.
+    unsafe {
+        let targets = List::<pg_sys::TargetEntry>::new(query.targetList);
+        let name = targets.get(at).map_or(std::ptr::null_mut(), |target| target.resname);
+        if name.is_null() { "?column?".to_owned() } else { CStr::from_ptr(name).to_string_lossy().into_owned() }
+    }
+}
+
+/// What EXPLAIN shows of a delivered column: itself, where PostgreSQL can write that without the query around it.
+///
+/// # Safety
+/// In the planner's memory.
+unsafe fn shown_as(node: Node<'_>) -> *mut pg_sys::Expr {
+    let needs_query = node.walk(&mut |part| match part.tag() {
+        NodeTag::T_SubLink | NodeTag::T_WindowFunc => Step::Stop,
+        NodeTag::T_Var => match part.cast::<pg_sys::Var>() {
+            Some(var) if var.varlevelsup == 0 => Step::Over,
+            _ => Step::Stop,
+        },
+        _ => Step::Into,
+    });
+    // SAFETY: new nodes.
+    unsafe {
+        if needs_query {
+            pg_sys::makeNullConst(node.type_of(), node.typmod(), node.collation()).cast()
+        } else {
+            pg_sys::copyObjectImpl(node.as_ptr().cast()).cast()
+        }
+    }
+}
+
+/// The entries of the range table whose names EXPLAIN may show.
+///
+/// # Safety
+/// A query whose range table begins the plan's.
+unsafe fn relids(query: Node<'_, pg_sys::Query>) -> *mut pg_sys::Bitmapset {
+    // SAFETY: the caller's.
+    unsafe {
+        let entries = List::<pg_sys::RangeTblEntry>::new(query.rtable);
+        let named = entries.iter().zip(1..).filter(|(entry, _)| {
+            use pg_sys::RTEKind::*;
+            matches!(entry.rtekind, RTE_RELATION | RTE_SUBQUERY | RTE_VALUES | RTE_CTE)
+        });
+        named.fold(std::ptr::null_mut(), |set, (_, index)| pg_sys::bms_add_member(set, index))
+    }
+}

@@ -1,0 +1,169 @@
+//! Execution: a query of the engine as a custom scan node.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use lagoon_lake::query::{Options, Query, Statistics, Table, check, explain};
+use lagoon_lake::source::table::TableColumn;
+use lagoon_lake::trust::Trust;
+use lagoon_lake::{Error, Result};
+use pgrx::pg_sys;
+
+use super::private::{Output, PlannedTable, QueryPlan, delivers};
+use crate::lake::attribute::Attribute;
+use crate::lake::decode::Decoder;
+use crate::lake::engine;
+use crate::lake::fdw::handover;
+use crate::lake::fdw::relation::Relation;
+use crate::lake::parameters::Parameters;
+use crate::lake::rows::Rows;
+use crate::pg::{guc, wait};
+
+/// The state of one node. Dropped by EndCustomScan, or by the query's memory context on ERROR.
+pub(super) struct QueryState {
+    pub plan: QueryPlan,
+    /// None where EXPLAIN alone wants to know.
+    tables: Option<Vec<Table>>,
+    params: Parameters,
+    rows: Rows<Query>,
+}
+
+impl QueryState {
+    /// BeginCustomScan. Starts nothing: parameters are known only when the first row is asked for.
+    ///
+    /// # Safety
+    /// `node` is that of the callback.
+    pub(super) unsafe fn begin(node: *mut pg_sys::CustomScanState, explain_only: bool) -> Result<Self> {
+        // SAFETY: the caller's: the plan node is a CustomScan that whole() made.
+        unsafe {
+            let plan_node = (*node).ss.ps.plan.cast::<pg_sys::CustomScan>();
+            let mut plan = QueryPlan::from_private((*plan_node).custom_private)?;
+            let tables = if explain_only { None } else { Some(resolve(&mut plan)?) };
+            let params = Parameters::begin((*plan_node).custom_exprs, &mut (*node).ss.ps);
+            let decoders = plan.outputs.iter().zip(1..).map(|(output, number)| Decoder::new(attribute(output, number)));
+            let rows = Rows::new(decoders.collect(), 0);
+            Ok(Self { plan, tables, params, rows })
+        }
+    }
+
+    /// Fills the slot with the next row; false at the end.
+    ///
+    /// # Safety
+    /// `node` is that of the callback, with this state.
+    pub(super) unsafe fn next(&mut self, node: *mut pg_sys::CustomScanState) -> Result<bool> {
+        let Self { plan, tables, params, rows } = self;
+        // SAFETY: the caller's: the slot has a column for every one that is delivered.
+        unsafe {
+            rows.next((*node).ss.ss_ScanTupleSlot, &|notify| {
+                let Some(tables) = tables.as_deref() else { return Ok(None) };
+                start(plan, tables, params, (*node).ss.ps.ps_ExprContext, notify).map(Some)
+            })
+        }
+    }
+
+    /// ReScanCustomScan: from the beginning, with parameters that may have changed.
+    pub(super) fn rescan(&mut self) {
+        self.rows.rescan();
+    }
+
+    /// Counts of all runs of this node.
+    pub(super) fn statistics(&self) -> Statistics {
+        self.rows.statistics()
+    }
+
+    /// The engine's plan, a line each. Values of parameters are in it, where there are some.
+    ///
+    /// # Safety
+    /// `node` is that of the callback, with this state.
+    pub(super) unsafe fn engine_plan(&mut self, node: *mut pg_sys::CustomScanState) -> Result<Vec<String>> {
+        let tables = match self.tables.take() {
+            Some(tables) => tables,
+            None => resolve(&mut self.plan)?,
+        };
+        // SAFETY: the caller's.
+        let params = unsafe { self.params.evaluate((*node).ss.ps.ps_ExprContext)? };
+        let lines = explain(&self.plan.rel.bind(&params)?, &tables, &[], &options());
+        self.tables = Some(tables);
+        lines
+    }
+}
+
+/// # Safety
+/// The context is that of the node.
+unsafe fn start(
+    plan: &QueryPlan,
+    tables: &[Table],
+    params: &Parameters,
+    context: *mut pg_sys::ExprContext,
+    notify: wait::Notify,
+) -> Result<Query> {
+    engine::start()?;
+    // SAFETY: the caller's.
+    let params = unsafe { params.evaluate(context)? };
+    let rel = plan.rel.bind(&params)?;
+    Query::start(&rel, tables, &[], &options(), Arc::new(move || notify.wake()))
+}
+
+fn options() -> Options {
+    Options {
+        parallelism: usize::try_from(guc::PARALLELISM.get()).unwrap_or(1),
+        memory: u64::try_from(guc::SCAN_MEMORY.get()).unwrap_or(0) << 20,
+    }
+}
+
+/// The tables as they are now: what planning has resolved, if this is the execution that it was for.
+fn resolve(plan: &mut QueryPlan) -> Result<Vec<Table>> {
+    let mut has_changed = false;
+    let mut tables = Vec::new();
+    for table in &mut plan.tables {
+        let relation = match table.resolved.and_then(handover::take) {
+            Some(relation) => relation,
+            None => reload(table, &mut has_changed).map(Rc::new)?,
+        };
+        tables.push(table.table(&relation));
+    }
+    if has_changed {
+        retype(plan, &tables)?;
+    }
+    Ok(tables)
+}
+
+/// The files as they are now, which may not be as they were when the statement was planned: a numeric column may have another
+/// scale.
+fn reload(table: &mut PlannedTable, has_changed: &mut bool) -> Result<Relation> {
+    let relation = Relation::load(table.oid)?;
+    for planned in &mut table.attributes {
+        let now = relation.now(planned)?;
+        *has_changed |= now.column.ty != planned.column.ty;
+        *planned = now;
+    }
+    Ok(relation)
+}
+
+/// The columns that the tree gives now that those of the tables have other types. What PostgreSQL does with them stays, so
+/// each has to be one that can be delivered, as before.
+fn retype(plan: &mut QueryPlan, tables: &[Table]) -> Result<()> {
+    let columns = check(&plan.rel, tables, &[])?;
+    for (output, ty) in plan.outputs.iter_mut().zip(columns) {
+        match ty.filter(|ty| delivers(ty, output.type_oid)) {
+            Some(ty) => output.ty = ty,
+            None => return Err(Error::FileChanged { path: plan.shown_files.first().cloned().unwrap_or_default() }),
+        }
+    }
+    Ok(())
+}
+
+/// An output as a column to decode.
+fn attribute(output: &Output, number: i16) -> Attribute {
+    Attribute {
+        number,
+        type_oid: output.type_oid,
+        typmod: output.typmod,
+        from_text: false,
+        column: TableColumn {
+            name: output.name.clone(),
+            ty: output.ty.clone(),
+            trust: Trust { order: false, nulls: false },
+        },
+    }
+}

@@ -1,0 +1,41 @@
+//! Functions of PostgreSQL on queries and tables that pgrx has no binding of.
+
+use std::ffi::c_int;
+
+use pgrx::pg_sys::{self, Oid};
+
+mod unguarded {
+    use super::{Oid, c_int, pg_sys};
+
+    unsafe extern "C-unwind" {
+        // pg_inherits.c
+        pub fn has_subclass(table: Oid) -> bool;
+        // parse_agg.c
+        pub fn expand_grouping_sets(sets: *mut pg_sys::List, distinct: bool, limit: c_int) -> *mut pg_sys::List;
+    }
+}
+
+/// Whether other tables may inherit from a table.
+pub fn has_subclass(table: Oid) -> bool {
+    // SAFETY: a catalog lookup; an ERROR where there is no such table.
+    unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| unguarded::has_subclass(table)) }
+}
+
+/// The grouping sets of a query, spelled out: each the references of its groups. None if there are more than `limit`.
+///
+/// # Safety
+/// A query.
+pub unsafe fn grouping_sets(query: *mut pg_sys::Query, limit: c_int) -> Option<Vec<Vec<u32>>> {
+    // SAFETY: the caller's; the result is a list of lists of integers, of which an empty one is NIL.
+    unsafe {
+        let (sets, distinct) = ((*query).groupingSets, (*query).groupDistinct);
+        let sets = pg_sys::ffi::pg_guard_ffi_boundary(|| unguarded::expand_grouping_sets(sets, distinct, limit));
+        let elements = |list: *mut pg_sys::List| {
+            list.as_ref().map_or(&[][..], |list| std::slice::from_raw_parts(list.elements, list.length as usize))
+        };
+        let set = |set: &pg_sys::ListCell| {
+            elements(set.ptr_value.cast()).iter().map(|reference| reference.int_value as u32).collect()
+        };
+        (!sets.is_null()).then(|| elements(sets).iter().map(set).collect())
+    }
+}
