@@ -1,6 +1,6 @@
 """Generates the table of ClickBench: its 105 columns, skewed as the original's are, always the same for a number of rows.
 
-Of the original: 18 percent of the users, URLs, titles and referers are different ones and some are very many rows'; a fifth
+Of the original: 18 percent of the users, URLs, titles and referrers are different ones and some are very many rows'; a fifth
 of the rows have no referer, seven of eight no search phrase; few have an advertisement, a phone, a price; a counter has its
 rows together, days within it in order; everything is in July 2013.
 """
@@ -106,10 +106,10 @@ class Pools:
         self.users[len(self.users) // 2] = USER
         self.urls = pages(random, domains, words, count)
         domains[[2, 40, 900]] = "www.google.com", "yandex.ru", "www.google.ru"
-        self.referers = pages(random, domains, words, count)
+        self.referrers = pages(random, domains, words, count)
         self.titles = phrases(random, words, count, 6, "Google")
         self.phrases = numpy.concatenate([[""], phrases(random, words, max(rows * 6 // 100, 500), 3, "")])
-        self.referers[0] = ""
+        self.referrers[0] = ""
         self.counters = random.permutation(numpy.arange(63, 200_063, 30))[:6506].astype(numpy.int32)
         self.regions = random.permutation(numpy.arange(1, 20_000))[:9040].astype(numpy.int32)
         self.addresses = random.integers(-(2**31), 2**31, count).astype(numpy.int32)
@@ -176,11 +176,11 @@ def chunk(random, pools, rows):
     times = (DAYS.astype("datetime64[us]") + seconds.astype("timedelta64[s]")).astype("datetime64[us]")
 
     users = skewed(random, rows, len(pools.users), 0.5)
-    urls, referers, titles = (skewed(random, rows, len(pools.urls), 0.4) for _ in range(3))
-    referers[random.random(rows) < 0.19] = 0
+    urls, referrers, titles = (skewed(random, rows, len(pools.urls), 0.4) for _ in range(3))
+    referrers[random.random(rows) < 0.19] = 0
     # The pages of the counter that the last queries ask for.
     urls = numpy.where(own, 1 + rank(random, rows, min(30_000, len(pools.urls) - 1)), urls)
-    referers = numpy.where(own & (random.random(rows) < 0.3), 1 + rank(random, rows, min(3_000, len(pools.urls) - 1)), referers)
+    referrers = numpy.where(own & (random.random(rows) < 0.3), 1 + rank(random, rows, min(3_000, len(pools.urls) - 1)), referrers)
     searched = random.random(rows) < 0.1317
     searches = numpy.where(searched, 1 + skewed(random, rows, len(pools.phrases) - 1, 0.5), 0)
     models = numpy.where(random.random(rows) < 0.056, 1 + rank(random, rows, len(pools.models) - 1), 0)
@@ -199,7 +199,7 @@ def chunk(random, pools, rows):
         "os": numpy.array([44, 2, 1, 107, 10, 97])[rank(random, rows, 6)],
         "useragent": numpy.array([7, 5, 2, 27, 82])[rank(random, rows, 5)],
         "url": taken(pools.urls, urls),
-        "referer": taken(pools.referers, referers),
+        "referer": taken(pools.referrers, referrers),
         "resolutionwidth": widths,
         "resolutionheight": widths * 9 // 16,
         "resolutiondepth": numpy.array([23, 37, 22])[rank(random, rows, 3)],
@@ -218,7 +218,7 @@ def chunk(random, pools, rows):
         "originalurl": taken(numpy.concatenate([[""], pools.urls]), numpy.where(random.random(rows) < 0.1, urls + 1, 0)),
         "hid": random.integers(0, 2**30, rows),
         "remoteip": pools.addresses[(users + 1) % len(pools.addresses)],
-        "refererhash": pools.referer_hashes[referers],
+        "refererhash": pools.referer_hashes[referrers],
         "urlhash": pools.url_hashes[urls],
     }
     for name, (part, texts) in SELDOM.items():
