@@ -98,6 +98,18 @@ bench-vector: export BENCH_PARTS ?= widths,spilled,queries,scarce,writes,lists,k
 bench-vector: deps install ## Compare the hnsw index with pgvector and hnswlib at length and draw the curves of the manual
 	@benches/run vector
 
+.PHONY: bench-tpch
+bench-tpch: export BENCH_TABLE ?= docs/benchmarks/tpch.md
+bench-tpch: export BENCH_BARS ?= docs/benchmarks/tpch.svg
+bench-tpch: deps install ## Compare TPC-H's queries (BENCH_SF) with DuckDB and DataFusion, and draw the bars of the manual
+	@benches/run tpch
+
+.PHONY: bench-clickbench
+bench-clickbench: export BENCH_TABLE ?= docs/benchmarks/clickbench.md
+bench-clickbench: export BENCH_BARS ?= docs/benchmarks/clickbench.svg
+bench-clickbench: deps install ## Compare ClickBench's queries (BENCH_ROWS) with DuckDB and DataFusion, and draw the bars of the manual
+	@benches/run clickbench
+
 .PHONY: package
 package: ## Make Debian packages in $(LAGOON_CACHE)/package, for PG_CONFIG or for each of VERSIONS="15 16 17 18"
 	@scripts/package $(VERSIONS)
