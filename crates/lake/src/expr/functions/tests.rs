@@ -259,7 +259,7 @@ fn check_values(calls: &Calls<'_>, made: &Typed, what: &str) {
 /// Whether each row alone is the error that it is in PostgreSQL.
 fn check_errors(calls: &Calls<'_>, made: &Typed, what: &str) {
     for case in calls.cases.iter().filter(|case| case.state != "ok") {
-        let error = evaluate(&made.expr, &batch(&calls.types, &[case.arguments.clone()]));
+        let error = evaluate(&made.expr, &batch(&calls.types, std::slice::from_ref(&case.arguments)));
         let error =
             error.map(|answer| printed(&answer, 0, None)).expect_err(&format!("{what} of {:?}", case.arguments));
         assert_eq!(
@@ -314,7 +314,7 @@ const REFUSED: &[&str] = &[
 fn check_fast(calls: &Calls<'_>, columns: Vec<Typed>, what: &str) {
     let Some(fast) = made(calls.function, Width::Fast, columns) else { panic!("{what} with 38 digits") };
     for case in calls.cases.iter().filter(|case| case.state == "ok") {
-        let batch = batch(&calls.types, &[case.arguments.clone()]);
+        let batch = batch(&calls.types, std::slice::from_ref(&case.arguments));
         match evaluate(&fast.expr, &batch) {
             Ok(answers) => {
                 let scale = match &fast.scale {
@@ -339,7 +339,7 @@ fn check_fast(calls: &Calls<'_>, columns: Vec<Typed>, what: &str) {
 /// With a constant on either side, and on both.
 fn check_scalars(calls: &Calls<'_>, what: &str) {
     for case in &calls.cases {
-        let one = batch(&calls.types, &[case.arguments.clone()]);
+        let one = batch(&calls.types, std::slice::from_ref(&case.arguments));
         for constants in 1..1 << calls.types.len() {
             let argument = |(at, ty): (usize, &ColumnType)| {
                 if constants >> at & 1 == 1 { literal(one.column(at), ty) } else { column(at, ty) }

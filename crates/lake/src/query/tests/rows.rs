@@ -231,7 +231,7 @@ fn parameters_are_checked_without_values_and_bound_for_the_run() {
     assert_eq!(world.set(&bound), ["-", "3", "4"]);
     assert!(rel.bind(&[]).is_err());
     // Text of an output would be shown with digits that are not known.
-    assert_eq!(world.refused(&project(a(), vec![parameter(0, Kind::Numeric)])).contains("numeric"), true);
+    assert!(world.refused(&project(a(), vec![parameter(0, Kind::Numeric)])).contains("numeric"));
 }
 
 fn bx_expr(expr: Expr) -> Box<Expr> {
