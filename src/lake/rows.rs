@@ -263,11 +263,10 @@ pub(super) unsafe fn store(slot: *mut pg_sys::TupleTableSlot) {
     }
 }
 
-/// The row that a node gives: that of its scan slot, or what its target list makes of it (ExecProject of executor.h, written
-/// out for the same reason).
+/// The row that a node gives: that of its scan slot, or what its target list makes of it (ExecProject of executor.h).
 ///
 /// # Safety
-/// The node of a scan whose slot holds a row. An ERROR of an expression leaves this frame, which has no destructors.
+/// The node of a scan whose slot holds a row.
 pub(super) unsafe fn project(node: &mut pg_sys::ScanState) -> *mut pg_sys::TupleTableSlot {
     // SAFETY: the caller's.
     unsafe {
@@ -281,7 +280,7 @@ pub(super) unsafe fn project(node: &mut pg_sys::ScanState) -> *mut pg_sys::Tuple
         if let Some(evaluate) = (*state).evalfunc {
             let before = pg_sys::MemoryContextSwitchTo((*context).ecxt_per_tuple_memory);
             let mut is_null = false;
-            evaluate(state, context, &mut is_null);
+            pg_sys::ffi::pg_guard_ffi_boundary(|| evaluate(state, context, &mut is_null));
             pg_sys::MemoryContextSwitchTo(before);
         }
         store(slot);

@@ -145,6 +145,8 @@ fn attempt<'t>(
     let columns = match check(&statement.rel, &tables, &[]) {
         Ok(columns) => columns,
         Err(Error::NotSupported { message, .. }) => return Ok(Attempt::Refused(message)),
+        // What fails already with constants may never be computed; PostgreSQL knows.
+        Err(error @ Error::Function(_)) => return Ok(Attempt::Refused(error.to_string())),
         Err(error) => return Err(Refusal::Error(error)),
     };
     if columns.len() != statement.delivered.len() {

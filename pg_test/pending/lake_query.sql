@@ -1,3 +1,4 @@
+-- Not part of the suites yet: it belongs into pg_test/sql, with the output of its first run that was read through.
 -- Whole statements in the engine: each gives what PostgreSQL gives over a heap copy, or stays with PostgreSQL for a reason.
 SELECT current_setting('data_directory') AS dir \gset
 \set csv :dir '/lagoon_regress_query.csv'
