@@ -41,7 +41,7 @@ use tree::Tree;
 
 /// Values of `lagoon.pushdown`, those that the extension knows; `on` is what it had before it had several.
 const MODES: [&str; 4] = ["full", "scan", "on", "off"];
-const TIMEOUT: &str = "5s";
+const TIMEOUT: &str = "3s";
 /// Queries in a row with the same time zone.
 const SAME_ZONE: u64 = 50;
 const ZONES: [&str; 4] = ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu"];
@@ -89,6 +89,81 @@ fn answers_are_those_over_a_heap_copy() {
     eprintln!("{}", tally.summary(seed, &modes));
     let differences: String = tally.differences.into_values().collect();
     assert!(differences.is_empty(), "{differences}");
+}
+
+/// Of each construct that is to be compared the default queries have some.
+#[test]
+fn every_construct_is_generated() {
+    const CONSTRUCTS: [&str; 62] = [
+        " CROSS JOIN ",
+        " JOIN ",
+        " LEFT JOIN ",
+        " RIGHT JOIN ",
+        " FULL JOIN ",
+        " USING (",
+        "LATERAL (",
+        "(VALUES ",
+        " GROUP BY ",
+        "ROLLUP (",
+        "CUBE (",
+        "GROUPING SETS (",
+        "grouping(",
+        " HAVING ",
+        " FILTER (WHERE",
+        "(DISTINCT ",
+        "count(*)",
+        "sum(",
+        "avg(",
+        "min(",
+        "max(",
+        "bool_and(",
+        "string_agg(",
+        "stddev(",
+        " NULLS FIRST",
+        " NULLS LAST",
+        " LIMIT ",
+        " OFFSET ",
+        " WITH TIES",
+        "SELECT DISTINCT ",
+        "DISTINCT ON (",
+        ") UNION (",
+        ") UNION ALL (",
+        ") INTERSECT (",
+        ") EXCEPT (",
+        ") EXCEPT ALL (",
+        "WITH q",
+        " MATERIALIZED (",
+        " EXISTS (",
+        " IN (SELECT",
+        " NOT IN (SELECT",
+        " ANY (SELECT",
+        " ALL (SELECT",
+        " ANY (ARRAY[",
+        " IN (",
+        " BETWEEN ",
+        " LIKE ",
+        " IS NULL",
+        " IS DISTINCT FROM ",
+        "CASE WHEN ",
+        "coalesce(",
+        "nullif(",
+        "::numeric",
+        "::integer",
+        "extract(",
+        "date_trunc(",
+        " + interval '",
+        "substring(",
+        "OVER (",
+        "lag(",
+        "PREPARE p(",
+        "DECLARE c",
+    ];
+    let texts: Vec<String> = (0..2_000).map(|number| Query::new(1, number).statements()).collect();
+    let count = |construct: &str| texts.iter().filter(|text| text.contains(construct)).count();
+    let counts: Vec<(&str, usize)> = CONSTRUCTS.iter().map(|construct| (*construct, count(construct))).collect();
+    eprintln!("{counts:?}");
+    let seldom: Vec<_> = counts.iter().filter(|(_, count)| *count < 5).collect();
+    assert!(seldom.is_empty(), "of 2,000 queries only so many have {seldom:?}");
 }
 
 /// The tables as foreign ones in schema `lake` and as heap copies in schema `heap`.

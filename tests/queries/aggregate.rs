@@ -86,11 +86,22 @@ impl Generator {
         (Some(Tree::new(Kind::Other, parts)), true)
     }
 
+    /// A call with a result of this type, if there is one.
+    pub fn aggregate_of(&mut self, ty: Ty, scope: &Scope) -> Option<Tree> {
+        for _ in 0..8 {
+            let (call, of) = self.aggregate(scope);
+            if of == ty {
+                return Some(call);
+            }
+        }
+        None
+    }
+
     /// A call whose result does not depend on the order of rows, and its type.
     fn aggregate(&mut self, scope: &Scope) -> (Tree, Ty) {
         let scope = &Scope { free: false, outer: Vec::new(), ..scope.clone() };
-        let (call, ty) = match self.rng_below(14) {
-            0 => (Tree::text("count(*)"), Int8),
+        let (call, ty) = match self.rng_below(15) {
+            0 | 14 => (Tree::text("count(*)"), Int8),
             1 | 2 => {
                 let of = self.any_type();
                 let distinct = self.one(&["", "", "DISTINCT "]);

@@ -59,7 +59,8 @@ impl Generator {
     /// Of a few columns.
     pub fn types(&mut self) -> Vec<Ty> {
         let count = self.one(&[1, 1, 2, 2, 3, 4]);
-        (0..count).map(|_| self.any_type()).collect()
+        let sums = [Ty::Int8, Ty::Int8, Ty::Numeric, Ty::Float8];
+        (0..count).map(|_| if self.chance(30) { self.one(&sums) } else { self.any_type() }).collect()
     }
 
     /// A query within an expression over this scope.
@@ -125,7 +126,7 @@ impl Generator {
         }
 
         // Which rows, before what is in them: it decides how equal values must look, and what is certainly evaluated.
-        let aggregate = from.is_some() && self.chance(if want.one_row { 50 } else { 30 });
+        let aggregate = from.is_some() && self.chance(if want.one_row { 50 } else { 38 });
         let distinct = !want.types.is_empty() && !want.one_row && self.chance(10);
         let one = want.one_row && !aggregate;
         let ordered = !want.types.is_empty() && if want.one_row { one && !self.chance(4) } else { self.chance(25) };
@@ -137,6 +138,7 @@ impl Generator {
         let limited = ordered && (one || self.chance(70));
         self.certain = want.top && !limited && !distinct;
 
+        let rows = aggregate.then(|| scope.clone());
         let (scope, groups) = match aggregate {
             true => {
                 let (scope, groups) = self.grouped(scope, want.one_row);
@@ -149,12 +151,17 @@ impl Generator {
         }
         let windows = !want.one_row && !aggregate || self.chance(20);
         let mut items: Vec<Tree> = Vec::new();
+        let mut called = false;
         for ty in &want.types {
             let window = (windows && !(want.canonical && *ty == Ty::Numeric) && self.chance(10))
                 .then(|| self.window(*ty, &scope, canonical))
                 .flatten();
-            let item = match window {
-                Some(window) => window,
+            let of_rows = rows.as_ref().filter(|_| window.is_none() && self.chance(50));
+            let aggregate = of_rows.and_then(|rows| self.aggregate_of(*ty, rows));
+            called |= aggregate.is_some();
+            let item = match window.or(aggregate) {
+                Some(call) if canonical && *ty == Ty::Numeric => Tree::other("round({}, 2)", [call]),
+                Some(call) => call,
                 None if canonical => self.canonical(*ty, &scope, 3, want.canonical),
                 None => self.value(*ty, &scope, 3),
             };
@@ -163,7 +170,9 @@ impl Generator {
         if want.one_row && aggregate {
             // Without an aggregate in it there would be no group, but all rows.
             let sql: String = items.iter().map(Tree::sql).collect();
-            if !scope.columns.iter().any(|source| sql.contains(&source.tree.sql())) {
+            let calls = |source: &Source| sql.contains(&source.tree.sql());
+            let has_aggregate = called || scope.columns.iter().any(calls);
+            if !has_aggregate {
                 clauses.push(Part::Text(" HAVING true".into()));
             }
         }
