@@ -142,6 +142,13 @@ pub(super) fn cast(value: Typed, to: ColumnType) -> Option<Typed> {
 /// `extract(field from value)` and `date_part(field, value)`.
 pub(super) fn extract(function: Function, field: &Typed, value: Typed) -> Result<Typed> {
     let Some(field) = named(field) else { return Err(unsupported("a field that is not a constant, or not known")) };
+    // date_part of a date is that of the timestamp at its beginning, which not every date has.
+    let value = match (function, &value.ty) {
+        (Function::DatePart, ColumnType::Date) => {
+            Typed::new(apply(Converted::Cast, vec![value.expr], ColumnType::Timestamp.arrow()), ColumnType::Timestamp)
+        }
+        _ => value,
+    };
     let has_time = match value.ty {
         ColumnType::Date => false,
         ColumnType::Timestamp => true,
