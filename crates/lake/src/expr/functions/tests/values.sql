@@ -87,6 +87,9 @@ insert into calls (function, types, a, b, expression)
 select '+', 'date;int4', d.n, m, format('pg_temp.n(pg_temp.d(%s) + %s)', d.n, m)
 from days d, unnest('{0,1,-1,365,2147483647,-2147483648}'::int4[]) m order by m, d.o;
 insert into calls (function, types, a, b, expression)
+select '+', 'int4;date', m, d.n, format('pg_temp.n((%s)::int4 + pg_temp.d(%s))', m, d.n)
+from days d, unnest('{-1,365,2147483647}'::int8[]) m order by m, d.o;
+insert into calls (function, types, a, b, expression)
 select '-', 'date;int4', d.n, m, format('pg_temp.n(pg_temp.d(%s) - (%s)::int4)', d.n, m)
 from days d, unnest('{0,1,-1,365,2147483647,-2147483648}'::int8[]) m order by m, d.o;
 insert into calls (function, types, a, b, expression)
