@@ -9,11 +9,13 @@ use datafusion::functions_aggregate::count::count_udaf;
 use datafusion::functions_aggregate::grouping::grouping_udaf;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::utils::find_aggregate_exprs;
-use datafusion::logical_expr::{Aggregate as Node, AggregateUDF, Expr as Logical, GroupingSet, LogicalPlan, lit};
+use datafusion::logical_expr::{
+    Aggregate as Node, AggregateUDF, Expr as Logical, GroupingSet, LogicalPlan, Operator, lit,
+};
 
 use super::ir::Aggregate;
 use super::planner::{Planner, Relation, sort_keys};
-use super::scalar::{Field, condition, key, keyed, null, scalar};
+use super::scalar::{Field, binary, condition, key, keyed, null, scalar};
 use super::unnest;
 use crate::error::{Error, Result};
 use crate::expr::Expr;
@@ -135,7 +137,7 @@ pub(super) fn in_sets(
     let columns = keys.into_iter().chain(input.fields.iter().map(Typed::from)).collect();
     let input = planner.project(input, columns, true)?;
     let (fields, columns) = input.fields.split_at(width);
-    let column = |at: &usize| {
+    let column = |at: &usize| -> Result<Logical> {
         let field = fields.get(*at).ok_or_else(|| Error::internal(format!("no group {at}")))?;
         Ok(Logical::Column(field.column.clone()))
     };
@@ -146,11 +148,20 @@ pub(super) fn in_sets(
         }
         let at = call.arguments.iter().map(|argument| groups.iter().position(|group| group == argument));
         let at = at.collect::<Option<Vec<_>>>().ok_or_else(|| Error::internal("GROUPING of what is no group"))?;
-        if !at.iter().all(is_grouped) {
-            return Err(super::unsupported("GROUPING of what is in no set"));
+        // A bit each, the last one first; of what is in no set it is always one.
+        let mut sum: Option<Logical> = None;
+        for (bit, at) in at.iter().rev().take(31).enumerate() {
+            let weight = lit(1i32 << bit);
+            let part = match is_grouped(at) {
+                true => binary(node(grouping_udaf(), vec![column(at)?]), Operator::Multiply, weight),
+                false => weight,
+            };
+            sum = Some(match sum {
+                Some(sum) => binary(sum, Operator::Plus, part),
+                None => part,
+            });
         }
-        let arguments = at.iter().map(column).collect::<Result<Vec<_>>>()?;
-        Ok(Typed::new(node(grouping_udaf(), arguments), ColumnType::Int4))
+        Ok(Typed::new(sum.unwrap_or_else(|| lit(0i32)), ColumnType::Int4))
     });
     let calls = calls.collect::<Result<Vec<_>>>()?;
     let set = |set: &&Vec<usize>| set.iter().map(column).collect::<Result<Vec<_>>>();

@@ -27,7 +27,7 @@ pub struct Output {
 /// Parameters need not be bound. [`Error::NotSupported`] says why a tree cannot be answered exactly; any other error is one.
 /// `shipments` are the column types of the rows that PostgreSQL will send.
 pub fn outputs(rel: &Rel, tables: &[Table], shipments: &[Vec<ColumnType>]) -> Result<Vec<Option<Output>>> {
-    let planned = logical(rel, tables, shipments)?;
+    let planned = logical(rel, tables, shipments).map_err(unplanned)?;
     let state = session::session(&Options::default())?;
     session::physical(&state, &planned.plan).map_err(unplanned)?;
     let width = rel.width();

@@ -260,7 +260,12 @@ impl Relations<'_> {
         let row = |at: usize| stored.iter().filter_map(|(_, _, column)| column.get(at).cloned()).collect();
         let rows = (0..rows.len()).map(row).collect();
         let plan = LogicalPlanBuilder::values_with_schema(rows, &schema).and_then(LogicalPlanBuilder::build);
-        Ok(Relation { plan: plan.map_err(Error::internal)?, fields })
+        let plan = plan.map_err(Error::internal)?;
+        // It has given them names of its own.
+        let columns = plan.schema().columns().into_iter().zip(&stored);
+        let exprs = columns.map(|(column, (name, ..))| Logical::Column(column).alias(name)).collect();
+        let plan = Projection::try_new(exprs, Arc::new(plan)).map(LogicalPlan::Projection).map_err(Error::internal)?;
+        Ok(Relation { plan, fields })
     }
 
     /// The columns of a query, then the digits that are shown of those whose values have not all the same.

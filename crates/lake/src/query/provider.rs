@@ -86,6 +86,8 @@ impl TableProvider for LakeTable {
             let lost = || DataFusionError::Internal(format!("a scan cannot test {filter}"));
             conditions.push(self.restored(filter).ok_or_else(lost)?);
         }
+        let shown: Vec<_> = filters.iter().map(ToString::to_string).collect();
+        let shown = (!shown.is_empty()).then(|| shown.join(" AND "));
         let filter = if conditions.len() > 1 { Some(Expr::And(conditions)) } else { conditions.pop() };
         let spec = ScanSpec {
             files: self.files.clone(),
@@ -96,7 +98,7 @@ impl TableProvider for LakeTable {
             parallelism: state.config().target_partitions(),
         };
         let schema = Arc::new(self.schema.project(&spec.projection)?);
-        let scan = LakeScan::new(spec, schema, state.runtime_env().clone(), &self.readings);
+        let scan = LakeScan::new(spec, shown, schema, state.runtime_env().clone(), &self.readings);
         Ok(Arc::new(scan.map_err(|error| DataFusionError::External(Box::new(error)))?))
     }
 }

@@ -48,8 +48,10 @@ pub(super) struct LakeScan {
 }
 
 impl LakeScan {
+    /// `shown` is the condition as a plan shows it.
     pub(super) fn new(
         spec: ScanSpec,
+        shown: Option<String>,
         schema: SchemaRef,
         environment: Arc<RuntimeEnv>,
         readings: &Readings,
@@ -68,7 +70,7 @@ impl LakeScan {
             properties: Arc::new(properties),
             statistics: Arc::new(statistics(&spec, &schema)),
             files: spec.files.len(),
-            filter: spec.filter.as_ref().map(|filter| format!("{filter:?}")),
+            filter: shown,
             dynamic: Vec::new(),
         })
     }

@@ -19,7 +19,7 @@ use super::{aggregate, aggregate::Taken, unsupported};
 use crate::error::{Error, Result};
 use crate::expr::functions::{Scale, Typed, Width};
 use crate::expr::{Expr, Value};
-use crate::types::ColumnType;
+use crate::types::{ColumnType, Compared};
 
 /// Plans the calls of a window: the columns of the input, then one for each call.
 pub(super) fn plan(planner: &mut Planner, input: Relation, calls: &[WindowCall]) -> Result<Relation> {
@@ -127,6 +127,9 @@ fn call(width: Width, call: &WindowCall, columns: &[Field]) -> Result<Typed> {
                 filter: None,
                 order: Vec::new(),
             };
+            if !call.frame.start.is_fixed() && !can_forget(&call.function, &arguments) {
+                return Err(unsupported(format!("{} of rows that a frame leaves behind", call.function)));
+            }
             let made = aggregate::call(width, &aggregate, columns)?;
             let windowed = |expr: Logical| {
                 let windowed = expr.transform_down(|expr| {
@@ -147,6 +150,19 @@ fn call(width: Width, call: &WindowCall, columns: &[Field]) -> Result<Typed> {
             Typed { expr: windowed(made.expr)?, ty: made.ty, scale }
         }
     })
+}
+
+/// Whether the engine can take a row out of an aggregate again. Of floats it cannot, nor could it exactly.
+fn can_forget(function: &str, arguments: &[Typed]) -> bool {
+    let is_float = arguments.iter().any(|argument| argument.ty.compared() == Some(Compared::Float));
+    function == "count" || (matches!(function, "sum" | "avg" | "min" | "max") && !is_float)
+}
+
+impl Bound {
+    /// Whether a frame that begins there begins with the same row for all rows of a partition.
+    fn is_fixed(&self) -> bool {
+        matches!(self, Self::UnboundedPreceding)
+    }
 }
 
 /// One of the values that an argument has, or NULL.

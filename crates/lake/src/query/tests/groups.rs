@@ -151,8 +151,11 @@ fn frames_of_rows_and_groups() {
     assert_eq!(world.set(&window("count", vec![], vec![], by_id(), near())), ["- 2", "1 2", "2 3", "3 3", "4 3"]);
     let max = world.set(&window("max", vec![of_a(0)], vec![], by_id(), near()));
     assert_eq!(max, ["- 4", "1 2", "2 3", "3 4", "4 4"]);
-    let floats = world.set(&window("max", vec![of_a(2)], vec![], by_id(), near()));
-    assert_eq!(floats, ["- 1.5", "1 NaN", "2 NaN", "3 1.5", "4 1.5"]);
+    let sums = world.set(&window("sum", vec![of_a(0)], vec![], by_id(), near()));
+    assert_eq!(sums, ["- 4", "1 3", "2 6", "3 9", "4 7"]);
+    assert!(world.refused(&window("max", vec![of_a(2)], vec![], by_id(), near())).contains("leaves behind"));
+    let so_far = world.set(&window("max", vec![of_a(2)], vec![], by_id(), up_to_here()));
+    assert_eq!(so_far, ["- NaN", "1 NaN", "2 NaN", "3 NaN", "4 NaN"]);
     let groups = Frame { unit: FrameUnit::Groups, start: Bound::Preceding(int(1)), end: Bound::CurrentRow };
     let counts = world.set(&window("count", vec![], vec![], vec![ascending(of_a(1))], groups));
     assert_eq!(counts, ["- 4", "1 2", "2 2", "3 4", "4 3"]);
