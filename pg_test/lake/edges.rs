@@ -70,7 +70,7 @@ fn decimals(precision: u8, scale: i8) -> impl Fn(Vec<Option<i128>>) -> ArrayRef 
 
 pub(super) fn edges() -> Vec<Edge> {
     const DAY: i64 = 86_400_000_000;
-    let instants: [Option<(&str, i64)>; 7] = [
+    let instants: [Option<(&str, i64)>; 8] = [
         Some(("1970-01-01 00:00:00", 0)),
         Some(("1969-12-31 23:59:59.999999", -1)),
         Some(("0001-01-01 00:00:00", -719_162 * DAY)),
@@ -78,6 +78,8 @@ pub(super) fn edges() -> Vec<Edge> {
         Some(("9999-12-31 00:00:00", 2_932_896 * DAY)),
         Some(("2024-02-29 12:30:00.5", 19_782 * DAY + 45_000_500_000)),
         Some(("2000-01-01 00:00:00", 10_957 * DAY)),
+        // The last one that a file can hold; it is not infinity.
+        Some(("294247-01-10 04:00:54.775807", i64::MAX)),
     ];
     let int_more =
         &["'-32769'::int4", "0::int2", "1::int4", "1::int8", "2147483648::int8", "'-9223372036854775808'::int8"];
@@ -253,7 +255,12 @@ pub(super) fn edges() -> Vec<Edge> {
             "timestamptz",
             &instants,
             |values| Arc::new(TimestampMicrosecondArray::from(values).with_timezone("UTC")),
-            &["'infinity'::timestamptz", "'-infinity'::timestamptz", "'1970-01-01 02:00:00+02'::timestamptz"],
+            &[
+                "'infinity'::timestamptz",
+                "'-infinity'::timestamptz",
+                "'294276-12-31'::timestamptz",
+                "'1970-01-01 02:00:00+02'::timestamptz",
+            ],
         ),
         parsed_edge(
             "u",

@@ -48,7 +48,7 @@ pub(super) const TIMESTAMP: Type = Type {
     oid: pg_sys::TIMESTAMPOID,
     kind: Kind::Timestamp,
     column: |typmod| (typmod < 0).then_some(ColumnType::Timestamp),
-    value: |datum| Ok(Value::Int(since_1970(datum.value() as i64))),
+    value: |datum| Ok(since_1970(datum.value() as i64)),
     decode: decode_timestamps,
 };
 
@@ -59,10 +59,12 @@ pub(super) const TIMESTAMPTZ: Type = Type {
     ..TIMESTAMP
 };
 
-fn since_1970(micros: i64) -> i64 {
+/// Infinities, and years from 294247 on, are beyond what a file can hold.
+fn since_1970(micros: i64) -> Value {
     match micros {
-        infinite @ (i64::MIN | i64::MAX) => infinite,
-        micros => micros.saturating_add(EPOCH_MICROS),
+        i64::MIN => Value::Below,
+        i64::MAX => Value::Above,
+        micros => micros.checked_add(EPOCH_MICROS).map_or(Value::Above, Value::Int),
     }
 }
 

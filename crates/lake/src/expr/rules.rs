@@ -13,7 +13,7 @@
 //!   C, POSIX and C.UTF-8.
 //! * numeric: a constant is compared at the column's scale, rounded in the direction that keeps the answer; columns of
 //!   different scales are compared at the larger one.
-//! * date, timestamp: PostgreSQL's infinities become the ends of the integer range, which no finite value reaches.
+//! * date, timestamp: PostgreSQL's infinities are beyond all values of a file. Timestamps up to 2^63 - 1 are finite there.
 
 use super::function::{Comparison, Function};
 use crate::types::Kind;

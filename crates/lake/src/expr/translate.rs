@@ -124,13 +124,14 @@ impl<P: Fn(usize) -> usize> Translator<'_, P> {
                 (Set::Bool(_), _) => return Err(wrong()),
                 (Set::Bytes(set), value) => drop(set.insert(value.bytes().ok_or_else(wrong)?.into())),
                 (Set::Float(set), value) => drop(set.insert(canonical(value.as_float().ok_or_else(wrong)?))),
+                // What the column cannot hold it is never equal to.
                 (Set::Whole(set), value) => match column.ty.place(value) {
                     Some(Place::At { floor, exact: true }) => set.extend(i64::try_from(floor)),
-                    _ => return Err(wrong()),
+                    Some(_) => {}
+                    None => return Err(wrong()),
                 },
                 (Set::Wide(set), value) => match column.ty.place(value) {
                     Some(Place::At { floor, exact: true }) => drop(set.insert(floor)),
-                    // What the column cannot hold it is never equal to.
                     Some(_) => {}
                     None => return Err(wrong()),
                 },

@@ -10,8 +10,13 @@ pub enum Value {
     Null,
     Bool(bool),
     /// An integer; a date in days since 1970-01-01; a time in microseconds since midnight; a timestamp in microseconds since
-    /// 1970-01-01, UTC if it has a zone. Infinities of dates and timestamps are the ends of the range of their type.
+    /// 1970-01-01, UTC if it has a zone. Infinities of dates are the ends of the range of 32 bits, which are no dates.
     Int(i64),
+    /// Greater than all that a column can hold: infinity of timestamps, and what 64 bits do not count from 1970, although
+    /// they do from 2000. A file may hold the greatest number of 64 bits, so that cannot stand for them.
+    Above,
+    /// Less than all that a column can hold.
+    Below,
     /// The bits of a double precision, so that NaN survives JSON. A real is the double precision that it equals.
     Float(u64),
     /// As PostgreSQL prints it: digits, `NaN`, `Infinity`, `-Infinity`.
@@ -70,6 +75,8 @@ impl Place {
     pub(super) fn of_int(value: &Value) -> Option<Self> {
         match value {
             Value::Int(number) => Some(Self::At { floor: i128::from(*number), exact: true }),
+            Value::Above => Some(Self::Above),
+            Value::Below => Some(Self::Below),
             _ => None,
         }
     }
