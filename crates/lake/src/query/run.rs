@@ -73,7 +73,7 @@ impl Query {
         Ok(Self { columns, receiver, task, room, readings, delivered })
     }
 
-    /// The types of the columns of its batches. A column that [`super::check`] cannot give has one, too, but nothing is to be
+    /// The types of the columns of its batches. A column that [`super::check()`] cannot give has one, too, but nothing is to be
     /// made of its values.
     pub fn columns(&self) -> &[ColumnType] {
         &self.columns
