@@ -45,9 +45,10 @@ INSERT INTO plain SELECT (SELECT array_agg(e * 0.9 ORDER BY o) FROM unnest(x) WI
 SELECT misfits <= 2 AS hardly_any FROM codes WHERE index = 'plain_v';
 INSERT INTO plain SELECT (SELECT array_agg(100 * o + e / 100 ORDER BY o) FROM unnest(x) WITH ORDINALITY u(e, o))::vector, -i FROM noise WHERE i <= 500;
 SELECT misfits BETWEEN 400 AND 500 AS most FROM codes WHERE index = 'plain_v';
-\set VERBOSITY terse
+-- How many depends on where lists begin, so the WARNING with that number is not shown; that of hnsw is.
+SET client_min_messages = error;
 SELECT passed, regexp_replace(detail, 'for \d+', 'for N') AS detail FROM lagoon.verify_index('plain_v') WHERE check_name = 'codes';
-\set VERBOSITY default
+RESET client_min_messages;
 -- They are found all the same, and in order.
 SELECT lagoon.recall('plain_v', 10, 20) = 1 AS all_found;
 REINDEX INDEX plain_v;
