@@ -5,9 +5,11 @@
 //! pieces -> parts of files      reader -> their bytes, checked
 //! prune  -> row groups that need no reading
 //! reading -> who takes pieces, and what of them is wanted
-//! work   -> the tasks           scan   -> what the consumer polls
+//! work   -> the tasks           delivery -> what the consumer polls
+//! scan   -> all of it for one table
 //! ```
 
+mod delivery;
 mod pieces;
 mod plan;
 mod prune;
@@ -17,10 +19,12 @@ pub(crate) mod scan;
 mod spec;
 mod work;
 
+pub(crate) use delivery::Delivery;
+pub use delivery::Poll;
 pub use pieces::{BATCH_BYTES, BATCH_ROWS};
 pub use reading::Statistics;
 pub(crate) use reading::{Opened, Reading};
-pub use scan::{Poll, Scan};
+pub use scan::Scan;
 pub use spec::ScanSpec;
-pub(crate) use work::{Outlet, QUEUE_BATCHES, Queued};
+pub(crate) use work::{Outlet, QUEUE_BATCHES};
 pub use work::{QUEUE_BYTES, rows_within};

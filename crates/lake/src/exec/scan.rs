@@ -5,34 +5,20 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use arrow::array::RecordBatch;
-use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinHandle;
 
+use super::delivery::{Delivery, Poll};
 use super::reading::{Reading, Statistics};
 use super::spec::ScanSpec;
-use super::work::{self, Outlet, QUEUE_BATCHES, QUEUE_BYTES, Queued};
+use super::work::{self, Outlet, QUEUE_BATCHES, QUEUE_BYTES};
 use crate::engine::runtime::engine;
 use crate::error::Result;
 
-/// What a poll finds.
-#[derive(Debug)]
-pub enum Poll {
-    Batch(RecordBatch),
-    /// Nothing yet; the callback will be called.
-    Pending,
-    /// No more batches.
-    Done,
-}
-
 /// A running scan.
 pub struct Scan {
-    receiver: mpsc::Receiver<Result<Queued>>,
-    tasks: Vec<JoinHandle<()>>,
-    room: Arc<Semaphore>,
+    delivery: Delivery,
     reading: Arc<Reading>,
 }
 
@@ -52,46 +38,22 @@ impl Scan {
         let outlet = || Outlet::new(sender.clone(), room.clone(), wake.clone());
         let task = |_| engine.spawn(work::run(reading.clone(), outlet()));
         let tasks = (0..reading.readers(spec)).map(task).collect();
-        Ok(Self { receiver, tasks, room, reading })
+        Ok(Self { delivery: Delivery::new(receiver, tasks, room), reading })
     }
 
     /// The next batch, if there is one. Never blocks.
     pub fn poll(&mut self) -> Result<Poll> {
-        match self.receiver.try_recv() {
-            Ok(Ok(queued)) => Ok(Poll::Batch(queued.batch)),
-            Ok(Err(error)) => Err(error),
-            Err(TryRecvError::Empty) => Ok(Poll::Pending),
-            Err(TryRecvError::Disconnected) => Ok(Poll::Done),
-        }
+        self.delivery.poll()
     }
 
     /// Stops the tasks and waits for their end, for `limit` at most. True if they have ended.
     pub fn cancel(&mut self, limit: Duration) -> bool {
-        self.stop();
-        let end = Instant::now() + limit;
-        let is_running = |tasks: &[JoinHandle<()>]| tasks.iter().any(|task| !task.is_finished());
-        while is_running(&self.tasks) && Instant::now() < end {
-            std::thread::sleep(Duration::from_micros(200)); // bounded; the tasks hold nothing that the caller needs
-        }
-        !is_running(&self.tasks)
-    }
-
-    fn stop(&mut self) {
-        self.receiver.close();
-        self.room.close();
-        self.tasks.iter().for_each(JoinHandle::abort);
-        while self.receiver.try_recv().is_ok() {}
+        self.delivery.cancel(limit)
     }
 
     /// Counts so far.
     pub fn statistics(&self) -> Statistics {
         self.reading.statistics()
-    }
-}
-
-impl Drop for Scan {
-    fn drop(&mut self) {
-        self.stop();
     }
 }
 

@@ -4,16 +4,14 @@ use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execution_plan::EmissionType;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{FutureExt, StreamExt};
-use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinHandle;
 
 use super::ir::Rel;
 use super::plan::{self, Sources};
@@ -23,7 +21,7 @@ use super::table::{Shipment, Table};
 use crate::engine::memory;
 use crate::engine::runtime::{Live, engine};
 use crate::error::{Error, Result};
-use crate::exec::{Outlet, Poll, QUEUE_BATCHES, QUEUE_BYTES, Queued, Statistics};
+use crate::exec::{Delivery, Outlet, Poll, QUEUE_BATCHES, QUEUE_BYTES, Statistics};
 use crate::expr::functions::Width;
 use crate::fault::Fault;
 use crate::types::ColumnType;
@@ -31,9 +29,7 @@ use crate::types::ColumnType;
 /// A running query.
 pub struct Query {
     columns: Vec<ColumnType>,
-    receiver: mpsc::Receiver<Result<Queued>>,
-    task: JoinHandle<()>,
-    room: Arc<Semaphore>,
+    delivery: Delivery,
     readings: Readings,
     delivered: Arc<Delivered>,
 }
@@ -70,7 +66,7 @@ impl Query {
         let outlet = Outlet::new(sender, room.clone(), wake);
         let columns = attempts.columns.clone();
         let task = engine.spawn(run(attempts, outlet, delivered.clone()));
-        Ok(Self { columns, receiver, task, room, readings, delivered })
+        Ok(Self { columns, delivery: Delivery::new(receiver, vec![task], room), readings, delivered })
     }
 
     /// The types of the columns of its batches. A column that [`super::check()`] cannot give has one, too, but nothing is to be
@@ -81,29 +77,12 @@ impl Query {
 
     /// The next batch, if there is one. Never blocks.
     pub fn poll(&mut self) -> Result<Poll> {
-        match self.receiver.try_recv() {
-            Ok(Ok(queued)) => Ok(Poll::Batch(queued.batch)),
-            Ok(Err(error)) => Err(error),
-            Err(TryRecvError::Empty) => Ok(Poll::Pending),
-            Err(TryRecvError::Disconnected) => Ok(Poll::Done),
-        }
+        self.delivery.poll()
     }
 
     /// Stops the tasks and waits for their end, for `limit` at most. True if they have ended.
     pub fn cancel(&mut self, limit: Duration) -> bool {
-        self.stop();
-        let end = Instant::now() + limit;
-        while !self.task.is_finished() && Instant::now() < end {
-            std::thread::sleep(Duration::from_micros(200)); // bounded; the tasks hold nothing that the caller needs
-        }
-        self.task.is_finished()
-    }
-
-    fn stop(&mut self) {
-        self.receiver.close();
-        self.room.close();
-        self.task.abort();
-        while self.receiver.try_recv().is_ok() {}
+        self.delivery.cancel(limit)
     }
 
     /// Counts so far, of all tables together; rows and batches are those delivered.
@@ -122,12 +101,6 @@ impl Query {
         });
         let rows = self.delivered.rows.load(Ordering::Relaxed);
         Statistics { rows, batches: self.delivered.batches.load(Ordering::Relaxed), ..of_scans }
-    }
-}
-
-impl Drop for Query {
-    fn drop(&mut self) {
-        self.stop();
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Condvar;
 use std::sync::Mutex;
 
-use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, StringArray};
+use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{Float64Type, Int64Type};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;

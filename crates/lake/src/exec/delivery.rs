@@ -1,0 +1,73 @@
+//! The consumer's end of running tasks: batches are polled, and dropping it stops the tasks at their next await.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::array::RecordBatch;
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+
+use super::work::Queued;
+use crate::error::Result;
+
+/// What a poll finds.
+#[derive(Debug)]
+pub enum Poll {
+    Batch(RecordBatch),
+    /// Nothing yet; the callback will be called.
+    Pending,
+    /// No more batches.
+    Done,
+}
+
+/// What tasks deliver over a channel, whose bytes `room` bounds.
+pub(crate) struct Delivery {
+    receiver: mpsc::Receiver<Result<Queued>>,
+    tasks: Vec<JoinHandle<()>>,
+    room: Arc<Semaphore>,
+}
+
+impl Delivery {
+    pub(crate) fn new(
+        receiver: mpsc::Receiver<Result<Queued>>,
+        tasks: Vec<JoinHandle<()>>,
+        room: Arc<Semaphore>,
+    ) -> Self {
+        Self { receiver, tasks, room }
+    }
+
+    /// The next batch, if there is one. Never blocks.
+    pub(crate) fn poll(&mut self) -> Result<Poll> {
+        match self.receiver.try_recv() {
+            Ok(Ok(queued)) => Ok(Poll::Batch(queued.batch)),
+            Ok(Err(error)) => Err(error),
+            Err(TryRecvError::Empty) => Ok(Poll::Pending),
+            Err(TryRecvError::Disconnected) => Ok(Poll::Done),
+        }
+    }
+
+    /// Stops the tasks and waits for their end, for `limit` at most. True if they have ended.
+    pub(crate) fn cancel(&mut self, limit: Duration) -> bool {
+        self.stop();
+        let end = Instant::now() + limit;
+        let is_running = |tasks: &[JoinHandle<()>]| tasks.iter().any(|task| !task.is_finished());
+        while is_running(&self.tasks) && Instant::now() < end {
+            std::thread::sleep(Duration::from_micros(200)); // bounded; the tasks hold nothing that the caller needs
+        }
+        !is_running(&self.tasks)
+    }
+
+    fn stop(&mut self) {
+        self.receiver.close();
+        self.room.close();
+        self.tasks.iter().for_each(JoinHandle::abort);
+        while self.receiver.try_recv().is_ok() {}
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
