@@ -5,6 +5,7 @@
 //! unnest    subqueries become joins                   check    what columns a tree has, or why it has no answer here
 //! plan      relations -> DataFusion's logical plan: planner, aggregate, window, set are its parts
 //! scalar    expressions, typed to the last digit      own      functions that only plans name
+//! spot      constants among the values of a column
 //! provider  tables as DataFusion asks for them        restore  its conditions -> those that scans test
 //! session   settings, and the physical plan           scan     files as a node of it
 //! run       what the consumer polls
@@ -24,6 +25,7 @@ mod scalar;
 mod scan;
 mod session;
 mod set;
+mod spot;
 mod table;
 mod unnest;
 mod walk;

@@ -64,6 +64,74 @@ fn products_of_more_than_38_digits_begin_again_with_more_bits() {
     assert_eq!(world.rows(&sum), [format!("1{}2 1{}", "0".repeat(36), "0".repeat(74))]);
 }
 
+/// Two numerics of 38 digits, whose products have 75.
+fn factors() -> World {
+    let folder = tempfile::tempdir().unwrap();
+    let wide = |values: Vec<Option<i128>>| -> ArrayRef {
+        Arc::new(Decimal128Array::from(values).with_precision_and_scale(38, 0).unwrap())
+    };
+    let large = 10i128.pow(37);
+    let a = wide(vec![Some(large), Some(2), Some(large), Some(-large), None, Some(7)]);
+    let b = wide(vec![Some(3), Some(large), Some(2), Some(large), Some(1), Some(0)]);
+    let tables = vec![stored(&folder, "w", vec![("a", a), ("b", b)])];
+    World { _folder: folder, tables }
+}
+
+#[test]
+fn numerics_of_more_than_38_digits_are_keys() {
+    let world = factors();
+    let rows = || Rel::Table { table: 0, columns: vec![0, 1] };
+    let of = |at| column(at, Kind::Numeric);
+    let product = || Expr::Call(Function::Multiply, vec![of(0), of(1)]);
+    let products = || project(rows(), vec![product()]);
+    let (two, three) = (format!("2{}", "0".repeat(37)), format!("3{}", "0".repeat(37)));
+    let least = format!("-1{}", "0".repeat(74));
+    let sorted = sort(products(), vec![descending(of(0))]);
+    assert_eq!(world.rows(&sorted), ["-", &three, &two, &two, "0", &least]);
+    assert_eq!(world.rows(&limit(sorted, Some(int(1)), Some(int(2)))), [&three[..], &two]);
+    let mut groups =
+        [format!("{two} 2"), format!("{three} 1"), format!("{least} 1"), "0 1".to_owned(), "- 1".to_owned()];
+    groups.sort();
+    assert_eq!(world.set(&aggregate(products(), vec![of(0)], vec![count()])), groups);
+    assert_eq!(world.set(&Rel::Distinct { input: Box::new(products()), on: None }).len(), 5);
+    let two_keys = aggregate(products(), vec![of(0), Expr::IsNull(Box::new(of(0)))], vec![count()]);
+    assert_eq!(world.set(&two_keys).len(), 5);
+    let mut distinct = call("count", vec![of(0)]);
+    distinct.distinct = true;
+    assert_eq!(world.rows(&aggregate(products(), vec![], vec![distinct])), ["4"]);
+    let joined = join(JoinKind::Inner, products(), products(), Some(eq(of(0), of(1))));
+    assert_eq!(world.rows(&aggregate(joined, vec![], vec![count()])), ["7"]);
+    let all = Rel::SetOperation {
+        kind: SetKind::Intersect,
+        all: true,
+        left: Box::new(products()),
+        right: Box::new(products()),
+    };
+    assert_eq!(world.set(&all).len(), 6);
+}
+
+#[test]
+fn numerics_of_more_than_38_digits_are_compared_with_constants() {
+    let world = factors();
+    let of = |at| column(at, Kind::Numeric);
+    let product = || Expr::Call(Function::Multiply, vec![of(0), of(1)]);
+    let counted = |condition| {
+        let rows = filter(Rel::Table { table: 0, columns: vec![0, 1] }, condition);
+        world.rows(&aggregate(rows, vec![], vec![count()])).concat()
+    };
+    let two = format!("2{}", "0".repeat(37));
+    let compared = |comparison, value: &str| counted(is(comparison, product(), number(value)));
+    assert_eq!(compared(Comparison::Eq, &two), "2");
+    assert_eq!(compared(Comparison::Gt, &format!("{two}.5")), "1");
+    assert_eq!(compared(Comparison::Gt, &format!("{}.5", &two[1..])), "3");
+    assert_eq!(compared(Comparison::Lt, "NaN"), "5");
+    assert_eq!(compared(Comparison::Lt, "-Infinity"), "0");
+    assert_eq!(compared(Comparison::Lt, &format!("1{}", "0".repeat(90))), "5");
+    let values = vec![Value::Numeric(two), Value::Numeric("0.0".into()), Value::Numeric("0.5".into()), Value::Null];
+    let list = Expr::Constant(Value::List(values), crate::expr::Type::Array { array: Kind::Numeric });
+    assert_eq!(counted(Expr::In(Box::new(product()), Box::new(list))), "3");
+}
+
 #[test]
 fn null_is_a_group_and_equal_floats_are_one() {
     let world = world();
