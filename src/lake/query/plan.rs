@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_int};
 
 use lagoon_lake::Error;
-use lagoon_lake::query::{Table, check};
+use lagoon_lake::query::{Output as Delivery, Table, outputs};
 use pgrx::PgMemoryContexts;
 use pgrx::pg_sys::{self, NodeTag};
 
@@ -101,28 +101,32 @@ fn answerable<'t>(
 ) -> Result<(Statement<'t>, Vec<Table>, Vec<Output>), Refusal> {
     // SAFETY: part of the query.
     let targets = unsafe { List::<pg_sys::TargetEntry>::new(query.targetList) };
-    let mut split: Vec<bool> = targets.iter().map(|target| target.expr().is_some_and(has_averages)).collect();
-    if query.distinctClause.is_null() || query.hasDistinctOn {
-        // Each turn splits one entry more.
-        for _ in 0..=split.len() {
-            match attempt(translator, query, &split)? {
-                Attempt::Done(done) => return Ok(done),
-                Attempt::Split(at) if split.get(at) == Some(&false) => split[at] = true,
-                Attempt::Split(_) => break,
-                Attempt::Refused(reason) => {
-                    if split.iter().all(|split| *split) {
-                        return Err(reason.into());
-                    }
+    let averages: Vec<bool> = targets.iter().map(|target| target.expr().is_some_and(has_averages)).collect();
+    let mut split = vec![false; averages.len()];
+    loop {
+        // What is left to split grows smaller each time.
+        match attempt(translator, query, &split)? {
+            Attempt::Done(done) => return Ok(done),
+            Attempt::Split(at) if split.get(at) == Some(&false) && may_split(query) => split[at] = true,
+            Attempt::Split(_) => return Err("a column whose digits the engine does not know".into()),
+            Attempt::Refused(reason) => {
+                let is_split_yet =
+                    |averages: &[bool]| averages.iter().zip(&split).all(|(wanted, done)| *done || !wanted);
+                if !may_split(query) || split.iter().all(|split| *split) {
+                    return Err(reason.into());
+                } else if is_split_yet(&averages) {
                     split.fill(true);
+                } else {
+                    split.iter_mut().zip(&averages).for_each(|(split, average)| *split |= average);
                 }
             }
         }
     }
-    match attempt(translator, query, &vec![false; if query.distinctClause.is_null() { 0 } else { split.len() }])? {
-        Attempt::Done(done) => Ok(done),
-        Attempt::Refused(reason) => Err(reason.into()),
-        Attempt::Split(_) => Err("a column whose digits the engine does not know".into()),
-    }
+}
+
+/// Whether PostgreSQL may compute entries of the target list of what the engine delivers: DISTINCT is over all of them.
+fn may_split(query: Node<'_, pg_sys::Query>) -> bool {
+    query.distinctClause.is_null() || query.hasDistinctOn
 }
 
 enum Attempt<'t> {
@@ -142,7 +146,7 @@ fn attempt<'t>(
         PlannedTable { oid: table.oid, attributes: table.attributes.clone(), resolved: None }.table(&table.relation)
     };
     let tables: Vec<_> = translator.tables.iter().map(table).collect();
-    let columns = match check(&statement.rel, &tables, &[]) {
+    let columns = match outputs(&statement.rel, &tables, &[]) {
         Ok(columns) => columns,
         Err(Error::NotSupported { message, .. }) => return Ok(Attempt::Refused(message)),
         // What fails already with constants may never be computed; PostgreSQL knows.
@@ -152,10 +156,11 @@ fn attempt<'t>(
     if columns.len() != statement.delivered.len() {
         return Err("the engine has other columns".into());
     }
-    let mut outputs = Vec::new();
-    for (column, ty) in statement.delivered.iter().zip(columns) {
-        let (Some(ty), whole) = (ty, column.whole) else {
-            return match column.whole {
+    let mut delivered = Vec::new();
+    for (column, output) in statement.delivered.iter().zip(columns) {
+        let whole = column.whole;
+        let Some(Delivery { ty, digits }) = output else {
+            return match whole {
                 Some(at) => Ok(Attempt::Split(at)),
                 None => Err("a column whose digits the engine does not know".into()),
             };
@@ -165,9 +170,9 @@ fn attempt<'t>(
             return Err(format!("the engine has {ty} for a column").into());
         }
         let name = whole.map_or_else(|| "?column?".to_owned(), |at| name(query, at));
-        outputs.push(Output { type_oid, typmod: column.node.typmod(), name, ty });
+        delivered.push(Output { type_oid, typmod: column.node.typmod(), name, ty, digits });
     }
-    Ok(Attempt::Done((statement, tables, outputs)))
+    Ok(Attempt::Done((statement, tables, delivered)))
 }
 
 /// What an entry of the target list is called, for errors.
