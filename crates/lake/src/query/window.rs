@@ -12,7 +12,7 @@ use datafusion::logical_expr::{
     WindowFrameUnits, WindowFunctionDefinition, lit,
 };
 
-use super::ir::{Aggregate, Bound, Frame, FrameUnit, WindowCall};
+use super::ir::{Aggregate, Bound, Frame, FrameUnit, SortKey, WindowCall};
 use super::planner::{Planner, Relation, sort_keys};
 use super::scalar::{Field, condition, key, scalar};
 use super::{aggregate, aggregate::Taken, unsupported};
@@ -122,7 +122,7 @@ fn call(width: Width, call: &WindowCall, columns: &[Field]) -> Result<Typed> {
         _ => {
             let aggregate = Aggregate {
                 function: call.function.clone(),
-                arguments: call.arguments.clone(),
+                arguments: call.arguments.iter().map(|argument| argument.only_where(call.filter.as_ref())).collect(),
                 distinct: false,
                 filter: None,
                 order: Vec::new(),
@@ -156,6 +156,20 @@ fn call(width: Width, call: &WindowCall, columns: &[Field]) -> Result<Typed> {
 fn can_forget(function: &str, arguments: &[Typed]) -> bool {
     let is_float = arguments.iter().any(|argument| argument.ty.compared() == Some(Compared::Float));
     function == "count" || (matches!(function, "sum" | "avg" | "min" | "max") && !is_float)
+}
+
+impl WindowCall {
+    /// The place of a row in an order, over all rows.
+    pub(super) fn ranking(function: &str, order: &[SortKey]) -> Self {
+        Self {
+            function: function.to_owned(),
+            arguments: Vec::new(),
+            filter: None,
+            partition: Vec::new(),
+            order: order.to_vec(),
+            frame: Frame { unit: FrameUnit::Range, start: Bound::UnboundedPreceding, end: Bound::CurrentRow },
+        }
+    }
 }
 
 impl Bound {
