@@ -7,6 +7,7 @@
 //! scalar    expressions, typed to the last digit      own      functions that only plans name
 //! spot      constants among the values of a column
 //! provider  tables as DataFusion asks for them        restore  its conditions -> those that scans test
+//! rules     the optimizer's, with answers of SQL
 //! session   settings, and the physical plan           scan     files as a node of it
 //! run       what the consumer polls
 //! ```
@@ -20,6 +21,7 @@ mod plan;
 mod planner;
 mod provider;
 mod restore;
+mod rules;
 mod run;
 mod scalar;
 mod scan;

@@ -179,6 +179,80 @@ fn grouping_sets_with_what_they_group_by() {
     assert_eq!(world.set(&nulls), ["- - 1 0", "- - 1 1", "- 0.0 2 1", "- 1.5 1 1", "- NaN 1 1", "x - 2 0", "y - 2 0"]);
 }
 
+#[test]
+fn a_condition_without_columns_decides_whether_there_is_a_row() {
+    let world = world();
+    let counted = |groups| aggregate(a(), groups, vec![count()]);
+    let never = || Expr::Constant(Value::Bool(false), Kind::Bool.into());
+    let unknown = || Expr::Constant(Value::Null, Kind::Bool.into());
+    for condition in [never(), unknown()] {
+        let having = |groups| world.set(&filter(counted(groups), condition.clone()));
+        assert_eq!(having(vec![]), [""; 0]);
+        assert_eq!(having(vec![of_a(1)]), [""; 0]);
+        let enough = is(Comparison::Gt, column(0, Kind::Int8), int(1));
+        let both = filter(filter(counted(vec![]), enough), condition.clone());
+        assert_eq!(world.set(&both), [""; 0]);
+        let projected = filter(project(counted(vec![]), vec![int(7)]), condition.clone());
+        assert_eq!(world.set(&projected), [""; 0]);
+    }
+    // One that becomes such only when it meets a constant.
+    let seven = filter(project(counted(vec![]), vec![int(7)]), eq(column(0, Kind::Int8), int(8)));
+    assert_eq!(world.set(&seven), [""; 0]);
+    // As the right side of joins that keep the rows of the left one.
+    let none = || filter(counted(vec![]), never());
+    assert_eq!(world.set(&join(JoinKind::Left, empty(), none(), Some(eq(int(1), int(1))))), [""; 0]);
+    let joined = join(JoinKind::Left, project(a(), vec![of_a(0)]), none(), Some(eq(int(1), int(1))));
+    assert_eq!(world.set(&joined).len(), 5);
+    assert_eq!(world.set(&ids(exists(none()))), [""; 0]);
+    assert_eq!(world.set(&ids(exists(none()).negated())).len(), 5);
+}
+
+#[test]
+fn having_is_asked_of_groups_not_of_rows() {
+    let world = world();
+    let rollup = |condition| {
+        let sets = in_sets(a(), vec![vec![0], vec![]], vec![count()], vec![of_a(1)]);
+        world.set(&filter(sets, condition))
+    };
+    assert_eq!(rollup(eq(of_group(), text("x"))), ["x 2"]);
+    assert_eq!(rollup(eq(of_group(), text("?"))), [""; 0]);
+    assert_eq!(rollup(Expr::IsNull(Box::new(of_group()))), ["- 1", "- 5"]);
+    assert_eq!(rollup(Expr::IsNull(Box::new(of_group())).negated()), ["x 2", "y 2"]);
+    let two = in_sets(a(), vec![vec![0], vec![1]], vec![count()], vec![of_a(1), of_a(0)]);
+    let without = filter(two, Expr::IsNull(Box::new(of_group())));
+    assert_eq!(world.set(&without), ["- - 1", "- - 1", "- 1 1", "- 2 1", "- 3 1", "- 4 1"]);
+}
+
+fn of_group() -> Expr {
+    column(0, Kind::Text)
+}
+
+#[test]
+fn what_a_filter_leaves_out_is_not_computed() {
+    let world = world();
+    // 10 / (id - 2) of all but the row with id 2.
+    let quotient = || {
+        let less = Expr::Call(Function::Subtract, vec![of_a(0), int(2)]);
+        Expr::Call(Function::Divide, vec![int(10), less])
+    };
+    let other = || is(Comparison::NotEq, of_a(0), int(2));
+    let sum = Aggregate { filter: Some(other()), ..call("sum", vec![quotient()]) };
+    assert_eq!(world.rows(&aggregate(a(), vec![], vec![sum.clone(), count()])), ["5 5"]);
+    assert_eq!(world.set(&aggregate(a(), vec![of_a(1)], vec![sum])), ["- 5", "x -10", "y 10"]);
+    let error = world.try_rows(&aggregate(a(), vec![], vec![call("sum", vec![quotient()])])).unwrap_err();
+    assert_eq!(error.sqlstate(), "22012");
+    let windowed = WindowCall {
+        function: "sum".to_owned(),
+        arguments: vec![quotient()],
+        filter: Some(other()),
+        partition: vec![],
+        order: vec![],
+        frame: up_to_here(),
+    };
+    let rel = project(Rel::Window { input: Box::new(a()), calls: vec![windowed] }, vec![column(4, Kind::Numeric)]);
+    assert_eq!(world.rows(&rel), ["5"; 5]);
+}
+
 fn window(function: &str, arguments: Vec<Expr>, partition: Vec<Expr>, order: Vec<SortKey>, frame: Frame) -> Rel {
     let call = WindowCall { function: function.to_owned(), arguments, filter: None, partition, order, frame };
     let windowed = Rel::Window { input: Box::new(a()), calls: vec![call] };

@@ -180,6 +180,33 @@ fn sets_take_null_for_equal_to_null() {
     assert_eq!(world.set(&both), ["1.000 2", "2.500 3"]);
 }
 
+#[test]
+fn peers_of_the_last_row_come_along() {
+    let world = world();
+    let ties = |offset: Option<i64>, count: Option<i64>| Rel::Ties {
+        input: bx(project(a(), vec![of_a(0), of_a(1)])),
+        keys: vec![ascending(column(1, Kind::Text))],
+        offset: offset.map(int),
+        count: count.map(int),
+    };
+    // x x y y and one without.
+    let shown = |offset, count| -> Vec<String> {
+        let rows = world.rows(&project(ties(offset, count), vec![column(1, Kind::Text)]));
+        rows
+    };
+    assert_eq!(shown(None, Some(1)), ["x", "x"]);
+    assert_eq!(shown(None, Some(2)), ["x", "x"]);
+    assert_eq!(shown(None, Some(3)), ["x", "x", "y", "y"]);
+    assert_eq!(shown(Some(1), Some(1)), ["x"]);
+    assert_eq!(shown(Some(1), Some(2)), ["x", "y", "y"]);
+    assert_eq!(shown(Some(4), Some(i64::MAX)), ["-"]);
+    assert_eq!(shown(Some(9), Some(1)), [""; 0]);
+    assert_eq!(shown(Some(1), Some(0)), [""; 0]);
+    assert_eq!(shown(Some(3), None), ["y", "-"]);
+    assert_eq!(world.try_rows(&ties(None, Some(-1))).unwrap_err().sqlstate(), "2201W");
+    assert_eq!(world.try_rows(&ties(Some(-1), Some(1))).unwrap_err().sqlstate(), "2201X");
+}
+
 fn bx(rel: Rel) -> Box<Rel> {
     Box::new(rel)
 }
