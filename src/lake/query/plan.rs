@@ -150,7 +150,12 @@ fn attempt<'t>(
         Ok(columns) => columns,
         Err(Error::NotSupported { message, .. }) => return Ok(Attempt::Refused(message)),
         // What fails already with constants may never be computed; PostgreSQL knows.
-        Err(error @ Error::Function(_)) => return Ok(Attempt::Refused(error.to_string())),
+        Err(
+            error @ (Error::Function(_)
+            | Error::NegativeLimit { .. }
+            | Error::NegativeFrame { .. }
+            | Error::NullFrame { .. }),
+        ) => return Ok(Attempt::Refused(error.to_string())),
         Err(error) => return Err(Refusal::Error(error)),
     };
     if columns.len() != statement.delivered.len() {

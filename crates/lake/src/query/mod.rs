@@ -9,10 +9,11 @@
 //! provider  tables as DataFusion asks for them        restore  its conditions -> those that scans test
 //! rules     the optimizer's, with answers of SQL
 //! session   settings, and the physical plan           scan     files as a node of it
-//! run       what the consumer polls
+//! run       what the consumer polls                   attempt  numerics of 128 bits, then of 256
 //! ```
 
 mod aggregate;
+mod attempt;
 mod bind;
 mod check;
 mod ir;

@@ -103,8 +103,11 @@ impl Scalars<'_> {
             Expr::Column(i, _) => self.columns.get(*i).ok_or_else(|| Error::internal(format!("no column {i}")))?.into(),
             Expr::Constant(value, ty) => functions::constant(value, *ty)?,
             Expr::Parameter(i, Type::One(kind)) => {
-                if *kind == Kind::Numeric {
-                    return Err(unsupported("a numeric that is known only at execution, but in a comparison"));
+                if has_values_beyond(*kind) {
+                    return Err(unsupported(format!(
+                        "a {} that is known only at execution, but in a comparison",
+                        format!("{kind:?}").to_lowercase()
+                    )));
                 }
                 let ty = functions::constant(&Value::Null, Type::One(*kind))?.ty;
                 Typed::new(own::unknown(*i, ty.arrow(), Vec::new()), ty)
@@ -158,7 +161,7 @@ impl Scalars<'_> {
         match (left, right) {
             _ if is_known(left) && is_known(right) => {}
             _ if is_known(left) => return self.compare(comparison.commuted(), right, left),
-            (_, Expr::Parameter(i, Type::One(Kind::Numeric))) => {
+            (_, Expr::Parameter(i, Type::One(kind))) if has_values_beyond(*kind) => {
                 let left = self.of(left)?.expr;
                 return Ok(own::unknown(*i, ColumnType::Bool.arrow(), vec![left]));
             }
@@ -244,6 +247,12 @@ impl Scalars<'_> {
         let present = |value: &Expr| (Expr::IsNull(Box::new(value.clone())).negated(), value.clone());
         self.case(&others.iter().map(present).collect::<Vec<_>>(), Some(last))
     }
+}
+
+/// Whether PostgreSQL has values of a kind that no column of the engine has: infinite ones, NaN, those of more digits. They are
+/// compared, and that is all.
+fn has_values_beyond(kind: Kind) -> bool {
+    matches!(kind, Kind::Numeric | Kind::Date | Kind::Timestamp | Kind::Timestamptz)
 }
 
 /// Two values as DataFusion compares them.

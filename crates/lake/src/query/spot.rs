@@ -19,6 +19,11 @@ pub(super) enum Spot {
 /// The place among the values of a type that are counted in whole units, if a constant of that kind is compared with them as
 /// it is.
 pub(super) fn place(ty: &ColumnType, value: &Value, kind: Kind) -> Option<Spot> {
+    match value {
+        Value::Above => return Some(Spot::Above),
+        Value::Below => return Some(Spot::Below),
+        _ => {}
+    }
     let integers = [Kind::Int2, Kind::Int4, Kind::Int8];
     let own = ty.kind()?;
     if own != kind && !(integers.contains(&own) && integers.contains(&kind)) {

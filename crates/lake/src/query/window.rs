@@ -229,6 +229,15 @@ fn frame(frame: &Frame, unordered: bool) -> Result<WindowFrame> {
         }
         return Err(unsupported("a frame of groups without an order"));
     }
+    let is_open = |distance: &Expr| matches!(distance, Expr::Parameter(..));
+    match (&frame.start, &frame.end) {
+        (Bound::Preceding(start), Bound::Preceding(end)) | (Bound::Following(start), Bound::Following(end))
+            if is_open(start) || is_open(end) =>
+        {
+            return Err(unsupported("a frame between two rows that are known only at execution"));
+        }
+        _ => {}
+    }
     let bound = |bound: &Bound, before: bool| -> Result<WindowFrameBound> {
         Ok(match bound {
             Bound::UnboundedPreceding => WindowFrameBound::Preceding(ScalarValue::UInt64(None)),
@@ -245,11 +254,13 @@ fn distance(rows: &Expr, unit: FrameUnit, starting: bool) -> Result<ScalarValue>
     if unit == FrameUnit::Range {
         return Err(unsupported("a frame of a range of values"));
     }
+    let end = if starting { "starting" } else { "ending" };
     match rows {
         Expr::Constant(Value::Int(rows), _) => match u64::try_from(*rows) {
             Ok(rows) => Ok(ScalarValue::UInt64(Some(rows))),
-            Err(_) => Err(Error::NegativeFrame { what: if starting { "starting" } else { "ending" } }),
+            Err(_) => Err(Error::NegativeFrame { what: end }),
         },
+        Expr::Constant(Value::Null, _) => Err(Error::NullFrame { what: end }),
         Expr::Parameter(..) => Ok(ScalarValue::UInt64(Some(1))),
         _ => Err(unsupported("a frame of what is no constant")),
     }

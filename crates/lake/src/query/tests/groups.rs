@@ -64,6 +64,30 @@ fn products_of_more_than_38_digits_begin_again_with_more_bits() {
     assert_eq!(world.rows(&sum), [format!("1{}2 1{}", "0".repeat(36), "0".repeat(74))]);
 }
 
+#[test]
+fn no_row_is_delivered_twice_when_a_late_one_needs_more_bits() {
+    let large = 10i128.pow(37);
+    let wide = format!("1{}", "0".repeat(74));
+    // Fewer rows than are held back, and more.
+    for count in [1_000, 250_000] {
+        let folder = tempfile::tempdir().unwrap();
+        let values = Decimal128Array::from_iter_values((1..count).chain([large]));
+        let values: ArrayRef = Arc::new(values.with_precision_and_scale(38, 0).unwrap());
+        let world = World { tables: vec![stored(&folder, "late", vec![("n", values)])], _folder: folder };
+        let rows = || Rel::Table { table: 0, columns: vec![0] };
+        let n = || column(0, Kind::Numeric);
+        let square = || Expr::Call(Function::Multiply, vec![n(), n()]);
+        // Several columns of which each has its bytes.
+        let product = |factor: &str| Expr::Call(Function::Multiply, vec![number(factor), n()]);
+        let shown = project(rows(), vec![square(), product("2"), product("3"), product("4")]);
+        let found = world.rows(&shown);
+        assert_eq!(found.len(), count as usize);
+        assert!(found.iter().any(|row| row.starts_with(&wide)));
+        let sorted = world.rows(&sort(project(shown, vec![n()]), vec![descending(n())]));
+        assert_eq!((sorted.len(), &sorted[0]), (count as usize, &wide));
+    }
+}
+
 /// Two numerics of 38 digits, whose products have 75.
 fn factors() -> World {
     let folder = tempfile::tempdir().unwrap();
@@ -304,6 +328,14 @@ fn frames_of_rows_and_groups() {
     let negative = rows(Bound::Preceding(int(-1)), Bound::CurrentRow);
     let error = check(&window("count", vec![], vec![], by_id(), negative), &world.tables, &[]).unwrap_err();
     assert_eq!(error.sqlstate(), "22013");
+    let unknown = rows(Bound::Preceding(Expr::Constant(Value::Null, Kind::Int8.into())), Bound::CurrentRow);
+    let error = check(&window("count", vec![], vec![], by_id(), unknown), &world.tables, &[]).unwrap_err();
+    assert_eq!(error.sqlstate(), "22004");
+    let later = |at| Expr::Parameter(at, Kind::Int8.into());
+    let open = |start, end| window("count", vec![], vec![], by_id(), rows(start, end));
+    assert!(check(&open(Bound::Preceding(later(0)), Bound::Following(later(1))), &world.tables, &[]).is_ok());
+    let behind = open(Bound::Preceding(later(0)), Bound::Preceding(later(1)));
+    assert!(world.refused(&behind).contains("only at execution"));
     let range = Frame { unit: FrameUnit::Range, start: Bound::Preceding(int(1)), end: Bound::CurrentRow };
     assert!(world.refused(&window("count", vec![], vec![], by_id(), range)).contains("range"));
 }

@@ -257,6 +257,11 @@ fn parameters_are_checked_without_values_and_bound_for_the_run() {
     let bound = rel.bind(&values("NaN", Value::Text("y".into()), Value::Int(9))).unwrap();
     assert_eq!(world.set(&bound), ["-", "3", "4"]);
     assert!(rel.bind(&[]).is_err());
+    // What a column cannot hold may be a value of a parameter, if all that is done with it is a comparison.
+    let above = is(Comparison::Lt, of_a(3), parameter(0, Kind::Numeric));
+    let infinite = ids(above).bind(&[Value::Above]).unwrap();
+    assert_eq!(world.set(&infinite), ["-", "1", "2", "4"]);
+    assert!(world.refused(&project(a(), vec![parameter(0, Kind::Date)])).contains("date"));
     // Text of an output would be shown with digits that are not known.
     assert!(world.refused(&project(a(), vec![parameter(0, Kind::Numeric)])).contains("numeric"));
 }
