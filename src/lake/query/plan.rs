@@ -101,25 +101,19 @@ fn answerable<'t>(
 ) -> Result<(Statement<'t>, Vec<Table>, Vec<Output>), Refusal> {
     // SAFETY: part of the query.
     let targets = unsafe { List::<pg_sys::TargetEntry>::new(query.targetList) };
-    let averages: Vec<bool> = targets.iter().map(|target| target.expr().is_some_and(has_averages)).collect();
-    let mut split = vec![false; averages.len()];
+    // An average is a quotient of each group, and PostgreSQL needs that of fewer groups: those that are left at the end.
+    let averages = |target: Node<'_, pg_sys::TargetEntry>| target.expr().is_some_and(has_averages);
+    let mut split: Vec<bool> = targets.iter().map(|target| may_split(query) && averages(target)).collect();
     loop {
         // What is left to split grows smaller each time.
         match attempt(translator, query, &split)? {
             Attempt::Done(done) => return Ok(done),
             Attempt::Split(at) if split.get(at) == Some(&false) && may_split(query) => split[at] = true,
             Attempt::Split(_) => return Err("a column whose digits the engine does not know".into()),
-            Attempt::Refused(reason) => {
-                let is_split_yet =
-                    |averages: &[bool]| averages.iter().zip(&split).all(|(wanted, done)| *done || !wanted);
-                if !may_split(query) || split.iter().all(|split| *split) {
-                    return Err(reason.into());
-                } else if is_split_yet(&averages) {
-                    split.fill(true);
-                } else {
-                    split.iter_mut().zip(&averages).for_each(|(split, average)| *split |= average);
-                }
+            Attempt::Refused(reason) if !may_split(query) || split.iter().all(|split| *split) => {
+                return Err(reason.into());
             }
+            Attempt::Refused(_) => split.fill(true),
         }
     }
 }

@@ -16,12 +16,25 @@ pub(super) enum Spot {
     At { floor: ScalarValue, exact: bool },
 }
 
+/// Microseconds of a day: dates are counted in days, timestamps in these, from the same day on.
+const DAY: i64 = 24 * 60 * 60 * 1_000_000;
+
 /// The place among the values of a type that are counted in whole units, if a constant of that kind is compared with them as
 /// it is.
 pub(super) fn place(ty: &ColumnType, value: &Value, kind: Kind) -> Option<Spot> {
     match value {
         Value::Above => return Some(Spot::Above),
         Value::Below => return Some(Spot::Below),
+        _ => {}
+    }
+    match (ty, value, kind) {
+        (ColumnType::Date, Value::Int(time), Kind::Timestamp) => {
+            let place = Place::At { floor: time.div_euclid(DAY).into(), exact: time.rem_euclid(DAY) == 0 };
+            return Some(among(ty, place));
+        }
+        (ColumnType::Timestamp, Value::Int(day), Kind::Date) => {
+            return Some(among(ty, Place::At { floor: i128::from(*day) * i128::from(DAY), exact: true }));
+        }
         _ => {}
     }
     let integers = [Kind::Int2, Kind::Int4, Kind::Int8];
@@ -34,7 +47,11 @@ pub(super) fn place(ty: &ColumnType, value: &Value, kind: Kind) -> Option<Spot> 
     {
         return wide(*numeric, text);
     }
-    Some(match ty.place(value)? {
+    Some(among(ty, ty.place(value)?))
+}
+
+fn among(ty: &ColumnType, place: Place) -> Spot {
+    match place {
         Place::Above => Spot::Above,
         Place::Below => Spot::Below,
         Place::At { floor, exact } => match number(ty, floor) {
@@ -42,7 +59,7 @@ pub(super) fn place(ty: &ColumnType, value: &Value, kind: Kind) -> Option<Spot> 
             None if floor > 0 => Spot::Above,
             None => Spot::Below,
         },
-    })
+    }
 }
 
 /// A whole number as a value of a type, if it has it.
@@ -111,6 +128,13 @@ mod tests {
             assert_eq!(at(&format!("1{}", "0".repeat(58))), Spot::Above);
             assert_eq!(at(&format!("-1{}", "0".repeat(58))), Spot::Below);
         }
+        let date = |time| place(&ColumnType::Date, &Value::Int(time), Kind::Timestamp);
+        let at = |floor, exact| Some(Spot::At { floor: ScalarValue::Date32(Some(floor)), exact });
+        assert_eq!((date(2 * DAY), date(2 * DAY + 1), date(-1)), (at(2, true), at(2, false), at(-1, false)));
+        let midnight = place(&ColumnType::Timestamp, &Value::Int(-3), Kind::Date);
+        let floor = ScalarValue::TimestampMicrosecond(Some(-3 * DAY), None);
+        assert_eq!(midnight, Some(Spot::At { floor, exact: true }));
+        assert_eq!(place(&ColumnType::Timestamp, &Value::Int(i64::MAX / 2), Kind::Date), Some(Spot::Above));
         assert_eq!(place(&ColumnType::Int2, &Value::Int(1 << 20), Kind::Int8), Some(Spot::Above));
         assert_eq!(place(&ColumnType::Text, &Value::Int(1), Kind::Int8), None);
     }
