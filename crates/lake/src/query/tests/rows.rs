@@ -303,6 +303,53 @@ fn a_cancelled_query_ends() {
     }
 }
 
+/// The ids of [`large`] to the third power, as numerics of up to 57 digits: what is tried with 128 bits first.
+fn cubes(rows: Rel) -> Rel {
+    let id = || Box::new(column(0, Kind::Int8));
+    let id = || Expr::Cast(id(), Kind::Numeric.into(), None);
+    let times = |left, right| Expr::Call(Function::Multiply, vec![left, right]);
+    project(rows, vec![times(times(id(), id()), id())])
+}
+
+#[test]
+fn rows_that_are_held_back_may_be_cancelled_and_take_no_more_memory_than_there_is() {
+    let world = large();
+    let all = || Rel::Table { table: 0, columns: vec![0] };
+    let pairs =
+        join(JoinKind::Inner, all(), all(), Some(is(Comparison::Lt, column(0, Kind::Int8), column(1, Kind::Int8))));
+    let rel = cubes(pairs);
+    for polls in [0, 1, 100] {
+        let mut query = world.start(&rel, &Options::default(), Arc::new(|| {})).unwrap();
+        (0..polls).for_each(|_| drop(query.poll().unwrap()));
+        assert!(query.cancel(LONG), "the task did not end");
+        assert!(matches!(query.poll(), Ok(Poll::Done)));
+    }
+    let batches = world.run(&cubes(all()), &Options { parallelism: 2, memory: 1 << 16 }).unwrap();
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 200_000);
+}
+
+#[test]
+fn a_date_is_compared_with_a_timestamp_in_the_scan() {
+    let folder = tempfile::tempdir().unwrap();
+    let days: ArrayRef = Arc::new(arrow::array::Date32Array::from(vec![Some(0), Some(1), Some(2), None]));
+    let tables = vec![stored(&folder, "days", vec![("day", days)])];
+    let world = World { _folder: folder, tables };
+    let noon = 12 * 60 * 60 * 1_000_000;
+    for (comparison, time, expected) in [
+        (Comparison::Lt, 2 * noon, vec!["1970-01-01"]),
+        (Comparison::LtEq, 2 * noon, vec!["1970-01-01", "1970-01-02"]),
+        (Comparison::Lt, 3 * noon, vec!["1970-01-01", "1970-01-02"]),
+        (Comparison::GtEq, 3 * noon, vec!["1970-01-03"]),
+        (Comparison::Eq, 3 * noon, vec![]),
+    ] {
+        let time = Expr::Constant(Value::Int(time), Kind::Timestamp.into());
+        let rel = filter(Rel::Table { table: 0, columns: vec![0] }, is(comparison, column(0, Kind::Date), time));
+        assert_eq!(world.set(&rel), expected, "{comparison:?}");
+        let plan = world.explain(&rel);
+        assert!(!plan.contains("FilterExec"), "{plan}");
+    }
+}
+
 #[test]
 fn what_was_read_is_counted() {
     let world = large();
