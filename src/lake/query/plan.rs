@@ -10,6 +10,7 @@ use pgrx::pg_sys::{self, NodeTag};
 use super::methods;
 use super::private::{Output, PlannedTable, QueryPlan, delivers};
 use super::translate::{Statement, Translator, has_averages};
+use crate::lake::engine;
 use crate::lake::explain::MOST_FILES;
 use crate::lake::expr::Reason;
 use crate::lake::fdw::handover::{self, Ticket};
@@ -140,7 +141,8 @@ fn attempt<'t>(
         PlannedTable { oid: table.oid, attributes: table.attributes.clone(), resolved: None }.table(&table.relation)
     };
     let tables: Vec<_> = translator.tables.iter().map(table).collect();
-    let columns = match outputs(&statement.rel, &tables, &[]) {
+    let (rel, of_engine) = (statement.rel.clone(), tables.clone());
+    let columns = match engine::plan(move || outputs(&rel, &of_engine, &[])) {
         Ok(columns) => columns,
         Err(Error::NotSupported { message, .. }) => return Ok(Attempt::Refused(message)),
         // What fails already with constants may never be computed; PostgreSQL knows.

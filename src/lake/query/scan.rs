@@ -84,7 +84,8 @@ impl QueryState {
         };
         // SAFETY: the caller's.
         let params = unsafe { self.params.evaluate((*node).ss.ps.ps_ExprContext)? };
-        let lines = explain(&self.plan.rel.bind(&params)?, &tables, &[], &options());
+        let (rel, of_engine, options) = (self.plan.rel.bind(&params)?, tables.clone(), options());
+        let lines = engine::plan(move || explain(&rel, &of_engine, &[], &options));
         self.tables = Some(tables);
         lines
     }
@@ -103,13 +104,15 @@ unsafe fn start(
     // SAFETY: the caller's.
     let params = unsafe { params.evaluate(context)? };
     let rel = plan.rel.bind(&params)?;
-    Query::start(&rel, tables, &[], &options(), Arc::new(move || notify.wake()))
+    let (tables, options) = (tables.to_vec(), options());
+    engine::plan(move || Query::start(&rel, &tables, &[], &options, Arc::new(move || notify.wake())))
 }
 
 fn options() -> Options {
     Options {
         parallelism: usize::try_from(guc::PARALLELISM.get()).unwrap_or(1),
-        memory: u64::try_from(guc::SCAN_MEMORY.get()).unwrap_or(0) << 20,
+        memory: engine::memory_limit(),
+        spill: Some(Arc::new(engine::place())),
     }
 }
 
@@ -145,7 +148,8 @@ fn reload(table: &mut PlannedTable, has_changed: &mut bool) -> Result<Relation> 
 /// The columns that the tree gives now that those of the tables have other types. What PostgreSQL does with them stays, so
 /// each has to be one that can be delivered, as before.
 fn retype(plan: &mut QueryPlan, tables: &[Table]) -> Result<()> {
-    let columns = outputs(&plan.rel, tables, &[])?;
+    let (rel, tables) = (plan.rel.clone(), tables.to_vec());
+    let columns = engine::plan(move || outputs(&rel, &tables, &[]))?;
     for (output, column) in plan.outputs.iter_mut().zip(columns) {
         match column.filter(|column| delivers(&column.ty, output.type_oid)) {
             Some(column) => (output.ty, output.digits) = (column.ty, column.digits),

@@ -3,6 +3,8 @@
 //! Of the first attempt no row is delivered before it is known that no numeric had more than 38 digits, since a row cannot be
 //! taken back. So its rows are held back, up to [`HELD_BYTES`]; most answers are shorter. An answer that is longer is delivered
 //! if all of it was computed before its first row came, and is begun again with 256 bits if not.
+//!
+//! A query that has no room is [`frugal`] from then on, again by either attempt.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use futures::StreamExt;
 
 use super::ir::Rel;
 use super::plan::{self, Sources};
-use super::session;
+use super::{depth, frugal, session};
 use crate::engine::memory;
 use crate::error::{Error, Result};
 use crate::exec::{Outlet, batch_bytes};
@@ -45,12 +47,14 @@ pub(super) struct Delivered {
 pub(super) struct Attempts {
     pub columns: Vec<ColumnType>,
     state: SessionState,
+    logical: LogicalPlan,
     first: Arc<dyn ExecutionPlan>,
     second: Option<LogicalPlan>,
 }
 
 impl Attempts {
     pub(super) fn new(rel: &Rel, sources: Sources<'_>, state: SessionState) -> Result<Self> {
+        depth::check(rel)?;
         let wide = plan::plan(Width::Wide, rel, sources)?;
         let columns: Vec<_> = wide.columns.iter().map(|field| field.ty.clone()).collect();
         let fast = plan::plan(Width::Fast, rel, sources).and_then(|fast| fast.delivering(&columns));
@@ -58,24 +62,45 @@ impl Attempts {
             && fast != wide.plan
         {
             let first = session::physical(&state, &fast)?;
-            return Ok(Self { columns, state, first, second: Some(wide.plan) });
+            return Ok(Self { columns, state, logical: fast, first, second: Some(wide.plan) });
         }
         let first = session::physical(&state, &wide.plan)?;
-        Ok(Self { columns, state, first, second: None })
+        Ok(Self { columns, state, logical: wide.plan, first, second: None })
     }
 
     /// Delivers all rows, or as many as the consumer wants.
     pub(super) async fn run(self, outlet: &Outlet, delivered: &Delivered) -> Result<()> {
-        let Self { state, first, second, .. } = self;
-        let Some(second) = second else {
-            return deliver(stream(first, &state)?, outlet, delivered).await;
-        };
-        if tentative(first, &state, outlet, delivered).await? {
-            return Ok(());
+        let Self { state, logical, first, second, .. } = self;
+        match both(first.clone(), second.as_ref(), &state, outlet, delivered).await {
+            Err(error)
+                if delivered.batches.load(Ordering::Relaxed) == 0 && frugal::may_help(&state, &first, &error) =>
+            {
+                drop(first);
+                let state = frugal::session(&state).await;
+                let first = frugal::physical(&state, &logical).await.map_err(|_| error)?;
+                both(first, second.as_ref(), &state, outlet, delivered).await
+            }
+            outcome => outcome,
         }
-        let second = state.create_physical_plan(&second).await.map_err(|error| Error::from_query(&error))?;
-        deliver(stream(second, &state)?, outlet, delivered).await
     }
+}
+
+/// The first plan and, if a numeric was too wide for it, the second.
+async fn both(
+    first: Arc<dyn ExecutionPlan>,
+    second: Option<&LogicalPlan>,
+    state: &SessionState,
+    outlet: &Outlet,
+    delivered: &Delivered,
+) -> Result<()> {
+    let Some(second) = second else {
+        return deliver(stream(first, state)?, outlet, delivered).await;
+    };
+    if tentative(first, state, outlet, delivered).await? {
+        return Ok(());
+    }
+    let second = frugal::physical(state, second).await?;
+    deliver(stream(second, state)?, outlet, delivered).await
 }
 
 /// The first of two attempts; false if the second one is needed, and then nothing was delivered.

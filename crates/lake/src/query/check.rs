@@ -3,6 +3,7 @@
 
 use datafusion::physical_plan::displayable;
 
+use super::depth;
 use super::ir::Rel;
 use super::plan::{self, Planned, Sources};
 use super::scalar::Field;
@@ -57,6 +58,7 @@ pub fn explain(rel: &Rel, tables: &[Table], shipments: &[Vec<ColumnType>], optio
 }
 
 fn logical(rel: &Rel, tables: &[Table], shipments: &[Vec<ColumnType>]) -> Result<Planned> {
+    depth::check(rel)?;
     let empty = |columns: &Vec<ColumnType>| Shipment { columns: columns.clone(), batches: Vec::new() };
     let shipments: Vec<_> = shipments.iter().map(empty).collect();
     let sources = Sources { tables, shipments: &shipments, readings: &Readings::default() };

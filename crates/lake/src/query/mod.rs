@@ -4,10 +4,11 @@
 //! ir, walk  the tree of a query, table what it is over bind     values in place of its parameters
 //! unnest    subqueries become joins                   check    what columns a tree has, or why it has no answer here
 //! plan      relations -> DataFusion's logical plan: planner, aggregate, window, set are its parts
+//! depth     how deep a tree may be                      frugal   how a query goes on that has no room
 //! scalar    expressions, typed to the last digit      own      functions that only plans name
 //! spot      constants among the values of a column
 //! provider  tables as DataFusion asks for them        restore  its conditions -> those that scans test
-//! rules     the optimizer's, with answers of SQL
+//! rules     the optimizer's, with answers of SQL       wanted   looks whether somebody waits
 //! session   settings, and the physical plan           scan     files as a node of it
 //! run       what the consumer polls                   attempt  numerics of 128 bits, then of 256
 //! ```
@@ -16,6 +17,8 @@ mod aggregate;
 mod attempt;
 mod bind;
 mod check;
+mod depth;
+mod frugal;
 mod ir;
 mod own;
 mod plan;
@@ -32,10 +35,12 @@ mod spot;
 mod table;
 mod unnest;
 mod walk;
+mod wanted;
 mod window;
 
 pub use check::{Output, check, explain, outputs};
-pub use ir::{Aggregate, Bound, Frame, FrameUnit, JoinKind, MAX_RELATIONS, Rel, SetKind, SortKey, WindowCall};
+pub use depth::MAX_LEVELS;
+pub use ir::{Aggregate, Bound, Frame, FrameUnit, JoinKind, Rel, SetKind, SortKey, WindowCall};
 pub use run::Query;
 pub use session::Options;
 pub use table::{Shipment, Table};

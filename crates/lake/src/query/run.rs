@@ -15,6 +15,7 @@ use super::plan::Sources;
 use super::scan::Readings;
 use super::session::{self, Options};
 use super::table::{Shipment, Table};
+use crate::engine::cancel::Flag;
 use crate::engine::runtime::{Live, engine};
 use crate::error::{Error, Result};
 use crate::exec::{Delivery, Outlet, Poll, QUEUE_BATCHES, QUEUE_BYTES, Statistics};
@@ -26,6 +27,7 @@ pub struct Query {
     delivery: Delivery,
     readings: Readings,
     delivered: Arc<Delivered>,
+    flag: Flag,
 }
 
 impl fmt::Debug for Query {
@@ -47,14 +49,15 @@ impl Query {
         let readings = Readings::default();
         let sources = Sources { tables, shipments, readings: &readings };
         let state = session::session(options)?;
+        let flag = session::flag(&state);
         let attempts = Attempts::new(rel, sources, state)?;
         let room = Arc::new(Semaphore::new(QUEUE_BYTES));
         let (sender, receiver) = mpsc::channel(QUEUE_BATCHES);
         let delivered = Arc::new(Delivered::default());
         let outlet = Outlet::new(sender, room.clone(), wake);
         let columns = attempts.columns.clone();
-        let task = engine.spawn(run(attempts, outlet, delivered.clone()));
-        Ok(Self { columns, delivery: Delivery::new(receiver, vec![task], room), readings, delivered })
+        let task = engine.spawn(flag.around(run(attempts, outlet, delivered.clone())));
+        Ok(Self { columns, delivery: Delivery::new(receiver, vec![task], room), readings, delivered, flag })
     }
 
     /// The types of the columns of its batches. A column that [`super::check()`] cannot give has one, too, but nothing is to be
@@ -70,6 +73,7 @@ impl Query {
 
     /// Stops the tasks and waits for their end, for `limit` at most. True if they have ended.
     pub fn cancel(&mut self, limit: Duration) -> bool {
+        self.flag.raise();
         self.delivery.cancel(limit)
     }
 
@@ -89,6 +93,12 @@ impl Query {
         });
         let rows = self.delivered.rows.load(Ordering::Relaxed);
         Statistics { rows, batches: self.delivered.batches.load(Ordering::Relaxed), ..of_scans }
+    }
+}
+
+impl Drop for Query {
+    fn drop(&mut self) {
+        self.flag.raise();
     }
 }
 

@@ -25,6 +25,7 @@ use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 
+use super::frugal;
 use crate::engine::runtime::Live;
 use crate::error::{Error, Result};
 use crate::exec::{Opened, Reading, ScanSpec};
@@ -177,7 +178,7 @@ impl ExecutionPlan for LakeScan {
         Ok(propagation)
     }
 
-    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> EngineResult<SendableRecordBatchStream> {
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> EngineResult<SendableRecordBatchStream> {
         if partition >= self.properties.partitioning.partition_count() {
             return Err(DataFusionError::Internal(format!("a scan has no partition {partition}")));
         }
@@ -195,7 +196,7 @@ impl ExecutionPlan for LakeScan {
                 Err(error) => Err(DataFusionError::External(Box::new(error))),
             }
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+        Ok(frugal::divided(Box::pin(RecordBatchStreamAdapter::new(schema, batches)), &context))
     }
 }
 

@@ -1,0 +1,130 @@
+//! How a query goes on that has no room: in small batches, and with merges of sorted rows in the place of tables of hashes,
+//! which cannot go on in files.
+//!
+//! That is slower, so it is not what a query begins with. Merges compare their keys in a way of their own (DataFusion 55), which
+//! knows neither NaN nor wide numerics: with such keys the query ends for want of memory.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::DataType;
+use datafusion::common::Result as EngineResult;
+use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::joins::{HashJoinExec, SortMergeJoinExec};
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::TryStreamExt;
+
+use crate::error::{Error, Result};
+
+/// Partitions: each has a part of the memory, but with one, DataFusion takes hashes for every join.
+const PARTITIONS: usize = 2;
+/// Rows of a batch between operators.
+const BATCH_ROWS: usize = 1024;
+/// Milliseconds that the tasks of the attempt before have for their end, and so for giving back its memory.
+const MOST_WAITS: u32 = 1000;
+
+/// Whether it may help a query that ended like this.
+pub(super) fn may_help(state: &SessionState, plan: &Arc<dyn ExecutionPlan>, error: &Error) -> bool {
+    matches!(error, Error::MemoryLimit { .. } | Error::TotalMemoryLimit { .. })
+        && state.runtime_env().disk_manager.tmp_files_enabled()
+        && can_be_frugal(plan)
+}
+
+/// The session of the next attempt, when the one before has given back its memory.
+pub(super) async fn session(before: &SessionState) -> SessionState {
+    let pool = &before.runtime_env().memory_pool;
+    for _ in 0..MOST_WAITS {
+        if pool.reserved() == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let mut state = before.clone();
+    *state.config_mut() = before.config().clone().with_batch_size(BATCH_ROWS);
+    let options = state.config_mut().options_mut();
+    options.optimizer.prefer_hash_join = false;
+    options.execution.target_partitions = PARTITIONS;
+    state
+}
+
+/// A plan whose merges compare keys as PostgreSQL does.
+pub(super) async fn physical(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+    let plan = state.create_physical_plan(plan).await.map_err(|error| Error::from_query(&error))?;
+    if compares_alike(&plan)? { Ok(plan) } else { Err(Error::MemoryLimit { message: "a join needs more".to_owned() }) }
+}
+
+/// The batches of a scan in parts that have no more rows than the session's others, each with texts of its own: of a part of
+/// a batch, all texts of that would be counted.
+pub(super) fn divided(batches: SendableRecordBatchStream, context: &TaskContext) -> SendableRecordBatchStream {
+    let rows = context.session_config().batch_size();
+    if rows > BATCH_ROWS {
+        return batches;
+    }
+    let schema = batches.schema();
+    let parts = batches.map_ok(move |batch| {
+        let starts = (0..batch.num_rows()).step_by(rows.max(1));
+        let part = move |start: usize| own(&batch.slice(start, rows.min(batch.num_rows() - start)));
+        futures::stream::iter(starts.map(part))
+    });
+    Box::pin(RecordBatchStreamAdapter::new(schema, parts.try_flatten()))
+}
+
+/// The same rows in memory of their own.
+fn own(batch: &RecordBatch) -> EngineResult<RecordBatch> {
+    let column = |array: &ArrayRef| -> ArrayRef {
+        match array.data_type() {
+            DataType::Utf8View => Arc::new(array.as_string_view().gc()),
+            DataType::BinaryView => Arc::new(array.as_binary_view().gc()),
+            _ => array.clone(),
+        }
+    };
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let columns = batch.columns().iter().map(column).collect();
+    Ok(RecordBatch::try_new_with_options(batch.schema(), columns, &options)?)
+}
+
+fn can_be_frugal(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let node: &dyn Any = plan.as_ref();
+    node.is::<HashJoinExec>()
+        || node.is::<SortExec>()
+        || node.is::<AggregateExec>()
+        || plan.children().into_iter().any(can_be_frugal)
+}
+
+fn compares_alike(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+    if let Some(join) = (plan.as_ref() as &dyn Any).downcast_ref::<SortMergeJoinExec>() {
+        let schema = join.left().schema();
+        for (key, _) in join.on() {
+            if !is_plain(&key.data_type(&schema).map_err(|error| Error::from_query(&error))?) {
+                return Ok(false);
+            }
+        }
+    }
+    for child in plan.children() {
+        if !compares_alike(child)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Types of which two values are equal when their bits are, and which have an order.
+fn is_plain(ty: &DataType) -> bool {
+    ty.is_integer()
+        || matches!(
+            ty,
+            DataType::Boolean
+                | DataType::Date32
+                | DataType::Timestamp(_, None)
+                | DataType::Decimal128(..)
+                | DataType::Utf8
+                | DataType::Utf8View
+                | DataType::BinaryView
+        )
+}

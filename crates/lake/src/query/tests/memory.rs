@@ -1,0 +1,123 @@
+//! Queries with less memory than they need: they go on in temporary files, or end with an error.
+
+use std::path::Path;
+
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+
+use super::rows::large;
+use super::*;
+use crate::engine::spill::Place;
+
+/// Enough for a scan and a few batches of everything else, not for all rows.
+const LITTLE: u64 = 16 << 20;
+/// Less than a table of hashes of all numbers takes.
+const LESS: u64 = 2700 << 10;
+
+fn little(folder: &Path, limit: Option<u64>) -> Options {
+    let place = Place { folder: folder.to_owned(), prefix: "pgsql_tmp1.".to_owned(), limit };
+    Options { parallelism: 2, memory: LITTLE, spill: Some(Arc::new(place)) }
+}
+
+fn without_files() -> Options {
+    Options { spill: None, ..little(Path::new(""), None) }
+}
+
+fn table() -> Rel {
+    Rel::Table { table: 0, columns: vec![0, 1] }
+}
+
+/// All rows of the table, the last ones first.
+fn sorted() -> Rel {
+    sort(table(), vec![descending(column(1, Kind::Text))])
+}
+
+fn values(batches: &[RecordBatch], column: usize) -> Vec<i64> {
+    batches.iter().flat_map(|batch| batch.column(column).as_primitive::<Int64Type>().values().to_vec()).collect()
+}
+
+fn is_empty(folder: &TempDir) -> bool {
+    std::fs::read_dir(folder.path()).unwrap().count() == 0
+}
+
+#[test]
+fn a_sort_goes_on_in_files() {
+    let (world, folder) = (large(), tempfile::tempdir().unwrap());
+    let batches = world.run(&sorted(), &little(folder.path(), None)).unwrap();
+    assert!(values(&batches, 0).into_iter().eq((0..200_000).rev()));
+    wait_for("the files to be gone", || is_empty(&folder));
+}
+
+#[test]
+fn groups_go_on_in_files() {
+    let (world, folder) = (large(), tempfile::tempdir().unwrap());
+    let rel = aggregate(table(), vec![column(1, Kind::Text)], vec![call("max", vec![column(0, Kind::Int8)]), count()]);
+    let batches = world.run(&rel, &little(folder.path(), None)).unwrap();
+    let mut found = values(&batches, 1);
+    found.sort_unstable();
+    assert!(found.into_iter().eq(0..200_000));
+    assert!(values(&batches, 2).into_iter().all(|count| count == 1));
+    wait_for("the files to be gone", || is_empty(&folder));
+}
+
+#[test]
+fn without_files_what_has_no_room_is_an_error() {
+    let world = large();
+    let error = world.run(&sorted(), &without_files()).unwrap_err();
+    assert_eq!(error.sqlstate(), "53200", "{error}");
+    assert!(error.hint().unwrap().contains("lagoon.memory_limit"), "{error}");
+    let rows: usize = world.run(&sorted(), &Options::default()).unwrap().iter().map(RecordBatch::num_rows).sum();
+    assert_eq!(rows, 200_000);
+}
+
+#[test]
+fn files_have_a_limit_of_their_own() {
+    let (world, folder) = (large(), tempfile::tempdir().unwrap());
+    let error = world.run(&sorted(), &little(folder.path(), Some(1 << 20))).unwrap_err();
+    assert_eq!(error.sqlstate(), "53400", "{error}");
+    wait_for("the files to be gone", || is_empty(&folder));
+}
+
+#[test]
+fn a_query_that_nobody_waits_for_leaves_no_file() {
+    let (world, folder) = (large(), tempfile::tempdir().unwrap());
+    let mut query = world.start(&sorted(), &little(folder.path(), None), Arc::new(|| {})).unwrap();
+    wait_for("a file", || !is_empty(&folder));
+    assert!(query.cancel(LONG), "the task did not end");
+    drop(query);
+    wait_for("the files to be gone", || is_empty(&folder));
+}
+
+#[test]
+fn a_join_that_has_no_room_goes_on_in_files() {
+    let (world, folder) = (large(), tempfile::tempdir().unwrap());
+    let ids = || Rel::Table { table: 0, columns: vec![0] };
+    let rel = join(JoinKind::Inner, ids(), ids(), Some(eq(column(0, Kind::Int8), column(1, Kind::Int8))));
+    let error = world.run(&rel, &Options { memory: LESS, ..without_files() }).unwrap_err();
+    assert_eq!(error.sqlstate(), "53200", "{error}");
+    let batches = world.run(&rel, &Options { memory: LESS, ..little(folder.path(), None) }).unwrap();
+    let mut found = values(&batches, 0);
+    assert!(found == values(&batches, 1));
+    found.sort_unstable();
+    assert!(found.into_iter().eq(0..200_000));
+    wait_for("the files to be gone", || is_empty(&folder));
+}
+
+#[test]
+fn a_join_without_keys_that_has_no_room_is_an_error() {
+    let (world, folder) = (large(), tempfile::tempdir().unwrap());
+    let condition = is(Comparison::Lt, column(1, Kind::Text), column(3, Kind::Text));
+    let joined = join(JoinKind::Left, table(), table(), Some(condition));
+    let options = Options { memory: LESS, ..little(folder.path(), None) };
+    let error = world.run(&aggregate(joined, vec![], vec![count()]), &options).unwrap_err();
+    assert_eq!(error.sqlstate(), "53200", "{error}");
+}
+
+/// Tasks that are not waited for end by themselves.
+fn wait_for(what: &str, ready: impl Fn() -> bool) {
+    let end = std::time::Instant::now() + LONG;
+    while !ready() {
+        assert!(std::time::Instant::now() < end, "no end of waiting for {what}");
+        std::thread::yield_now();
+    }
+}
