@@ -7,6 +7,7 @@
 //! scalar    expressions, typed to the last digit      own      functions that only plans name
 //! provider  tables as DataFusion asks for them        restore  its conditions -> those that scans test
 //! session   settings, and the physical plan           scan     files as a node of it
+//! pack      rows that PostgreSQL sends
 //! run       what the consumer polls
 //! ```
 
@@ -15,6 +16,7 @@ mod bind;
 mod check;
 mod ir;
 mod own;
+mod pack;
 mod plan;
 mod planner;
 mod provider;
@@ -31,6 +33,7 @@ mod window;
 
 pub use check::{Output, check, explain, outputs};
 pub use ir::{Aggregate, Bound, Frame, FrameUnit, JoinKind, MAX_RELATIONS, Rel, SetKind, SortKey, WindowCall};
+pub use pack::{Packing, Unfit};
 pub use run::Query;
 pub use session::Options;
 pub use table::{Shipment, Table};
