@@ -113,7 +113,7 @@ impl QueryPlan {
         let statements = unsafe { List::<pg_sys::PlannedStmt>::new(third(list)) };
         let mut statements = statements.iter().map(Node::as_ptr);
         let instead = statements.next().unwrap_or(std::ptr::null_mut());
-        let mut parse = || {
+        let parse = || {
             let plan: Value = serde_json::from_str(&rest?).ok()?;
             Some(Self {
                 rel: serde_json::from_str(&rel?).ok()?,

@@ -77,7 +77,7 @@ impl QueryState {
     pub(super) unsafe fn next(&mut self, node: *mut pg_sys::CustomScanState) -> Result<bool> {
         let Self { plan, tables, params, sent, rows } = self;
         let shipments = match sent {
-            Some(Sent::Shipments(shipments)) => shipments.as_slice(),
+            Some(Sent::Shipments(shipments, _)) => shipments.as_slice(),
             _ => &[],
         };
         // SAFETY: the caller's: the slot has a column for every one that is delivered.
@@ -102,14 +102,25 @@ impl QueryState {
         self.rows.rescan();
     }
 
-    /// Ends what PostgreSQL does instead.
+    /// Ends what PostgreSQL has begun for it.
     ///
     /// # Safety
     /// As for [`Self::rescan`].
     pub(super) unsafe fn end(&mut self) {
-        if let Some(Sent::Instead(running, _)) = self.sent.take() {
+        if let Some(sent) = self.sent.take() {
             // SAFETY: the caller's.
-            unsafe { running.end() }
+            unsafe { sent.end() }
+        }
+    }
+
+    /// What EXPLAIN shows of what PostgreSQL sends.
+    ///
+    /// # Safety
+    /// `node` is that of the callback, with this state.
+    pub(super) unsafe fn explain_sent(&self, node: *mut pg_sys::CustomScanState, es: *mut pg_sys::ExplainState) {
+        if !self.plan.shipments.is_empty() {
+            // SAFETY: the caller's.
+            unsafe { ship::explain(&self.plan, self.sent.as_ref(), (*node).ss.ps.state, es) }
         }
     }
 

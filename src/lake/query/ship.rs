@@ -11,6 +11,7 @@ use lagoon_lake::query::{Packing, Shipment, Unfit};
 use pgrx::{PgMemoryContexts, pg_sys};
 
 use super::private::{PlannedShipment, QueryPlan};
+use crate::lake::explain;
 use crate::lake::rows;
 use crate::lake::types;
 use crate::pg::node::List;
@@ -24,8 +25,8 @@ const ROWS_AT_ONCE: usize = 1024;
 
 /// What a node has from PostgreSQL's tables.
 pub(super) enum Sent {
-    /// All that the engine needs.
-    Shipments(Vec<Shipment>),
+    /// All that the engine needs. What read it is kept where EXPLAIN wants to know how.
+    Shipments(Vec<Shipment>, Vec<Running>),
     /// The rows of the whole statement instead; and why.
     Instead(Running, String),
 }
@@ -35,19 +36,87 @@ pub(super) enum Sent {
 /// # Safety
 /// The state is that of the execution of the plan's node.
 pub(super) unsafe fn send(plan: &QueryPlan, estate: *mut pg_sys::EState) -> Result<Sent> {
-    let mut shipments = Vec::with_capacity(plan.shipments.len());
+    let (mut shipments, mut readers) = (Vec::with_capacity(plan.shipments.len()), Vec::new());
     for shipment in &plan.shipments {
-        // SAFETY: the caller's.
-        match unsafe { pack(shipment, estate)? } {
-            Ok(sent) => shipments.push(sent),
-            // SAFETY: the caller's; a plan with shipments has this one.
-            Err(Unfit(reason)) => unsafe {
-                let instead = Running::start(plan.instead, estate, 0);
-                return Ok(Sent::Instead(instead, format!("{}: {reason}", shipment.name)));
-            },
+        // SAFETY: the caller's; a plan with shipments has the other one.
+        unsafe {
+            let reader = Running::start(shipment.statement, estate, 0);
+            let sent = pack(shipment, &reader)?;
+            if (*estate).es_instrument == 0 {
+                reader.end();
+            } else {
+                readers.push(reader);
+            }
+            match sent {
+                Ok(sent) => shipments.push(sent),
+                Err(Unfit(reason)) => {
+                    readers.into_iter().for_each(|reader| reader.end());
+                    let instead = Running::start(plan.instead, estate, 0);
+                    return Ok(Sent::Instead(instead, format!("{}: {reason}", shipment.name)));
+                }
+            }
         }
     }
-    Ok(Sent::Shipments(shipments))
+    Ok(Sent::Shipments(shipments, readers))
+}
+
+impl Sent {
+    /// Ends what has not ended.
+    ///
+    /// # Safety
+    /// The execution around has not ended.
+    pub(super) unsafe fn end(self) {
+        let running = match self {
+            Self::Shipments(_, readers) => readers,
+            Self::Instead(running, _) => vec![running],
+        };
+        // SAFETY: the caller's.
+        running.into_iter().for_each(|running| unsafe { running.end() });
+    }
+}
+
+/// What EXPLAIN shows: what is sent, and how PostgreSQL reads it.
+///
+/// # Safety
+/// Arguments are those of the callback; `sent` is what the node has.
+pub(super) unsafe fn explain(
+    plan: &QueryPlan,
+    sent: Option<&Sent>,
+    estate: *mut pg_sys::EState,
+    es: *mut pg_sys::ExplainState,
+) {
+    if let Some(Sent::Instead(running, reason)) = sent {
+        explain::text(es, c"Not shipped", reason);
+        // SAFETY: the caller's.
+        return unsafe { running.explain(es) };
+    }
+    let (shipments, readers) = match sent {
+        Some(Sent::Shipments(shipments, readers)) => (shipments.as_slice(), readers.as_slice()),
+        _ => (&[][..], &[][..]),
+    };
+    // SAFETY: the caller's.
+    unsafe {
+        pg_sys::ExplainOpenGroup(c"Shipments".as_ptr(), c"Shipments".as_ptr(), false, es);
+        for (at, shipment) in plan.shipments.iter().enumerate() {
+            pg_sys::ExplainOpenGroup(c"Shipment".as_ptr(), std::ptr::null(), true, es);
+            let shown = match shipments.get(at) {
+                Some(sent) => format!("{} ({} rows)", shipment.name, sent.rows()),
+                None => shipment.name.clone(),
+            };
+            explain::text(es, c"Shipped", &shown);
+            match readers.get(at) {
+                Some(reader) => reader.explain(es),
+                None => {
+                    let only = (*estate).es_top_eflags | pg_sys::EXEC_FLAG_EXPLAIN_ONLY as c_int;
+                    let reader = Running::start(shipment.statement, estate, only);
+                    reader.explain(es);
+                    reader.end();
+                }
+            }
+            pg_sys::ExplainCloseGroup(c"Shipment".as_ptr(), std::ptr::null(), true, es);
+        }
+        pg_sys::ExplainCloseGroup(c"Shipments".as_ptr(), c"Shipments".as_ptr(), false, es);
+    }
 }
 
 /// Adds to a statement what its shipments depend on, so that it is locked and planned anew as they would be.
@@ -75,36 +144,30 @@ pub(super) unsafe fn depend(statement: *mut pg_sys::PlannedStmt, shipment: *mut 
 
 /// # Safety
 /// As for [`send`].
-unsafe fn pack(
-    shipment: &PlannedShipment,
-    estate: *mut pg_sys::EState,
-) -> Result<std::result::Result<Shipment, Unfit>> {
+unsafe fn pack(shipment: &PlannedShipment, reader: &Running) -> Result<std::result::Result<Shipment, Unfit>> {
     let memory = u64::try_from(guc::SCAN_MEMORY.get()).unwrap_or(0) << 20;
     let mut packing = Packing::new(&shipment.columns, MOST_BYTES.min(memory / PART_OF_MEMORY))?;
     let mut row = Vec::with_capacity(shipment.types.len());
     let mut count = 0usize;
     // SAFETY: the caller's; the slot has a column for each type, as planning saw it.
     unsafe {
-        let running = Running::start(shipment.statement, estate, 0);
         let of_row = PgMemoryContexts::new("lagoon shipment");
-        let outcome = loop {
-            let Some(slot) = running.next() else { break packing.finish().map(Ok) };
+        loop {
+            let Some(slot) = reader.next() else { return packing.finish().map(Ok) };
             if count.is_multiple_of(ROWS_AT_ONCE) {
                 interrupt::check();
             }
             count += 1;
             row.clear();
             pg_sys::MemoryContextReset(of_row.value());
-            for (at, ty) in running.shown.iter().zip(&shipment.types) {
+            for (at, ty) in reader.shown.iter().zip(&shipment.types) {
                 let (datum, is_null) = (*(*slot).tts_values.add(*at), *(*slot).tts_isnull.add(*at));
                 row.push(PgMemoryContexts::For(of_row.value()).switch_to(|_| types::value(*ty, datum, is_null))?);
             }
             if let Err(unfit) = packing.push(&row)? {
-                break Ok(Err(unfit));
+                return Ok(Err(unfit));
             }
-        };
-        running.end();
-        outcome
+        }
     }
 }
 
@@ -120,7 +183,7 @@ impl Running {
     ///
     /// # Safety
     /// A SELECT that has been planned, which outlives the execution whose state this is.
-    pub(super) unsafe fn start(statement: *mut pg_sys::PlannedStmt, estate: *mut pg_sys::EState, flags: c_int) -> Self {
+    unsafe fn start(statement: *mut pg_sys::PlannedStmt, estate: *mut pg_sys::EState, flags: c_int) -> Self {
         // SAFETY: the caller's; snapshot, parameters and environment are those of the execution, and outlive this one.
         unsafe {
             let around = &*estate;
@@ -187,19 +250,13 @@ impl Running {
     ///
     /// # Safety
     /// The state of an EXPLAIN that is under way, of the statement around.
-    pub(super) unsafe fn explain(&self, es: *mut pg_sys::ExplainState) {
+    unsafe fn explain(&self, es: *mut pg_sys::ExplainState) {
         // SAFETY: the caller's. The state knows one statement at a time, and what is printed after this is of the one around.
         unsafe {
             let before = *es;
+            (*es).settings = false; // they come at the end
             pg_sys::ExplainPrintPlan(es, self.description);
-            let after = &mut *es;
-            after.pstmt = before.pstmt;
-            after.rtable = before.rtable;
-            after.rtable_names = before.rtable_names;
-            after.deparse_cxt = before.deparse_cxt;
-            after.printed_subplans = before.printed_subplans;
-            after.hide_workers = before.hide_workers;
-            after.workers_state = before.workers_state;
+            *es = before;
         }
     }
 
@@ -207,10 +264,13 @@ impl Running {
     ///
     /// # Safety
     /// As for `next`.
-    pub(super) unsafe fn end(self) {
+    unsafe fn end(self) {
         // SAFETY: the caller's.
         unsafe {
-            pg_sys::standard_ExecutorFinish(self.description);
+            let flags = (*(*self.description).estate).es_top_eflags;
+            if flags & pg_sys::EXEC_FLAG_EXPLAIN_ONLY as c_int == 0 {
+                pg_sys::standard_ExecutorFinish(self.description);
+            }
             pg_sys::standard_ExecutorEnd(self.description);
             pg_sys::FreeQueryDesc(self.description);
         }
