@@ -3,7 +3,6 @@
 mod groups;
 mod joins;
 mod rows;
-mod shipments;
 mod subqueries;
 
 use std::sync::{Arc, Condvar, Mutex};
@@ -37,7 +36,6 @@ const LONG: Duration = Duration::from_secs(60);
 struct World {
     _folder: TempDir,
     tables: Vec<Table>,
-    shipments: Vec<Shipment>,
 }
 
 fn world() -> World {
@@ -59,7 +57,7 @@ fn world() -> World {
     let empty: Vec<(&str, ArrayRef)> = vec![("id", Arc::new(Int64Array::from(Vec::<i64>::new())))];
     let tables = [("a", a), ("b", b), ("empty", empty)];
     let tables = tables.into_iter().map(|(name, columns)| stored(&folder, name, columns)).collect();
-    World { _folder: folder, tables, shipments: Vec::new() }
+    World { _folder: folder, tables }
 }
 
 /// A table of one file, in row groups of two rows.
@@ -83,13 +81,8 @@ fn stored(folder: &TempDir, name: &str, columns: Vec<(&str, ArrayRef)>) -> Table
 impl World {
     fn start(&self, rel: &Rel, options: &Options, wake: Arc<dyn Fn() + Send + Sync>) -> Result<Query> {
         // What is not refused is what is run.
-        check(rel, &self.tables, &self.sent())?;
-        Query::start(rel, &self.tables, &self.shipments, options, wake)
-    }
-
-    /// The columns of what is shipped.
-    fn sent(&self) -> Vec<Vec<crate::types::ColumnType>> {
-        self.shipments.iter().map(|shipment| shipment.columns.clone()).collect()
+        check(rel, &self.tables, &[])?;
+        Query::start(rel, &self.tables, &[], options, wake)
     }
 
     /// The batches of a query, waiting only when there is nothing.
@@ -145,14 +138,14 @@ impl World {
     }
 
     fn refused(&self, rel: &Rel) -> String {
-        match check(rel, &self.tables, &self.sent()) {
+        match check(rel, &self.tables, &[]) {
             Err(Error::NotSupported { message, .. }) => message,
             other => panic!("{other:?}"),
         }
     }
 
     fn explain(&self, rel: &Rel) -> String {
-        explain(rel, &self.tables, &self.sent(), &Options::default()).unwrap().join("\n")
+        explain(rel, &self.tables, &[], &Options::default()).unwrap().join("\n")
     }
 }
 
