@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_int};
 
 use lagoon_lake::Error;
-use lagoon_lake::query::{Table, check};
+use lagoon_lake::query::{Output as Delivery, Table, outputs};
 use pgrx::PgMemoryContexts;
 use pgrx::pg_sys::{self, NodeTag};
 
@@ -121,28 +121,26 @@ fn answerable<'t>(
 ) -> Result<(Statement<'t>, Vec<Table>, Vec<Output>), Refusal> {
     // SAFETY: part of the query.
     let targets = unsafe { List::<pg_sys::TargetEntry>::new(query.targetList) };
-    let mut split: Vec<bool> = targets.iter().map(|target| target.expr().is_some_and(has_averages)).collect();
-    if query.distinctClause.is_null() || query.hasDistinctOn {
-        // Each turn splits one entry more.
-        for _ in 0..=split.len() {
-            match attempt(translator, query, &split)? {
-                Attempt::Done(done) => return Ok(done),
-                Attempt::Split(at) if split.get(at) == Some(&false) => split[at] = true,
-                Attempt::Split(_) => break,
-                Attempt::Refused(reason) => {
-                    if split.iter().all(|split| *split) {
-                        return Err(reason.into());
-                    }
-                    split.fill(true);
-                }
+    // An average is a quotient of each group, and PostgreSQL needs that of fewer groups: those that are left at the end.
+    let averages = |target: Node<'_, pg_sys::TargetEntry>| target.expr().is_some_and(has_averages);
+    let mut split: Vec<bool> = targets.iter().map(|target| may_split(query) && averages(target)).collect();
+    loop {
+        // What is left to split grows smaller each time.
+        match attempt(translator, query, &split)? {
+            Attempt::Done(done) => return Ok(done),
+            Attempt::Split(at) if split.get(at) == Some(&false) && may_split(query) => split[at] = true,
+            Attempt::Split(_) => return Err("a column whose digits the engine does not know".into()),
+            Attempt::Refused(reason) if !may_split(query) || split.iter().all(|split| *split) => {
+                return Err(reason.into());
             }
+            Attempt::Refused(_) => split.fill(true),
         }
     }
-    match attempt(translator, query, &vec![false; if query.distinctClause.is_null() { 0 } else { split.len() }])? {
-        Attempt::Done(done) => Ok(done),
-        Attempt::Refused(reason) => Err(reason.into()),
-        Attempt::Split(_) => Err("a column whose digits the engine does not know".into()),
-    }
+}
+
+/// Whether PostgreSQL may compute entries of the target list of what the engine delivers: DISTINCT is over all of them.
+fn may_split(query: Node<'_, pg_sys::Query>) -> bool {
+    query.distinctClause.is_null() || query.hasDistinctOn
 }
 
 enum Attempt<'t> {
@@ -163,20 +161,26 @@ fn attempt<'t>(
     };
     let tables: Vec<_> = translator.tables.iter().map(table).collect();
     let shipments: Vec<_> = translator.shipments.iter().map(|shipped| shipped.columns.clone()).collect();
-    let columns = match check(&statement.rel, &tables, &shipments) {
+    let columns = match outputs(&statement.rel, &tables, &shipments) {
         Ok(columns) => columns,
         Err(Error::NotSupported { message, .. }) => return Ok(Attempt::Refused(message)),
         // What fails already with constants may never be computed; PostgreSQL knows.
-        Err(error @ Error::Function(_)) => return Ok(Attempt::Refused(error.to_string())),
+        Err(
+            error @ (Error::Function(_)
+            | Error::NegativeLimit { .. }
+            | Error::NegativeFrame { .. }
+            | Error::NullFrame { .. }),
+        ) => return Ok(Attempt::Refused(error.to_string())),
         Err(error) => return Err(Refusal::Error(error)),
     };
     if columns.len() != statement.delivered.len() {
         return Err("the engine has other columns".into());
     }
-    let mut outputs = Vec::new();
-    for (column, ty) in statement.delivered.iter().zip(columns) {
-        let (Some(ty), whole) = (ty, column.whole) else {
-            return match column.whole {
+    let mut delivered = Vec::new();
+    for (column, output) in statement.delivered.iter().zip(columns) {
+        let whole = column.whole;
+        let Some(Delivery { ty, digits }) = output else {
+            return match whole {
                 Some(at) => Ok(Attempt::Split(at)),
                 None => Err("a column whose digits the engine does not know".into()),
             };
@@ -186,9 +190,9 @@ fn attempt<'t>(
             return Err(format!("the engine has {ty} for a column").into());
         }
         let name = whole.map_or_else(|| "?column?".to_owned(), |at| name(query, at));
-        outputs.push(Output { type_oid, typmod: column.node.typmod(), name, ty });
+        delivered.push(Output { type_oid, typmod: column.node.typmod(), name, ty, digits });
     }
-    Ok(Attempt::Done((statement, tables, outputs)))
+    Ok(Attempt::Done((statement, tables, delivered)))
 }
 
 /// What an entry of the target list is called, for errors.

@@ -61,6 +61,8 @@ pub(super) struct Output {
     pub typmod: i32,
     pub name: String,
     pub ty: ColumnType,
+    /// The column of the batches with the digits that are shown of a numeric, row by row.
+    pub digits: Option<usize>,
 }
 
 impl QueryPlan {
@@ -72,7 +74,13 @@ impl QueryPlan {
         });
         let outputs = self.outputs.iter().map(|output| {
             let ty = serde_json::to_value(&output.ty).unwrap_or_default();
-            json!({ "type": output.type_oid.to_u32(), "typmod": output.typmod, "name": output.name, "column": ty })
+            json!({
+                "type": output.type_oid.to_u32(),
+                "typmod": output.typmod,
+                "name": output.name,
+                "column": ty,
+                "digits": output.digits,
+            })
         });
         let shipments = self.shipments.iter().map(|shipment| {
             let types: Vec<_> = shipment.types.iter().map(|oid| oid.to_u32()).collect();
@@ -171,6 +179,7 @@ fn output(value: &Value) -> Option<Output> {
         typmod: i32::try_from(value.get("typmod")?.as_i64()?).ok()?,
         name: value.get("name")?.as_str()?.to_owned(),
         ty: serde_json::from_value(value.get("column")?.clone()).ok()?,
+        digits: serde_json::from_value(value.get("digits")?.clone()).ok()?,
     })
 }
 

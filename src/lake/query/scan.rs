@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use lagoon_lake::query::{Options, Query, Shipment, Statistics, Table, check, explain};
+use lagoon_lake::query::{Options, Query, Shipment, Statistics, Table, explain, outputs};
 use lagoon_lake::source::table::TableColumn;
 use lagoon_lake::trust::Trust;
 use lagoon_lake::types::ColumnType;
@@ -44,7 +44,9 @@ impl QueryState {
             let mut plan = QueryPlan::from_private((*plan_node).custom_private)?;
             let tables = if explain_only { None } else { Some(resolve(&mut plan)?) };
             let params = Parameters::begin((*plan_node).custom_exprs, &mut (*node).ss.ps);
-            let decoders = plan.outputs.iter().zip(1..).map(|(output, number)| Decoder::new(attribute(output, number)));
+            let decoders = plan.outputs.iter().zip(1..);
+            let decoders =
+                decoders.map(|(output, number)| Decoder::new(attribute(output, number)).with_digits(output.digits));
             let rows = Rows::new(decoders.collect(), 0);
             Ok(Self { plan, tables, params, sent: None, rows })
         }
@@ -207,10 +209,10 @@ fn reload(table: &mut PlannedTable, has_changed: &mut bool) -> Result<Relation> 
 /// The columns that the tree gives now that those of the tables have other types. What PostgreSQL does with them stays, so
 /// each has to be one that can be delivered, as before.
 fn retype(plan: &mut QueryPlan, tables: &[Table]) -> Result<()> {
-    let columns = check(&plan.rel, tables, &sent_columns(plan))?;
-    for (output, ty) in plan.outputs.iter_mut().zip(columns) {
-        match ty.filter(|ty| delivers(ty, output.type_oid)) {
-            Some(ty) => output.ty = ty,
+    let columns = outputs(&plan.rel, tables, &sent_columns(plan))?;
+    for (output, column) in plan.outputs.iter_mut().zip(columns) {
+        match column.filter(|column| delivers(&column.ty, output.type_oid)) {
+            Some(column) => (output.ty, output.digits) = (column.ty, column.digits),
             None => return Err(Error::FileChanged { path: plan.shown_files.first().cloned().unwrap_or_default() }),
         }
     }

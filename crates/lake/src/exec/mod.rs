@@ -26,5 +26,5 @@ pub use reading::Statistics;
 pub(crate) use reading::{Opened, Reading};
 pub use scan::Scan;
 pub use spec::ScanSpec;
-pub(crate) use work::{Outlet, QUEUE_BATCHES};
+pub(crate) use work::{Outlet, QUEUE_BATCHES, batch_bytes};
 pub use work::{QUEUE_BYTES, rows_within};

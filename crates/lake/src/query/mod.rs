@@ -5,13 +5,16 @@
 //! unnest    subqueries become joins                   check    what columns a tree has, or why it has no answer here
 //! plan      relations -> DataFusion's logical plan: planner, aggregate, window, set are its parts
 //! scalar    expressions, typed to the last digit      own      functions that only plans name
+//! spot      constants among the values of a column
 //! provider  tables as DataFusion asks for them        restore  its conditions -> those that scans test
+//! rules     the optimizer's, with answers of SQL
 //! session   settings, and the physical plan           scan     files as a node of it
 //! pack      rows that PostgreSQL sends
-//! run       what the consumer polls
+//! run       what the consumer polls                   attempt  numerics of 128 bits, then of 256
 //! ```
 
 mod aggregate;
+mod attempt;
 mod bind;
 mod check;
 mod ir;
@@ -21,11 +24,13 @@ mod plan;
 mod planner;
 mod provider;
 mod restore;
+mod rules;
 mod run;
 mod scalar;
 mod scan;
 mod session;
 mod set;
+mod spot;
 mod table;
 mod unnest;
 mod walk;

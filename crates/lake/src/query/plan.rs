@@ -5,14 +5,14 @@
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
-use datafusion::common::{Column, DFSchema, JoinType, NullEquality, ScalarValue, TableReference};
+use datafusion::common::{Column, DFSchema, JoinType, NullEquality, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{
     Cast, EmptyRelation, Expr as Logical, Join, JoinConstraint, Limit, LogicalPlan, LogicalPlanBuilder, Operator,
     Projection, Sort, lit,
 };
 
-use super::ir::{Aggregate, JoinKind, Rel};
+use super::ir::{Aggregate, JoinKind, Rel, SortKey, WindowCall};
 use super::planner::{Planner, Relation, sort_keys};
 use super::provider::{LakeTable, Shipped};
 use super::scalar::{self, Field, balanced, condition, paired, printed, scalar, unified};
@@ -22,7 +22,7 @@ use super::{aggregate, set, unnest, unsupported, window};
 use crate::error::{Error, Result};
 use crate::expr::functions::{Scale, Typed, Width};
 use crate::expr::{Comparison, Expr, Function, Value};
-use crate::types::ColumnType;
+use crate::types::{ColumnType, Kind};
 
 /// Relations of a plan: common table expressions are planned as often as they are named.
 const MOST_RELATIONS: usize = 512;
@@ -121,11 +121,12 @@ impl Relations<'_> {
             }
             Rel::Limit { input, offset, count } => {
                 let input = self.relation(input)?;
-                let skip = bound(offset.as_ref(), "OFFSET")?;
-                let fetch = bound(count.as_ref(), "LIMIT")?;
-                let limit = Limit { skip: skip.map(Box::new), fetch: fetch.map(Box::new), input: Arc::new(input.plan) };
+                let rows = |rows: Option<i64>| rows.map(|rows| Box::new(lit(rows)));
+                let (skip, fetch) = (bound(offset.as_ref(), "OFFSET")?, bound(count.as_ref(), "LIMIT")?);
+                let limit = Limit { skip: rows(skip), fetch: rows(fetch), input: Arc::new(input.plan) };
                 Ok(Relation { plan: LogicalPlan::Limit(limit), fields: input.fields })
             }
+            Rel::Ties { input, keys, offset, count } => self.ties(input, keys, offset.as_ref(), count.as_ref()),
             Rel::SetOperation { kind, all, left, right } => {
                 let (left, right) = (self.relation(left)?, self.relation(right)?);
                 set::plan(&mut self.planner, *kind, *all, left, right)
@@ -353,6 +354,34 @@ impl Relations<'_> {
         Ok(Relation { plan, fields: kept.fields })
     }
 
+    /// The first rows and their peers: what is to be asked is how many rows stand before a row's first peer.
+    fn ties(&mut self, input: &Rel, keys: &[SortKey], offset: Option<&Expr>, count: Option<&Expr>) -> Result<Relation> {
+        let sorted = |input: Rel| Rel::Sort { input: Box::new(input), keys: keys.to_vec() };
+        let (skip, fetch) = (bound(offset, "OFFSET")?, bound(count, "LIMIT")?);
+        let (Some(fetch @ 1..), skip) = (fetch, skip.unwrap_or(0)) else {
+            let limit =
+                Rel::Limit { input: Box::new(sorted(input.clone())), offset: offset.cloned(), count: count.cloned() };
+            return self.relation(&limit);
+        };
+        let width = input.width();
+        let numbered = Rel::Window {
+            input: Box::new(input.clone()),
+            calls: ["rank", "row_number"].map(|function| WindowCall::ranking(function, keys)).to_vec(),
+        };
+        let compared = |comparison: Comparison, at: usize, rows: i64| {
+            let rows = Expr::Constant(Value::Int(rows), Kind::Int8.into());
+            Expr::binary(comparison, Expr::Column(at, Kind::Int8.into()), rows)
+        };
+        let condition = Expr::And(vec![
+            compared(Comparison::LtEq, width, skip.saturating_add(fetch)),
+            compared(Comparison::Gt, width + 1, skip),
+        ]);
+        let kept = Rel::Filter { input: Box::new(numbered), condition };
+        let mut relation = self.relation(&sorted(kept))?;
+        relation.fields.truncate(width);
+        Ok(relation)
+    }
+
     /// One of the tables of a `With`, which sees those before it.
     fn common(&mut self, level: usize, table: usize) -> Result<Relation> {
         let missing = || Error::internal(format!("no common table {table} at level {level}"));
@@ -394,13 +423,13 @@ fn key(
 }
 
 /// The rows that LIMIT or OFFSET names; none of NULL.
-fn bound(expr: Option<&Expr>, what: &'static str) -> Result<Option<Logical>> {
+fn bound(expr: Option<&Expr>, what: &'static str) -> Result<Option<i64>> {
     let Some(expr) = expr else { return Ok(None) };
     match expr {
         Expr::Constant(Value::Null, _) => Ok(None),
-        Expr::Constant(Value::Int(rows), _) if *rows >= 0 => Ok(Some(lit(ScalarValue::Int64(Some(*rows))))),
+        Expr::Constant(Value::Int(rows), _) if *rows >= 0 => Ok(Some(*rows)),
         Expr::Constant(Value::Int(_), _) => Err(Error::NegativeLimit { what }),
-        Expr::Parameter(..) => Ok(Some(lit(ScalarValue::Int64(Some(ANY_LIMIT))))),
+        Expr::Parameter(..) => Ok(Some(ANY_LIMIT)),
         _ => Err(unsupported(format!("{what} that is no constant"))),
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use lagoon_lake::expr::{Expr, Type};
 use lagoon_lake::query::Rel;
-use pgrx::pg_sys::{self, CmdType, LimitOption, RTEKind};
+use pgrx::pg_sys::{self, CmdType, RTEKind};
 
 use super::expression::cast;
 use super::from_clause::{Current, common_tables};
@@ -172,8 +172,6 @@ fn refuse(query: Node<'_, pg_sys::Query>) -> Result<()> {
         "a recursive query"
     } else if query.hasTargetSRFs {
         "a function that returns rows"
-    } else if query.limitOption == LimitOption::LIMIT_OPTION_WITH_TIES {
-        "WITH TIES"
     } else {
         return Ok(());
     };

@@ -180,6 +180,33 @@ fn sets_take_null_for_equal_to_null() {
     assert_eq!(world.set(&both), ["1.000 2", "2.500 3"]);
 }
 
+#[test]
+fn peers_of_the_last_row_come_along() {
+    let world = world();
+    let ties = |offset: Option<i64>, count: Option<i64>| Rel::Ties {
+        input: bx(project(a(), vec![of_a(0), of_a(1)])),
+        keys: vec![ascending(column(1, Kind::Text))],
+        offset: offset.map(int),
+        count: count.map(int),
+    };
+    // x x y y and one without.
+    let shown = |offset, count| -> Vec<String> {
+        let rows = world.rows(&project(ties(offset, count), vec![column(1, Kind::Text)]));
+        rows
+    };
+    assert_eq!(shown(None, Some(1)), ["x", "x"]);
+    assert_eq!(shown(None, Some(2)), ["x", "x"]);
+    assert_eq!(shown(None, Some(3)), ["x", "x", "y", "y"]);
+    assert_eq!(shown(Some(1), Some(1)), ["x"]);
+    assert_eq!(shown(Some(1), Some(2)), ["x", "y", "y"]);
+    assert_eq!(shown(Some(4), Some(i64::MAX)), ["-"]);
+    assert_eq!(shown(Some(9), Some(1)), [""; 0]);
+    assert_eq!(shown(Some(1), Some(0)), [""; 0]);
+    assert_eq!(shown(Some(3), None), ["y", "-"]);
+    assert_eq!(world.try_rows(&ties(None, Some(-1))).unwrap_err().sqlstate(), "2201W");
+    assert_eq!(world.try_rows(&ties(Some(-1), Some(1))).unwrap_err().sqlstate(), "2201X");
+}
+
 fn bx(rel: Rel) -> Box<Rel> {
     Box::new(rel)
 }
@@ -230,6 +257,11 @@ fn parameters_are_checked_without_values_and_bound_for_the_run() {
     let bound = rel.bind(&values("NaN", Value::Text("y".into()), Value::Int(9))).unwrap();
     assert_eq!(world.set(&bound), ["-", "3", "4"]);
     assert!(rel.bind(&[]).is_err());
+    // What a column cannot hold may be a value of a parameter, if all that is done with it is a comparison.
+    let above = is(Comparison::Lt, of_a(3), parameter(0, Kind::Numeric));
+    let infinite = ids(above).bind(&[Value::Above]).unwrap();
+    assert_eq!(world.set(&infinite), ["-", "1", "2", "4"]);
+    assert!(world.refused(&project(a(), vec![parameter(0, Kind::Date)])).contains("date"));
     // Text of an output would be shown with digits that are not known.
     assert!(world.refused(&project(a(), vec![parameter(0, Kind::Numeric)])).contains("numeric"));
 }

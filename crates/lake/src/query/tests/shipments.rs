@@ -3,15 +3,36 @@
 use super::*;
 use crate::types::ColumnType;
 
-/// [`world`], with rows of `bigint, text, numeric(10,2)` sent.
-fn sent(rows: &[(Option<i64>, &str, &str)]) -> World {
+/// The tables of [`world`], and what is sent beside them.
+struct Sent {
+    world: World,
+    shipment: Shipment,
+}
+
+impl Sent {
+    fn rows(&self, rel: &Rel) -> Vec<String> {
+        let (tables, shipments) = (&self.world.tables, std::slice::from_ref(&self.shipment));
+        check(rel, tables, std::slice::from_ref(&self.shipment.columns)).unwrap();
+        let batches = run(|wake| Query::start(rel, tables, shipments, &Options::default(), wake));
+        shown(&batches.unwrap_or_else(|error| panic!("{error}\n{rel:?}")))
+    }
+
+    fn set(&self, rel: &Rel) -> Vec<String> {
+        let mut rows = self.rows(rel);
+        rows.sort();
+        rows
+    }
+}
+
+/// Rows of `bigint, text, numeric(10,2)`, sent.
+fn sent(rows: &[(Option<i64>, &str, &str)]) -> Sent {
     let mut packing = Packing::new(&[ColumnType::Int8, ColumnType::Text, ColumnType::numeric(10, 2)], 1 << 30).unwrap();
     for (id, name, price) in rows {
         let id = id.map_or(Value::Null, Value::Int);
         let row = [id, Value::Text((*name).to_owned()), Value::Numeric((*price).to_owned())];
         packing.push(&row).unwrap().unwrap();
     }
-    World { shipments: vec![packing.finish().unwrap()], ..world() }
+    Sent { world: world(), shipment: packing.finish().unwrap() }
 }
 
 const SENT: [Kind; 3] = [Kind::Int8, Kind::Text, Kind::Numeric];
@@ -103,7 +124,7 @@ fn rows_without_columns_are_rows() {
     for _ in 0..3 {
         packing.push(&[]).unwrap().unwrap();
     }
-    let world = World { shipments: vec![packing.finish().unwrap()], ..world() };
+    let world = Sent { world: world(), shipment: packing.finish().unwrap() };
     let shipped = Rel::Shipped { shipment: 0, columns: Vec::new() };
     let crossed = join(JoinKind::Inner, a(), shipped, None);
     assert_eq!(world.rows(&aggregate(crossed, Vec::new(), vec![count()])), ["15"]);
