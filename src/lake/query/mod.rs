@@ -4,6 +4,7 @@
 //! hook       after planning: which statements          translate  PostgreSQL's query -> the engine's
 //! plan       the plan node, or why there is none       private    what it carries
 //! methods    what PostgreSQL calls                     scan       execution          explain
+//! ship       rows that PostgreSQL reads and sends
 //! ```
 
 mod explain;
@@ -12,6 +13,7 @@ mod methods;
 mod plan;
 mod private;
 mod scan;
+mod ship;
 mod translate;
 
 /// Called from `_PG_init`.

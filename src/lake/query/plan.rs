@@ -8,8 +8,9 @@ use pgrx::PgMemoryContexts;
 use pgrx::pg_sys::{self, NodeTag};
 
 use super::methods;
-use super::private::{Output, PlannedTable, QueryPlan, delivers};
-use super::translate::{Statement, Translator, has_averages};
+use super::private::{Output, PlannedShipment, PlannedTable, QueryPlan, delivers};
+use super::ship;
+use super::translate::{Shipped, Statement, Translator, has_averages};
 use crate::lake::explain::MOST_FILES;
 use crate::lake::expr::Reason;
 use crate::lake::fdw::handover::{self, Ticket};
@@ -41,10 +42,29 @@ pub(super) fn whole(planned: &Planned<'_>) -> Result<*mut pg_sys::Plan, Refusal>
     if unsafe { pg_sys::contain_volatile_functions(query.as_ptr().cast()) } {
         return Err("a volatile function".into());
     }
-    let mut translator = Translator::new(planned.parameters);
+    // SAFETY: the plan of the statement.
+    let cost = unsafe { (*planned.statement.planTree).total_cost };
+    let mut translator = Translator::new(planned.parameters, cost);
     let (statement, tables, columns) = answerable(&mut translator, query)?;
-    let mut plan =
-        QueryPlan { rel: statement.rel, tables: Vec::new(), outputs: columns, file_count: 0, shown_files: Vec::new() };
+    let mut plan = QueryPlan {
+        rel: statement.rel,
+        tables: Vec::new(),
+        shipments: Vec::new(),
+        instead: std::ptr::null_mut(),
+        outputs: columns,
+        file_count: 0,
+        shown_files: Vec::new(),
+    };
+    if !translator.shipments.is_empty() {
+        // SAFETY: a copy of PostgreSQL's own plan, before that is changed.
+        plan.instead = unsafe { pg_sys::copyObjectImpl(planned.statement.as_ptr().cast()).cast() };
+    }
+    for shipped in &translator.shipments {
+        let Shipped { name, statement, types, columns } = shipped.clone();
+        // SAFETY: two plans that nothing uses yet.
+        unsafe { ship::depend(planned.statement.as_ptr(), statement) };
+        plan.shipments.push(PlannedShipment { name, statement, types, columns });
+    }
     let mut tickets: Vec<Ticket> = Vec::new();
     for table in &translator.tables {
         let ticket = handover::offer(&table.relation);
@@ -140,7 +160,8 @@ fn attempt<'t>(
         PlannedTable { oid: table.oid, attributes: table.attributes.clone(), resolved: None }.table(&table.relation)
     };
     let tables: Vec<_> = translator.tables.iter().map(table).collect();
-    let columns = match outputs(&statement.rel, &tables, &[]) {
+    let shipments: Vec<_> = translator.shipments.iter().map(|shipped| shipped.columns.clone()).collect();
+    let columns = match outputs(&statement.rel, &tables, &shipments) {
         Ok(columns) => columns,
         Err(Error::NotSupported { message, .. }) => return Ok(Attempt::Refused(message)),
         // What fails already with constants may never be computed; PostgreSQL knows.

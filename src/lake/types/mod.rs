@@ -80,6 +80,20 @@ pub(super) fn column(oid: pg_sys::Oid, typmod: i32) -> Option<ColumnType> {
     Type::of_oid(oid).and_then(|ty| (ty.column)(typmod))
 }
 
+/// The engine's type of values that PostgreSQL sends. Modifiers have done what they do already; of a numeric it says which
+/// digits are shown.
+pub(super) fn sent(oid: pg_sys::Oid, typmod: i32) -> Option<ColumnType> {
+    const ANY: i32 = -1;
+    let ty = Type::of_oid(oid)?;
+    // SAFETY: reads a variable of this process.
+    let is_any_encoding = || unsafe { pg_sys::GetDatabaseEncoding() } == pg_sys::pg_enc::PG_SQL_ASCII as i32;
+    match ty.kind {
+        Kind::Text if is_any_encoding() => None,
+        Kind::Numeric => (ty.column)(typmod),
+        _ => (ty.column)(ANY),
+    }
+}
+
 /// The datums of an array that is as [`ColumnType::arrow`] says of `ty`, for a column of type `oid`. Allocations are in the
 /// current memory context.
 pub(super) fn decode(oid: pg_sys::Oid, ty: &ColumnType, array: &ArrayRef, out: &mut Output<'_>) -> Result<()> {

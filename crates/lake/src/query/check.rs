@@ -57,8 +57,7 @@ pub fn explain(rel: &Rel, tables: &[Table], shipments: &[Vec<ColumnType>], optio
 }
 
 fn logical(rel: &Rel, tables: &[Table], shipments: &[Vec<ColumnType>]) -> Result<Planned> {
-    let empty = |columns: &Vec<ColumnType>| Shipment { columns: columns.clone(), batches: Vec::new() };
-    let shipments: Vec<_> = shipments.iter().map(empty).collect();
+    let shipments: Vec<_> = shipments.iter().cloned().map(Shipment::empty).collect();
     let sources = Sources { tables, shipments: &shipments, readings: &Readings::default() };
     plan::plan(Width::Wide, rel, sources)
 }

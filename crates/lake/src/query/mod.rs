@@ -9,6 +9,7 @@
 //! provider  tables as DataFusion asks for them        restore  its conditions -> those that scans test
 //! rules     the optimizer's, with answers of SQL
 //! session   settings, and the physical plan           scan     files as a node of it
+//! pack      rows that PostgreSQL sends
 //! run       what the consumer polls                   attempt  numerics of 128 bits, then of 256
 //! ```
 
@@ -18,6 +19,7 @@ mod bind;
 mod check;
 mod ir;
 mod own;
+mod pack;
 mod plan;
 mod planner;
 mod provider;
@@ -36,6 +38,7 @@ mod window;
 
 pub use check::{Output, check, explain, outputs};
 pub use ir::{Aggregate, Bound, Frame, FrameUnit, JoinKind, MAX_RELATIONS, Rel, SetKind, SortKey, WindowCall};
+pub use pack::{Packing, Unfit};
 pub use run::Query;
 pub use session::Options;
 pub use table::{Shipment, Table};

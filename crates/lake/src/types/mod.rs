@@ -6,6 +6,7 @@
 //! value   values of constants and parameters
 //! stored  whole numbers of a file, against those that are delivered
 //! field   from the fields of a text file to arrays
+//! pack    from values to arrays
 //! family  what a family answers
 //! ```
 //!
@@ -24,6 +25,7 @@ mod float;
 mod integer;
 mod list;
 mod numeric;
+mod pack;
 mod stored;
 mod value;
 
@@ -38,6 +40,7 @@ use datafusion::common::ScalarValue;
 
 pub use column::{ColumnType, Declared, Kind, List, MAX_DIGITS, MAX_PRECISION, Numeric};
 pub(crate) use family::{Compared, Convert};
+pub(crate) use pack::Packer;
 pub(crate) use stored::{Limits, Unit};
 pub use value::Value;
 pub(crate) use value::{Place, canonical};
@@ -130,6 +133,11 @@ impl ColumnType {
     /// What makes an array of this type of the fields of a text file. Types that cannot be asked for there are text.
     pub(crate) fn builder(&self) -> Box<dyn Builder> {
         self.family().builder().unwrap_or_else(|| field::text())
+    }
+
+    /// What makes an array of this type of values; `None` for arrays, and numerics that no column holds.
+    pub(crate) fn packer(&self) -> Option<Box<dyn Packer>> {
+        self.family().packer()
     }
 
     pub(crate) fn compared(&self) -> Option<Compared> {
