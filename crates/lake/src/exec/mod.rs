@@ -4,17 +4,21 @@
 //! spec   -> what to read        plan   -> what DataFusion does with a piece
 //! pieces -> parts of files      reader -> their bytes, checked
 //! prune  -> row groups that need no reading
+//! late   -> pieces of which the filter's columns are decoded first: rule_out, columns are its parts
 //! reading -> who takes pieces, and what of them is wanted
 //! work   -> the tasks           delivery -> what the consumer polls
 //! scan   -> all of it for one table
 //! ```
 
+mod columns;
 mod delivery;
+mod late;
 mod pieces;
 mod plan;
 mod prune;
 mod reader;
 mod reading;
+mod rule_out;
 pub(crate) mod scan;
 mod spec;
 mod work;

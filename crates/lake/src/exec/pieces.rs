@@ -37,6 +37,7 @@ pub(super) struct Piece {
     pub chunks: Arc<Chunks>,
     /// Bytes that have to be read at once.
     pub bytes: u64,
+    pub rows: u64,
     pub batch_rows: usize,
 }
 
@@ -109,7 +110,9 @@ impl Cutter {
         let groups: Vec<_> = groups.into_iter().map(|i| self.metadata.row_group(i)).collect();
         let bytes = groups.iter().map(|group| self.chunks(group).map(compressed).sum()).max().unwrap_or(0);
         let batch_rows = groups.iter().map(|group| self.batch_rows(group)).min().unwrap_or(BATCH_ROWS);
-        let rows = groups.iter().map(|group| rows(group)).max().unwrap_or(0);
+        let most = groups.iter().map(|group| rows(group)).max().unwrap_or(0);
+        let batch_rows = usize::try_from(most).unwrap_or(batch_rows).clamp(1, batch_rows);
+        let rows = groups.iter().map(|group| rows(group)).fold(0, u64::saturating_add);
         self.pieces.push(self.piece(self.metadata.clone(), access, bytes, batch_rows, rows));
     }
 
@@ -123,7 +126,16 @@ impl Cutter {
     ) -> Piece {
         let batch_rows = usize::try_from(rows).unwrap_or(most).clamp(1, most);
         let chunks = Arc::new(Chunks::new(&metadata, &access.row_group_indexes(), &self.leaves));
-        Piece { location: self.location.clone(), file: self.file.clone(), metadata, access, chunks, bytes, batch_rows }
+        Piece {
+            location: self.location.clone(),
+            file: self.file.clone(),
+            metadata,
+            access,
+            chunks,
+            bytes,
+            rows,
+            batch_rows,
+        }
     }
 
     /// The rows of a large row group, cut where pages of its largest column begin; `None` if that is not known of a column.
@@ -244,7 +256,7 @@ fn compressed(chunk: &ColumnChunkMetaData) -> u64 {
 }
 
 /// Bytes of a chunk before or after decompression, whichever is more.
-fn size(chunk: &ColumnChunkMetaData) -> u64 {
+pub(super) fn size(chunk: &ColumnChunkMetaData) -> u64 {
     compressed(chunk).max(u64::try_from(chunk.uncompressed_size()).unwrap_or(0))
 }
 

@@ -15,8 +15,10 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExecBuilder;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use parquet::file::metadata::ParquetMetaData;
 
+use super::late::{Job, Late};
 use super::pieces::Piece;
 use super::prune::Pruner;
 use super::reader::Source;
@@ -37,7 +39,8 @@ pub(super) struct Plan {
     names: Vec<String>,
     delivered: usize,
     /// Over what comes out of the source; the source makes of it what statistics are compared with.
-    filter: Option<Arc<dyn PhysicalExpr>>,
+    condition: Option<Condition>,
+    late: Option<Late>,
     pruner: Option<Pruner>,
     bytes: Arc<AtomicU64>,
 }
@@ -71,14 +74,21 @@ impl Plan {
             }
             None => None,
         };
+        let late = match &spec.filter {
+            Some(filter) => {
+                let size =
+                    |column: usize| columns.get(column).map_or(0, |column| stored_bytes(&spec.files, &column.name));
+                Late::new(filter, &columns.clone().into(), &spec.projection, &size)?
+            }
+            None => None,
+        };
         let pruner = condition.clone().map(Pruner::new);
-        let filter = condition.map(|condition| Arc::new(condition) as Arc<dyn PhysicalExpr>);
-        Ok(Self { schema, wanted, names, delivered: spec.projection.len(), filter, pruner, bytes })
+        Ok(Self { schema, wanted, names, delivered: spec.projection.len(), condition, late, pruner, bytes })
     }
 
     /// Whether all rows that are read are delivered, so that a limit can end the reading.
     pub(super) fn is_bare(&self) -> bool {
-        self.filter.is_none()
+        self.condition.is_none()
     }
 
     /// Which row groups of a file may have rows that pass the filter; `None` if nothing is known.
@@ -100,6 +110,37 @@ impl Plan {
         batch.project(&columns).unwrap_or(batch)
     }
 
+    /// The filter in steps, if that pays for this piece.
+    pub(super) fn late(&self, piece: &Piece) -> Option<&Late> {
+        self.late.as_ref().filter(|late| late.pays(piece))
+    }
+
+    /// Counts the rows of a piece that was read to its end, and those of them that passed the filter.
+    pub(super) fn count(&self, tested: u64, passed: u64) {
+        if let Some(late) = &self.late {
+            late.count(tested, passed);
+        }
+    }
+
+    /// What [`Late::open`] opens.
+    pub(super) fn job(&self, piece: Piece, limit: Option<usize>, metrics: ExecutionPlanMetricsSet) -> Result<Job> {
+        let condition = self.condition.clone().ok_or_else(|| Error::internal("no filter to begin with"))?;
+        let source = self.source(&piece);
+        let delivered = self.wanted.iter().take(self.delivered).copied().collect();
+        let Piece { access, batch_rows, .. } = piece;
+        Ok(Job { source, access, table: self.schema.clone(), delivered, condition, batch_rows, limit, metrics })
+    }
+
+    fn source(&self, piece: &Piece) -> Source {
+        Source {
+            location: piece.location.clone(),
+            file: piece.file.clone(),
+            metadata: piece.metadata.clone(),
+            chunks: piece.chunks.clone(),
+            bytes: self.bytes.clone(),
+        }
+    }
+
     pub(super) fn of(&self, piece: &Piece, limit: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
         self.build(piece, limit).map_err(|error| failed(&error, &piece.location))
     }
@@ -107,18 +148,12 @@ impl Plan {
     fn build(&self, piece: &Piece, limit: Option<usize>) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
         let mut options = TableParquetOptions::default();
         options.global.coerce_int96 = Some("us".to_owned());
-        let readers = Source {
-            location: piece.location.clone(),
-            file: piece.file.clone(),
-            metadata: piece.metadata.clone(),
-            chunks: piece.chunks.clone(),
-            bytes: self.bytes.clone(),
-        };
         let mut source = ParquetSource::new(self.schema.clone())
             .with_table_parquet_options(options)
-            .with_parquet_file_reader_factory(Arc::new(readers));
-        if let Some(predicate) = &self.filter {
-            source = source.with_predicate(predicate.clone());
+            .with_parquet_file_reader_factory(Arc::new(self.source(piece)));
+        let filter = self.condition.clone().map(|condition| Arc::new(condition) as Arc<dyn PhysicalExpr>);
+        if let Some(filter) = &filter {
+            source = source.with_predicate(filter.clone());
         }
         // The reader knows the file; its name is nothing that DataFusion would have to know.
         let file = PartitionedFile::new("piece", piece.file.identity().size).with_extension(piece.access.clone());
@@ -130,10 +165,19 @@ impl Plan {
             .with_projection_indices(Some(self.wanted.clone()))?
             .build();
         let scan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(config);
-        let Some(filter) = &self.filter else { return Ok(scan) };
+        let Some(filter) = filter else { return Ok(scan) };
         let keep = (0..self.delivered).collect::<Vec<_>>();
-        Ok(Arc::new(FilterExecBuilder::new(filter.clone(), scan).apply_projection(Some(keep))?.build()?))
+        Ok(Arc::new(FilterExecBuilder::new(filter, scan).apply_projection(Some(keep))?.build()?))
     }
+}
+
+/// Bytes of a column in all files.
+fn stored_bytes(files: &[DataFile], name: &str) -> u64 {
+    let of = |file: &DataFile| {
+        let at = file.footer.columns.iter().position(|column| column.name == name)?;
+        file.footer.column_bytes.get(at).copied()
+    };
+    files.iter().filter_map(of).fold(0, u64::saturating_add)
 }
 
 /// Where rows alone are counted and a file claims unlikely many of them: the smallest column, which is decoded so that there

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arrow::array::RecordBatch;
+use datafusion::error::Result as EngineResult;
+use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::metrics::MetricValue;
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricValue, MetricsSet};
 use datafusion::prelude::SessionConfig;
+use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use tokio::sync::Mutex;
 
@@ -38,11 +40,29 @@ pub struct Statistics {
     pub row_groups_pruned: usize,
     /// Pages that the page index ruled out.
     pub pages_pruned: usize,
+    /// Rows of which only the columns of the filter were decoded.
+    pub rows_skipped: u64,
     /// Bytes asked of the store.
     pub bytes: u64,
     /// Rows and batches delivered.
     pub rows: u64,
     pub batches: u64,
+}
+
+impl Statistics {
+    /// Of two scans together.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            files: self.files + other.files,
+            row_groups: self.row_groups + other.row_groups,
+            row_groups_pruned: self.row_groups_pruned + other.row_groups_pruned,
+            pages_pruned: self.pages_pruned + other.pages_pruned,
+            rows_skipped: self.rows_skipped + other.rows_skipped,
+            bytes: self.bytes + other.bytes,
+            rows: self.rows + other.rows,
+            batches: self.batches + other.batches,
+        }
+    }
 }
 
 /// What those who read share.
@@ -73,6 +93,7 @@ struct Counts {
     batches: AtomicU64,
     row_groups_pruned: AtomicUsize,
     pages_pruned: AtomicUsize,
+    rows_skipped: AtomicU64,
 }
 
 impl Reading {
@@ -130,6 +151,7 @@ impl Reading {
             row_groups,
             row_groups_pruned: self.counts.row_groups_pruned.load(Ordering::Relaxed).min(row_groups),
             pages_pruned: self.counts.pages_pruned.load(Ordering::Relaxed),
+            rows_skipped: self.counts.rows_skipped.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
             rows: self.counts.rows.load(Ordering::Relaxed),
             batches: self.counts.batches.load(Ordering::Relaxed),
@@ -191,19 +213,34 @@ impl Reading {
         let opened = std::panic::catch_unwind(AssertUnwindSafe(|| self.start(piece)));
         // What was taken for the piece is taken again by the reader, now that it knows the bytes.
         drop(permit);
-        let (plan, stream) = opened.unwrap_or_else(|_| Err(Error::unreadable(&location)))?;
-        Ok(Opened { plan, stream, location, reading: self.clone() })
+        opened.unwrap_or_else(|_| Err(Error::unreadable(&location)))
     }
 
-    fn start(&self, piece: Piece) -> Result<(Arc<dyn ExecutionPlan>, SendableRecordBatchStream)> {
-        let left = self.left.load(Ordering::Relaxed);
-        let limit = usize::try_from(left).ok().filter(|limit| self.plan.is_bare() && *limit < usize::MAX);
+    fn start(self: &Arc<Self>, piece: Piece) -> Result<Opened> {
+        let left = usize::try_from(self.left.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
+        let limit = (left < usize::MAX).then_some(left);
+        let (location, rows) = (piece.location.clone(), piece.rows);
+        let opened = |stream, metrics, late| Opened {
+            stream,
+            metrics,
+            location,
+            reading: self.clone(),
+            late,
+            tested: rows,
+            passed: 0,
+        };
+        if let Some(late) = self.plan.late(&piece) {
+            let metrics = ExecutionPlanMetricsSet::new();
+            let stream = late.open(self.plan.job(piece, limit, metrics.clone())?);
+            return Ok(opened(stream, Metrics::Own(metrics), true));
+        }
+        let limit = limit.filter(|_| self.plan.is_bare());
         let batch_rows = limit.map_or(piece.batch_rows, |limit| piece.batch_rows.min(limit.max(1)));
         let config = SessionConfig::new().with_batch_size(batch_rows).with_target_partitions(1);
         let context = TaskContext::default().with_session_config(config).with_runtime(self.environment.clone());
         let plan = self.plan.of(&piece, limit)?;
         let stream = plan.execute(0, Arc::new(context)).map_err(|error| failed(&error, &piece.location))?;
-        Ok((plan, stream))
+        Ok(opened(stream.boxed(), Metrics::Of(plan), false))
     }
 }
 
@@ -214,10 +251,21 @@ fn readers(plan: &Plan, spec: &ScanSpec) -> usize {
 
 /// A piece that is being decoded.
 pub(crate) struct Opened {
-    plan: Arc<dyn ExecutionPlan>,
-    stream: SendableRecordBatchStream,
+    stream: BoxStream<'static, EngineResult<RecordBatch>>,
+    metrics: Metrics,
     location: Location,
     reading: Arc<Reading>,
+    /// Whether the columns of the filter are decoded first.
+    late: bool,
+    /// Its rows, and those so far that passed the filter.
+    tested: u64,
+    passed: u64,
+}
+
+/// Where the counts of what was pruned are.
+enum Metrics {
+    Of(Arc<dyn ExecutionPlan>),
+    Own(ExecutionPlanMetricsSet),
 }
 
 impl Opened {
@@ -226,27 +274,53 @@ impl Opened {
         loop {
             let next = AssertUnwindSafe(self.stream.next()).catch_unwind().await;
             let next = next.map_err(|_| Error::unreadable(&self.location))?;
-            let Some(batch) = next else { return Ok(None) };
+            let Some(batch) = next else {
+                self.end();
+                return Ok(None);
+            };
             if memory::is_short() {
                 return Err(Error::Memory { message: "the process ran short".to_owned() });
             }
             let batch = self.reading.plan.trim(batch.map_err(|error| failed(&error, &self.location))?);
+            self.passed += batch.num_rows() as u64;
             if batch.num_rows() > 0 {
                 return Ok(Some(batch));
             }
         }
+    }
+
+    fn end(&mut self) {
+        self.reading.plan.count(self.tested, self.passed);
+        if self.late {
+            let skipped = self.tested.saturating_sub(self.passed);
+            self.reading.counts.rows_skipped.fetch_add(skipped, Ordering::Relaxed);
+        }
+        // Whoever asks again after the end counts nothing twice.
+        (self.tested, self.passed) = (0, 0);
     }
 }
 
 /// What was pruned is counted when a piece ends, whatever ends it.
 impl Drop for Opened {
     fn drop(&mut self) {
-        collect(self.plan.as_ref(), &self.reading.counts);
+        match &self.metrics {
+            Metrics::Of(plan) => collect(plan.as_ref(), &self.reading.counts),
+            Metrics::Own(metrics) => add(&metrics.clone_inner(), &self.reading.counts),
+        }
     }
 }
 
 fn collect(plan: &dyn ExecutionPlan, counts: &Counts) {
-    for metric in plan.metrics().iter().flat_map(|metrics| metrics.iter()) {
+    if let Some(metrics) = plan.metrics() {
+        add(&metrics, counts);
+    }
+    for child in plan.children() {
+        collect(child.as_ref(), counts);
+    }
+}
+
+fn add(metrics: &MetricsSet, counts: &Counts) {
+    for metric in metrics.iter() {
         let MetricValue::PruningMetrics { name, pruning_metrics } = metric.value() else { continue };
         match name.as_ref() {
             "row_groups_pruned_statistics" | "row_groups_pruned_bloom_filter" | "limit_pruned_row_groups" => {
@@ -257,8 +331,5 @@ fn collect(plan: &dyn ExecutionPlan, counts: &Counts) {
             }
             _ => {}
         }
-    }
-    for child in plan.children() {
-        collect(child.as_ref(), counts);
     }
 }
