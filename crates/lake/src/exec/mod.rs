@@ -26,6 +26,7 @@ mod work;
 pub(crate) use delivery::Delivery;
 pub use delivery::Poll;
 pub use pieces::{BATCH_BYTES, BATCH_ROWS};
+pub(crate) use prune::Learned;
 pub use reading::Statistics;
 pub(crate) use reading::{Opened, Reading};
 pub use scan::Scan;

@@ -20,12 +20,12 @@ use parquet::file::metadata::ParquetMetaData;
 
 use super::late::{Job, Late};
 use super::pieces::Piece;
-use super::prune::Pruner;
+use super::prune::{Learned, Pruner};
 use super::reader::Source;
 use super::spec::ScanSpec;
 use crate::adapt::Adapters;
 use crate::error::{Error, Result};
-use crate::expr::Condition;
+use crate::expr::{Condition, Expr};
 use crate::source::Location;
 use crate::source::files::DataFile;
 use crate::source::table::{self, TableColumn};
@@ -40,6 +40,8 @@ pub(super) struct Plan {
     delivered: usize,
     /// Over what comes out of the source; the source makes of it what statistics are compared with.
     condition: Option<Condition>,
+    /// All that the scan knows.
+    columns: Arc<[TableColumn]>,
     late: Option<Late>,
     pruner: Option<Pruner>,
     bytes: Arc<AtomicU64>,
@@ -64,13 +66,14 @@ impl Plan {
             columns.push(witness);
         }
         let schema = Arc::new(schema(&mut columns.iter()));
+        let columns: Arc<[TableColumn]> = columns.into();
         let names = wanted.iter().filter_map(|i| columns.get(*i)).map(|column| column.name.clone()).collect();
         let condition = match &spec.filter {
             Some(filter) => {
                 let position = |column: usize| wanted.iter().position(|i| *i == column).unwrap_or(usize::MAX);
                 let positions: Vec<_> = (0..columns.len()).map(position).collect();
                 let position = |column: usize| positions.get(column).copied().unwrap_or(usize::MAX);
-                Some(Condition::new(filter.clone(), columns.clone().into(), &position)?)
+                Some(Condition::new(filter.clone(), columns.clone(), &position)?)
             }
             None => None,
         };
@@ -78,12 +81,12 @@ impl Plan {
             Some(filter) => {
                 let size =
                     |column: usize| columns.get(column).map_or(0, |column| stored_bytes(&spec.files, &column.name));
-                Late::new(filter, &columns.clone().into(), &spec.projection, &size)?
+                Late::new(filter, &columns, &spec.projection, &size)?
             }
             None => None,
         };
         let pruner = condition.clone().map(Pruner::new);
-        Ok(Self { schema, wanted, names, delivered: spec.projection.len(), condition, late, pruner, bytes })
+        Ok(Self { schema, wanted, names, delivered: spec.projection.len(), condition, columns, late, pruner, bytes })
     }
 
     /// Whether all rows that are read are delivered, so that a limit can end the reading.
@@ -91,9 +94,14 @@ impl Plan {
         self.condition.is_none()
     }
 
-    /// Which row groups of a file may have rows that pass the filter; `None` if nothing is known.
-    pub(super) fn survivors(&self, metadata: &ParquetMetaData) -> Option<Vec<bool>> {
-        self.pruner.as_ref()?.survivors(metadata)
+    /// Which of these row groups of a file may have rows that pass the filter; `None` if nothing is known.
+    pub(super) fn survivors(&self, metadata: &ParquetMetaData, groups: &[usize]) -> Option<Vec<bool>> {
+        self.pruner.as_ref()?.survivors(metadata, groups)
+    }
+
+    /// A condition over columns of the table, as row groups are pruned by it.
+    pub(super) fn learned(&self, expr: Expr) -> Result<Learned> {
+        Ok(Learned::new(Condition::new(Arc::new(expr), self.columns.clone(), &|column| column)?))
     }
 
     /// Names of the columns that are read.

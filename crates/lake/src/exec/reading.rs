@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arrow::array::RecordBatch;
+use datafusion::datasource::physical_plan::parquet::RowGroupAccess;
 use datafusion::error::Result as EngineResult;
 use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::RuntimeEnv;
@@ -18,10 +19,12 @@ use tokio::sync::Mutex;
 
 use super::pieces::{self, Piece};
 use super::plan::{Plan, failed};
+use super::prune::Learned;
 use super::spec::ScanSpec;
 use crate::engine::memory::{self, Permit};
 use crate::engine::runtime::Live;
 use crate::error::{Error, Result};
+use crate::expr::Expr;
 use crate::source::Location;
 use crate::source::files::DataFile;
 
@@ -118,10 +121,16 @@ impl Reading {
         readers(&self.plan, spec)
     }
 
-    /// The next piece, opened, if there is one for this reader.
-    pub(crate) async fn next(self: &Arc<Self>) -> Result<Option<Opened>> {
+    /// What is learned while the scan runs, for [`Self::next`]: a condition over the columns of the table.
+    pub(crate) fn learned(&self, expr: Expr) -> Result<Learned> {
+        self.plan.learned(expr)
+    }
+
+    /// The next piece, opened, if there is one for this reader. Row groups that have no row of those that were learned to
+    /// matter are left out.
+    pub(crate) async fn next(self: &Arc<Self>, learned: Option<&Learned>) -> Result<Option<Opened>> {
         // A panic that is not in a piece is a bug of ours: no file is to blame.
-        let piece = AssertUnwindSafe(self.take()).catch_unwind().await;
+        let piece = AssertUnwindSafe(self.take(learned)).catch_unwind().await;
         let piece = piece.unwrap_or_else(|_| Err(Error::internal("a scan could not be divided")))?;
         piece.map(|(piece, permit)| self.open(piece, permit)).transpose()
     }
@@ -159,13 +168,18 @@ impl Reading {
     }
 
     /// The next piece and its memory.
-    async fn take(&self) -> Result<Option<(Piece, Permit)>> {
+    async fn take(&self, learned: Option<&Learned>) -> Result<Option<(Piece, Permit)>> {
         let mut todo = self.todo.lock().await;
         loop {
             if self.is_finished() {
                 return Ok(None);
             }
-            if let Some(piece) = todo.pieces.pop_front() {
+            if let Some(mut piece) = todo.pieces.pop_front() {
+                if let Some(learned) = learned
+                    && !self.reduce(&mut piece, learned)?
+                {
+                    continue;
+                }
                 let what = || format!("a part of \"{}\"", piece.location);
                 return match memory::take(piece.bytes, &what) {
                     Ok(permit) => Ok(Some((piece, permit))),
@@ -180,25 +194,48 @@ impl Reading {
             }
             let Some(file) = self.files.get(todo.file) else { return Ok(None) };
             todo.file += 1;
-            todo.pieces.extend(self.cut(file)?);
+            todo.pieces.extend(self.cut(file, learned)?);
         }
     }
 
+    /// Takes row groups out of a piece; false if none is left.
+    fn reduce(&self, piece: &mut Piece, learned: &Learned) -> Result<bool> {
+        let groups = piece.access.row_group_indexes();
+        let survivors = pruned(&piece.location, || learned.survivors(&piece.metadata, &groups))?;
+        let Some(survivors) = survivors else { return Ok(true) };
+        for (group, _) in groups.iter().zip(survivors).filter(|(_, survives)| !survives) {
+            // Of a row group that was cut, no part alone is counted.
+            if piece.access.inner().get(*group) == Some(&RowGroupAccess::Scan) {
+                let rows =
+                    piece.metadata.row_groups().get(*group).and_then(|group| u64::try_from(group.num_rows()).ok());
+                piece.rows = piece.rows.saturating_sub(rows.unwrap_or(0));
+                self.counts.row_groups_pruned.fetch_add(1, Ordering::Relaxed);
+            }
+            piece.access.skip(*group);
+        }
+        Ok(piece.access.row_group_index_iter().next().is_some())
+    }
+
     /// Which row groups of a file are to be read, by what is remembered of its statistics.
-    fn survivors(&self, file: &DataFile) -> Result<Vec<bool>> {
+    fn survivors(&self, file: &DataFile, learned: Option<&Learned>) -> Result<Vec<bool>> {
         let metadata = file.held.parsed(&mut || true)?;
-        let pruned = std::panic::catch_unwind(AssertUnwindSafe(|| self.plan.survivors(&metadata)));
-        let pruned = pruned.map_err(|_| Error::unreadable(file.location()))?;
-        let survivors = pruned.unwrap_or_else(|| vec![true; metadata.num_row_groups()]);
+        let groups: Vec<_> = (0..metadata.num_row_groups()).collect();
+        let by_filter = pruned(file.location(), || self.plan.survivors(&metadata, &groups))?;
+        let mut survivors = by_filter.unwrap_or_else(|| vec![true; groups.len()]);
+        if let Some(learned) = learned
+            && let Some(mattering) = pruned(file.location(), || learned.survivors(&metadata, &groups))?
+        {
+            survivors.iter_mut().zip(mattering).for_each(|(survives, matters)| *survives &= matters);
+        }
         let gone = survivors.iter().filter(|survives| !**survives).count();
         self.counts.row_groups_pruned.fetch_add(gone, Ordering::Relaxed);
         Ok(survivors)
     }
 
-    fn cut(&self, file: &DataFile) -> Result<Vec<Piece>> {
+    fn cut(&self, file: &DataFile, learned: Option<&Learned>) -> Result<Vec<Piece>> {
         let number = |name: &String| file.footer.columns.iter().position(|column| column.name == *name);
         let columns: Vec<_> = self.plan.names().iter().filter_map(number).collect();
-        let survivors = self.survivors(file)?;
+        let survivors = self.survivors(file, learned)?;
         if !survivors.contains(&true) {
             return Ok(Vec::new());
         }
@@ -242,6 +279,11 @@ impl Reading {
         let stream = plan.execute(0, Arc::new(context)).map_err(|error| failed(&error, &piece.location))?;
         Ok(opened(stream.boxed(), Metrics::Of(plan), false))
     }
+}
+
+/// What statistics say. A panic over them is their file's fault.
+fn pruned(location: &Location, survivors: impl FnOnce() -> Option<Vec<bool>>) -> Result<Option<Vec<bool>>> {
+    std::panic::catch_unwind(AssertUnwindSafe(survivors)).map_err(|_| Error::unreadable(location))
 }
 
 /// A bare LIMIT is answered by the first rows; more readers would only decode what is thrown away.

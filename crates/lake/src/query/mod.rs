@@ -7,13 +7,14 @@
 //! scalar    expressions, typed to the last digit      own      functions that only plans name
 //! provider  tables as DataFusion asks for them        restore  its conditions -> those that scans test
 //! session   settings, and the physical plan           scan     files as a node of it
-//! run       what the consumer polls
+//! run       what the consumer polls                  learned  what joins and limits say to scans
 //! ```
 
 mod aggregate;
 mod bind;
 mod check;
 mod ir;
+mod learned;
 mod own;
 mod plan;
 mod planner;

@@ -17,6 +17,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_expr_common::physical_expr::snapshot_generation;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
@@ -25,9 +26,11 @@ use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 
+use super::learned;
 use crate::engine::runtime::Live;
 use crate::error::{Error, Result};
-use crate::exec::{Opened, Reading, ScanSpec};
+use crate::exec::{Learned, Opened, Reading, ScanSpec};
+use crate::types::ColumnType;
 
 /// Of rows that a condition is tested on, one in so many is expected to pass.
 const PASSING: usize = 5;
@@ -45,6 +48,8 @@ pub(super) struct LakeScan {
     filter: Option<String>,
     /// What joins and limits learn while they run. Rows that cannot matter are left out.
     dynamic: Vec<Arc<dyn PhysicalExpr>>,
+    /// The columns of the table behind those that are delivered, by the names of the schema.
+    columns: Arc<[(usize, ColumnType)]>,
 }
 
 impl LakeScan {
@@ -59,6 +64,7 @@ impl LakeScan {
         let reading = Arc::new(Reading::new(&spec, environment)?);
         let mut all = readings.lock().map_err(|_| Error::internal("the list of scans"))?;
         all.push(reading.clone());
+        let delivered = spec.projection.iter().filter_map(|at| Some((*at, spec.columns.get(*at)?.ty.clone())));
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema.clone()),
             Partitioning::UnknownPartitioning(reading.readers(&spec)),
@@ -72,6 +78,7 @@ impl LakeScan {
             files: spec.files.len(),
             filter: shown,
             dynamic: Vec::new(),
+            columns: delivered.collect(),
         })
     }
 }
@@ -187,6 +194,9 @@ impl ExecutionPlan for LakeScan {
             piece: None,
             schema: schema.clone(),
             dynamic: self.dynamic.clone(),
+            columns: self.columns.clone(),
+            learned: None,
+            generation: 0,
             _live: Live::new(),
         };
         let batches = futures::stream::try_unfold(state, |mut state| async move {
@@ -212,19 +222,21 @@ struct State {
     piece: Option<Opened>,
     schema: SchemaRef,
     dynamic: Vec<Arc<dyn PhysicalExpr>>,
+    columns: Arc<[(usize, ColumnType)]>,
+    /// What of `dynamic` row groups can be pruned by, and of which generation that is.
+    learned: Option<Learned>,
+    generation: u64,
     _live: Live,
 }
 
 impl State {
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
-            let piece = match &mut self.piece {
-                Some(piece) => piece,
-                none => match self.reading.next().await? {
-                    Some(piece) => none.insert(piece),
-                    None => return Ok(None),
-                },
-            };
+            if self.piece.is_none() {
+                self.learn()?;
+                self.piece = self.reading.next(self.learned.as_ref()).await?;
+            }
+            let Some(piece) = &mut self.piece else { return Ok(None) };
             let Some(batch) = piece.next().await? else {
                 self.piece = None;
                 continue;
@@ -240,6 +252,22 @@ impl State {
                 return Ok(Some(batch));
             }
         }
+    }
+
+    /// Takes notice of what was learned since the last time.
+    fn learn(&mut self) -> Result<()> {
+        let generation = self.dynamic.iter().map(snapshot_generation).fold(0, u64::wrapping_add);
+        if generation == self.generation {
+            return Ok(());
+        }
+        self.generation = generation;
+        let find = |name: &str| {
+            let (at, ty) = self.columns.get(self.schema.index_of(name).ok()?)?;
+            Some((*at, ty))
+        };
+        let known = learned::all(self.dynamic.iter().map(|filter| learned::necessary(filter, &find)).collect());
+        self.learned = known.map(|known| self.reading.learned(known)).transpose()?;
+        Ok(())
     }
 
     /// The rows that may still matter.
