@@ -4,18 +4,19 @@
 //! read, so it is decided for each piece anew.
 
 use std::collections::HashSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
 use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use parquet::arrow::arrow_reader::{ArrowPredicate, RowFilter};
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 
@@ -33,34 +34,25 @@ const MOST_STEPS: usize = 4;
 const PASSING: u64 = 4;
 /// Rows after which it is believed how many pass.
 const ENOUGH_ROWS: u64 = 8192;
+/// Rows after which those before count half.
+const RECENT_ROWS: u64 = 1 << 20;
 /// What is decoded of some rows is so many times less than what is decoded of all, at most.
 const LESS: u64 = 4;
 /// Bytes of decoded columns of the filter that wait to be delivered. What is beyond is decoded once more.
 const CACHED_BYTES: usize = 16 << 20;
 
-/// The filter of a scan in steps: what needs the least bytes comes first, and what it leaves is all that the next looks at.
-pub(super) struct Late {
-    steps: Arc<[Step]>,
-    /// Columns that are decoded of all rows.
-    first: HashSet<String>,
-    /// Those that are decoded of the rows that are left.
-    others: HashSet<String>,
-    tally: Tally,
-}
-
-struct Step {
+/// A part of a filter. What needs the least bytes is tested first, and what it leaves is all that the next looks at.
+#[derive(Clone)]
+pub(super) struct Step {
     /// Of the table, by number.
     columns: Vec<usize>,
     /// Over a batch of these columns.
     test: Arc<dyn PhysicalExpr>,
 }
 
-/// Rows that the filter was tested on, and those that passed.
+/// Rows that were tested lately, and those that passed.
 #[derive(Default)]
-struct Tally {
-    tested: AtomicU64,
-    passed: AtomicU64,
-}
+pub(super) struct Tally(Mutex<(u64, u64)>);
 
 /// What is opened.
 pub(super) struct Job {
@@ -70,67 +62,96 @@ pub(super) struct Job {
     pub table: SchemaRef,
     /// Those that it delivers.
     pub delivered: Vec<usize>,
-    pub condition: Condition,
+    /// What statistics are compared with.
+    pub condition: Option<Condition>,
     pub batch_rows: usize,
     /// Rows that are wanted at most.
     pub limit: Option<usize>,
     pub metrics: ExecutionPlanMetricsSet,
 }
 
-impl Late {
-    /// `bytes` says how much of the files a column is; `None` if nothing is decoded but what the filter looks at first.
-    pub(super) fn new(
-        filter: &Expr,
-        columns: &Arc<[TableColumn]>,
-        delivered: &[usize],
-        bytes: &dyn Fn(usize) -> u64,
-    ) -> Result<Option<Self>> {
-        let steps = split(filter, bytes);
-        let Some((first, _)) = steps.first().filter(|(first, _)| !first.is_empty()) else { return Ok(None) };
-        let first: HashSet<usize> = first.iter().copied().collect();
-        let of_steps = steps.iter().flat_map(|(columns, _)| columns);
-        let others: HashSet<_> = of_steps.chain(delivered).copied().filter(|column| !first.contains(column)).collect();
-        if others.is_empty() {
-            return Ok(None);
-        }
-        let step = |(of, parts): (Vec<usize>, Vec<Expr>)| {
-            let position = |column: usize| of.iter().position(|known| *known == column).unwrap_or(usize::MAX);
-            let test = Condition::new(Arc::new(Expr::And(parts)), columns.clone(), &position)?;
-            Ok(Step { test: Arc::new(test), columns: of })
-        };
-        let steps = steps.into_iter().map(step).collect::<Result<Vec<_>>>()?;
-        let names = |of: HashSet<usize>| of.iter().filter_map(|at| columns.get(*at)).map(|c| c.name.clone()).collect();
-        Ok(Some(Self { steps: steps.into(), first: names(first), others: names(others), tally: Tally::default() }))
-    }
+/// The filter of a scan in steps. `bytes` says how much of the files a column is.
+pub(super) fn steps(filter: &Expr, columns: &Arc<[TableColumn]>, bytes: &dyn Fn(usize) -> u64) -> Result<Vec<Step>> {
+    let step = |(of, parts): (Vec<usize>, Vec<Expr>)| {
+        let position = |column: usize| of.iter().position(|known| *known == column).unwrap_or(usize::MAX);
+        let test = Condition::new(Arc::new(Expr::And(parts)), columns.clone(), &position)?;
+        Ok(Step { test: Arc::new(test), columns: of })
+    };
+    split(filter, bytes).into_iter().map(step).collect()
+}
 
-    /// Whether it pays for a piece.
-    pub(super) fn pays(&self, piece: &Piece) -> bool {
-        let descriptor = piece.metadata.file_metadata().schema_descr();
-        let (mut first, mut rest) = (0u64, 0u64);
-        for group in piece.access.row_group_index_iter().filter_map(|at| piece.metadata.row_groups().get(at)) {
-            for (leaf, chunk) in group.columns().iter().enumerate() {
-                let name = descriptor.get_column_root(leaf).name();
-                if self.first.contains(name) {
-                    first = first.saturating_add(size(chunk));
-                } else if self.others.contains(name) {
-                    rest = rest.saturating_add(size(chunk));
-                }
+/// A test over delivered columns as a step; `None` if it looks at none.
+pub(super) fn step(test: &Arc<dyn PhysicalExpr>, delivered: &[usize]) -> EngineResult<Option<Step>> {
+    let mut columns = Vec::new();
+    let test = test.clone().transform_down(|expr| {
+        let Some(column) = expr.downcast_ref::<Column>() else { return Ok(Transformed::no(expr)) };
+        let missing = || DataFusionError::Internal(format!("a scan does not deliver {column}"));
+        let of_table = *delivered.get(column.index()).ok_or_else(missing)?;
+        let known = columns.iter().position(|known| *known == of_table);
+        let at = known.unwrap_or_else(|| {
+            columns.push(of_table);
+            columns.len() - 1
+        });
+        Ok(Transformed::yes(Arc::new(Column::new(column.name(), at))))
+    });
+    let test = test.data()?;
+    Ok((!columns.is_empty()).then_some(Step { columns, test }))
+}
+
+/// Brings steps into the order in which they are tested.
+pub(super) fn order(steps: &mut [Step], bytes: &dyn Fn(usize) -> u64) {
+    steps.sort_by_key(|step| step.columns.iter().map(|column| bytes(*column)).fold(0, u64::saturating_add));
+}
+
+/// Whether it pays to test the steps before the other columns of a piece are decoded. `name` is that of a column in the files.
+pub(super) fn pays<'a>(
+    steps: &[Step],
+    delivered: &[usize],
+    name: &dyn Fn(usize) -> Option<&'a str>,
+    piece: &Piece,
+    tally: &Tally,
+) -> bool {
+    let Some(Step { columns, .. }) = steps.first() else { return false };
+    let first: HashSet<&str> = columns.iter().filter_map(|column| name(*column)).collect();
+    let others = steps.iter().flat_map(|step| &step.columns).chain(delivered).filter_map(|column| name(*column));
+    let others: HashSet<&str> = others.filter(|name| !first.contains(name)).collect();
+    if first.is_empty() || others.is_empty() || !tally.few_pass() {
+        return false;
+    }
+    let descriptor = piece.metadata.file_metadata().schema_descr();
+    let (mut of_all, mut of_some) = (0u64, 0u64);
+    for group in piece.access.row_group_index_iter().filter_map(|at| piece.metadata.row_groups().get(at)) {
+        for (leaf, chunk) in group.columns().iter().enumerate() {
+            let name = descriptor.get_column_root(leaf).name();
+            if first.contains(name) {
+                of_all = of_all.saturating_add(size(chunk));
+            } else if others.contains(name) {
+                of_some = of_some.saturating_add(size(chunk));
             }
         }
-        let (tested, passed) = (self.tally.tested.load(Ordering::Relaxed), self.tally.passed.load(Ordering::Relaxed));
-        let few_pass = tested < ENOUGH_ROWS || passed.saturating_mul(PASSING) <= tested;
-        few_pass && rest.saturating_mul(LESS) >= first
     }
+    of_some.saturating_mul(LESS) >= of_all
+}
 
+/// The rows of a piece that pass all steps.
+pub(super) fn open(job: Job, steps: Vec<Step>) -> BoxStream<'static, EngineResult<RecordBatch>> {
+    futures::stream::once(opened(job, steps)).try_flatten().boxed()
+}
+
+impl Tally {
     /// Counts the rows of a piece that was read to its end, and those of them that passed.
     pub(super) fn count(&self, tested: u64, passed: u64) {
-        self.tally.tested.fetch_add(tested, Ordering::Relaxed);
-        self.tally.passed.fetch_add(passed, Ordering::Relaxed);
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.0 > RECENT_ROWS {
+            *counts = (counts.0 / 2, counts.1 / 2);
+        }
+        *counts = (counts.0.saturating_add(tested), counts.1.saturating_add(passed));
     }
 
-    /// The rows of a piece that pass.
-    pub(super) fn open(&self, job: Job) -> BoxStream<'static, EngineResult<RecordBatch>> {
-        futures::stream::once(open(job, self.steps.clone())).try_flatten().boxed()
+    /// Whether few rows pass, or it is not known yet.
+    fn few_pass(&self) -> bool {
+        let (tested, passed) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tested < ENOUGH_ROWS || passed.saturating_mul(PASSING) <= tested
     }
 }
 
@@ -175,10 +196,13 @@ fn split(filter: &Expr, bytes: &dyn Fn(usize) -> u64) -> Vec<(Vec<usize>, Vec<Ex
     steps
 }
 
-async fn open(job: Job, steps: Arc<[Step]>) -> EngineResult<impl futures::Stream<Item = EngineResult<RecordBatch>>> {
+async fn opened(job: Job, steps: Vec<Step>) -> EngineResult<impl Stream<Item = EngineResult<RecordBatch>>> {
     let Job { source, access, table, delivered, condition, batch_rows, limit, metrics } = job;
     let mut file = Decoded::new(source.metadata.clone(), &table)?;
-    let access = rule_out(&condition, &source, &mut file, access, &metrics).await?;
+    let access = match &condition {
+        Some(condition) => rule_out(condition, &source, &mut file, access, &metrics).await?,
+        None => access,
+    };
     let output = file.columns(&delivered)?;
     let sieve = |step: &Step| -> EngineResult<Box<dyn ArrowPredicate>> {
         Ok(Box::new(Sieve { columns: file.columns(&step.columns)?, test: step.test.clone() }))

@@ -5,6 +5,7 @@
 //! pieces -> parts of files      reader -> their bytes, checked
 //! prune  -> row groups that need no reading
 //! late   -> pieces of which the filter's columns are decoded first: rule_out, columns are its parts
+//! learned -> what joins and limits say of rows while the scan runs
 //! reading -> who takes pieces, and what of them is wanted
 //! work   -> the tasks           delivery -> what the consumer polls
 //! scan   -> all of it for one table
@@ -13,6 +14,7 @@
 mod columns;
 mod delivery;
 mod late;
+mod learned;
 mod pieces;
 mod plan;
 mod prune;
@@ -25,8 +27,8 @@ mod work;
 
 pub(crate) use delivery::Delivery;
 pub use delivery::Poll;
+pub(crate) use learned::Learned;
 pub use pieces::{BATCH_BYTES, BATCH_ROWS};
-pub(crate) use prune::Learned;
 pub use reading::Statistics;
 pub(crate) use reading::{Opened, Reading};
 pub use scan::Scan;

@@ -38,7 +38,9 @@ pub(super) struct Piece {
     /// Bytes that have to be read at once.
     pub bytes: u64,
     pub rows: u64,
+    /// Rows of a batch, and how many they might be if there were more.
     pub batch_rows: usize,
+    pub most_rows: usize,
 }
 
 /// Cuts a file. `columns` are the top-level columns that are read, by number, `survivors` says which row groups, and `wanted`
@@ -110,10 +112,11 @@ impl Cutter {
         let groups: Vec<_> = groups.into_iter().map(|i| self.metadata.row_group(i)).collect();
         let bytes = groups.iter().map(|group| self.chunks(group).map(compressed).sum()).max().unwrap_or(0);
         let batch_rows = groups.iter().map(|group| self.batch_rows(group)).min().unwrap_or(BATCH_ROWS);
-        let most = groups.iter().map(|group| rows(group)).max().unwrap_or(0);
-        let batch_rows = usize::try_from(most).unwrap_or(batch_rows).clamp(1, batch_rows);
+        let longest = groups.iter().map(|group| rows(group)).max().unwrap_or(0);
         let rows = groups.iter().map(|group| rows(group)).fold(0, u64::saturating_add);
-        self.pieces.push(self.piece(self.metadata.clone(), access, bytes, batch_rows, rows));
+        let mut piece = self.piece(self.metadata.clone(), access, bytes, batch_rows, longest);
+        piece.rows = rows;
+        self.pieces.push(piece);
     }
 
     fn piece(
@@ -135,6 +138,7 @@ impl Cutter {
             bytes,
             rows,
             batch_rows,
+            most_rows: most,
         }
     }
 

@@ -18,9 +18,10 @@ use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use parquet::file::metadata::ParquetMetaData;
 
-use super::late::{Job, Late};
+use super::late::{self, Job, Step, Tally};
+use super::learned::Learned;
 use super::pieces::Piece;
-use super::prune::{Learned, Pruner};
+use super::prune::Pruner;
 use super::reader::Source;
 use super::spec::ScanSpec;
 use crate::adapt::Adapters;
@@ -42,7 +43,11 @@ pub(super) struct Plan {
     condition: Option<Condition>,
     /// All that the scan knows.
     columns: Arc<[TableColumn]>,
-    late: Option<Late>,
+    /// Stored bytes of each of these columns.
+    sizes: Vec<u64>,
+    /// The filter in steps.
+    steps: Vec<Step>,
+    tally: Tally,
     pruner: Option<Pruner>,
     bytes: Arc<AtomicU64>,
 }
@@ -77,16 +82,13 @@ impl Plan {
             }
             None => None,
         };
-        let late = match &spec.filter {
-            Some(filter) => {
-                let size =
-                    |column: usize| columns.get(column).map_or(0, |column| stored_bytes(&spec.files, &column.name));
-                Late::new(filter, &columns, &spec.projection, &size)?
-            }
-            None => None,
-        };
+        let sizes: Vec<_> = columns.iter().map(|column| stored_bytes(&spec.files, &column.name)).collect();
+        let size = |column: usize| sizes.get(column).copied().unwrap_or(0);
+        let steps = spec.filter.as_ref().map(|filter| late::steps(filter, &columns, &size)).transpose()?;
+        let (steps, tally) = (steps.unwrap_or_default(), Tally::default());
         let pruner = condition.clone().map(Pruner::new);
-        Ok(Self { schema, wanted, names, delivered: spec.projection.len(), condition, columns, late, pruner, bytes })
+        let delivered = spec.projection.len();
+        Ok(Self { schema, wanted, names, delivered, condition, columns, sizes, steps, tally, pruner, bytes })
     }
 
     /// Whether all rows that are read are delivered, so that a limit can end the reading.
@@ -99,9 +101,12 @@ impl Plan {
         self.pruner.as_ref()?.survivors(metadata, groups)
     }
 
-    /// A condition over columns of the table, as row groups are pruned by it.
-    pub(super) fn learned(&self, expr: Expr) -> Result<Learned> {
-        Ok(Learned::new(Condition::new(Arc::new(expr), self.columns.clone(), &|column| column)?))
+    /// What was learned: a condition over columns of the table, and tests over those that are delivered.
+    pub(super) fn learned(&self, condition: Option<Expr>, tests: &[Arc<dyn PhysicalExpr>]) -> Result<Learned> {
+        let condition = condition.map(|expr| Condition::new(Arc::new(expr), self.columns.clone(), &|column| column));
+        let steps = tests.iter().filter_map(|test| late::step(test, self.delivered()).transpose());
+        let steps = steps.collect::<datafusion::error::Result<Vec<_>>>().map_err(|error| Error::from_query(&error))?;
+        Ok(Learned::new(condition.transpose()?, steps))
     }
 
     /// Names of the columns that are read.
@@ -118,25 +123,32 @@ impl Plan {
         batch.project(&columns).unwrap_or(batch)
     }
 
-    /// The filter in steps, if that pays for this piece.
-    pub(super) fn late(&self, piece: &Piece) -> Option<&Late> {
-        self.late.as_ref().filter(|late| late.pays(piece))
-    }
-
-    /// Counts the rows of a piece that was read to its end, and those of them that passed the filter.
-    pub(super) fn count(&self, tested: u64, passed: u64) {
-        if let Some(late) = &self.late {
-            late.count(tested, passed);
+    /// What rows of this piece are tested by before the other columns are decoded, if that pays.
+    pub(super) fn late(&self, piece: &Piece, learned: Option<&Learned>) -> Option<Vec<Step>> {
+        let mut steps = self.steps.clone();
+        if let Some(learned) = learned {
+            steps.extend_from_slice(learned.steps());
+            late::order(&mut steps, &|column| self.sizes.get(column).copied().unwrap_or(0));
         }
+        let name = |column: usize| self.columns.get(column).map(|column| column.name.as_str());
+        late::pays(&steps, self.delivered(), &name, piece, &self.tally).then_some(steps)
     }
 
-    /// What [`Late::open`] opens.
-    pub(super) fn job(&self, piece: Piece, limit: Option<usize>, metrics: ExecutionPlanMetricsSet) -> Result<Job> {
-        let condition = self.condition.clone().ok_or_else(|| Error::internal("no filter to begin with"))?;
+    /// Counts the rows of a piece that was read to its end, and those of them that passed.
+    pub(super) fn count(&self, tested: u64, passed: u64) {
+        self.tally.count(tested, passed);
+    }
+
+    fn delivered(&self) -> &[usize] {
+        self.wanted.get(..self.delivered).unwrap_or_default()
+    }
+
+    /// What [`late::open`] opens.
+    pub(super) fn job(&self, piece: Piece, limit: Option<usize>, metrics: ExecutionPlanMetricsSet) -> Job {
         let source = self.source(&piece);
-        let delivered = self.wanted.iter().take(self.delivered).copied().collect();
+        let (delivered, condition) = (self.delivered().to_vec(), self.condition.clone());
         let Piece { access, batch_rows, .. } = piece;
-        Ok(Job { source, access, table: self.schema.clone(), delivered, condition, batch_rows, limit, metrics })
+        Job { source, access, table: self.schema.clone(), delivered, condition, batch_rows, limit, metrics }
     }
 
     fn source(&self, piece: &Piece) -> Source {

@@ -15,20 +15,6 @@ use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 
 use crate::expr::Condition;
 
-/// A condition that whoever takes the rows has learned while the scan runs: rows that do not meet it do not matter.
-pub(crate) struct Learned(Pruner);
-
-impl Learned {
-    pub(super) fn new(condition: Condition) -> Self {
-        Self(Pruner::new(condition))
-    }
-
-    /// Which of these row groups may have rows that matter; `None` if nothing is known.
-    pub(super) fn survivors(&self, metadata: &ParquetMetaData, groups: &[usize]) -> Option<Vec<bool>> {
-        self.0.survivors(metadata, groups)
-    }
-}
-
 /// Prunes by a condition. Files of one schema share what is made for it.
 pub(super) struct Pruner {
     condition: Condition,

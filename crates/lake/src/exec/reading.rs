@@ -10,6 +10,7 @@ use datafusion::datasource::physical_plan::parquet::RowGroupAccess;
 use datafusion::error::Result as EngineResult;
 use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricValue, MetricsSet};
 use datafusion::prelude::SessionConfig;
@@ -17,9 +18,10 @@ use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use tokio::sync::Mutex;
 
-use super::pieces::{self, Piece};
+use super::late;
+use super::learned::Learned;
+use super::pieces::{self, BATCH_ROWS, Piece};
 use super::plan::{Plan, failed};
-use super::prune::Learned;
 use super::spec::ScanSpec;
 use crate::engine::memory::{self, Permit};
 use crate::engine::runtime::Live;
@@ -121,9 +123,10 @@ impl Reading {
         readers(&self.plan, spec)
     }
 
-    /// What is learned while the scan runs, for [`Self::next`]: a condition over the columns of the table.
-    pub(crate) fn learned(&self, expr: Expr) -> Result<Learned> {
-        self.plan.learned(expr)
+    /// What is learned while the scan runs, for [`Self::next`]: a condition over the columns of the table, and tests over
+    /// those that are delivered.
+    pub(crate) fn learned(&self, condition: Option<Expr>, tests: &[Arc<dyn PhysicalExpr>]) -> Result<Learned> {
+        self.plan.learned(condition, tests)
     }
 
     /// The next piece, opened, if there is one for this reader. Row groups that have no row of those that were learned to
@@ -132,7 +135,7 @@ impl Reading {
         // A panic that is not in a piece is a bug of ours: no file is to blame.
         let piece = AssertUnwindSafe(self.take(learned)).catch_unwind().await;
         let piece = piece.unwrap_or_else(|_| Err(Error::internal("a scan could not be divided")))?;
-        piece.map(|(piece, permit)| self.open(piece, permit)).transpose()
+        piece.map(|(piece, permit)| self.open(piece, permit, learned)).transpose()
     }
 
     /// Of so many rows those that are wanted: fewer when the limit is reached, none beyond it.
@@ -245,30 +248,27 @@ impl Reading {
         cut.unwrap_or_else(|_| Err(Error::unreadable(file.location())))
     }
 
-    fn open(self: &Arc<Self>, piece: Piece, permit: Permit) -> Result<Opened> {
+    fn open(self: &Arc<Self>, piece: Piece, permit: Permit, learned: Option<&Learned>) -> Result<Opened> {
         let location = piece.location.clone();
-        let opened = std::panic::catch_unwind(AssertUnwindSafe(|| self.start(piece)));
+        let opened = std::panic::catch_unwind(AssertUnwindSafe(|| self.start(piece, learned)));
         // What was taken for the piece is taken again by the reader, now that it knows the bytes.
         drop(permit);
         opened.unwrap_or_else(|_| Err(Error::unreadable(&location)))
     }
 
-    fn start(self: &Arc<Self>, piece: Piece) -> Result<Opened> {
+    fn start(self: &Arc<Self>, piece: Piece, learned: Option<&Learned>) -> Result<Opened> {
         let left = usize::try_from(self.left.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
         let limit = (left < usize::MAX).then_some(left);
-        let (location, rows) = (piece.location.clone(), piece.rows);
-        let opened = |stream, metrics, late| Opened {
-            stream,
-            metrics,
-            location,
-            reading: self.clone(),
-            late,
-            tested: rows,
-            passed: 0,
+        let (location, tested, is_wide) = (piece.location.clone(), piece.rows, piece.most_rows < BATCH_ROWS);
+        // A limit counts what the filter lets through, whatever was learned.
+        let learned = learned.filter(|learned| limit.is_none() && !learned.steps().is_empty());
+        let opened = |stream, metrics, is_late| {
+            let (reading, is_tested) = (self.clone(), is_late && learned.is_some());
+            Opened { stream, metrics, location, reading, is_late, is_tested, is_wide, tested, passed: 0 }
         };
-        if let Some(late) = self.plan.late(&piece) {
+        if let Some(steps) = self.plan.late(&piece, learned) {
             let metrics = ExecutionPlanMetricsSet::new();
-            let stream = late.open(self.plan.job(piece, limit, metrics.clone())?);
+            let stream = late::open(self.plan.job(piece, limit, metrics.clone()), steps);
             return Ok(opened(stream, Metrics::Own(metrics), true));
         }
         let limit = limit.filter(|_| self.plan.is_bare());
@@ -298,7 +298,11 @@ pub(crate) struct Opened {
     location: Location,
     reading: Arc<Reading>,
     /// Whether the columns of the filter are decoded first.
-    late: bool,
+    is_late: bool,
+    /// Whether what was learned is part of that.
+    is_tested: bool,
+    /// Whether values are so wide that batches have fewer rows.
+    is_wide: bool,
     /// Its rows, and those so far that passed the filter.
     tested: u64,
     passed: u64,
@@ -331,9 +335,24 @@ impl Opened {
         }
     }
 
+    /// Whether rows are tested by what was learned before it was opened.
+    pub(crate) fn is_tested(&self) -> bool {
+        self.is_tested
+    }
+
+    /// Whether batches are not to be put together.
+    pub(crate) fn is_wide(&self) -> bool {
+        self.is_wide
+    }
+
+    /// So many of the rows that it gave were of no use.
+    pub(crate) fn dropped(&mut self, rows: usize) {
+        self.passed = self.passed.saturating_sub(rows as u64);
+    }
+
     fn end(&mut self) {
         self.reading.plan.count(self.tested, self.passed);
-        if self.late {
+        if self.is_late {
             let skipped = self.tested.saturating_sub(self.passed);
             self.reading.counts.rows_skipped.fetch_add(skipped, Ordering::Relaxed);
         }

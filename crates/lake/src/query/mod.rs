@@ -20,6 +20,7 @@ mod plan;
 mod planner;
 mod provider;
 mod restore;
+mod rows;
 mod run;
 mod scalar;
 mod scan;

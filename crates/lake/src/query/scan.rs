@@ -5,9 +5,8 @@ use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
-use arrow::compute::filter_record_batch;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::SchemaRef;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -17,7 +16,6 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
-use datafusion::physical_expr_common::physical_expr::snapshot_generation;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
@@ -26,10 +24,9 @@ use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 
-use super::learned;
-use crate::engine::runtime::Live;
+use super::rows::Rows;
 use crate::error::{Error, Result};
-use crate::exec::{Learned, Opened, Reading, ScanSpec};
+use crate::exec::{Reading, ScanSpec};
 use crate::types::ColumnType;
 
 /// Of rows that a condition is tested on, one in so many is expected to pass.
@@ -189,19 +186,10 @@ impl ExecutionPlan for LakeScan {
             return Err(DataFusionError::Internal(format!("a scan has no partition {partition}")));
         }
         let schema = self.properties.eq_properties.schema().clone();
-        let state = State {
-            reading: self.reading.clone(),
-            piece: None,
-            schema: schema.clone(),
-            dynamic: self.dynamic.clone(),
-            columns: self.columns.clone(),
-            learned: None,
-            generation: 0,
-            _live: Live::new(),
-        };
-        let batches = futures::stream::try_unfold(state, |mut state| async move {
-            match state.next().await {
-                Ok(batch) => Ok(batch.map(|batch| (batch, state))),
+        let rows = Rows::new(self.reading.clone(), schema.clone(), self.columns.clone(), self.dynamic.clone());
+        let batches = futures::stream::try_unfold(rows, |mut rows| async move {
+            match rows.next().await {
+                Ok(batch) => Ok(batch.map(|batch| (batch, rows))),
                 Err(error) => Err(DataFusionError::External(Box::new(error))),
             }
         });
@@ -214,77 +202,6 @@ fn is_dynamic(filter: &Arc<dyn PhysicalExpr>) -> bool {
         return true;
     }
     filter.children().into_iter().any(is_dynamic)
-}
-
-/// Where a partition is.
-struct State {
-    reading: Arc<Reading>,
-    piece: Option<Opened>,
-    schema: SchemaRef,
-    dynamic: Vec<Arc<dyn PhysicalExpr>>,
-    columns: Arc<[(usize, ColumnType)]>,
-    /// What of `dynamic` row groups can be pruned by, and of which generation that is.
-    learned: Option<Learned>,
-    generation: u64,
-    _live: Live,
-}
-
-impl State {
-    async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        loop {
-            if self.piece.is_none() {
-                self.learn()?;
-                self.piece = self.reading.next(self.learned.as_ref()).await?;
-            }
-            let Some(piece) = &mut self.piece else { return Ok(None) };
-            let Some(batch) = piece.next().await? else {
-                self.piece = None;
-                continue;
-            };
-            let rows = batch.num_rows();
-            let wanted = usize::try_from(self.reading.deliver(rows as u64)).unwrap_or(rows);
-            if wanted == 0 {
-                return Ok(None);
-            }
-            let batch = renamed(&batch.slice(0, wanted), &self.schema).map_err(Error::internal)?;
-            let batch = self.open(batch)?;
-            if batch.num_rows() > 0 {
-                return Ok(Some(batch));
-            }
-        }
-    }
-
-    /// Takes notice of what was learned since the last time.
-    fn learn(&mut self) -> Result<()> {
-        let generation = self.dynamic.iter().map(snapshot_generation).fold(0, u64::wrapping_add);
-        if generation == self.generation {
-            return Ok(());
-        }
-        self.generation = generation;
-        let find = |name: &str| {
-            let (at, ty) = self.columns.get(self.schema.index_of(name).ok()?)?;
-            Some((*at, ty))
-        };
-        let known = learned::all(self.dynamic.iter().map(|filter| learned::necessary(filter, &find)).collect());
-        self.learned = known.map(|known| self.reading.learned(known)).transpose()?;
-        Ok(())
-    }
-
-    /// The rows that may still matter.
-    fn open(&self, mut batch: RecordBatch) -> Result<RecordBatch> {
-        for filter in &self.dynamic {
-            let known = |error: DataFusionError| Error::from_query(&error);
-            let test = filter.evaluate(&batch).map_err(known)?.into_array(batch.num_rows()).map_err(known)?;
-            if test.data_type() != &DataType::Boolean {
-                continue;
-            }
-            let test = test.as_boolean();
-            if test.true_count() < batch.num_rows() {
-                batch = filter_record_batch(&batch, test).map_err(Error::internal)?;
-            }
-        }
-        Ok(batch)
-    }
 }
 
 /// A batch with columns of other names.
