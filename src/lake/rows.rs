@@ -217,15 +217,7 @@ impl<S: Source> Rows<S> {
     /// Counts of all sources of this node.
     pub(super) fn statistics(&self) -> Statistics {
         let now = self.source.as_ref().map(Source::statistics).unwrap_or_default();
-        Statistics {
-            files: self.before.files + now.files,
-            row_groups: self.before.row_groups + now.row_groups,
-            row_groups_pruned: self.before.row_groups_pruned + now.row_groups_pruned,
-            pages_pruned: self.before.pages_pruned + now.pages_pruned,
-            bytes: self.before.bytes + now.bytes,
-            rows: self.before.rows + now.rows,
-            batches: self.before.batches + now.batches,
-        }
+        self.before.and(now)
     }
 
     fn stop(&mut self) {

@@ -76,17 +76,7 @@ impl Query {
     /// Counts so far, of all tables together; rows and batches are those delivered.
     pub fn statistics(&self) -> Statistics {
         let readings = self.readings.lock().map(|readings| readings.clone()).unwrap_or_default();
-        let of_scans = readings.iter().fold(Statistics::default(), |sum, reading| {
-            let one = reading.statistics();
-            Statistics {
-                files: sum.files + one.files,
-                row_groups: sum.row_groups + one.row_groups,
-                row_groups_pruned: sum.row_groups_pruned + one.row_groups_pruned,
-                pages_pruned: sum.pages_pruned + one.pages_pruned,
-                bytes: sum.bytes + one.bytes,
-                ..sum
-            }
-        });
+        let of_scans = readings.iter().map(|reading| reading.statistics()).fold(Statistics::default(), Statistics::and);
         let rows = self.delivered.rows.load(Ordering::Relaxed);
         Statistics { rows, batches: self.delivered.batches.load(Ordering::Relaxed), ..of_scans }
     }
