@@ -4,9 +4,10 @@
 //! options  -> which files          relation -> files and columns, matched
 //! plan     -> rows, cost, plan     scan     -> tuples               explain
 //! infer    -> CREATE FOREIGN TABLE t ()     handler -> what PostgreSQL calls
-//! private, handover -> from plan to execution
+//! analyze  -> a sample of the rows          private, handover -> from plan to execution
 //! ```
 
+mod analyze;
 mod explain;
 pub(in crate::lake) mod handler;
 pub(in crate::lake) mod handover;

@@ -64,8 +64,7 @@ pub(super) unsafe fn size(
         }
         planned.params = translator.params;
         (*rel).tuples = planned.relation.rows() as f64;
-        let bytes: u64 = planned.relation.files.iter().map(|file| file.size()).sum();
-        (*rel).pages = u32::try_from(bytes / u64::from(pg_sys::BLCKSZ)).unwrap_or(u32::MAX).max(1);
+        (*rel).pages = planned.relation.pages();
         pg_sys::set_baserel_size_estimates(root, rel);
         // Dropped with the planner's memory, also on ERROR.
         let state = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(planned);

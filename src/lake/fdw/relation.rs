@@ -33,6 +33,12 @@ impl Relation {
         self.files.iter().map(|file| file.footer.rows).sum()
     }
 
+    /// Pages of PostgreSQL's that the files would fill; one at least.
+    pub(super) fn pages(&self) -> pg_sys::BlockNumber {
+        let bytes = self.files.iter().map(|file| file.size()).fold(0, u64::saturating_add);
+        u32::try_from(bytes.div_ceil(u64::from(pg_sys::BLCKSZ))).unwrap_or(u32::MAX - 1).max(1)
+    }
+
     /// A column as the files have it now; an error if the table declares it otherwise than when the statement was planned.
     pub(in crate::lake) fn now(&self, planned: &Attribute) -> Result<Attribute> {
         let now = self.attributes.iter().find(|now| now.is_declared_as(planned));

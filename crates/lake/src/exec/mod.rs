@@ -3,7 +3,7 @@
 //! ```text
 //! spec   -> what to read        plan   -> what DataFusion does with a piece
 //! pieces -> parts of files      reader -> their bytes, checked
-//! prune  -> row groups that need no reading
+//! prune  -> row groups that need no reading    sample -> rows that are read for statistics
 //! reading -> who takes pieces, and what of them is wanted
 //! work   -> the tasks           delivery -> what the consumer polls
 //! scan   -> all of it for one table
@@ -15,6 +15,7 @@ mod plan;
 mod prune;
 mod reader;
 mod reading;
+mod sample;
 pub(crate) mod scan;
 mod spec;
 mod work;
@@ -24,6 +25,7 @@ pub use delivery::Poll;
 pub use pieces::{BATCH_BYTES, BATCH_ROWS};
 pub use reading::Statistics;
 pub(crate) use reading::{Opened, Reading};
+pub use sample::{SAMPLE_BYTES, Sample, SampleSize};
 pub use scan::Scan;
 pub use spec::ScanSpec;
 pub(crate) use work::{Outlet, QUEUE_BATCHES};
