@@ -76,9 +76,13 @@ pub unsafe extern "C-unwind" fn lagoon_infer_columns(call: pg_sys::FunctionCallI
 /// Whether a foreign table is one of this wrapper.
 pub(in crate::lake) fn is_ours(table: pg_sys::Oid) -> bool {
     // SAFETY: a catalog lookup, and a call of the wrapper's handler; an ERROR where it has none.
-    let size = unsafe { (*pg_sys::GetFdwRoutineByRelId(table)).GetForeignRelSize };
+    is_our_routine(unsafe { &*pg_sys::GetFdwRoutineByRelId(table) })
+}
+
+/// Whether a wrapper's callbacks are these.
+pub(super) fn is_our_routine(routine: &pg_sys::FdwRoutine) -> bool {
     let ours: unsafe extern "C-unwind" fn(_, _, _) = get_foreign_rel_size;
-    size.is_some_and(|size| std::ptr::fn_addr_eq(size, ours))
+    routine.GetForeignRelSize.is_some_and(|size| std::ptr::fn_addr_eq(size, ours))
 }
 
 #[pg_guard]
