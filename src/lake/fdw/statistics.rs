@@ -1,7 +1,7 @@
 //! Statistics of columns that ANALYZE has not seen: rows like those of pg_statistic, made of what footers say.
 //!
 //! The planner asks for them through a hook, while it plans a query. A row has the share of NULLs, the number of different
-//! values, their width, and a histogram of one bin, from the least to the greatest value. Plans alone depend on it.
+//! values, their width, and a histogram from the least to the greatest value, as if all between were as frequent. Plans alone depend on it.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
@@ -198,8 +198,8 @@ impl Values {
             to_server: false, // texts are as in the files, or were refused above
         };
         types::decode(attribute.type_oid, &attribute.column.ty, &array, &mut out).ok()?;
-        let is_one = array.len() == 2 && array.slice(0, 1).to_data() == array.slice(1, 1).to_data();
-        let usable = less != pg_sys::InvalidOid && equal != pg_sys::InvalidOid && bounds.len() == 2;
+        let is_one = bounds.len() == 1;
+        let usable = less != pg_sys::InvalidOid && equal != pg_sys::InvalidOid && !bounds.is_empty();
         let (type_oid, _storage) = (attribute.type_oid, (storage, array));
         (usable && (guess.exact || !is_one)).then_some(Self {
             type_oid,
@@ -214,9 +214,7 @@ impl Values {
 
     /// The most common value where there is but one; else a histogram.
     fn put(mut self, row: &mut Row, nulls: f64) {
-        if self.is_one {
-            self.bounds.truncate(1);
-        } else if self.type_oid == pg_sys::BOOLOID {
+        if !self.is_one && self.type_oid == pg_sys::BOOLOID {
             return; // two values make no histogram
         }
         let (kind, operator) = match self.is_one {

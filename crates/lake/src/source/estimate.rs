@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::Field;
+use arrow::datatypes::{DataType, Field};
 use datafusion::common::ScalarValue;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::parquet_to_arrow_schema;
@@ -29,8 +29,10 @@ const MOST_GROUPS: usize = 64;
 const REPETITION: f64 = 10.0;
 /// Bytes of the header of a dictionary page, about.
 const PAGE_HEADER: f64 = 14.0;
-/// By what a dictionary is taken to be compressed at most: its chunk as a whole may be much more, where rows repeat.
+/// By what a dictionary is taken to be compressed at most, and up to how many bytes not at all: its chunk as a whole may be much
+/// more, where rows repeat.
 const COMPRESSION: f64 = 3.0;
+const UNCOMPRESSED: f64 = 256.0;
 
 /// A guess about a column of a table.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,9 +43,10 @@ pub struct Estimate {
     pub distinct: Option<f64>,
     /// Bytes of a text or bytea on average.
     pub width: Option<f64>,
-    /// Least and greatest value, in the Arrow type of the column.
+    /// From the least to the greatest value, in the Arrow type of the column: one where they are the same, else two or more, in
+    /// equal distances where values have such. All between is as frequent as far as footers know.
     pub bounds: Option<ArrayRef>,
-    /// Whether the bounds are values of the column, and not only around them.
+    /// Whether least and greatest are values of the column, and not only around them.
     pub exact: bool,
 }
 
@@ -114,7 +117,7 @@ impl Facts {
             distinct: distinct.map(|distinct| distinct.min(rows).max(1.0)),
             width: all.bytes.filter(|_| all.filled() > 0.0).map(|bytes| bytes as f64 / all.filled()),
             exact: all.exact,
-            bounds: all.bounds.and_then(|(least, greatest)| ScalarValue::iter_to_array([least, greatest]).ok()),
+            bounds: all.bounds.and_then(|(least, greatest)| ScalarValue::iter_to_array(divided(least, greatest)).ok()),
         }
     }
 }
@@ -259,8 +262,10 @@ fn dictionary(chunk: &ColumnChunkMetaData, width: Option<f64>) -> (Option<f64>, 
             Physical::FIXED_LEN_BYTE_ARRAY => f64::from(chunk.column_descr().type_length().max(1)),
             _ => width? + 4.0,
         };
+        let stored = f64::from(bytes) - PAGE_HEADER;
         let ratio = chunk.uncompressed_size() as f64 / chunk.compressed_size().max(1) as f64;
-        Some(((f64::from(bytes) - PAGE_HEADER) * ratio.clamp(1.0, COMPRESSION) / value).ceil().max(1.0))
+        let ratio = if stored > UNCOMPRESSED { ratio.clamp(1.0, COMPRESSION) } else { 1.0 };
+        Some((stored * ratio / value).round().max(1.0))
     };
     (size(), false)
 }
@@ -346,9 +351,34 @@ fn is_number(value: &ScalarValue) -> bool {
     !value.is_null() && !is_nan
 }
 
+/// A range in equal parts, if its values are whole numbers, else as a whole. A planner takes a hundredth of a bin for the least
+/// that a condition can leave, so one bin alone is too coarse.
+fn divided(least: ScalarValue, greatest: ScalarValue) -> Vec<ScalarValue> {
+    const BINS: i128 = 100;
+    let ty = least.data_type();
+    let parts = || {
+        let (low, high) = (place(&least)?, place(&greatest)?);
+        let width = high.checked_sub(low).filter(|width| width.checked_mul(BINS).is_some())?;
+        let mut numbers: Vec<_> = (0..=BINS).map(|i| low + width * i / BINS).collect();
+        numbers.dedup();
+        numbers.into_iter().map(|number| types::number(&ty, number)).collect::<Option<Vec<_>>>()
+    };
+    match parts() {
+        _ if least == greatest => vec![least],
+        Some(parts) if ty != DataType::Boolean => parts,
+        _ => vec![least, greatest],
+    }
+}
+
 /// How many values there can be between two of a type that counts; of true and false, two at most.
 fn range(least: &ScalarValue, greatest: &ScalarValue) -> Option<f64> {
-    let place = |value: &ScalarValue| match value {
+    let between = place(greatest)?.checked_sub(place(least)?)?;
+    (between >= 0).then_some(between as f64 + 1.0)
+}
+
+/// The whole number that a value is.
+fn place(value: &ScalarValue) -> Option<i128> {
+    match value {
         ScalarValue::Boolean(Some(value)) => Some(i128::from(*value)),
         ScalarValue::Int16(Some(value)) => Some(i128::from(*value)),
         ScalarValue::Int32(Some(value)) | ScalarValue::Date32(Some(value)) => Some(i128::from(*value)),
@@ -357,9 +387,7 @@ fn range(least: &ScalarValue, greatest: &ScalarValue) -> Option<f64> {
         | ScalarValue::TimestampMicrosecond(Some(value), _) => Some(i128::from(*value)),
         ScalarValue::Decimal128(Some(value), ..) => Some(*value),
         _ => None,
-    };
-    let between = place(greatest)?.checked_sub(place(least)?)?;
-    (between >= 0).then_some(between as f64 + 1.0)
+    }
 }
 
 /// Bytes of a text or bytea, by its bounds.

@@ -1,7 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
@@ -54,13 +55,18 @@ fn drawn(spec: &ScanSpec, rows: usize, bytes: u64, seed: u64) -> Sample {
 /// The numbers of the rows of a sample, as they come; their texts are checked.
 fn ids(spec: &ScanSpec, sample: Sample) -> Vec<i64> {
     let (sender, woken) = mpsc::channel();
-    let wake = Arc::new(move || drop(sender.send(())));
+    let wake = Arc::new(move || {
+        let _ = sender.send(()); // the test may have ended
+    });
     let mut scan = Scan::sampled(spec, Arc::new(sample), wake).unwrap();
     let mut ids = Vec::new();
     loop {
         match scan.poll().unwrap() {
             Poll::Done => return ids,
-            Poll::Pending => drop(woken.recv_timeout(LONG)),
+            Poll::Pending => {
+                let woken = woken.recv_timeout(LONG);
+                assert_ne!(woken, Err(RecvTimeoutError::Timeout), "the scan neither delivered nor ended");
+            }
             Poll::Batch(batch) => {
                 let texts = batch.column(1).as_string_view();
                 for (row, id) in batch.column(0).as_primitive::<Int64Type>().values().iter().enumerate() {

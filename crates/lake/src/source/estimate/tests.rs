@@ -6,7 +6,7 @@ use std::path::Path;
 use arrow::array::{
     AsArray, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
 };
-use arrow::datatypes::{Int32Type, Int64Type};
+use arrow::datatypes::{Date32Type, Float64Type, Int32Type, Int64Type};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 
@@ -69,7 +69,7 @@ fn values_that_differ_are_counted_by_dictionaries_and_ranges() {
     near(of("id").distinct, 10_000.0);
     near(of("name").distinct, 10_000.0);
     near(of("ten").distinct, 10.0);
-    assert_eq!(of("half").distinct, Some(25.0));
+    near(of("half").distinct, 25.0);
     assert_eq!(of("one").distinct, Some(1.0));
     assert_eq!(of("day").distinct, Some(30.0));
     assert_eq!(of("flag").distinct, Some(2.0));
@@ -78,8 +78,13 @@ fn values_that_differ_are_counted_by_dictionaries_and_ranges() {
 #[test]
 fn bounds_are_those_of_all_files() {
     let of = estimates(&WriterProperties::builder);
-    assert_eq!(of("id").bounds.unwrap().as_primitive::<Int64Type>().values().to_vec(), [0, 9999]);
-    assert_eq!(of("one").bounds.unwrap().as_primitive::<Int32Type>().values().to_vec(), [42, 42]);
+    let ids = of("id").bounds.unwrap().as_primitive::<Int64Type>().values().to_vec();
+    assert_eq!((ids.len(), ids[0], ids[1], ids[50], ids[100]), (101, 0, 99, 4999, 9999));
+    assert_eq!(of("one").bounds.unwrap().as_primitive::<Int32Type>().values().to_vec(), [42]);
+    let days = of("day").bounds.unwrap();
+    assert!(days.as_primitive::<Date32Type>().values().iter().copied().eq(0..30));
+    assert_eq!(of("x").bounds.unwrap().as_primitive::<Float64Type>().values().to_vec(), [1.0, 9998.0]);
+    assert_eq!(of("flag").bounds.unwrap().len(), 2);
     let ten = of("ten");
     let texts: Vec<_> = ten.bounds.as_ref().unwrap().as_string_view().iter().flatten().map(str::to_owned).collect();
     assert_eq!((texts, ten.exact), (vec!["value 0".to_owned(), "value 9".to_owned()], true));
@@ -126,7 +131,8 @@ fn bounds_have_the_type_that_the_table_declares() {
     let wanted = ("half".to_owned(), Declared::Exactly(ColumnType::Int8), String::new());
     let column = table::resolve(&files, &[wanted]).unwrap().pop().unwrap();
     let estimate = read(&files, &mut || true).unwrap().column(&column);
-    assert_eq!(estimate.bounds.unwrap().as_primitive::<Int64Type>().values().to_vec(), [0, 48]);
+    assert_eq!(estimate.bounds.as_ref().unwrap().as_primitive::<Int64Type>().values().first(), Some(&0));
+    near(estimate.distinct, 25.0);
 }
 
 #[test]
