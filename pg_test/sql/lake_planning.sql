@@ -2,6 +2,7 @@
 SELECT current_setting('data_directory') AS dir \gset
 \set csv :dir '/lagoon_regress_planning.csv'
 SET lagoon.pushdown = scan;
+SET datestyle = iso; -- for COPY: only such dates are taken for dates
 -- The rows that a plan expects at its top.
 CREATE FUNCTION pg_temp.expected(query text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE plan json;

@@ -215,7 +215,7 @@ fn parts(
     let part = |(i, group): (usize, &&RowGroupMetaData)| {
         let chunk = group.columns().get(leaf)?;
         let statistics = chunk.statistics();
-        let value = |array: &ArrayRef| ScalarValue::try_from_array(array, i).ok().filter(|value| is_number(value));
+        let value = |array: &ArrayRef| ScalarValue::try_from_array(array, i).ok().filter(is_number);
         let bounds = bounds.as_ref().and_then(|(least, greatest)| Some((value(least)?, value(greatest)?)));
         let rows = group_rows(group);
         let is_cut = statistics.is_none_or(|statistics| !statistics.min_is_exact() || !statistics.max_is_exact());
