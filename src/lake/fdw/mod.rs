@@ -4,9 +4,12 @@
 //! options  -> which files          relation -> files and columns, matched
 //! plan     -> rows, cost, plan     scan     -> tuples               explain
 //! infer    -> CREATE FOREIGN TABLE t ()     handler -> what PostgreSQL calls
-//! private, handover -> from plan to execution
+//! analyze  -> a sample of the rows          statistics -> guesses from footers, without it
+//! cost     -> what a scan costs             private, handover -> from plan to execution
 //! ```
 
+mod analyze;
+mod cost;
 mod explain;
 pub(in crate::lake) mod handler;
 pub(in crate::lake) mod handover;
@@ -16,3 +19,4 @@ mod plan;
 pub(in crate::lake) mod private;
 pub(in crate::lake) mod relation;
 mod scan;
+pub(in crate::lake) mod statistics;

@@ -64,7 +64,7 @@ pub(super) fn cut(file: &DataFile, columns: &[usize], survivors: &[bool], wanted
 }
 
 /// The leaf columns below these top-level columns.
-fn leaves(metadata: &ParquetMetaData, columns: &[usize]) -> Vec<usize> {
+pub(super) fn leaves(metadata: &ParquetMetaData, columns: &[usize]) -> Vec<usize> {
     let descriptor = metadata.file_metadata().schema_descr();
     (0..descriptor.num_columns()).filter(|leaf| columns.contains(&descriptor.get_column_root_idx(*leaf))).collect()
 }

@@ -22,6 +22,7 @@ use super::late;
 use super::learned::Learned;
 use super::pieces::{self, BATCH_ROWS, Piece};
 use super::plan::{Plan, failed};
+use super::sample::Sample;
 use super::spec::ScanSpec;
 use crate::engine::memory::{self, Permit};
 use crate::engine::runtime::Live;
@@ -74,6 +75,8 @@ impl Statistics {
 pub(crate) struct Reading {
     plan: Plan,
     files: Vec<DataFile>,
+    /// The only rows that are read, if not all are.
+    sample: Option<Arc<Sample>>,
     environment: Arc<RuntimeEnv>,
     todo: Mutex<Todo>,
     /// Rows that are still to be delivered.
@@ -110,12 +113,18 @@ impl Reading {
         Ok(Self {
             plan,
             files: spec.files.clone(),
+            sample: None,
             environment,
             todo: Mutex::new(Todo { pieces: VecDeque::new(), file: 0, readers }),
             left: AtomicU64::new(spec.limit.unwrap_or(u64::MAX)),
             counts: Counts::default(),
             bytes,
         })
+    }
+
+    /// Of the rows of a sample alone.
+    pub(crate) fn of_sample(self, sample: Arc<Sample>) -> Self {
+        Self { sample: Some(sample), ..self }
     }
 
     /// How many are to read.
@@ -196,8 +205,9 @@ impl Reading {
                 };
             }
             let Some(file) = self.files.get(todo.file) else { return Ok(None) };
+            let number = todo.file;
             todo.file += 1;
-            todo.pieces.extend(self.cut(file, learned)?);
+            todo.pieces.extend(self.cut(file, number, learned)?);
         }
     }
 
@@ -235,17 +245,27 @@ impl Reading {
         Ok(survivors)
     }
 
-    fn cut(&self, file: &DataFile, learned: Option<&Learned>) -> Result<Vec<Piece>> {
+    fn cut(&self, file: &DataFile, at: usize, learned: Option<&Learned>) -> Result<Vec<Piece>> {
+        if self.sample.as_ref().is_some_and(|sample| !sample.reads(at)) {
+            return Ok(Vec::new());
+        }
         let number = |name: &String| file.footer.columns.iter().position(|column| column.name == *name);
         let columns: Vec<_> = self.plan.names().iter().filter_map(number).collect();
-        let survivors = self.survivors(file, learned)?;
+        let mut survivors = self.survivors(file, learned)?;
+        if let Some(sample) = &self.sample {
+            survivors.iter_mut().enumerate().for_each(|(group, survives)| *survives &= sample.has(at, group));
+        }
         if !survivors.contains(&true) {
             return Ok(Vec::new());
         }
         let share = memory::limit() / (SHARES * Live::count().max(1));
         let wanted = share.clamp(SMALLEST_PIECE, LARGEST_PIECE);
         let cut = std::panic::catch_unwind(AssertUnwindSafe(|| pieces::cut(file, &columns, &survivors, wanted)));
-        cut.unwrap_or_else(|_| Err(Error::unreadable(file.location())))
+        let mut pieces = cut.unwrap_or_else(|_| Err(Error::unreadable(file.location())))?;
+        if let Some(sample) = &self.sample {
+            sample.thin(at, &mut pieces);
+        }
+        Ok(pieces)
     }
 
     fn open(self: &Arc<Self>, piece: Piece, permit: Permit, learned: Option<&Learned>) -> Result<Opened> {

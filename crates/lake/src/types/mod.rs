@@ -197,7 +197,8 @@ fn of_list(array: &ArrayRef, to: &DataType, column: &str) -> std::result::Result
     list::convert(array, to, |items, to| converted(items, to, column))
 }
 
-fn converted(array: &ArrayRef, to: &DataType, column: &str) -> std::result::Result<ArrayRef, ArrowError> {
+/// An array of a file in a type that a table delivers.
+pub(crate) fn converted(array: &ArrayRef, to: &DataType, column: &str) -> std::result::Result<ArrayRef, ArrowError> {
     match conversion(array.data_type(), to) {
         Some(convert) => convert(array, to, column),
         None => cast(array, to),
