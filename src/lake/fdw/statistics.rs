@@ -195,6 +195,7 @@ impl Values {
             nulls: &[],
             storage: &mut storage,
             name: &attribute.column.name,
+            digits: None,
             to_server: false, // texts are as in the files, or were refused above
         };
         types::decode(attribute.type_oid, &attribute.column.ty, &array, &mut out).ok()?;
