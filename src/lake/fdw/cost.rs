@@ -7,7 +7,7 @@ use lagoon_lake::source::estimate;
 use lagoon_lake::types::ColumnType;
 use pgrx::pg_sys;
 
-use super::plan::Planned;
+use super::planned::Planned;
 use crate::lake::attribute::Attribute;
 use crate::pg::compat::Costs;
 use crate::pg::node;

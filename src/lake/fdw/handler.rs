@@ -3,9 +3,10 @@
 use pgrx::{PgBox, PgMemoryContexts, pg_guard, pg_sys};
 
 use super::scan::ScanState;
-use super::{analyze, explain, infer, options, plan};
+use super::{analyze, explain, infer, options, plan, statistics};
 use crate::lake::rows;
 use crate::pg::error::OrRaise;
+use crate::pg::hook::Asked;
 use crate::pg::node::Node;
 
 macro_rules! version_1 {
@@ -79,8 +80,13 @@ pub(in crate::lake) fn is_ours(table: pg_sys::Oid) -> bool {
     is_our_routine(unsafe { &*pg_sys::GetFdwRoutineByRelId(table) })
 }
 
+/// The planner's question for the statistics of a column.
+pub(in crate::lake) fn answer_statistics(asked: Asked) -> bool {
+    statistics::answer(asked, is_our_routine)
+}
+
 /// Whether a wrapper's callbacks are these.
-pub(super) fn is_our_routine(routine: &pg_sys::FdwRoutine) -> bool {
+fn is_our_routine(routine: &pg_sys::FdwRoutine) -> bool {
     let ours: unsafe extern "C-unwind" fn(_, _, _) = get_foreign_rel_size;
     routine.GetForeignRelSize.is_some_and(|size| std::ptr::fn_addr_eq(size, ours))
 }

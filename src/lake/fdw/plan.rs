@@ -10,10 +10,11 @@ use pgrx::{PgMemoryContexts, pg_sys};
 
 use super::cost;
 use super::handover::{self, Ticket};
+use super::planned::Planned;
 use super::private::{Limit, ScanPlan};
 use super::relation::Relation;
-use super::statistics::{self, Known};
-use crate::lake::expr::{Reason, Translator};
+use super::statistics;
+use crate::lake::expr::Translator;
 use crate::lake::source::access;
 use crate::pg::compat::{self, Costs};
 use crate::pg::guc::{self, Pushdown};
@@ -21,17 +22,6 @@ use crate::pg::node::{self, List, Node};
 
 /// A scan that knows its limit decodes nothing ahead of it, so it is cheaper than the same scan under a Limit node.
 const LIMIT_GAIN: f64 = 0.9;
-
-/// What planning knows of one relation, from GetForeignRelSize to GetForeignPlan.
-pub(super) struct Planned {
-    pub relation: Rc<Relation>,
-    /// What its footers say of columns that ANALYZE has not seen.
-    pub known: Known,
-    ticket: Option<Ticket>,
-    pub pushed: Vec<(*mut pg_sys::RestrictInfo, Expr)>,
-    pub kept: Vec<(*mut pg_sys::RestrictInfo, Reason)>,
-    params: Vec<*mut pg_sys::Expr>,
-}
 
 /// GetForeignRelSize: files, columns, conditions, rows.
 ///
@@ -48,14 +38,7 @@ pub(super) unsafe fn size(
     let ticket = handover::offer(&relation);
     // SAFETY: the caller's: both are live for all of planning; conditions are RestrictInfo with a clause.
     unsafe {
-        let mut planned = Planned {
-            pushed: Vec::new(),
-            kept: Vec::new(),
-            params: Vec::new(),
-            relation,
-            ticket,
-            known: Known::default(),
-        };
+        let mut planned = Planned::new(relation, ticket);
         let mut translator = Translator::new((*rel).relid, &planned.relation.attributes);
         for info in List::<pg_sys::RestrictInfo>::new((*rel).baserestrictinfo).iter() {
             let condition = if guc::PUSHDOWN.get() != Pushdown::Off {

@@ -3,8 +3,6 @@
 //! The planner asks for them through a hook, while it plans a query. A row has the share of NULLs, the number of different
 //! values, their width, and a histogram from the least to the greatest value, as if all between were as frequent. Plans alone depend on it.
 
-use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 use lagoon_lake::expr::rules::Precondition;
@@ -12,8 +10,7 @@ use lagoon_lake::source::estimate::{self, Estimate, Facts};
 use lagoon_lake::types::ColumnType;
 use pgrx::{PgMemoryContexts, pg_sys};
 
-use super::handler;
-use super::plan::Planned;
+use super::planned::Planned;
 use super::relation::Relation;
 use crate::lake::attribute::Attribute;
 use crate::lake::expr::collation;
@@ -25,30 +22,22 @@ use crate::pg::job;
 /// Of so large a share of the rows on, the number of different values is taken to grow with the table (analyze.c).
 const GROWS: f64 = 0.1;
 
-/// What is known of the columns of a relation, while a query is planned.
-#[derive(Default)]
-pub(super) struct Known {
-    facts: OnceCell<Option<Facts>>,
-    /// Rows like those of pg_statistic, by the column's number; None if there is nothing to say.
-    rows: RefCell<HashMap<i16, Option<pg_sys::HeapTuple>>>,
-}
-
-/// The hook: answers for columns of Parquet files of which pg_statistic has nothing.
-pub(in crate::lake) fn asked(asked: Asked) -> bool {
+/// Answers for a column of Parquet files of which pg_statistic has nothing. `is_ours` knows our callbacks.
+pub(super) fn answer(asked: Asked, is_ours: fn(&pg_sys::FdwRoutine) -> bool) -> bool {
     // SAFETY: the planner's arguments, which live while the hook is called.
     unsafe {
-        let Some(rel) = relation_of(asked.root, asked.entry) else { return false };
+        let Some(rel) = relation_of(asked.root, asked.entry, is_ours) else { return false };
         let planned = &*(*rel).fdw_private.cast::<Planned>();
         let table = (*asked.entry).relid;
         if (*asked.entry).inh || is_analyzed(table, asked.number) {
             return false;
         }
-        let found = planned.known.rows.borrow().get(&asked.number).copied();
+        let found = planned.statistics.borrow().get(&asked.number).copied();
         let row = found.unwrap_or_else(|| {
             // It is used until the planning ends, and this may be a context of one join order alone.
             let row =
                 PgMemoryContexts::For((*asked.root).planner_cxt).switch_to(|_| row_of(table, planned, asked.number));
-            planned.known.rows.borrow_mut().insert(asked.number, row);
+            planned.statistics.borrow_mut().insert(asked.number, row);
             row
         });
         let Some(row) = row else { return false };
@@ -61,7 +50,7 @@ pub(in crate::lake) fn asked(asked: Asked) -> bool {
 pub(super) fn width(table: pg_sys::Oid, planned: &Planned, attribute: &Attribute) -> Option<i32> {
     let bytes = match attribute.column.ty {
         ColumnType::Text | ColumnType::Bytea if !is_analyzed(table, attribute.number) => {
-            planned.known.estimate(&planned.relation, attribute)?.width?
+            estimate_of(planned, attribute)?.width?
         }
         ColumnType::Array(_) if !is_analyzed(table, attribute.number) => {
             estimate::bytes_per_row(&planned.relation.files, &attribute.column.name)
@@ -73,11 +62,9 @@ pub(super) fn width(table: pg_sys::Oid, planned: &Planned, attribute: &Attribute
     Some((bytes + HEADER).round().clamp(1.0, f64::from(i32::MAX)) as i32)
 }
 
-impl Known {
-    fn estimate(&self, relation: &Relation, attribute: &Attribute) -> Option<Estimate> {
-        let facts = self.facts.get_or_init(|| facts(relation)).as_ref()?;
-        Some(facts.column(&attribute.column))
-    }
+fn estimate_of(planned: &Planned, attribute: &Attribute) -> Option<Estimate> {
+    let facts = planned.facts.get_or_init(|| facts(&planned.relation)).as_ref()?;
+    Some(facts.column(&attribute.column))
 }
 
 /// What footers say, read on an engine thread if it is not remembered. What is wrong with a file is for the execution to say.
@@ -100,6 +87,7 @@ fn facts(relation: &Relation) -> Option<Facts> {
 unsafe fn relation_of(
     root: *mut pg_sys::PlannerInfo,
     entry: *mut pg_sys::RangeTblEntry,
+    is_ours: fn(&pg_sys::FdwRoutine) -> bool,
 ) -> Option<*mut pg_sys::RelOptInfo> {
     // SAFETY: the caller's: both arrays are as long as is said, and have no relation at 0.
     unsafe {
@@ -109,7 +97,7 @@ unsafe fn relation_of(
         let count = usize::try_from((*root).simple_rel_array_size).unwrap_or(0);
         let at = (1..count).find(|at| *(*root).simple_rte_array.add(*at) == entry)?;
         let rel = (*(*root).simple_rel_array.add(at)).as_mut()?;
-        let is_ours = rel.fdwroutine.as_ref().is_some_and(handler::is_our_routine);
+        let is_ours = rel.fdwroutine.as_ref().is_some_and(is_ours);
         (is_ours && !rel.fdw_private.is_null()).then_some(&raw mut *rel)
     }
 }
@@ -131,7 +119,7 @@ fn is_analyzed(table: pg_sys::Oid, number: i16) -> bool {
 /// A row like that of pg_statistic, in the current memory context; None if nothing is known.
 fn row_of(table: pg_sys::Oid, planned: &Planned, number: i16) -> Option<pg_sys::HeapTuple> {
     let attribute = planned.relation.attributes.iter().find(|attribute| attribute.number == number)?;
-    let guess = planned.known.estimate(&planned.relation, attribute).filter(|guess| *guess != Estimate::default())?;
+    let guess = estimate_of(planned, attribute).filter(|guess| *guess != Estimate::default())?;
     let rows = planned.relation.rows().max(1) as f64;
     let nulls = guess.null_fraction.unwrap_or(0.0);
     let distinct = match guess.distinct {

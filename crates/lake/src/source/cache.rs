@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use lagoon_file::Identity;
 use parquet::file::metadata::ParquetMetaData;
 
-use super::estimate::FileFacts;
+use super::facts::FileFacts;
 use super::footer::Footer;
 
 /// Bytes of summaries, of parsed footers and of facts for estimates that are remembered, each.

@@ -134,20 +134,3 @@ fn bounds_have_the_type_that_the_table_declares() {
     assert_eq!(estimate.bounds.as_ref().unwrap().as_primitive::<Int64Type>().values().first(), Some(&0));
     near(estimate.distinct, 25.0);
 }
-
-#[test]
-fn values_seen_in_some_rows_tell_how_many_there_are() {
-    near(Some(population(100.0, 10_000.0)), 100.0);
-    near(Some(population(seen(5000.0, 2000.0), 2000.0)), 5000.0);
-    assert_eq!(population(1000.0, 1000.0), f64::INFINITY);
-    near(Some(seen(population(632.0, 1000.0), 100_000.0)), 1000.0);
-}
-
-#[test]
-fn some_of_many_are_spread_over_all() {
-    let all: Vec<usize> = (0..100).collect();
-    assert_eq!(spread(&all, 4).copied().collect::<Vec<_>>(), [0, 33, 66, 99]);
-    assert_eq!(spread(&all, 1).copied().collect::<Vec<_>>(), [0]);
-    assert_eq!(spread(&all[..3], 4).copied().collect::<Vec<_>>(), [0, 1, 2]);
-    assert_eq!(spread(&all[..0], 4).count(), 0);
-}
