@@ -8,11 +8,13 @@
 //! provider  tables as DataFusion asks for them        restore  its conditions -> those that scans test
 //! session   settings, and the physical plan           scan     files as a node of it
 //! run       what the consumer polls                  learned  what joins and limits say to scans
+//! rows      what a partition of a scan delivers      count    rows that footers count
 //! ```
 
 mod aggregate;
 mod bind;
 mod check;
+mod count;
 mod ir;
 mod learned;
 mod own;

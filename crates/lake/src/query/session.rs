@@ -13,6 +13,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 
+use super::count::CountFromFooters;
 use crate::error::{Error, Result};
 
 /// How a query runs.
@@ -54,7 +55,7 @@ pub(super) fn session(options: &Options) -> Result<SessionState> {
     set.optimizer.enable_round_robin_repartition = false;
     set.optimizer.repartition_file_scans = false;
     let state = SessionStateBuilder::new().with_config(config).with_runtime_env(environment(options)?);
-    Ok(state.build())
+    Ok(state.with_physical_optimizer_rule(Arc::new(CountFromFooters)).build())
 }
 
 /// Memory of its own, and no files.
