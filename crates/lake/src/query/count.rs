@@ -1,8 +1,8 @@
 //! `count(*)` of whole tables: footers say how many rows there are, and nothing is decoded.
 //!
 //! It is a rule of ours and not DataFusion's own, which answers from statistics while a plan is made: here the files are looked
-//! at when the query runs, and one that is not as it was found is an error as in any other scan. Row counts are believed where
-//! the footers were checked against the pages when they were read ([`crate::source::footer`]).
+//! at when the query runs, and one that is not as it was found is an error as in any other scan. Row counts are believed as far
+//! as the columns of the footer and their bytes bear them out ([`crate::source::footer`]).
 
 use std::fmt;
 use std::sync::Arc;
