@@ -147,6 +147,24 @@ impl Reading {
         piece.map(|(piece, permit)| self.open(piece, permit, learned)).transpose()
     }
 
+    /// Whether footers alone say how many rows there are: all are delivered, and no file claims unlikely many.
+    pub(crate) fn is_countable(&self) -> bool {
+        let is_believed = |file: &DataFile| !file.footer.doubtful;
+        self.plan.is_bare() && self.left.load(Ordering::Relaxed) == u64::MAX && self.files.iter().all(is_believed)
+    }
+
+    /// The rows of all files, as their footers have them. The files are looked at: one that has changed is an error.
+    pub(crate) async fn count(&self) -> Result<u64> {
+        let mut rows = 0u64;
+        for file in &self.files {
+            tokio::task::coop::consume_budget().await;
+            file.held.open()?;
+            rows = rows.saturating_add(file.footer.rows);
+            self.counts.row_groups_pruned.fetch_add(file.footer.row_groups, Ordering::Relaxed);
+        }
+        Ok(rows)
+    }
+
     /// Of so many rows those that are wanted: fewer when the limit is reached, none beyond it.
     pub(crate) fn deliver(&self, rows: u64) -> u64 {
         let take = |left: u64| Some(left.saturating_sub(rows));

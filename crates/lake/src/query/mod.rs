@@ -11,12 +11,14 @@
 //! session   settings, and the physical plan           scan     files as a node of it
 //! pack      rows that PostgreSQL sends                learned  what joins and limits say to scans
 //! run       what the consumer polls                   attempt  numerics of 128 bits, then of 256
+//! rows      what a partition of a scan delivers      count    rows that footers count
 //! ```
 
 mod aggregate;
 mod attempt;
 mod bind;
 mod check;
+mod count;
 mod ir;
 mod learned;
 mod own;

@@ -20,6 +20,11 @@ use crate::types::ColumnType;
 
 /// Batches of more rows are delivered as they come.
 const SMALL_BATCH: usize = BATCH_ROWS / 2;
+/// A filter that lets more than three rows of so many pass is left alone for a while: whoever learned it asks again.
+const USEFUL: u64 = 4;
+/// Rows after which it is believed how many pass, and after which that is looked at anew.
+const ENOUGH_ROWS: u64 = 1 << 16;
+const RECENT_ROWS: u64 = 1 << 20;
 /// Pieces that are read while rows wait for others, at most.
 const MOST_PIECES: usize = 4;
 
@@ -34,6 +39,7 @@ pub(super) struct Rows {
     /// What `dynamic` says, and of which generation that is.
     learned: Learned,
     generation: Option<u64>,
+    use_of: Use,
     /// Rows that wait for others, for so many pieces.
     batches: BatchCoalescer,
     waited: usize,
@@ -51,9 +57,9 @@ impl Rows {
     ) -> Self {
         let batches = BatchCoalescer::new(schema.clone(), BATCH_ROWS);
         let batches = batches.with_biggest_coalesce_batch_size(Some(SMALL_BATCH));
-        let (learned, generation) = (Learned::default(), None);
+        let (learned, generation, use_of) = (Learned::default(), None, Use::default());
         let (piece, waited, is_done, _live) = (None, 0, false, Live::new());
-        Self { reading, piece, schema, columns, dynamic, learned, generation, batches, waited, is_done, _live }
+        Self { reading, piece, schema, columns, dynamic, learned, generation, use_of, batches, waited, is_done, _live }
     }
 
     /// The next batch, one row at least; `None` at the end.
@@ -89,7 +95,7 @@ impl Rows {
             return self.end();
         }
         let batch = renamed(&batch.slice(0, wanted), &self.schema).map_err(Error::internal)?;
-        let test = if piece.is_tested() { None } else { mattering(&self.dynamic, &batch)? };
+        let test = if piece.is_tested() { None } else { self.use_of.test(&self.dynamic, &batch)? };
         if let Some(test) = &test {
             piece.dropped(batch.num_rows() - test.true_count());
         }
@@ -145,6 +151,38 @@ impl Rows {
         let tests: Vec<_> = self.dynamic.iter().filter(|filter| says_something(filter)).cloned().collect();
         self.learned = self.reading.learned(known, &tests)?;
         Ok(())
+    }
+}
+
+/// Of how much use it is to test rows by what was learned.
+#[derive(Default)]
+struct Use {
+    generation: u64,
+    /// Rows that were tested, those that passed, and those since that were not tested.
+    tested: u64,
+    passed: u64,
+    untested: u64,
+}
+
+impl Use {
+    /// The rows that may still matter; `None` if all of them may, or they are not worth the asking.
+    fn test(&mut self, filters: &[Arc<dyn PhysicalExpr>], batch: &RecordBatch) -> Result<Option<BooleanArray>> {
+        if filters.is_empty() {
+            return Ok(None);
+        }
+        let rows = batch.num_rows() as u64;
+        let generation = filters.iter().map(snapshot_generation).fold(0, u64::wrapping_add);
+        if self.generation != generation || self.untested > RECENT_ROWS {
+            *self = Self { generation, ..Self::default() };
+        }
+        if self.tested > ENOUGH_ROWS && self.passed > self.tested / USEFUL * (USEFUL - 1) {
+            self.untested += rows;
+            return Ok(None);
+        }
+        let test = mattering(filters, batch)?;
+        self.tested += rows;
+        self.passed += test.as_ref().map_or(rows, |test| test.true_count() as u64);
+        Ok(test)
     }
 }
 

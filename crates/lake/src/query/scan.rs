@@ -80,6 +80,13 @@ impl LakeScan {
     }
 }
 
+impl LakeScan {
+    /// What it reads, if that is all rows of its files and footers say surely how many there are.
+    pub(super) fn of_all_rows(&self) -> Option<Arc<Reading>> {
+        (self.dynamic.is_empty() && self.reading.is_countable()).then(|| self.reading.clone())
+    }
+}
+
 /// What footers say, as estimates: nothing is answered from them.
 fn statistics(spec: &ScanSpec, schema: &SchemaRef) -> Statistics {
     let rows: u64 = spec.files.iter().map(|file| file.footer.rows).fold(0, u64::saturating_add);
