@@ -181,6 +181,41 @@ fn sets_take_null_for_equal_to_null() {
 }
 
 #[test]
+fn what_may_fail_is_computed_where_it_is_asked() {
+    let world = world();
+    let less = || Expr::Call(Function::Subtract, vec![of_a(0), int(2)]);
+    let zero = || eq(less(), int(0));
+    let other = || is(Comparison::NotEq, less(), int(0));
+    // 10 / (id - 2) > 1, which is an error for the row with id 2.
+    let ratio = || is(Comparison::Gt, Expr::Call(Function::Divide, vec![int(10), less()]), int(1));
+    let shown = |expr| world.try_rows(&project(sort(a(), vec![ascending(of_a(0))]), vec![of_a(0), expr]));
+    let and = |parts: Vec<Expr>| Expr::And(parts);
+    let decided = ["1 false", "2 false", "3 true", "4 true", "- -"];
+    assert_eq!(shown(and(vec![other(), ratio()])).unwrap(), decided);
+    assert_eq!(shown(and(vec![Expr::IsNull(bx_expr(of_a(1))).negated(), other(), ratio()])).unwrap()[1], "2 false");
+    assert_eq!(shown(Expr::Or(vec![zero(), ratio()])).unwrap(), ["1 false", "2 true", "3 true", "4 true", "- -"]);
+    let truth = |value| Expr::Constant(Value::Bool(value), Kind::Bool.into());
+    let case = Expr::Case(vec![(other(), ratio())], Some(bx_expr(truth(false))), Kind::Bool.into());
+    assert_eq!(shown(case).unwrap(), ["1 false", "2 false", "3 true", "4 true", "- false"]);
+    let case = Expr::Case(vec![(zero(), truth(true)), (ratio(), truth(false))], None, Kind::Bool.into());
+    assert_eq!(shown(case).unwrap(), ["1 -", "2 true", "3 false", "4 false", "- -"]);
+    assert_eq!(shown(and(vec![ratio(), other()])).unwrap_err().sqlstate(), "22012");
+    // Of conditions PostgreSQL asks those first that have less to do.
+    assert_eq!(world.set(&ids(and(vec![ratio(), other()]))), ["3", "4"]);
+    assert_eq!(world.set(&ids(Expr::Or(vec![zero(), ratio()]))), ["2", "3", "4"]);
+    assert_eq!(world.set(&filter(ids(other()), truth(true))).len(), 3);
+    let joined = join(JoinKind::Left, a(), b(), Some(and(vec![eq(of_a(0), right(0)), ratio(), other()])));
+    assert_eq!(world.set(&project(joined, vec![of_a(0), right(1)])), ["- -", "1 -", "2 -", "3 b3", "3 c3", "4 -"]);
+    // An equality with a sum is still one that two tables are joined by.
+    let sum = Expr::Call(Function::Add, vec![of_a(0), int(1)]);
+    let cross = join(JoinKind::Inner, a(), b(), None);
+    let rel = filter(cross, and(vec![eq(sum, right(0)), is(Comparison::Gt, right(2), number("2"))]));
+    assert_eq!(world.set(&project(rel.clone(), vec![of_a(0), right(1)])), ["1 b2", "2 c3"]);
+    let plan = world.explain(&rel);
+    assert!(plan.contains("HashJoinExec"), "{plan}");
+}
+
+#[test]
 fn peers_of_the_last_row_come_along() {
     let world = world();
     let ties = |offset: Option<i64>, count: Option<i64>| Rel::Ties {
