@@ -15,10 +15,10 @@ use datafusion::logical_expr::{
 use super::ir::{Aggregate, JoinKind, Rel, SortKey, WindowCall};
 use super::planner::{Planner, Relation, sort_keys};
 use super::provider::{LakeTable, Shipped};
-use super::scalar::{self, Field, balanced, condition, paired, printed, scalar, unified};
+use super::scalar::{self, Field, balanced, paired, printed, scalar, unified};
 use super::scan::Readings;
 use super::table::{Shipment, Table};
-use super::{aggregate, set, unnest, unsupported, window};
+use super::{aggregate, guard, set, unnest, unsupported, window};
 use crate::error::{Error, Result};
 use crate::expr::functions::{Scale, Typed, Width};
 use crate::expr::{Comparison, Expr, Function, Value};
@@ -88,8 +88,12 @@ impl Relations<'_> {
             Rel::Values { columns, rows } => self.values(columns.len(), rows),
             Rel::Filter { input, condition } => {
                 let input = self.relation(input)?;
-                let condition = self::condition(self.planner.width, condition, &input.fields)?;
-                self.planner.filter(input, condition)
+                let mut parts = Vec::new();
+                unnest::split(condition, &mut parts);
+                match self.conditions(&parts, &input.fields)? {
+                    Some(condition) => self.planner.filter(input, condition),
+                    None => Ok(input),
+                }
             }
             Rel::Project { input, columns } => {
                 let input = self.relation(input)?;
@@ -139,6 +143,11 @@ impl Relations<'_> {
             }
             Rel::Common { level, table, .. } => self.common(*level, *table),
         }
+    }
+
+    /// All of these conditions as one.
+    fn conditions(&self, parts: &[Expr], columns: &[Field]) -> Result<Option<Logical>> {
+        Ok(balanced(guard::conditions(self.planner.width, parts, columns)?, Operator::And))
     }
 
     /// Sets of groups are aggregates of their own where that cannot be otherwise.
@@ -303,9 +312,10 @@ impl Relations<'_> {
         for part in &parts {
             match key(self.planner.width, part, width, &left.fields, &right.fields)? {
                 Some(pair) => keys.push(pair),
-                None => rest.push(condition(self.planner.width, part, &both)?),
+                None => rest.push(part.clone()),
             }
         }
+        let rest = self.conditions(&rest, &both)?;
         let (join_type, fields) = match kind {
             JoinKind::Inner => (JoinType::Inner, both),
             JoinKind::Left => (JoinType::Left, both),
@@ -316,14 +326,14 @@ impl Relations<'_> {
             JoinKind::Mark => (JoinType::LeftMark, left.fields),
         };
         let surely = kind == JoinKind::SurelyAnti;
-        if surely && (keys.len() != 1 || !rest.is_empty()) {
+        if surely && (keys.len() != 1 || rest.is_some()) {
             return Err(unsupported("NOT IN of more than one column"));
         }
         let plan = Join::try_new(
             Arc::new(left.plan),
             Arc::new(right.plan),
             keys,
-            balanced(rest, Operator::And),
+            rest,
             join_type,
             JoinConstraint::On,
             NullEquality::NullEqualsNothing,
