@@ -16,6 +16,9 @@ use crate::expr::functions::Width;
 use crate::expr::{Comparison, Expr, Function, Type};
 use crate::types::Kind;
 
+/// Calls of conditions that still take in columns of queries within: what these are made of may stand in them many times.
+const MOST_CALLS: usize = 200;
+
 /// Conditions that rows have to fulfil, all of them: those that cannot fail first, and each of the others only of rows that
 /// fulfil those before it, as far as they are over the same tables.
 pub(super) fn conditions(width: Width, parts: &[Expr], columns: &[Field]) -> Result<Vec<Logical>> {
@@ -40,6 +43,20 @@ pub(super) fn conditions(width: Width, parts: &[Expr], columns: &[Field]) -> Res
         made.push(guarded);
     }
     Ok(made)
+}
+
+/// Whether conditions over these columns are better ones over what the columns are made of: where one of both may fail. What
+/// is counted at execution stays where it is.
+pub(super) fn meets(parts: &[Expr], columns: &[Expr]) -> bool {
+    parts.iter().chain(columns).any(may_fail)
+        && !columns.iter().any(is_counted)
+        && parts.iter().map(weight).sum::<usize>() <= MOST_CALLS
+}
+
+fn is_counted(expr: &Expr) -> bool {
+    let mut found = matches!(expr, Expr::Single(..));
+    expr.for_each_child(&mut |child| found |= is_counted(child));
+    found
 }
 
 /// `left AND right` or `left OR right`, with the right side computed where the left one does not decide.

@@ -86,20 +86,10 @@ impl Relations<'_> {
             Rel::Table { table, columns } => self.table(*table, columns),
             Rel::Shipped { shipment, .. } => self.shipped(*shipment),
             Rel::Values { columns, rows } => self.values(columns.len(), rows),
-            Rel::Filter { input, condition } => {
-                let input = self.relation(input)?;
-                let mut parts = Vec::new();
-                unnest::split(condition, &mut parts);
-                match self.conditions(&parts, &input.fields)? {
-                    Some(condition) => self.planner.filter(input, condition),
-                    None => Ok(input),
-                }
-            }
+            Rel::Filter { input, condition } => self.filtered(input, condition),
             Rel::Project { input, columns } => {
                 let input = self.relation(input)?;
-                let columns = columns.iter().map(|column| scalar(self.planner.width, column, &input.fields));
-                let columns = columns.collect::<Result<_>>()?;
-                self.planner.project(input, columns, false)
+                self.projected(input, columns)
             }
             Rel::Join { kind, left, right, condition, .. } => {
                 let (left, right) = (self.relation(left)?, self.relation(right)?);
@@ -143,6 +133,43 @@ impl Relations<'_> {
             }
             Rel::Common { level, table, .. } => self.common(*level, *table),
         }
+    }
+
+    /// The rows that fulfil a condition, and those of filters below that they meet: DataFusion brings them to one place, so that
+    /// they have to be in order where they may fail.
+    fn filtered(&mut self, input: &Rel, condition: &Expr) -> Result<Relation> {
+        let mut parts = Vec::new();
+        unnest::split(condition, &mut parts);
+        let (mut below, mut over) = (input, Vec::new());
+        loop {
+            match below {
+                Rel::Filter { input, condition } => {
+                    unnest::split(condition, &mut parts);
+                    below = input;
+                }
+                Rel::Project { input, columns } if guard::meets(&parts, columns) => {
+                    let column = |at: usize| columns.get(at).cloned();
+                    parts = parts.iter().map(|part| unnest::substituted(part, &column)).collect();
+                    over.push(columns);
+                    below = input;
+                }
+                _ => break,
+            }
+        }
+        let mut relation = self.relation(below)?;
+        if let Some(condition) = self.conditions(&parts, &relation.fields)? {
+            relation = self.planner.filter(relation, condition)?;
+        }
+        for columns in over.into_iter().rev() {
+            relation = self.projected(relation, columns)?;
+        }
+        Ok(relation)
+    }
+
+    fn projected(&mut self, input: Relation, columns: &[Expr]) -> Result<Relation> {
+        let columns = columns.iter().map(|column| scalar(self.planner.width, column, &input.fields));
+        let columns = columns.collect::<Result<_>>()?;
+        self.planner.project(input, columns, false)
     }
 
     /// All of these conditions as one.

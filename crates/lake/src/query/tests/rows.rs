@@ -209,6 +209,10 @@ fn what_may_fail_is_computed_where_it_is_asked() {
     assert_eq!(world.set(&filter(ids(other()), truth(true))).len(), 3);
     let joined = join(JoinKind::Left, a(), b(), Some(and(vec![eq(of_a(0), right(0)), ratio(), other()])));
     assert_eq!(world.set(&project(joined, vec![of_a(0), right(1)])), ["- -", "1 -", "2 -", "3 b3", "3 c3", "4 -"]);
+    // Conditions of queries within queries are asked together.
+    let inner = project(filter(a(), other()), vec![of_a(0), Expr::Call(Function::Divide, vec![int(10), less()])]);
+    let outer = filter(inner, is(Comparison::Gt, column(1, Kind::Int8), int(1)));
+    assert_eq!(world.set(&outer), ["3 10", "4 5"]);
     // An equality with a sum is still one that two tables are joined by.
     let sum = Expr::Call(Function::Add, vec![of_a(0), int(1)]);
     let cross = join(JoinKind::Inner, a(), b(), None);
