@@ -5,6 +5,7 @@
 //! unnest    subqueries become joins                   check    what columns a tree has, or why it has no answer here
 //! plan      relations -> DataFusion's logical plan: planner, aggregate, window, set are its parts
 //! scalar    expressions, typed to the last digit      own      functions that only plans name
+//! guard     what may fail, only where it is asked
 //! spot      constants among the values of a column
 //! provider  tables as DataFusion asks for them        restore  its conditions -> those that scans test
 //! rules     the optimizer's, with answers of SQL
@@ -17,6 +18,7 @@ mod aggregate;
 mod attempt;
 mod bind;
 mod check;
+mod guard;
 mod ir;
 mod own;
 mod pack;

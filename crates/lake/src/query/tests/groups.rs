@@ -65,6 +65,30 @@ fn products_of_more_than_38_digits_begin_again_with_more_bits() {
 }
 
 #[test]
+fn digits_are_integers_of_32_bits() {
+    let world = world();
+    let some = || Expr::Coalesce(vec![of_a(3), number("0")], Kind::Numeric.into());
+    let quotient = || Expr::Call(Function::Divide, vec![of_a(3), some()]);
+    let product = Expr::Call(Function::Multiply, vec![some(), quotient()]);
+    let nonzero = || filter(a(), is(Comparison::NotEq, some(), number("0")));
+    let numeric = |at| column(at, Kind::Numeric);
+    let rows = || project(nonzero(), vec![quotient(), product.clone(), some()]);
+    let sums = aggregate(rows(), vec![], (0..3).map(|at| call("sum", vec![numeric(at)])).collect());
+    let both =
+        Rel::SetOperation { kind: SetKind::Union, all: true, left: Box::new(rows()), right: Box::new(sums.clone()) };
+    for rel in [rows(), sums, both] {
+        let found = outputs(&rel, &world.tables, &[]).unwrap();
+        for batch in world.run(&rel, &Options::default()).unwrap() {
+            for output in &found {
+                let at = output.as_ref().and_then(|output| output.digits).unwrap();
+                assert_eq!(batch.column(at).data_type(), &arrow::datatypes::DataType::Int32);
+                assert_eq!(batch.num_columns(), 6);
+            }
+        }
+    }
+}
+
+#[test]
 fn no_row_is_delivered_twice_when_a_late_one_needs_more_bits() {
     let large = 10i128.pow(37);
     let wide = format!("1{}", "0".repeat(74));
