@@ -61,6 +61,12 @@ SELECT pg_temp.same('SELECT count(*) FROM sales, items');
 SELECT pg_temp.same('SELECT i.kind, count(*), sum(s.amount), max(i.cost), avg(i.cost) FROM sales s JOIN items i ON i.id = s.item GROUP BY i.kind ORDER BY 2, 3');
 SELECT pg_temp.same('SELECT i.since, i.seen, i.mark, s.day - i.since FROM sales s JOIN items i ON i.since = s.day WHERE s.id < 40 ORDER BY s.id');
 SELECT pg_temp.same('SELECT a.name, b.name, count(*) FROM items a JOIN sales s ON s.item = a.id JOIN items b ON b.id = s.id % 4 GROUP BY a.id, b.id, a.name, b.name ORDER BY a.id, b.id');
+-- Numerics without precision, with the digits that each has.
+CREATE TABLE side.plain (id int, cost numeric, letter char(3));
+INSERT INTO side.plain SELECT i, CASE WHEN i % 2 = 0 THEN i * 1.50 ELSE i END, 'a' FROM generate_series(0, 9) AS i;
+ANALYZE side.plain;
+SELECT pg_temp.same('SELECT sum(p.cost), max(s.id), count(p.cost) FROM sales s JOIN plain p ON p.id = s.item');
+SELECT pg_temp.same('SELECT s.id, p.cost, p.cost * s.amount FROM sales s JOIN plain p ON p.id = s.item WHERE s.id < 20 ORDER BY s.id');
 -- Conditions on such a table alone are PostgreSQL's, whatever they are.
 SELECT pg_temp.same('SELECT s.id FROM sales s JOIN items i ON i.id = s.item WHERE i.extra @> ''{"i": 3}'' AND s.id < 50 ORDER BY 1');
 SELECT pg_temp.same('SELECT s.id, i.id FROM sales s LEFT JOIN items i ON i.id = s.item AND i.extra ? ''i'' AND i.name ~ ''[1-3]$'' WHERE s.id < 12 ORDER BY 1');
@@ -94,6 +100,9 @@ INSERT INTO side.odd VALUES (1, 'infinity', '2024-01-01', 1), (2, '2024-01-01', 
 SELECT pg_temp.same('SELECT s.id, o.since FROM sales s JOIN odd o ON o.id = s.item WHERE s.id < 15 ORDER BY s.id');
 SELECT pg_temp.same('SELECT o.seen, count(*) FROM sales s JOIN odd o ON o.id = s.item GROUP BY o.seen ORDER BY o.seen');
 SELECT pg_temp.same('SELECT max(o.cost), count(*) FROM sales s JOIN odd o ON o.id = s.item');
+CREATE TABLE side.deep (id int, x numeric);
+INSERT INTO side.deep VALUES (1, 1.5), (2, 1 / 3.0), (3, 1e30), (4, NULL);
+SELECT pg_temp.same('SELECT s.id, d.x FROM sales s JOIN deep d ON d.id = s.item WHERE s.id < 15 ORDER BY s.id');
 SET lagoon.pushdown = full;
 CREATE FUNCTION pg_temp.lines(query text, what text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE line text;
@@ -106,10 +115,6 @@ SELECT pg_temp.lines('SELECT max(o.since) FROM sales s JOIN odd o ON o.id = s.it
 SELECT pg_temp.lines('SELECT max(i.since) FROM sales s JOIN items i ON i.id = s.item WHERE i.id < 3', 'hipped');
 
 -- What stays with PostgreSQL.
-CREATE TABLE side.plain (id int, cost numeric, letter char(3));
-INSERT INTO side.plain SELECT i, i * 1.5, 'a' FROM generate_series(0, 9) AS i;
-ANALYZE side.plain;
-SELECT pg_temp.same('SELECT sum(p.cost) FROM sales s JOIN plain p ON p.id = s.item');
 SELECT pg_temp.same('SELECT p.letter, count(*) FROM sales s JOIN plain p ON p.id = s.item GROUP BY 1');
 SELECT pg_temp.same('SELECT i.extra, count(*) FROM sales s JOIN items i ON i.id = s.item GROUP BY 1 ORDER BY 1');
 SELECT pg_temp.same('SELECT s.id, i.ctid FROM sales s JOIN items i ON i.id = s.item ORDER BY 1');

@@ -51,7 +51,7 @@ pub(super) struct PlannedShipment {
     /// What reads them: a part of the plan.
     pub statement: *mut pg_sys::PlannedStmt,
     pub types: Vec<pg_sys::Oid>,
-    pub columns: Vec<ColumnType>,
+    pub columns: Vec<lagoon_lake::query::Output>,
 }
 
 /// A column that the engine delivers.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use lagoon_lake::query::{Options, Query, Shipment, Statistics, Table, explain, outputs};
 use lagoon_lake::source::table::TableColumn;
 use lagoon_lake::trust::Trust;
-use lagoon_lake::types::ColumnType;
 use lagoon_lake::{Error, Result};
 use pgrx::pg_sys;
 
@@ -166,7 +165,7 @@ unsafe fn start(
 }
 
 /// The columns of what PostgreSQL sends.
-fn sent_columns(plan: &QueryPlan) -> Vec<Vec<ColumnType>> {
+fn sent_columns(plan: &QueryPlan) -> Vec<Vec<lagoon_lake::query::Output>> {
     plan.shipments.iter().map(|shipment| shipment.columns.clone()).collect()
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
+use super::check::Output;
 use super::table::Shipment;
 use super::unsupported;
 use crate::engine::memory::{self, Permit};
@@ -21,9 +22,10 @@ const PIECE_BYTES: u64 = 1 << 20;
 
 /// A shipment in the making.
 pub struct Packing {
-    columns: Vec<ColumnType>,
+    columns: Vec<Output>,
     schema: SchemaRef,
-    packers: Vec<Box<dyn Packer>>,
+    /// Of all columns, with their types.
+    packers: Vec<(Box<dyn Packer>, ColumnType)>,
     batches: Vec<RecordBatch>,
     /// Rows of the batch in the making.
     rows: usize,
@@ -52,12 +54,17 @@ impl fmt::Debug for Packing {
 }
 
 impl Packing {
-    /// Of rows with these columns, which may take so many bytes together.
-    pub fn new(columns: &[ColumnType], limit: u64) -> Result<Self> {
-        let packer = |ty: &ColumnType| ty.packer().ok_or_else(|| unsupported(format!("sending a column of type {ty}")));
-        let packers = columns.iter().map(packer).collect::<Result<_>>()?;
+    /// Of rows with these columns, which may take so many bytes together. Columns of digits stand in the order of those that
+    /// they are of.
+    pub fn new(columns: &[Output], limit: u64) -> Result<Self> {
+        let types = Shipment::physical(columns);
+        let packer = |ty: &ColumnType| {
+            let packer = ty.packer().ok_or_else(|| unsupported(format!("sending a column of type {ty}")))?;
+            Ok((packer, ty.clone()))
+        };
+        let packers = types.iter().map(packer).collect::<Result<_>>()?;
         // The names are the plan's.
-        let fields = columns.iter().zip(0..).map(|(ty, at)| Field::new(format!("{at}"), ty.arrow(), true));
+        let fields = types.iter().zip(0..).map(|(ty, at)| Field::new(format!("{at}"), ty.arrow(), true));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let columns = columns.to_vec();
         let held = Held::default();
@@ -66,7 +73,7 @@ impl Packing {
 
     /// Appends a row, which has a value for every column. After one that does not fit there is no use for the packing.
     pub fn push(&mut self, row: &[Value]) -> Result<std::result::Result<(), Unfit>> {
-        if row.len() != self.packers.len() {
+        if row.len() != self.columns.len() {
             return Err(Error::internal("a row with another number of columns"));
         }
         let bytes = row.iter().map(|value| VALUE_BYTES + value.bytes().map_or(0, <[u8]>::len) as u64).sum();
@@ -75,7 +82,9 @@ impl Packing {
             return Ok(Err(Unfit(format!("its rows take more than {} MB", self.limit >> 20))));
         }
         self.held.grow(self.bytes)?;
-        for ((packer, value), ty) in self.packers.iter_mut().zip(row).zip(&self.columns) {
+        let digits = self.columns.iter().zip(row).filter(|(column, _)| column.digits.is_some());
+        let digits: Vec<_> = digits.map(|(_, value)| digits_of(value)).collect();
+        for ((packer, ty), value) in self.packers.iter_mut().zip(row.iter().chain(&digits)) {
             if !packer.push(value) {
                 return Ok(Err(Unfit(format!("it has a value that the engine's {ty} has not"))));
             }
@@ -96,11 +105,22 @@ impl Packing {
     }
 
     fn close_batch(&mut self) -> Result<()> {
-        let arrays = self.packers.iter_mut().map(|packer| packer.finish()).collect();
+        let arrays = self.packers.iter_mut().map(|(packer, _)| packer.finish()).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(std::mem::take(&mut self.rows)));
         let batch = RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options);
         self.batches.push(batch.map_err(Error::internal)?);
         Ok(())
+    }
+}
+
+/// The digits that PostgreSQL shows of a numeric behind the point.
+fn digits_of(value: &Value) -> Value {
+    match value {
+        Value::Numeric(text) => {
+            let digits = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+            Value::Int(i64::try_from(digits).unwrap_or(i64::MAX))
+        }
+        _ => Value::Null,
     }
 }
 
@@ -126,12 +146,12 @@ mod tests {
     use super::*;
 
     fn packed(ty: ColumnType, value: Value) -> std::result::Result<(), Unfit> {
-        Packing::new(&[ty], 1 << 20).unwrap().push(&[value]).unwrap()
+        Packing::new(&[ty.into()], 1 << 20).unwrap().push(&[value]).unwrap()
     }
 
     #[test]
     fn a_shipment_has_the_rows_that_were_sent() {
-        let mut packing = Packing::new(&[ColumnType::Int8, ColumnType::numeric(10, 2)], 1 << 30).unwrap();
+        let mut packing = Packing::new(&[ColumnType::Int8.into(), ColumnType::numeric(10, 2).into()], 1 << 30).unwrap();
         let count = BATCH_ROWS as i64 + 1;
         for i in 0..count {
             packing.push(&[Value::Int(i), Value::Numeric(format!("-{i}.50"))]).unwrap().unwrap();
@@ -181,7 +201,7 @@ mod tests {
             (ColumnType::Timestamptz, Value::Int(0), "1970-01-01T00:00:00Z"),
         ];
         for (ty, value, shown) in values {
-            let mut packing = Packing::new(std::slice::from_ref(&ty), 1 << 20).unwrap();
+            let mut packing = Packing::new(&[ty.clone().into()], 1 << 20).unwrap();
             packing.push(&[value]).unwrap().unwrap();
             packing.push(&[Value::Null]).unwrap().unwrap();
             let shipment = packing.finish().unwrap();
@@ -193,7 +213,7 @@ mod tests {
 
     #[test]
     fn more_bytes_than_agreed_are_refused_before_they_are_taken() {
-        let mut packing = Packing::new(&[ColumnType::Text], 1 << 20).unwrap();
+        let mut packing = Packing::new(&[ColumnType::Text.into()], 1 << 20).unwrap();
         packing.push(&[Value::Text("x".repeat(1 << 19))]).unwrap().unwrap();
         let Unfit(reason) = packing.push(&[Value::Text("x".repeat(1 << 19))]).unwrap().unwrap_err();
         assert_eq!(reason, "its rows take more than 1 MB");
@@ -201,7 +221,7 @@ mod tests {
 
     #[test]
     fn arrays_are_not_sent() {
-        assert!(Packing::new(&[ColumnType::array(ColumnType::Int4)], 1 << 20).is_err());
+        assert!(Packing::new(&[ColumnType::array(ColumnType::Int4).into()], 1 << 20).is_err());
     }
 
     #[test]
@@ -210,5 +230,18 @@ mod tests {
         packing.push(&[]).unwrap().unwrap();
         packing.push(&[]).unwrap().unwrap();
         assert_eq!(packing.finish().unwrap().rows(), 2);
+    }
+
+    #[test]
+    fn digits_that_differ_go_along() {
+        let column = Output { ty: ColumnType::numeric(28, 10), digits: Some(2) };
+        let mut packing = Packing::new(&[ColumnType::Int4.into(), column], 1 << 20).unwrap();
+        for (id, text) in [(1, "7"), (2, "7.00"), (3, "0.125")] {
+            packing.push(&[Value::Int(id), Value::Numeric(text.to_owned())]).unwrap().unwrap();
+        }
+        packing.push(&[Value::Null, Value::Null]).unwrap().unwrap();
+        let shipment = packing.finish().unwrap();
+        let digits = shipment.batches[0].column(2).as_primitive::<arrow::datatypes::Int32Type>();
+        assert_eq!(digits.iter().collect::<Vec<_>>(), [Some(0), Some(2), Some(3), None]);
     }
 }

@@ -220,10 +220,19 @@ impl Relations<'_> {
     fn shipped(&mut self, shipment: usize) -> Result<Relation> {
         let found =
             self.sources.shipments.get(shipment).ok_or_else(|| Error::internal(format!("no shipment {shipment}")))?;
-        let names: Vec<_> = found.columns.iter().map(|_| self.planner.name()).collect();
+        let types = Shipment::physical(&found.columns);
+        let names: Vec<_> = types.iter().map(|_| self.planner.name()).collect();
         let provider = Shipped::new(found, &names)?;
-        let fields = names.into_iter().zip(found.columns.iter().cloned()).collect();
-        self.scan(Arc::new(provider), fields)
+        let Relation { plan, mut fields } = self.scan(Arc::new(provider), names.into_iter().zip(types).collect())?;
+        let digits = fields.split_off(found.columns.len().min(fields.len()));
+        for (field, column) in fields.iter_mut().zip(&found.columns) {
+            if let Some(at) = column.digits {
+                let at = at.checked_sub(found.columns.len()).and_then(|at| digits.get(at));
+                let at = at.ok_or_else(|| Error::internal("digits that are not sent"))?;
+                field.scale = Scale::Each(Box::new(Logical::Column(at.column.clone())));
+            }
+        }
+        Ok(Relation { plan, fields })
     }
 
     fn scan(&mut self, provider: Arc<dyn TableProvider>, fields: Vec<(String, ColumnType)>) -> Result<Relation> {

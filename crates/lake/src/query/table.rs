@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
+use super::check::Output;
 use super::pack::Held;
 use crate::source::files::DataFile;
 use crate::source::table::TableColumn;
@@ -20,8 +21,8 @@ pub struct Table {
 /// Rows that PostgreSQL sends: a small table, complete. [`Packing`](super::Packing) makes it.
 #[derive(Clone, Debug, Default)]
 pub struct Shipment {
-    pub columns: Vec<ColumnType>,
-    /// Their columns have the Arrow types of `columns`.
+    pub columns: Vec<Output>,
+    /// Their columns have the Arrow types of [`Self::physical`].
     pub batches: Vec<RecordBatch>,
     /// The memory that they take.
     pub(super) _held: Arc<Held>,
@@ -29,8 +30,14 @@ pub struct Shipment {
 
 impl Shipment {
     /// One that has no rows yet, for a tree that is only looked at.
-    pub(super) fn empty(columns: Vec<ColumnType>) -> Self {
+    pub(super) fn empty(columns: Vec<Output>) -> Self {
         Self { columns, ..Self::default() }
+    }
+
+    /// The types of all columns of the batches: those of `columns`, then the digits of some of them.
+    pub(super) fn physical(columns: &[Output]) -> Vec<ColumnType> {
+        let digits = columns.iter().filter(|column| column.digits.is_some()).map(|_| ColumnType::Int4);
+        columns.iter().map(|column| column.ty.clone()).chain(digits).collect()
     }
 
     /// How many rows there are.

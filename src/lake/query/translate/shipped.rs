@@ -8,8 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, c_int};
 
 use lagoon_lake::expr::Type;
-use lagoon_lake::query::Rel;
-use lagoon_lake::types::ColumnType;
+use lagoon_lake::query::{Output, Rel};
 use pgrx::pg_sys::{self, CmdType, NodeTag, Oid, RTEKind};
 
 use super::from_clause::Current;
@@ -37,7 +36,7 @@ pub(in crate::lake::query) struct Shipped {
     /// Its plan.
     pub statement: *mut pg_sys::PlannedStmt,
     pub types: Vec<Oid>,
-    pub columns: Vec<ColumnType>,
+    pub columns: Vec<Output>,
 }
 
 /// What is known of a query that was to be sent before.
@@ -129,13 +128,19 @@ impl Translator {
         for target in targets(query).filter(|target| !target.resjunk) {
             let expr = target.expr().ok_or("nothing")?;
             let (oid, typmod) = (expr.type_of(), expr.typmod());
-            let ty = types::sent(oid, typmod).ok_or_else(|| match oid {
-                pg_sys::NUMERICOID => format!("a numeric without precision of {name}, which is not in Parquet files"),
-                oid => format!("a value of type {} of {name}, which is not in Parquet files", type_name(oid)),
+            let (ty, has_digits) = types::sent(oid, typmod).ok_or_else(|| {
+                format!("a value of type {} of {name}, which is not in Parquet files", type_name(oid))
             })?;
             types.push(oid);
-            columns.push(ty);
+            columns.push((ty, has_digits));
         }
+        let mut next = columns.len();
+        let columns = columns.into_iter().map(|(ty, has_digits)| {
+            let digits = has_digits.then_some(next);
+            next += usize::from(has_digits);
+            Output { ty, digits }
+        });
+        let columns = columns.collect();
         // SAFETY: planning changes its argument, so that is a copy. There is no text of it.
         let (statement, plan) = unsafe {
             let copy = pg_sys::copyObjectImpl(query.as_ptr().cast()).cast();

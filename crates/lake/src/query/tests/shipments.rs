@@ -12,7 +12,7 @@ struct Sent {
 impl Sent {
     fn rows(&self, rel: &Rel) -> Vec<String> {
         let (tables, shipments) = (&self.world.tables, std::slice::from_ref(&self.shipment));
-        check(rel, tables, std::slice::from_ref(&self.shipment.columns)).unwrap();
+        outputs(rel, tables, std::slice::from_ref(&self.shipment.columns)).unwrap();
         let batches = run(|wake| Query::start(rel, tables, shipments, &Options::default(), wake));
         shown(&batches.unwrap_or_else(|error| panic!("{error}\n{rel:?}")))
     }
@@ -24,9 +24,13 @@ impl Sent {
     }
 }
 
+fn columns() -> Vec<Output> {
+    vec![ColumnType::Int8.into(), ColumnType::Text.into(), ColumnType::numeric(10, 2).into()]
+}
+
 /// Rows of `bigint, text, numeric(10,2)`, sent.
 fn sent(rows: &[(Option<i64>, &str, &str)]) -> Sent {
-    let mut packing = Packing::new(&[ColumnType::Int8, ColumnType::Text, ColumnType::numeric(10, 2)], 1 << 30).unwrap();
+    let mut packing = Packing::new(&columns(), 1 << 30).unwrap();
     for (id, name, price) in rows {
         let id = id.map_or(Value::Null, Value::Int);
         let row = [id, Value::Text((*name).to_owned()), Value::Numeric((*price).to_owned())];
@@ -82,6 +86,8 @@ fn subqueries_look_at_them() {
     let world = sent(&ROWS);
     let keys = || project(shipped(), vec![of_shipped(0)]);
     assert_eq!(world.set(&ids(within(of_a(0), keys()))), ["1", "3"]);
+    let of_b = project(join(JoinKind::Inner, b(), shipped(), None), vec![of_b(0)]);
+    assert_eq!(world.set(&ids(within(of_a(0), of_b))), ["2", "3"]);
     // There is a NULL among them, so that nothing is surely absent.
     assert_eq!(world.set(&ids(within(of_a(0), keys()).negated())), Vec::<String>::new());
     let same = filter(shipped(), eq(of_shipped(0), outer(0)));
@@ -113,9 +119,38 @@ fn no_rows_are_a_table_too() {
 
 #[test]
 fn a_tree_is_checked_before_anything_is_sent() {
-    let columns = vec![ColumnType::Int8, ColumnType::Text, ColumnType::numeric(10, 2)];
-    let given = check(&shipped(), &[], std::slice::from_ref(&columns)).unwrap();
-    assert_eq!(given, columns.into_iter().map(Some).collect::<Vec<_>>());
+    let given = outputs(&shipped(), &[], &[columns()]).unwrap();
+    assert_eq!(given, columns().into_iter().map(Some).collect::<Vec<_>>());
+}
+
+#[test]
+fn digits_of_a_numeric_without_precision_come_back() {
+    let mut packing = Packing::new(&[ColumnType::Int8.into(), column_of_prices()], 1 << 20).unwrap();
+    for (id, price) in [(1, "7"), (2, "7.00"), (3, "0.125")] {
+        packing.push(&[Value::Int(id), Value::Numeric(price.to_owned())]).unwrap().unwrap();
+    }
+    let sent = Sent { world: world(), shipment: packing.finish().unwrap() };
+    let shipped = || Rel::Shipped { shipment: 0, columns: vec![Kind::Int8.into(), Kind::Numeric.into()] };
+    let price = || column(1, Kind::Numeric);
+    assert_eq!(
+        outputs(&shipped(), &[], &[sent.shipment.columns.clone()]).unwrap(),
+        [Some(ColumnType::Int8.into()), Some(column_of_prices())]
+    );
+    // The value, and how many digits of it are shown.
+    assert_eq!(sent.set(&shipped()), ["1 7.0000000000 0", "2 7.0000000000 2", "3 0.1250000000 3"]);
+    let on = eq(of_a(0), column(A.len(), Kind::Int8));
+    let joined = join(JoinKind::Inner, a(), shipped(), Some(on));
+    let joined = project(joined, vec![of_a(0), column(A.len() + 1, Kind::Numeric)]);
+    assert_eq!(sent.set(&joined), ["1 7.0000000000 0", "2 7.0000000000 2", "3 0.1250000000 3"]);
+    let dear = filter(shipped(), is(Comparison::Gt, price(), number("1")));
+    assert_eq!(
+        sent.rows(&aggregate(dear, Vec::new(), vec![count(), call("sum", vec![price()])])),
+        ["2 14.0000000000 2"]
+    );
+}
+
+fn column_of_prices() -> Output {
+    Output { ty: ColumnType::numeric(28, 10), digits: Some(2) }
 }
 
 #[test]
