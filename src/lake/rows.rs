@@ -70,6 +70,8 @@ pub(super) struct Rows<S: Source> {
     skipped: u64,
     to_skip: u64,
     done: bool,
+    /// Whether rows have been handed out since the beginning.
+    has_given: bool,
     /// Of sources before a rescan.
     before: Statistics,
 }
@@ -111,6 +113,7 @@ impl<S: Source> Rows<S> {
             skipped,
             to_skip: skipped,
             done: false,
+            has_given: false,
             before: Statistics::default(),
         }
     }
@@ -177,6 +180,7 @@ impl<S: Source> Rows<S> {
         self.batch = Some(rest);
         self.decoded = count;
         self.next = 0;
+        self.has_given = true;
         Ok(true)
     }
 
@@ -211,7 +215,13 @@ impl<S: Source> Rows<S> {
         self.decoded = 0;
         self.next = 0;
         self.done = false;
+        self.has_given = false;
         self.to_skip = self.skipped;
+    }
+
+    /// Whether a row has been handed out since the beginning.
+    pub(super) fn has_given(&self) -> bool {
+        self.has_given
     }
 
     /// Counts of all sources of this node.
@@ -220,7 +230,8 @@ impl<S: Source> Rows<S> {
         self.before.and(now)
     }
 
-    fn stop(&mut self) {
+    /// Ends what gives batches.
+    pub(super) fn stop(&mut self) {
         if let Some(mut source) = self.source.take() {
             source.cancel(STOP_LIMIT);
         }
