@@ -1,7 +1,7 @@
 //! Late materialisation: the columns of the filter are decoded first, the others only where rows pass.
 //!
-//! It pays where the others are much and few rows pass. How much they are footers say; how many pass is seen as pieces are
-//! read, so it is decided for each piece anew.
+//! It pays where the others are much and few rows pass. How much they are footers say; how many pass is guessed at first, and
+//! seen as pieces are read, so it is decided for each piece anew.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +32,8 @@ use crate::source::table::TableColumn;
 const MOST_STEPS: usize = 4;
 /// Of rows that are tested one in so many may pass.
 const PASSING: u64 = 4;
+/// It is tried where no greater share is expected to pass.
+const WORTH_TRYING: f64 = 0.5;
 /// Rows after which it is believed how many pass.
 const ENOUGH_ROWS: u64 = 8192;
 /// Rows after which those before count half.
@@ -109,13 +111,12 @@ pub(super) fn pays<'a>(
     delivered: &[usize],
     name: &dyn Fn(usize) -> Option<&'a str>,
     piece: &Piece,
-    tally: &Tally,
 ) -> bool {
     let Some(Step { columns, .. }) = steps.first() else { return false };
     let first: HashSet<&str> = columns.iter().filter_map(|column| name(*column)).collect();
     let others = steps.iter().flat_map(|step| &step.columns).chain(delivered).filter_map(|column| name(*column));
     let others: HashSet<&str> = others.filter(|name| !first.contains(name)).collect();
-    if first.is_empty() || others.is_empty() || !tally.few_pass() {
+    if first.is_empty() || others.is_empty() {
         return false;
     }
     let descriptor = piece.metadata.file_metadata().schema_descr();
@@ -148,10 +149,10 @@ impl Tally {
         *counts = (counts.0.saturating_add(tested), counts.1.saturating_add(passed));
     }
 
-    /// Whether few rows pass, or it is not known yet.
-    fn few_pass(&self) -> bool {
+    /// Whether few rows pass; as long as nothing is known, by a guess of their share.
+    pub(super) fn few_pass(&self, guess: impl FnOnce() -> f64) -> bool {
         let (tested, passed) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tested < ENOUGH_ROWS || passed.saturating_mul(PASSING) <= tested
+        if tested < ENOUGH_ROWS { guess() <= WORTH_TRYING } else { passed.saturating_mul(PASSING) <= tested }
     }
 }
 
