@@ -4,6 +4,7 @@
 //! seen as pieces are read, so it is decided for each piece anew.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
@@ -24,7 +25,7 @@ use super::columns::{Columns, Decoded};
 use super::pieces::{Piece, size};
 use super::reader::Source;
 use super::rule_out::rule_out;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expr::{Condition, Expr};
 use crate::source::table::TableColumn;
 
@@ -134,9 +135,13 @@ pub(super) fn pays<'a>(
     of_some.saturating_mul(LESS) >= of_all
 }
 
-/// The rows of a piece that pass all steps.
-pub(super) fn open(job: Job, steps: Vec<Step>) -> BoxStream<'static, EngineResult<RecordBatch>> {
-    futures::stream::once(opened(job, steps)).try_flatten().boxed()
+/// The rows of a piece that pass all steps. A row group is tested without an await, so `stopped` is looked at between batches.
+pub(super) fn open(
+    job: Job,
+    steps: Vec<Step>,
+    stopped: Arc<AtomicBool>,
+) -> BoxStream<'static, EngineResult<RecordBatch>> {
+    futures::stream::once(opened(job, steps, stopped)).try_flatten().boxed()
 }
 
 impl Tally {
@@ -197,7 +202,11 @@ fn split(filter: &Expr, bytes: &dyn Fn(usize) -> u64) -> Vec<(Vec<usize>, Vec<Ex
     steps
 }
 
-async fn opened(job: Job, steps: Vec<Step>) -> EngineResult<impl Stream<Item = EngineResult<RecordBatch>>> {
+async fn opened(
+    job: Job,
+    steps: Vec<Step>,
+    stopped: Arc<AtomicBool>,
+) -> EngineResult<impl Stream<Item = EngineResult<RecordBatch>>> {
     let Job { source, access, table, delivered, condition, batch_rows, limit, metrics } = job;
     let mut file = Decoded::new(source.metadata.clone(), &table)?;
     let access = match &condition {
@@ -206,7 +215,7 @@ async fn opened(job: Job, steps: Vec<Step>) -> EngineResult<impl Stream<Item = E
     };
     let output = file.columns(&delivered)?;
     let sieve = |step: &Step| -> EngineResult<Box<dyn ArrowPredicate>> {
-        Ok(Box::new(Sieve { columns: file.columns(&step.columns)?, test: step.test.clone() }))
+        Ok(Box::new(Sieve { columns: file.columns(&step.columns)?, test: step.test.clone(), stopped: stopped.clone() }))
     };
     let sieves = steps.iter().map(sieve).collect::<EngineResult<Vec<_>>>()?;
     let groups = access.row_group_indexes();
@@ -230,6 +239,7 @@ async fn opened(job: Job, steps: Vec<Step>) -> EngineResult<impl Stream<Item = E
 struct Sieve {
     columns: Columns,
     test: Arc<dyn PhysicalExpr>,
+    stopped: Arc<AtomicBool>,
 }
 
 impl ArrowPredicate for Sieve {
@@ -238,6 +248,9 @@ impl ArrowPredicate for Sieve {
     }
 
     fn evaluate(&mut self, batch: RecordBatch) -> std::result::Result<BooleanArray, ArrowError> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return Err(ArrowError::ExternalError(Box::new(Error::Canceled)));
+        }
         let rows = batch.num_rows();
         let test = self.columns.of(&batch).and_then(|batch| self.test.evaluate(&batch)?.into_array(rows));
         let test = test.map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
