@@ -1,9 +1,10 @@
 //! Late materialisation: the columns of the filter are decoded first, the others only where rows pass.
 //!
-//! It pays where the others are much and few rows pass. How much they are footers say; how many pass is seen as pieces are
-//! read, so it is decided for each piece anew.
+//! It pays where the others are much and few rows pass. How much they are footers say; how many pass is guessed at first, and
+//! seen as pieces are read, so it is decided for each piece anew.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
@@ -24,7 +25,7 @@ use super::columns::{Columns, Decoded};
 use super::pieces::{Piece, size};
 use super::reader::Source;
 use super::rule_out::rule_out;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expr::{Condition, Expr};
 use crate::source::table::TableColumn;
 
@@ -32,6 +33,8 @@ use crate::source::table::TableColumn;
 const MOST_STEPS: usize = 4;
 /// Of rows that are tested one in so many may pass.
 const PASSING: u64 = 4;
+/// It is tried where no greater share is expected to pass.
+const WORTH_TRYING: f64 = 0.5;
 /// Rows after which it is believed how many pass.
 const ENOUGH_ROWS: u64 = 8192;
 /// Rows after which those before count half.
@@ -109,13 +112,12 @@ pub(super) fn pays<'a>(
     delivered: &[usize],
     name: &dyn Fn(usize) -> Option<&'a str>,
     piece: &Piece,
-    tally: &Tally,
 ) -> bool {
     let Some(Step { columns, .. }) = steps.first() else { return false };
     let first: HashSet<&str> = columns.iter().filter_map(|column| name(*column)).collect();
     let others = steps.iter().flat_map(|step| &step.columns).chain(delivered).filter_map(|column| name(*column));
     let others: HashSet<&str> = others.filter(|name| !first.contains(name)).collect();
-    if first.is_empty() || others.is_empty() || !tally.few_pass() {
+    if first.is_empty() || others.is_empty() {
         return false;
     }
     let descriptor = piece.metadata.file_metadata().schema_descr();
@@ -133,9 +135,13 @@ pub(super) fn pays<'a>(
     of_some.saturating_mul(LESS) >= of_all
 }
 
-/// The rows of a piece that pass all steps.
-pub(super) fn open(job: Job, steps: Vec<Step>) -> BoxStream<'static, EngineResult<RecordBatch>> {
-    futures::stream::once(opened(job, steps)).try_flatten().boxed()
+/// The rows of a piece that pass all steps. A row group is tested without an await, so `stopped` is looked at between batches.
+pub(super) fn open(
+    job: Job,
+    steps: Vec<Step>,
+    stopped: Arc<AtomicBool>,
+) -> BoxStream<'static, EngineResult<RecordBatch>> {
+    futures::stream::once(opened(job, steps, stopped)).try_flatten().boxed()
 }
 
 impl Tally {
@@ -148,10 +154,10 @@ impl Tally {
         *counts = (counts.0.saturating_add(tested), counts.1.saturating_add(passed));
     }
 
-    /// Whether few rows pass, or it is not known yet.
-    fn few_pass(&self) -> bool {
+    /// Whether few rows pass; as long as nothing is known, by a guess of their share.
+    pub(super) fn few_pass(&self, guess: impl FnOnce() -> f64) -> bool {
         let (tested, passed) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tested < ENOUGH_ROWS || passed.saturating_mul(PASSING) <= tested
+        if tested < ENOUGH_ROWS { guess() <= WORTH_TRYING } else { passed.saturating_mul(PASSING) <= tested }
     }
 }
 
@@ -196,7 +202,11 @@ fn split(filter: &Expr, bytes: &dyn Fn(usize) -> u64) -> Vec<(Vec<usize>, Vec<Ex
     steps
 }
 
-async fn opened(job: Job, steps: Vec<Step>) -> EngineResult<impl Stream<Item = EngineResult<RecordBatch>>> {
+async fn opened(
+    job: Job,
+    steps: Vec<Step>,
+    stopped: Arc<AtomicBool>,
+) -> EngineResult<impl Stream<Item = EngineResult<RecordBatch>>> {
     let Job { source, access, table, delivered, condition, batch_rows, limit, metrics } = job;
     let mut file = Decoded::new(source.metadata.clone(), &table)?;
     let access = match &condition {
@@ -205,7 +215,7 @@ async fn opened(job: Job, steps: Vec<Step>) -> EngineResult<impl Stream<Item = E
     };
     let output = file.columns(&delivered)?;
     let sieve = |step: &Step| -> EngineResult<Box<dyn ArrowPredicate>> {
-        Ok(Box::new(Sieve { columns: file.columns(&step.columns)?, test: step.test.clone() }))
+        Ok(Box::new(Sieve { columns: file.columns(&step.columns)?, test: step.test.clone(), stopped: stopped.clone() }))
     };
     let sieves = steps.iter().map(sieve).collect::<EngineResult<Vec<_>>>()?;
     let groups = access.row_group_indexes();
@@ -229,6 +239,7 @@ async fn opened(job: Job, steps: Vec<Step>) -> EngineResult<impl Stream<Item = E
 struct Sieve {
     columns: Columns,
     test: Arc<dyn PhysicalExpr>,
+    stopped: Arc<AtomicBool>,
 }
 
 impl ArrowPredicate for Sieve {
@@ -237,6 +248,9 @@ impl ArrowPredicate for Sieve {
     }
 
     fn evaluate(&mut self, batch: RecordBatch) -> std::result::Result<BooleanArray, ArrowError> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return Err(ArrowError::ExternalError(Box::new(Error::Canceled)));
+        }
         let rows = batch.num_rows();
         let test = self.columns.of(&batch).and_then(|batch| self.test.evaluate(&batch)?.into_array(rows));
         let test = test.map_err(|error| ArrowError::ExternalError(Box::new(error)))?;

@@ -4,7 +4,7 @@
 //! spec   -> what to read        plan   -> what DataFusion does with a piece
 //! pieces -> parts of files      reader -> their bytes, checked
 //! prune  -> row groups that need no reading
-//! late   -> pieces of which the filter's columns are decoded first: rule_out, columns are its parts
+//! late   -> pieces of which the filter's columns are decoded first: rule_out, columns, guess are its parts
 //! learned -> what joins and limits say of rows while the scan runs
 //! prune  -> row groups that need no reading    sample -> rows that are read for statistics
 //! reading -> who takes pieces, and what of them is wanted
@@ -14,6 +14,7 @@
 
 mod columns;
 mod delivery;
+mod guess;
 mod late;
 mod learned;
 mod pieces;

@@ -18,6 +18,7 @@ use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use parquet::file::metadata::ParquetMetaData;
 
+use super::guess;
 use super::late::{self, Job, Step, Tally};
 use super::learned::Learned;
 use super::pieces::Piece;
@@ -130,8 +131,17 @@ impl Plan {
             steps.extend_from_slice(learned.steps());
             late::order(&mut steps, &|column| self.sizes.get(column).copied().unwrap_or(0));
         }
+        if steps.is_empty() {
+            return None;
+        }
+        // Who learns something expects it to be of use.
+        let guess = || match &self.condition {
+            Some(condition) if learned.is_none() => guess::passing(condition, &self.columns, piece),
+            _ => 0.0,
+        };
         let name = |column: usize| self.columns.get(column).map(|column| column.name.as_str());
-        late::pays(&steps, self.delivered(), &name, piece, &self.tally).then_some(steps)
+        let pays = self.tally.few_pass(guess) && late::pays(&steps, self.delivered(), &name, piece);
+        pays.then_some(steps)
     }
 
     /// Counts the rows of a piece that was read to its end, and those of them that passed.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arrow::array::RecordBatch;
 use datafusion::datasource::physical_plan::parquet::RowGroupAccess;
@@ -83,6 +83,7 @@ pub(crate) struct Reading {
     left: AtomicU64,
     counts: Counts,
     bytes: Arc<AtomicU64>,
+    stopped: Arc<AtomicBool>,
 }
 
 /// What is still to be read.
@@ -119,6 +120,7 @@ impl Reading {
             left: AtomicU64::new(spec.limit.unwrap_or(u64::MAX)),
             counts: Counts::default(),
             bytes,
+            stopped: Arc::default(),
         })
     }
 
@@ -175,6 +177,11 @@ impl Reading {
             self.counts.batches.fetch_add(1, Ordering::Relaxed);
         }
         wanted
+    }
+
+    /// Nobody wants the rows any more.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
     }
 
     /// Whether the limit is reached.
@@ -306,7 +313,7 @@ impl Reading {
         };
         if let Some(steps) = self.plan.late(&piece, learned) {
             let metrics = ExecutionPlanMetricsSet::new();
-            let stream = late::open(self.plan.job(piece, limit, metrics.clone()), steps);
+            let stream = late::open(self.plan.job(piece, limit, metrics.clone()), steps, self.stopped.clone());
             return Ok(opened(stream, Metrics::Own(metrics), true));
         }
         let limit = limit.filter(|_| self.plan.is_bare());

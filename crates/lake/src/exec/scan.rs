@@ -49,7 +49,8 @@ impl Scan {
         let outlet = || Outlet::new(sender.clone(), room.clone(), wake.clone());
         let task = |_| engine.spawn(work::run(reading.clone(), outlet()));
         let tasks = (0..reading.readers(spec)).map(task).collect();
-        Ok(Self { delivery: Delivery::new(receiver, tasks, room), reading })
+        let stopped = reading.clone();
+        Ok(Self { delivery: Delivery::new(receiver, tasks, room, move || stopped.stop()), reading })
     }
 
     /// The next batch, if there is one. Never blocks.

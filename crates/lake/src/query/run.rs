@@ -54,7 +54,13 @@ impl Query {
         let outlet = Outlet::new(sender, room.clone(), wake);
         let columns = attempts.columns.clone();
         let task = engine.spawn(run(attempts, outlet, delivered.clone()));
-        Ok(Self { columns, delivery: Delivery::new(receiver, vec![task], room), readings, delivered })
+        let stopped = readings.clone();
+        let stop = move || {
+            if let Ok(readings) = stopped.lock() {
+                readings.iter().for_each(|reading| reading.stop());
+            }
+        };
+        Ok(Self { columns, delivery: Delivery::new(receiver, vec![task], room, stop), readings, delivered })
     }
 
     /// The types of the columns of its batches. A column that [`super::check()`] cannot give has one, too, but nothing is to be
