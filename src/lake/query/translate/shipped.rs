@@ -317,7 +317,7 @@ fn reads_elsewhere(query: Node<'_, pg_sys::Query>) -> bool {
 }
 
 /// Whether a query, which has so many around it, looks at columns or common table expressions of those.
-fn looks_around(query: Node<'_, pg_sys::Query>, depth: usize) -> bool {
+pub(in crate::lake::query) fn looks_around(query: Node<'_, pg_sys::Query>, depth: usize) -> bool {
     let depth = c_int::try_from(depth).unwrap_or(c_int::MAX);
     let pointer = query.as_ptr().cast();
     // SAFETY: walkers of live trees.
