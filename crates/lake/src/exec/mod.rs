@@ -6,7 +6,7 @@
 //! prune  -> row groups that need no reading
 //! late   -> pieces of which the filter's columns are decoded first: rule_out, columns, guess are its parts
 //! learned -> what joins and limits say of rows while the scan runs
-//! reading -> who takes pieces, and what of them is wanted
+//! reading -> who takes pieces, and what of them is wanted: in which order, if a limit wants the least or greatest, says order
 //! work   -> the tasks           delivery -> what the consumer polls
 //! scan   -> all of it for one table
 //! ```
@@ -16,6 +16,7 @@ mod delivery;
 mod guess;
 mod late;
 mod learned;
+mod order;
 mod pieces;
 mod plan;
 mod prune;
