@@ -1,14 +1,15 @@
 //! Execution: the files of a scan become record batches, on the engine's threads.
 //!
 //! ```text
-//! spec   -> what to read        plan   -> what DataFusion does with a piece
-//! pieces -> parts of files      reader -> their bytes, checked
-//! prune  -> row groups that need no reading
-//! late   -> pieces of which the filter's columns are decoded first: rule_out, columns, guess are its parts
+//! spec    -> what to read         plan     -> what DataFusion does with a piece
+//! pieces  -> parts of files       reader   -> their bytes, checked
+//! prune   -> row groups that need no reading
+//! late    -> pieces of which the filter's columns are decoded first: rule_out, columns and guess are its parts
 //! learned -> what joins and limits say of rows while the scan runs
-//! reading -> who takes pieces, and what of them is wanted: in which order, if a limit wants the least or greatest, says order
-//! work   -> the tasks           delivery -> what the consumer polls
-//! scan   -> all of it for one table
+//! order   -> which pieces come first
+//! reading -> who takes pieces, and what of them is wanted
+//! work    -> the tasks            delivery -> what the consumer polls
+//! scan    -> all of it for one table
 //! ```
 
 mod columns;
