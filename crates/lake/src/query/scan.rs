@@ -14,15 +14,15 @@ use datafusion::common::{ColumnStatistics, Result as EngineResult, Statistics};
 use datafusion::error::DataFusionError;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_expr::expressions::{Column, DynamicFilterPhysicalExpr};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
 };
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SortOrderPushdownResult};
 
 use super::rows::Rows;
 use crate::error::{Error, Result};
@@ -186,6 +186,20 @@ impl ExecutionPlan for LakeScan {
             propagation = propagation.with_updated_node(updated);
         }
         Ok(propagation)
+    }
+
+    /// No order is promised, but what a limit wants comes early.
+    fn try_pushdown_sort(
+        &self,
+        order: &[PhysicalSortExpr],
+    ) -> EngineResult<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
+        let column = order.first().and_then(|first| Some((first.expr.downcast_ref::<Column>()?, first.options)));
+        let Some((column, options)) = column else { return Ok(SortOrderPushdownResult::Unsupported) };
+        let Some((of_table, _)) = self.columns.get(column.index()) else {
+            return Ok(SortOrderPushdownResult::Unsupported);
+        };
+        self.reading.prefer(*of_table, options.descending);
+        Ok(SortOrderPushdownResult::Inexact { inner: Arc::new(self.clone()) })
     }
 
     fn execute(&self, partition: usize, _: Arc<TaskContext>) -> EngineResult<SendableRecordBatchStream> {

@@ -453,6 +453,12 @@ fn row_groups_behind_the_last_row_of_a_limit_are_not_read() {
     let ids: Vec<_> = batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values()).collect();
     assert_eq!(ids, [&0, &1, &2]);
     assert!(statistics.row_groups_pruned >= 10, "{statistics:?}");
+    // The last rows of the files are looked for at their end.
+    let sorted = limit(sort(all(), vec![descending(column(0, Kind::Int8))]), None, Some(int(3)));
+    let (batches, statistics) = counted(&world, &sorted);
+    let ids: Vec<_> = batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values()).collect();
+    assert_eq!(ids, [&199_999, &199_998, &199_997]);
+    assert!(statistics.row_groups_pruned >= 10, "{statistics:?}");
 }
 
 #[test]
