@@ -252,6 +252,24 @@ mod tests {
     }
 
     #[pg_test]
+    fn lake_dates_are_compared_with_timestamps_that_postgres_has_computed() {
+        let folder = Folder::new("points_in_time");
+        edge_tables(&folder);
+        for op in ["=", "<>", "<", "<=", ">", ">="] {
+            assert_pushed(&format!("d {op} date '1998-12-01' - interval '90 days'"));
+            assert_pushed(&format!("d {op} date '1970-01-01' + interval '1 microsecond'"));
+            assert_pushed(&format!("d {op} timestamp '294276-12-31 23:59:59'"));
+            assert_pushed(&format!("date '1970-01-01' - interval '1 second' {op} d"));
+            assert_pushed(&format!("ts {op} date '1970-01-01'"));
+            assert_pushed(&format!("ts {op} date '5874897-12-31'"));
+            assert_pushed(&format!("d {op} ts OR id = 0"));
+            assert_pushed(&format!("ts {op} d OR id = 0"));
+        }
+        assert_pushed("d = ANY ('{1970-01-01,1970-01-01 12:00,infinity,NULL}'::timestamp[])");
+        assert_kept("d < tz", "is not pushed");
+    }
+
+    #[pg_test]
     fn lake_conditions_combine_with_three_values() {
         let folder = Folder::new("combine");
         edge_tables(&folder);

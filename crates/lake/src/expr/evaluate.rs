@@ -57,6 +57,9 @@ pub(super) enum Pair {
     Plain,
     Whole,
     Float,
+    /// As points in time, whether or not the date is that of a timestamp.
+    DateTimestamp,
+    TimestampDate,
     /// Numerics, with what each has to be multiplied by to have the scale of the other.
     Wide(i128, i128),
 }
@@ -99,6 +102,8 @@ impl<'a> Rows<'a> {
         Ok(column)
     }
 }
+
+const MICROS_PER_DAY: i128 = 86_400_000_000;
 
 /// Rows are set aside once no more than one in so many is open.
 const WORTH_SETTING_ASIDE: usize = 4;
@@ -302,6 +307,14 @@ fn plain(comparison: Comparison, left: &dyn Datum, right: &dyn Datum) -> EngineR
     })
 }
 
+/// `date op timestamp`.
+fn days_and_times(comparison: Comparison, days: &ArrayRef, times: &ArrayRef) -> EngineResult<BooleanArray> {
+    let days = days.as_primitive_opt::<Date32Type>().ok_or_else(|| unexpected(days))?;
+    let times = times.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(|| unexpected(times))?;
+    let micros = |day: i32| i128::from(day) * MICROS_PER_DAY;
+    Ok(BooleanArray::from_binary(days, times, |day, time| comparison.holds(micros(day).cmp(&i128::from(time)))))
+}
+
 fn columns(comparison: Comparison, left: &ArrayRef, right: &ArrayRef, pair: &Pair) -> EngineResult<BooleanArray> {
     Ok(match pair {
         Pair::Plain => plain(comparison, left, right)?,
@@ -313,6 +326,8 @@ fn columns(comparison: Comparison, left: &ArrayRef, right: &ArrayRef, pair: &Pai
                 comparison.holds(a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan())))
             })
         }
+        Pair::DateTimestamp => days_and_times(comparison, left, right)?,
+        Pair::TimestampDate => days_and_times(comparison.commuted(), right, left)?,
         // A product beyond 128 bits is beyond everything that the other column holds, on its side of zero.
         Pair::Wide(to_left, to_right) => BooleanArray::from_binary(wide(left)?, wide(right)?, |a, b| {
             comparison.holds(match (a.checked_mul(*to_left), b.checked_mul(*to_right)) {

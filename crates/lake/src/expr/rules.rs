@@ -14,6 +14,7 @@
 //! * numeric: a constant is compared at the column's scale, rounded in the direction that keeps the answer; columns of
 //!   different scales are compared at the larger one.
 //! * date, timestamp: PostgreSQL's infinities are beyond all values of a file. Timestamps up to 2^63 - 1 are finite there.
+//!   Beside each other they are points in time; beside a timestamptz it is the session's time zone that says which.
 
 use super::function::{Comparison, Function};
 use crate::types::Kind;
@@ -126,6 +127,8 @@ pub const RULES: &[Rule] = &[
     any(COMPARISONS, &[INTEGERS, INTEGERS], Precondition::Always),
     any(COMPARISONS, &[FLOATS, FLOATS], Precondition::Always),
     same(COMPARISONS, &[NUMERIC, NUMERIC], Precondition::Always),
+    any(COMPARISONS, &[DATE, TIMESTAMP], Precondition::Always),
+    any(COMPARISONS, &[TIMESTAMP, DATE], Precondition::Always),
     same(EQUALITY, &[TEXT, TEXT], Precondition::Deterministic),
     same(ORDER, &[TEXT, TEXT], Precondition::ByteOrder),
     same(PATTERNS, &[TEXT, TEXT], Precondition::PlainPattern),
@@ -156,8 +159,6 @@ pub const QUERY_RULES: &[Rule] = &[
     function(PLACES, &[NUMERIC, INT4], Kind::Numeric),
     function(ROUNDING, &[FLOAT8], Kind::Float8),
     function(&[Function::Sqrt], &[FLOAT8], Kind::Float8),
-    any(COMPARISONS, &[DATE, TIMESTAMP], Precondition::Always),
-    any(COMPARISONS, &[TIMESTAMP, DATE], Precondition::Always),
     function(&[Function::Add, Function::Subtract], &[DATE, INT4], Kind::Date),
     function(&[Function::Add], &[INT4, DATE], Kind::Date),
     function(&[Function::Subtract], &[DATE, DATE], Kind::Int4),
@@ -311,7 +312,8 @@ mod tests {
         assert_eq!(precondition("<", Kind::Int2, Kind::Int8), Some(Precondition::Always));
         assert_eq!(precondition("=", Kind::Float4, Kind::Float8), Some(Precondition::Always));
         assert_eq!(precondition("<", Kind::Text, Kind::Text), Some(Precondition::ByteOrder));
-        assert_eq!(precondition("=", Kind::Date, Kind::Timestamp), None);
+        assert_eq!(precondition("<=", Kind::Date, Kind::Timestamp), Some(Precondition::Always));
+        assert_eq!(precondition("=", Kind::Date, Kind::Timestamptz), None);
         assert_eq!(precondition("=", Kind::Int4, Kind::Float8), None);
         assert_eq!(precondition("~~", Kind::Bytea, Kind::Bytea), None);
         assert_eq!(precondition("+", Kind::Int4, Kind::Int4), None);

@@ -265,10 +265,12 @@ pub(super) fn paired(left: Typed, right: Typed) -> Result<(Logical, Logical)> {
 fn place(left: &Typed, value: &Value, kind: Kind) -> Option<Place> {
     let integers = [Kind::Int2, Kind::Int4, Kind::Int8];
     let own = left.kind()?;
-    let fits = own == kind || (integers.contains(&own) && integers.contains(&kind));
+    let times = [Kind::Date, Kind::Timestamp];
+    let both = |kinds: &[Kind]| kinds.contains(&own) && kinds.contains(&kind);
+    let fits = own == kind || both(&integers) || both(&times);
     // Beyond 38 digits, places are not known.
     let narrow = left.numeric().is_none_or(|numeric| numeric.precision <= MAX_PRECISION);
-    (fits && narrow).then(|| left.ty.place(value))?
+    (fits && narrow).then(|| left.ty.place(value, kind))?
 }
 
 /// Among whole numbers, a constant is one, or lies between two, or beyond all.
