@@ -15,6 +15,7 @@ use arrow::datatypes::{
 use datafusion::common::{DataFusionError, HashSet, Result as EngineResult};
 
 use super::function::Comparison;
+use super::functions::like::is_like;
 use super::ir::Truth;
 use crate::types::canonical;
 
@@ -36,6 +37,8 @@ pub(super) enum Test {
     Plain(usize, Comparison, Scalar<ArrayRef>),
     /// And with `true` what is not like the pattern.
     Like(usize, bool, Scalar<ArrayRef>),
+    /// The same of a pattern with escapes, which none ends.
+    Escaped(usize, bool, Box<[u8]>),
     /// In the set; whether the list had a NULL.
     Within(usize, Set, bool),
     Columns(Comparison, usize, usize, Pair),
@@ -189,6 +192,13 @@ impl Test {
             Self::Plain(at, comparison, value) => plain(*comparison, &column(*at)?, value)?,
             Self::Like(at, false, pattern) => like(&column(*at)?, pattern)?,
             Self::Like(at, true, pattern) => nlike(&column(*at)?, pattern)?,
+            Self::Escaped(at, negated, pattern) => {
+                let array = column(*at)?;
+                let texts = array.as_string_view_opt().ok_or_else(|| unexpected(&array))?;
+                // No pattern that is an error comes here.
+                let is_like = |text: &str| is_like(text.as_bytes(), pattern).unwrap_or(false);
+                BooleanArray::from_unary(texts, |text| is_like(text) != *negated)
+            }
             Self::Within(at, set, has_null) => {
                 let found = set.contains(&column(*at)?)?;
                 if *has_null {

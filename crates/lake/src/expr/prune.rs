@@ -14,6 +14,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column, IsNotNullExpr, IsNullExpr, lit};
 
 use super::function::{Comparison, Function};
+use super::functions::like::prefix;
 use super::ir::{Expr, Truth, Type};
 use super::range::Range;
 use crate::source::table::TableColumn;
@@ -134,12 +135,12 @@ impl<'a> Pruner<'a> {
     /// What begins as the pattern does.
     fn like(&mut self, i: usize, pattern: &Value) -> Option<Predicate> {
         let stored = self.stored(i)?;
-        let prefix = pattern.bytes()?.split(|byte| matches!(byte, b'%' | b'_' | b'\\')).next()?;
-        let after = successor(std::str::from_utf8(prefix).ok()?);
+        let prefix = prefix(pattern.bytes()?);
+        let after = successor(std::str::from_utf8(&prefix).ok()?);
         if prefix.is_empty() {
             return None;
         }
-        self.between(&stored, Some(prefix), after.as_deref().map(str::as_bytes))
+        self.between(&stored, Some(&prefix), after.as_deref().map(str::as_bytes))
     }
 
     fn within(&mut self, i: usize, values: &[Value], kind: Kind) -> Option<Predicate> {

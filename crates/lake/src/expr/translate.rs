@@ -6,9 +6,11 @@ use datafusion::common::HashSet;
 
 use super::evaluate::{Pair, Set, Test};
 use super::function::{Comparison, Function};
+use super::functions::like::ends_in_escape;
 use super::ir::{self, Expr, Type};
 use super::range::Range;
 use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::source::table::TableColumn;
 use crate::types::{ColumnType, Compared, Kind, Place, Value, canonical};
 
@@ -99,6 +101,14 @@ impl<P: Fn(usize) -> usize> Translator<'_, P> {
 
     fn like(&self, i: usize, pattern: &Value, negated: bool) -> Result<Test> {
         let column = self.column(i)?;
+        if let Value::Text(pattern) = pattern
+            && pattern.contains('\\')
+        {
+            if ends_in_escape(pattern) {
+                return Err(Error::Function(Fault::Escape));
+            }
+            return Ok(Test::Escaped((self.position)(i), negated, pattern.as_bytes().into()));
+        }
         let scalar = column.ty.scalar(pattern).ok_or_else(|| mismatch(column, pattern))?;
         Ok(Test::Like((self.position)(i), negated, scalar.to_scalar().map_err(Error::internal)?))
     }
