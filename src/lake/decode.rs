@@ -1,6 +1,7 @@
 //! Record batches to datums, a column at a time. What a datum points to stays valid until the next batch.
 
 use lagoon_lake::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringViewArray};
+use lagoon_lake::arrow::datatypes::Int32Type;
 use lagoon_lake::types::ColumnType;
 use lagoon_lake::{Error, Result};
 use pgrx::pg_sys;
@@ -13,6 +14,8 @@ pub(super) struct Decoder {
     attribute: Attribute,
     /// From 0.
     pub slot_index: usize,
+    /// The column of the batches that has the digits of a numeric, row by row.
+    digits: Option<usize>,
     /// As long as the batch.
     pub values: Vec<pg_sys::Datum>,
     /// Empty if there are no NULLs.
@@ -52,6 +55,7 @@ impl Decoder {
         Self {
             attribute,
             slot_index,
+            digits: None,
             values: Vec::new(),
             nulls: Vec::new(),
             storage: Vec::new(),
@@ -59,6 +63,11 @@ impl Decoder {
             input,
             to_server,
         }
+    }
+
+    /// The same, of numerics whose digits behind the point are in another column of the batches.
+    pub(super) fn with_digits(self, digits: Option<usize>) -> Self {
+        Self { digits, ..self }
     }
 
     /// Decodes column `index` of a batch. Allocations that PostgreSQL makes are in the current memory context, which is to
@@ -83,12 +92,14 @@ impl Decoder {
             self.parse_text(array.as_string_view())?;
         } else {
             let column = &self.attribute.column;
+            let digits = self.digits.map(|index| integers(batch, index)).transpose()?;
             self.values.try_reserve(array.len()).map_err(|_| no_memory(&column.name))?;
             let mut out = Output {
                 values: &mut self.values,
                 nulls: &self.nulls,
                 storage: &mut self.storage,
                 name: &column.name,
+                digits,
                 to_server: self.to_server,
             };
             types::decode(self.attribute.type_oid, &column.ty, &array, &mut out)?;
@@ -118,4 +129,11 @@ impl Decoder {
         }
         Ok(())
     }
+}
+
+/// The values of a column of integers.
+fn integers(batch: &RecordBatch, index: usize) -> Result<&[i32]> {
+    let column = batch.columns().get(index).and_then(|column| column.as_primitive_opt::<Int32Type>());
+    let column = column.ok_or_else(|| Error::Internal { message: format!("no digits in column {index}") })?;
+    Ok(column.values())
 }

@@ -437,6 +437,47 @@ pub unsafe fn check_as_user(query: *mut pg_sys::Query, entry: *mut pg_sys::Range
     }
 }
 
+/// Gives a query the rights that are checked for an entry of another one's range table, of which it has a copy as its only
+/// one. 16 moved them out of the entry.
+///
+/// # Safety
+/// A query, an entry of its range table, a query without rights, and the copy.
+#[cfg_attr(feature = "pg15", allow(unused_variables))]
+pub unsafe fn copy_rights(
+    from: *mut pg_sys::Query,
+    entry: *mut pg_sys::RangeTblEntry,
+    to: *mut pg_sys::Query,
+    copy: *mut pg_sys::RangeTblEntry,
+) {
+    #[cfg(not(feature = "pg15"))]
+    // SAFETY: the caller's; an ERROR if the first two do not belong together.
+    unsafe {
+        if (*entry).perminfoindex != 0 {
+            let rights = pg_sys::getRTEPermissionInfo((*from).rteperminfos, entry);
+            (*to).rteperminfos = pg_sys::lappend(std::ptr::null_mut(), pg_sys::copyObjectImpl(rights.cast()));
+            (*copy).perminfoindex = 1;
+        }
+    }
+}
+
+/// Makes an entry of a range table one for which no rights are checked.
+///
+/// # Safety
+/// An entry of its own.
+pub unsafe fn check_nothing(entry: *mut pg_sys::RangeTblEntry) {
+    // SAFETY: the caller's.
+    unsafe {
+        #[cfg(feature = "pg15")]
+        {
+            (*entry).requiredPerms = 0;
+        }
+        #[cfg(not(feature = "pg15"))]
+        {
+            (*entry).perminfoindex = 0;
+        }
+    }
+}
+
 /// Whether a plan is begun by EXPLAIN (GENERIC_PLAN), which there is from 16 on: then parameters have no values.
 pub fn lacks_parameters(_executor_flags: c_int) -> bool {
     #[cfg(feature = "pg15")]

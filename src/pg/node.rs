@@ -122,6 +122,7 @@ kinds! {
     CollateExpr, T_CollateExpr { arg: node }
     Const, T_Const {}
     FuncExpr, T_FuncExpr { args: list }
+    GroupingFunc, T_GroupingFunc {}
     MinMaxExpr, T_MinMaxExpr { args: list }
     NullTest, T_NullTest { arg: node }
     OpExpr, T_OpExpr { args: list }

@@ -21,6 +21,24 @@ pub fn has_subclass(table: Oid) -> bool {
     unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| unguarded::has_subclass(table)) }
 }
 
+/// The references of the groups that GROUPING is asked about.
+///
+/// # Safety
+/// A node of a live query.
+pub unsafe fn grouping_references(call: *mut pg_sys::GroupingFunc) -> Vec<u32> {
+    // SAFETY: the caller's; it is a list of integers.
+    unsafe { elements((*call).refs).iter().map(|reference| reference.int_value as u32).collect() }
+}
+
+/// The cells of a list, which may be NIL.
+///
+/// # Safety
+/// A list that outlives the result.
+unsafe fn elements<'a>(list: *mut pg_sys::List) -> &'a [pg_sys::ListCell] {
+    // SAFETY: the caller's.
+    unsafe { list.as_ref().map_or(&[][..], |list| std::slice::from_raw_parts(list.elements, list.length as usize)) }
+}
+
 /// The grouping sets of a query, spelled out: each the references of its groups. None if there are more than `limit`.
 ///
 /// # Safety
@@ -30,9 +48,6 @@ pub unsafe fn grouping_sets(query: *mut pg_sys::Query, limit: c_int) -> Option<V
     unsafe {
         let (sets, distinct) = ((*query).groupingSets, (*query).groupDistinct);
         let sets = pg_sys::ffi::pg_guard_ffi_boundary(|| unguarded::expand_grouping_sets(sets, distinct, limit));
-        let elements = |list: *mut pg_sys::List| {
-            list.as_ref().map_or(&[][..], |list| std::slice::from_raw_parts(list.elements, list.length as usize))
-        };
         let set = |set: &pg_sys::ListCell| {
             elements(set.ptr_value.cast()).iter().map(|reference| reference.int_value as u32).collect()
         };

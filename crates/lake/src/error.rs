@@ -130,6 +130,9 @@ pub enum Error {
     /// 22013: a frame of a window that begins or ends a negative number of rows away.
     #[error("frame {what} offset must not be negative")]
     NegativeFrame { what: &'static str },
+    /// 22004: a frame of a window that begins or ends nobody knows where.
+    #[error("frame {what} offset must not be null")]
+    NullFrame { what: &'static str },
     /// 53200: the engine's memory limit.
     #[error("out of memory in the Parquet engine: {message}")]
     Memory { message: String },
@@ -186,6 +189,7 @@ impl Error {
             Self::NegativeLimit { what: "LIMIT" } => "2201W",
             Self::NegativeLimit { .. } => "2201X",
             Self::NegativeFrame { .. } => "22013",
+            Self::NullFrame { .. } => "22004",
             Self::Memory { .. } | Self::ScanMemory { .. } => "53200",
             Self::Start { .. } => "53000",
             Self::Canceled => "57014",

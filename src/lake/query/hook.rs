@@ -3,8 +3,9 @@
 //! PostgreSQL plans every statement first, so that the range table, what the plan depends on, and rights are as ever; then
 //! only the tree of plan nodes is another one.
 
-use pgrx::pg_sys::{self, NodeTag, RTEKind};
+use pgrx::pg_sys::{self, CmdType, NodeTag, RTEKind};
 
+use super::insert::insert;
 use super::plan::{Refusal, whole};
 use crate::lake::fdw::{handler, private};
 use crate::pg::error::raise;
@@ -39,9 +40,14 @@ pub(super) fn planned(planned: Planned<'_>) {
     if guc::PUSHDOWN.get() != Pushdown::Full {
         return;
     }
-    match whole(&planned) {
+    let outcome = match planned.query.commandType {
+        CmdType::CMD_INSERT => insert(&planned).map(|()| None),
+        _ => whole(&planned).map(Some),
+    };
+    match outcome {
+        Ok(None) => {}
         // SAFETY: a plan of the same statement.
-        Ok(plan) => unsafe {
+        Ok(Some(plan)) => unsafe {
             let statement = planned.statement.as_ptr();
             (*statement).planTree = plan;
             (*statement).subplans = std::ptr::null_mut();

@@ -74,6 +74,7 @@ pub(super) fn decode(oid: pg_sys::Oid, item: &ColumnType, array: &ArrayRef, out:
             nulls: &nulls,
             storage: out.storage,
             name: out.name,
+            digits: None,
             to_server: out.to_server,
         };
         (ty.decode)(item, &items, &mut elements)?;

@@ -7,11 +7,11 @@
 
 use std::ffi::CStr;
 
-use lagoon_lake::Result;
 use lagoon_lake::arrow::array::{Array, ArrayRef, AsArray};
 use lagoon_lake::arrow::datatypes::{Decimal128Type, Decimal256Type, i256};
 use lagoon_lake::expr::Value;
 use lagoon_lake::types::{ColumnType, Kind, MAX_DIGITS, MAX_PRECISION};
+use lagoon_lake::{Error, Result};
 use pgrx::pg_sys;
 
 use super::Type;
@@ -70,21 +70,37 @@ unsafe fn value(datum: pg_sys::Datum) -> Result<Value> {
 fn decode(ty: &ColumnType, array: &ArrayRef, out: &mut Output<'_>) -> Result<()> {
     let scale = if let ColumnType::Numeric(numeric) = ty { numeric.scale } else { 0 };
     let mut encoded = [0u8; LARGEST];
+    let digits = out.digits;
+    let shown = |row: usize| match digits {
+        None => Ok(scale),
+        Some(digits) => {
+            let shown = digits.get(row).and_then(|digits| u8::try_from(*digits).ok()).filter(|shown| *shown <= scale);
+            shown.ok_or_else(|| Error::Internal { message: format!("a numeric of scale {scale} with other digits") })
+        }
+    };
     let mut offsets = Offsets::new(out.storage);
     if let Some(array) = array.as_primitive_opt::<Decimal256Type>() {
         for i in 0..array.len() {
-            let value = if array.is_null(i) { i256::ZERO } else { array.value(i) };
+            if array.is_null(i) {
+                offsets.push(out.values, &[], out.name)?;
+                continue;
+            }
+            let value = array.value(i);
             let narrow = value.to_i128().filter(|value| scale <= MAX_PRECISION && value.unsigned_abs() < NARROW);
             let length = match narrow {
-                Some(value) => encode(value, scale, &mut encoded),
-                None => encode_wide(value, scale, &mut encoded),
+                Some(value) => encode(value, scale, shown(i)?, &mut encoded),
+                None => encode_wide(value, scale, shown(i)?, &mut encoded),
             };
             offsets.push(out.values, &encoded[..length], out.name)?;
         }
     } else {
         let array = array.as_primitive::<Decimal128Type>();
         for i in 0..array.len() {
-            let length = encode(if array.is_null(i) { 0 } else { array.value(i) }, scale, &mut encoded);
+            if array.is_null(i) {
+                offsets.push(out.values, &[], out.name)?;
+                continue;
+            }
+            let length = encode(array.value(i), scale, shown(i)?, &mut encoded);
             offsets.push(out.values, &encoded[..length], out.name)?;
         }
     }
@@ -92,8 +108,9 @@ fn decode(ty: &ColumnType, array: &ArrayRef, out: &mut Output<'_>) -> Result<()>
     Ok(())
 }
 
-/// Writes header and digits of `unscaled / 10^scale` to `out` and returns their length in bytes.
-fn encode(unscaled: i128, scale: u8, out: &mut [u8; LARGEST]) -> usize {
+/// Writes header and digits of `unscaled / 10^scale` to `out` and returns their length in bytes. So many digits as `shown` says
+/// are printed behind the point; it has no others.
+fn encode(unscaled: i128, scale: u8, shown: u8, out: &mut [u8; LARGEST]) -> usize {
     let magnitude = unscaled.unsigned_abs();
     let unit = 10u128.pow(u32::from(scale));
     let (mut whole, mut fraction) = match (u64::try_from(magnitude), u64::try_from(unit)) {
@@ -128,7 +145,7 @@ fn encode(unscaled: i128, scale: u8, out: &mut [u8; LARGEST]) -> usize {
     let leading = digits.iter().rev().take_while(|digit| **digit == 0).count();
     let digits = &digits[..digits.len() - leading];
     weight -= leading as i32;
-    let mut header = SHORT | (u16::from(scale) << SCALE_SHIFT);
+    let mut header = SHORT | (u16::from(shown) << SCALE_SHIFT);
     if digits.is_empty() {
         weight = 0;
     } else if unscaled < 0 {
@@ -146,7 +163,7 @@ fn encode(unscaled: i128, scale: u8, out: &mut [u8; LARGEST]) -> usize {
 }
 
 /// The same of at most 76 digits and as many behind the point.
-fn encode_wide(unscaled: i256, scale: u8, out: &mut [u8; LARGEST]) -> usize {
+fn encode_wide(unscaled: i256, scale: u8, shown: u8, out: &mut [u8; LARGEST]) -> usize {
     let digits = decimal_digits(unscaled);
     // The value of a base-10000 digit of this weight: decimal exponents count from the point, digits from the first.
     let digit = |weight: i32| {
@@ -160,14 +177,14 @@ fn encode_wide(unscaled: i256, scale: u8, out: &mut [u8; LARGEST]) -> usize {
     let last = (least..most).find(|weight| digit(*weight) != 0);
     let negative = unscaled.is_negative();
     let weight = first.unwrap_or(0);
-    let mut length = if scale <= MOST_SHORT {
-        let mut header = SHORT | (u16::from(scale) << SCALE_SHIFT) | (weight as u16 & WEIGHT_MASK);
+    let mut length = if shown <= MOST_SHORT {
+        let mut header = SHORT | (u16::from(shown) << SCALE_SHIFT) | (weight as u16 & WEIGHT_MASK);
         header |= if negative { NEGATIVE } else { 0 };
         header |= if weight < 0 { WEIGHT_SIGN } else { 0 };
         out[..2].copy_from_slice(&header.to_ne_bytes());
         2
     } else {
-        let header = u16::from(scale) | if negative { LONG_NEGATIVE } else { 0 };
+        let header = u16::from(shown) | if negative { LONG_NEGATIVE } else { 0 };
         out[..2].copy_from_slice(&header.to_ne_bytes());
         out[2..4].copy_from_slice(&(weight as i16).to_ne_bytes());
         4

@@ -21,6 +21,8 @@ pub(in crate::lake) struct Output<'a> {
     pub storage: &'a mut Vec<u64>,
     /// Of the column, for errors.
     pub name: &'a str,
+    /// Of numerics the digits that are shown behind the point, a number for each row; none are those of the type.
+    pub digits: Option<&'a [i32]>,
     /// Whether text has to be converted to the encoding of the database.
     pub to_server: bool,
 }

@@ -44,7 +44,7 @@ impl Outlet {
 
     /// Hands a batch over; false when the consumer is gone.
     pub(crate) async fn deliver(&self, batch: RecordBatch) -> bool {
-        let bytes = u32::try_from(bytes(&batch).clamp(1, QUEUE_BYTES)).unwrap_or(1);
+        let bytes = u32::try_from(batch_bytes(&batch).clamp(1, QUEUE_BYTES)).unwrap_or(1);
         let Ok(room) = self.room.clone().acquire_many_owned(bytes).await else { return false };
         self.send(Ok(Queued { batch, _room: room })).await
     }
@@ -79,7 +79,7 @@ pub(super) async fn run(reading: Arc<Reading>, outlet: Outlet) {
 }
 
 async fn read(reading: &Arc<Reading>, outlet: &Outlet) -> Result<()> {
-    while let Some(mut piece) = reading.next().await? {
+    while let Some(mut piece) = reading.next(None).await? {
         while let Some(batch) = piece.next().await? {
             let rows = batch.num_rows();
             let wanted = usize::try_from(reading.deliver(rows as u64)).unwrap_or(rows);
@@ -134,7 +134,7 @@ fn row_bytes(array: &ArrayRef, row: usize) -> usize {
 }
 
 /// Bytes of a batch as its consumer counts them.
-fn bytes(batch: &RecordBatch) -> usize {
+pub(crate) fn batch_bytes(batch: &RecordBatch) -> usize {
     let column = |array: &ArrayRef| {
         let fixed = array.len().saturating_mul(VALUE_BYTES);
         if !is_variable(array.data_type()) {

@@ -50,6 +50,8 @@ impl<'a> Pruner<'a> {
     /// What holds for every row for which the expression is true (or false, if negated).
     fn necessary(&mut self, expr: &Expr, negated: bool) -> Option<Predicate> {
         match expr {
+            Expr::Constant(Value::Bool(value), _) if *value == negated => Some(lit(false)),
+            Expr::Constant(Value::Null, _) => Some(lit(false)),
             Expr::And(parts) if !negated => self.all(parts, negated),
             Expr::Or(parts) if negated => self.all(parts, negated),
             Expr::And(parts) | Expr::Or(parts) => self.any(parts, negated),

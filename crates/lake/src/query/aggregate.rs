@@ -213,7 +213,8 @@ fn node(function: Arc<AggregateUDF>, arguments: Vec<Logical>) -> Logical {
 
 /// A call over these columns: an expression over calls of DataFusion's.
 pub(super) fn call(width: Width, call: &Aggregate, columns: &[Field]) -> Result<Typed> {
-    let arguments = call.arguments.iter().map(|argument| scalar(width, argument, columns));
+    let filter = call.filter.as_ref();
+    let arguments = call.arguments.iter().map(|argument| scalar(width, &argument.only_where(filter), columns));
     let mut arguments = arguments.collect::<Result<Vec<_>>>()?;
     if call.function == unnest::ANY {
         let argument = arguments.pop().ok_or_else(|| Error::internal("any of nothing"))?;
@@ -227,7 +228,19 @@ pub(super) fn call(width: Width, call: &Aggregate, columns: &[Field]) -> Result<
             }
         }
     }
-    let filter = call.filter.as_ref().map(|filter| condition(width, filter, columns)).transpose()?;
+    let filter = filter.map(|filter| condition(width, filter, columns)).transpose()?;
     let order = sort_keys(width, &call.order, columns)?;
     functions::aggregate(width, &call.function, arguments, call.distinct, filter, order)
+}
+
+impl Expr {
+    /// The argument of a call whose filter this is: DataFusion computes it before it filters, so that what fails would fail for
+    /// rows that are left out.
+    pub(super) fn only_where(&self, filter: Option<&Expr>) -> Expr {
+        match (self, filter, self.ty()) {
+            (Self::Column(..) | Self::Constant(..) | Self::Parameter(..), ..) => self.clone(),
+            (argument, Some(filter), Some(ty)) => Expr::Case(vec![(filter.clone(), argument.clone())], None, ty),
+            (argument, ..) => argument.clone(),
+        }
+    }
 }

@@ -78,6 +78,14 @@ pub enum Rel {
         offset: Option<Expr>,
         count: Option<Expr>,
     },
+    /// The first rows in an order, as [`Rel::Limit`] counts them, and those that are equal to the last of them. They come in that
+    /// order.
+    Ties {
+        input: Box<Rel>,
+        keys: Vec<SortKey>,
+        offset: Option<Expr>,
+        count: Option<Expr>,
+    },
     /// Column by column; both sides have columns of the same types.
     SetOperation {
         kind: SetKind,

@@ -5,25 +5,38 @@
 //! unnest    subqueries become joins                   check    what columns a tree has, or why it has no answer here
 //! plan      relations -> DataFusion's logical plan: planner, aggregate, window, set are its parts
 //! scalar    expressions, typed to the last digit      own      functions that only plans name
+//! guard     what may fail, only where it is asked
+//! spot      constants among the values of a column
 //! provider  tables as DataFusion asks for them        restore  its conditions -> those that scans test
+//! rules     the optimizer's, with answers of SQL
 //! session   settings, and the physical plan           scan     files as a node of it
-//! run       what the consumer polls
+//! pack      rows that PostgreSQL sends                learned  what joins and limits say to scans
+//! run       what the consumer polls                   attempt  numerics of 128 bits, then of 256
+//! rows      what a partition of a scan delivers      count    rows that footers count
 //! ```
 
 mod aggregate;
+mod attempt;
 mod bind;
 mod check;
+mod count;
+mod guard;
 mod ir;
+mod learned;
 mod own;
+mod pack;
 mod plan;
 mod planner;
 mod provider;
 mod restore;
+mod rows;
+mod rules;
 mod run;
 mod scalar;
 mod scan;
 mod session;
 mod set;
+mod spot;
 mod table;
 mod unnest;
 mod walk;
@@ -31,6 +44,7 @@ mod window;
 
 pub use check::{Output, check, explain, outputs};
 pub use ir::{Aggregate, Bound, Frame, FrameUnit, JoinKind, MAX_RELATIONS, Rel, SetKind, SortKey, WindowCall};
+pub use pack::{Packing, Unfit};
 pub use run::Query;
 pub use session::Options;
 pub use table::{Shipment, Table};

@@ -5,24 +5,24 @@
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
-use datafusion::common::{Column, DFSchema, JoinType, NullEquality, ScalarValue, TableReference};
+use datafusion::common::{Column, DFSchema, JoinType, NullEquality, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{
     Cast, EmptyRelation, Expr as Logical, Join, JoinConstraint, Limit, LogicalPlan, LogicalPlanBuilder, Operator,
     Projection, Sort, lit,
 };
 
-use super::ir::{Aggregate, JoinKind, Rel};
+use super::ir::{Aggregate, JoinKind, Rel, SortKey, WindowCall};
 use super::planner::{Planner, Relation, sort_keys};
 use super::provider::{LakeTable, Shipped};
-use super::scalar::{self, Field, balanced, condition, paired, printed, scalar, unified};
+use super::scalar::{self, Field, balanced, paired, printed, scalar, unified};
 use super::scan::Readings;
 use super::table::{Shipment, Table};
-use super::{aggregate, set, unnest, unsupported, window};
+use super::{aggregate, guard, set, unnest, unsupported, window};
 use crate::error::{Error, Result};
 use crate::expr::functions::{Scale, Typed, Width};
 use crate::expr::{Comparison, Expr, Function, Value};
-use crate::types::ColumnType;
+use crate::types::{ColumnType, Kind};
 
 /// Relations of a plan: common table expressions are planned as often as they are named.
 const MOST_RELATIONS: usize = 512;
@@ -86,16 +86,10 @@ impl Relations<'_> {
             Rel::Table { table, columns } => self.table(*table, columns),
             Rel::Shipped { shipment, .. } => self.shipped(*shipment),
             Rel::Values { columns, rows } => self.values(columns.len(), rows),
-            Rel::Filter { input, condition } => {
-                let input = self.relation(input)?;
-                let condition = self::condition(self.planner.width, condition, &input.fields)?;
-                self.planner.filter(input, condition)
-            }
+            Rel::Filter { input, condition } => self.filtered(input, condition),
             Rel::Project { input, columns } => {
                 let input = self.relation(input)?;
-                let columns = columns.iter().map(|column| scalar(self.planner.width, column, &input.fields));
-                let columns = columns.collect::<Result<_>>()?;
-                self.planner.project(input, columns, false)
+                self.projected(input, columns)
             }
             Rel::Join { kind, left, right, condition, .. } => {
                 let (left, right) = (self.relation(left)?, self.relation(right)?);
@@ -121,11 +115,12 @@ impl Relations<'_> {
             }
             Rel::Limit { input, offset, count } => {
                 let input = self.relation(input)?;
-                let skip = bound(offset.as_ref(), "OFFSET")?;
-                let fetch = bound(count.as_ref(), "LIMIT")?;
-                let limit = Limit { skip: skip.map(Box::new), fetch: fetch.map(Box::new), input: Arc::new(input.plan) };
+                let rows = |rows: Option<i64>| rows.map(|rows| Box::new(lit(rows)));
+                let (skip, fetch) = (bound(offset.as_ref(), "OFFSET")?, bound(count.as_ref(), "LIMIT")?);
+                let limit = Limit { skip: rows(skip), fetch: rows(fetch), input: Arc::new(input.plan) };
                 Ok(Relation { plan: LogicalPlan::Limit(limit), fields: input.fields })
             }
+            Rel::Ties { input, keys, offset, count } => self.ties(input, keys, offset.as_ref(), count.as_ref()),
             Rel::SetOperation { kind, all, left, right } => {
                 let (left, right) = (self.relation(left)?, self.relation(right)?);
                 set::plan(&mut self.planner, *kind, *all, left, right)
@@ -138,6 +133,48 @@ impl Relations<'_> {
             }
             Rel::Common { level, table, .. } => self.common(*level, *table),
         }
+    }
+
+    /// The rows that fulfil a condition, and those of filters below that they meet: DataFusion brings them to one place, so that
+    /// they have to be in order where they may fail.
+    fn filtered(&mut self, input: &Rel, condition: &Expr) -> Result<Relation> {
+        let mut parts = Vec::new();
+        unnest::split(condition, &mut parts);
+        let (mut below, mut over) = (input, Vec::new());
+        loop {
+            match below {
+                Rel::Filter { input, condition } => {
+                    unnest::split(condition, &mut parts);
+                    below = input;
+                }
+                Rel::Project { input, columns } if guard::meets(&parts, columns) => {
+                    let column = |at: usize| columns.get(at).cloned();
+                    parts = parts.iter().map(|part| unnest::substituted(part, &column)).collect();
+                    over.push(columns);
+                    below = input;
+                }
+                _ => break,
+            }
+        }
+        let mut relation = self.relation(below)?;
+        if let Some(condition) = self.conditions(&parts, &relation.fields)? {
+            relation = self.planner.filter(relation, condition)?;
+        }
+        for columns in over.into_iter().rev() {
+            relation = self.projected(relation, columns)?;
+        }
+        Ok(relation)
+    }
+
+    fn projected(&mut self, input: Relation, columns: &[Expr]) -> Result<Relation> {
+        let columns = columns.iter().map(|column| scalar(self.planner.width, column, &input.fields));
+        let columns = columns.collect::<Result<_>>()?;
+        self.planner.project(input, columns, false)
+    }
+
+    /// All of these conditions as one.
+    fn conditions(&self, parts: &[Expr], columns: &[Field]) -> Result<Option<Logical>> {
+        Ok(balanced(guard::conditions(self.planner.width, parts, columns)?, Operator::And))
     }
 
     /// Sets of groups are aggregates of their own where that cannot be otherwise.
@@ -183,10 +220,19 @@ impl Relations<'_> {
     fn shipped(&mut self, shipment: usize) -> Result<Relation> {
         let found =
             self.sources.shipments.get(shipment).ok_or_else(|| Error::internal(format!("no shipment {shipment}")))?;
-        let names: Vec<_> = found.columns.iter().map(|_| self.planner.name()).collect();
+        let types = Shipment::physical(&found.columns);
+        let names: Vec<_> = types.iter().map(|_| self.planner.name()).collect();
         let provider = Shipped::new(found, &names)?;
-        let fields = names.into_iter().zip(found.columns.iter().cloned()).collect();
-        self.scan(Arc::new(provider), fields)
+        let Relation { plan, mut fields } = self.scan(Arc::new(provider), names.into_iter().zip(types).collect())?;
+        let digits = fields.split_off(found.columns.len().min(fields.len()));
+        for (field, column) in fields.iter_mut().zip(&found.columns) {
+            if let Some(at) = column.digits {
+                let at = at.checked_sub(found.columns.len()).and_then(|at| digits.get(at));
+                let at = at.ok_or_else(|| Error::internal("digits that are not sent"))?;
+                field.scale = Scale::Each(Box::new(Logical::Column(at.column.clone())));
+            }
+        }
+        Ok(Relation { plan, fields })
     }
 
     fn scan(&mut self, provider: Arc<dyn TableProvider>, fields: Vec<(String, ColumnType)>) -> Result<Relation> {
@@ -302,9 +348,10 @@ impl Relations<'_> {
         for part in &parts {
             match key(self.planner.width, part, width, &left.fields, &right.fields)? {
                 Some(pair) => keys.push(pair),
-                None => rest.push(condition(self.planner.width, part, &both)?),
+                None => rest.push(part.clone()),
             }
         }
+        let rest = self.conditions(&rest, &both)?;
         let (join_type, fields) = match kind {
             JoinKind::Inner => (JoinType::Inner, both),
             JoinKind::Left => (JoinType::Left, both),
@@ -315,14 +362,14 @@ impl Relations<'_> {
             JoinKind::Mark => (JoinType::LeftMark, left.fields),
         };
         let surely = kind == JoinKind::SurelyAnti;
-        if surely && (keys.len() != 1 || !rest.is_empty()) {
+        if surely && (keys.len() != 1 || rest.is_some()) {
             return Err(unsupported("NOT IN of more than one column"));
         }
         let plan = Join::try_new(
             Arc::new(left.plan),
             Arc::new(right.plan),
             keys,
-            balanced(rest, Operator::And),
+            rest,
             join_type,
             JoinConstraint::On,
             NullEquality::NullEqualsNothing,
@@ -351,6 +398,34 @@ impl Relations<'_> {
         let kept = self.planner.filter(numbered, first)?;
         let plan = LogicalPlan::Sort(Sort { expr: order, input: Arc::new(kept.plan), fetch: None });
         Ok(Relation { plan, fields: kept.fields })
+    }
+
+    /// The first rows and their peers: what is to be asked is how many rows stand before a row's first peer.
+    fn ties(&mut self, input: &Rel, keys: &[SortKey], offset: Option<&Expr>, count: Option<&Expr>) -> Result<Relation> {
+        let sorted = |input: Rel| Rel::Sort { input: Box::new(input), keys: keys.to_vec() };
+        let (skip, fetch) = (bound(offset, "OFFSET")?, bound(count, "LIMIT")?);
+        let (Some(fetch @ 1..), skip) = (fetch, skip.unwrap_or(0)) else {
+            let limit =
+                Rel::Limit { input: Box::new(sorted(input.clone())), offset: offset.cloned(), count: count.cloned() };
+            return self.relation(&limit);
+        };
+        let width = input.width();
+        let numbered = Rel::Window {
+            input: Box::new(input.clone()),
+            calls: ["rank", "row_number"].map(|function| WindowCall::ranking(function, keys)).to_vec(),
+        };
+        let compared = |comparison: Comparison, at: usize, rows: i64| {
+            let rows = Expr::Constant(Value::Int(rows), Kind::Int8.into());
+            Expr::binary(comparison, Expr::Column(at, Kind::Int8.into()), rows)
+        };
+        let condition = Expr::And(vec![
+            compared(Comparison::LtEq, width, skip.saturating_add(fetch)),
+            compared(Comparison::Gt, width + 1, skip),
+        ]);
+        let kept = Rel::Filter { input: Box::new(numbered), condition };
+        let mut relation = self.relation(&sorted(kept))?;
+        relation.fields.truncate(width);
+        Ok(relation)
     }
 
     /// One of the tables of a `With`, which sees those before it.
@@ -394,13 +469,13 @@ fn key(
 }
 
 /// The rows that LIMIT or OFFSET names; none of NULL.
-fn bound(expr: Option<&Expr>, what: &'static str) -> Result<Option<Logical>> {
+fn bound(expr: Option<&Expr>, what: &'static str) -> Result<Option<i64>> {
     let Some(expr) = expr else { return Ok(None) };
     match expr {
         Expr::Constant(Value::Null, _) => Ok(None),
-        Expr::Constant(Value::Int(rows), _) if *rows >= 0 => Ok(Some(lit(ScalarValue::Int64(Some(*rows))))),
+        Expr::Constant(Value::Int(rows), _) if *rows >= 0 => Ok(Some(*rows)),
         Expr::Constant(Value::Int(_), _) => Err(Error::NegativeLimit { what }),
-        Expr::Parameter(..) => Ok(Some(lit(ScalarValue::Int64(Some(ANY_LIMIT))))),
+        Expr::Parameter(..) => Ok(Some(ANY_LIMIT)),
         _ => Err(unsupported(format!("{what} that is no constant"))),
     }
 }

@@ -4,16 +4,16 @@
 //! values: both sides get one type, floats one NaN and one zero ([`own::canonical`]), and a constant is compared at the scale
 //! of the column, where it is a number of that scale or lies between two. All other calls are [`functions`].
 
-use arrow::datatypes::DataType;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{BinaryExpr, Case, Expr as Logical, Operator, lit};
 
-use super::{own, unsupported};
+use super::spot::{Spot, place};
+use super::{guard, own, unsupported};
 use crate::error::{Error, Result};
 use crate::expr::functions::{self, Scale, Typed, Width};
 use crate::expr::{Comparison, Expr, Function, Truth, Type, Value};
-use crate::types::{self, ColumnType, Compared, Kind, MAX_PRECISION, Place};
+use crate::types::{ColumnType, Compared, Kind};
 
 /// A column of a relation.
 #[derive(Clone, Debug)]
@@ -37,10 +37,10 @@ pub(super) fn boolean(expr: Logical) -> Typed {
 
 /// What is compared, grouped and sorted of a value: those that are equal have equal bits.
 pub(super) fn key(typed: Typed) -> Result<Logical> {
-    match typed.ty.compared() {
-        Some(Compared::Float) => Ok(own::canonical(typed.expr)),
-        Some(_) => Ok(typed.expr),
-        None => Err(unsupported("a comparison of arrays")),
+    match typed.ty {
+        ColumnType::Array(_) => Err(unsupported("a comparison of arrays")),
+        ColumnType::Float4 | ColumnType::Float8 => Ok(own::canonical(typed.expr)),
+        _ => Ok(typed.expr),
     }
 }
 
@@ -103,8 +103,11 @@ impl Scalars<'_> {
             Expr::Column(i, _) => self.columns.get(*i).ok_or_else(|| Error::internal(format!("no column {i}")))?.into(),
             Expr::Constant(value, ty) => functions::constant(value, *ty)?,
             Expr::Parameter(i, Type::One(kind)) => {
-                if *kind == Kind::Numeric {
-                    return Err(unsupported("a numeric that is known only at execution, but in a comparison"));
+                if has_values_beyond(*kind) {
+                    return Err(unsupported(format!(
+                        "a {} that is known only at execution, but in a comparison",
+                        format!("{kind:?}").to_lowercase()
+                    )));
                 }
                 let ty = functions::constant(&Value::Null, Type::One(*kind))?.ty;
                 Typed::new(own::unknown(*i, ty.arrow(), Vec::new()), ty)
@@ -149,6 +152,10 @@ impl Scalars<'_> {
 
     /// Many as a tree that is no deeper than it has to be.
     fn joined(&self, parts: &[Expr], operator: Operator) -> Result<Logical> {
+        if let Some(at) = parts.iter().skip(1).position(guard::may_fail) {
+            let (first, rest) = parts.split_at(at + 1);
+            return Ok(guard::decided(self.joined(first, operator)?, operator, self.joined(rest, operator)?));
+        }
         let parts = parts.iter().map(|part| self.condition(part)).collect::<Result<Vec<_>>>()?;
         Ok(balanced(parts, operator).unwrap_or_else(|| lit(operator == Operator::And)))
     }
@@ -158,14 +165,14 @@ impl Scalars<'_> {
         match (left, right) {
             _ if is_known(left) && is_known(right) => {}
             _ if is_known(left) => return self.compare(comparison.commuted(), right, left),
-            (_, Expr::Parameter(i, Type::One(Kind::Numeric))) => {
+            (_, Expr::Parameter(i, Type::One(kind))) if has_values_beyond(*kind) => {
                 let left = self.of(left)?.expr;
                 return Ok(own::unknown(*i, ColumnType::Bool.arrow(), vec![left]));
             }
             (_, Expr::Constant(Value::Null, _)) => return null(&ColumnType::Bool),
             (_, Expr::Constant(value, Type::One(kind))) => {
                 let left = self.of(left)?;
-                if let Some(place) = place(&left, value, *kind) {
+                if let Some(place) = place(&left.ty, value, *kind) {
                     return compare_place(comparison, left, place);
                 }
                 return compare(comparison, left, self.of(right)?);
@@ -192,9 +199,9 @@ impl Scalars<'_> {
         let item = if float && item.ty != wide { functions::cast(item, Kind::Float8.into(), None)? } else { item };
         let mut elements = Vec::with_capacity(values.len());
         for value in values {
-            let element = match (value, place(&item, value, kind)) {
+            let element = match (value, place(&item.ty, value, kind)) {
                 (Value::Null, _) => Some(null(&item.ty)?),
-                (_, Some(Place::At { floor, exact: true })) => number(&item.ty, floor).map(lit),
+                (_, Some(Spot::At { floor, exact: true })) => Some(lit(floor)),
                 (_, Some(_)) => None,
                 (Value::Float(_), None) => Some(own::canonical(functions::constant(value, Kind::Float8.into())?.expr)),
                 (_, None) => {
@@ -221,6 +228,12 @@ impl Scalars<'_> {
         let ty = values.first().map(|value| value.ty.clone()).ok_or_else(|| Error::internal("a CASE of nothing"))?;
         let conditions = branches.iter().map(|(condition, _)| self.condition(condition));
         let conditions = conditions.collect::<Result<Vec<_>>>()?;
+        let is_risky = |(condition, value): &(Expr, Expr)| guard::may_fail(condition) || guard::may_fail(value);
+        if ty == ColumnType::Bool && (branches.iter().any(is_risky) || last.is_some_and(guard::may_fail)) {
+            let mut values = values.into_iter().map(|value| value.expr);
+            let branches = conditions.into_iter().zip(values.by_ref()).collect();
+            return Ok(boolean(guard::chosen(branches, values.next())));
+        }
         let chosen = |values: Vec<Logical>| {
             let mut values = values.into_iter().map(Box::new);
             let when = conditions.iter().cloned().map(Box::new).zip(values.by_ref()).collect();
@@ -246,6 +259,12 @@ impl Scalars<'_> {
     }
 }
 
+/// Whether PostgreSQL has values of a kind that no column of the engine has: infinite ones, NaN, those of more digits. They are
+/// compared, and that is all.
+fn has_values_beyond(kind: Kind) -> bool {
+    matches!(kind, Kind::Numeric | Kind::Date | Kind::Timestamp | Kind::Timestamptz)
+}
+
 /// Two values as DataFusion compares them.
 pub(super) fn compare(comparison: Comparison, left: Typed, right: Typed) -> Result<Logical> {
     let (left, right) = paired(left, right)?;
@@ -261,20 +280,8 @@ pub(super) fn paired(left: Typed, right: Typed) -> Result<(Logical, Logical)> {
     }
 }
 
-/// Where a constant lies among the whole numbers that a value can be, if it is compared with it as it is.
-fn place(left: &Typed, value: &Value, kind: Kind) -> Option<Place> {
-    let integers = [Kind::Int2, Kind::Int4, Kind::Int8];
-    let own = left.kind()?;
-    let times = [Kind::Date, Kind::Timestamp];
-    let both = |kinds: &[Kind]| kinds.contains(&own) && kinds.contains(&kind);
-    let fits = own == kind || both(&integers) || both(&times);
-    // Beyond 38 digits, places are not known.
-    let narrow = left.numeric().is_none_or(|numeric| numeric.precision <= MAX_PRECISION);
-    (fits && narrow).then(|| left.ty.place(value, kind))?
-}
-
 /// Among whole numbers, a constant is one, or lies between two, or beyond all.
-fn compare_place(comparison: Comparison, left: Typed, place: Place) -> Result<Logical> {
+fn compare_place(comparison: Comparison, left: Typed, place: Spot) -> Result<Logical> {
     use Comparison::*;
     let known = |truth: bool, left: Logical| -> Result<Logical> {
         let (test, operator) = if truth {
@@ -285,9 +292,9 @@ fn compare_place(comparison: Comparison, left: Typed, place: Place) -> Result<Lo
         Ok(binary(test, operator, null(&ColumnType::Bool)?))
     };
     let (floor, exact) = match place {
-        Place::Above => return known(matches!(comparison, Lt | LtEq | NotEq), left.expr),
-        Place::Below => return known(matches!(comparison, Gt | GtEq | NotEq), left.expr),
-        Place::At { floor, exact } => (floor, exact),
+        Spot::Above => return known(matches!(comparison, Lt | LtEq | NotEq), left.expr),
+        Spot::Below => return known(matches!(comparison, Gt | GtEq | NotEq), left.expr),
+        Spot::At { floor, exact } => (floor, exact),
     };
     let comparison = match comparison {
         Eq | NotEq if !exact => return known(comparison == NotEq, left.expr),
@@ -295,11 +302,7 @@ fn compare_place(comparison: Comparison, left: Typed, place: Place) -> Result<Lo
         GtEq if !exact => Gt,
         other => other,
     };
-    match number(&left.ty, floor) {
-        Some(value) => Ok(binary(left.expr, operator(comparison), lit(value))),
-        None if floor > 0 => known(matches!(comparison, Lt | LtEq | NotEq), left.expr),
-        None => known(matches!(comparison, Gt | GtEq | NotEq), left.expr),
-    }
+    Ok(binary(left.expr, operator(comparison), lit(floor)))
 }
 
 /// Expressions joined by an operator that is associative, as a tree of no more levels than they need.
@@ -330,13 +333,5 @@ fn operator(comparison: Comparison) -> Operator {
         Comparison::LtEq => Operator::LtEq,
         Comparison::Gt => Operator::Gt,
         Comparison::GtEq => Operator::GtEq,
-    }
-}
-
-/// A whole number as a value of a type, if it has it.
-fn number(ty: &ColumnType, number: i128) -> Option<ScalarValue> {
-    match ty.arrow() {
-        DataType::Decimal128(precision, _) if number.unsigned_abs() >= 10u128.pow(u32::from(precision)) => None,
-        arrow => types::number(&arrow, number),
     }
 }

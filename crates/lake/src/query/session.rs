@@ -13,6 +13,8 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 
+use super::count::CountFromFooters;
+use super::rules;
 use crate::error::{Error, Result};
 
 /// How a query runs.
@@ -53,7 +55,11 @@ pub(super) fn session(options: &Options) -> Result<SessionState> {
     // Partitions of a scan take pieces as they come: there is nothing to even out.
     set.optimizer.enable_round_robin_repartition = false;
     set.optimizer.repartition_file_scans = false;
-    let state = SessionStateBuilder::new().with_config(config).with_runtime_env(environment(options)?);
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(environment(options)?)
+        .with_optimizer_rules(rules::rules())
+        .with_physical_optimizer_rule(Arc::new(CountFromFooters));
     Ok(state.build())
 }
 

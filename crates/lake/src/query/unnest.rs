@@ -59,6 +59,12 @@ pub(super) fn unnest(rel: &Rel) -> Result<Rel> {
             refuse_query(offset.iter().chain(count), "LIMIT")?;
             Rel::Limit { input: Box::new(unnest(input)?), offset: offset.clone(), count: count.clone() }
         }
+        Rel::Ties { input, keys, offset, count } => {
+            refuse_query(keys.iter().map(|key| &key.expr), "ORDER BY")?;
+            refuse_query(offset.iter().chain(count), "LIMIT")?;
+            let input = Box::new(unnest(input)?);
+            Rel::Ties { input, keys: keys.clone(), offset: offset.clone(), count: count.clone() }
+        }
         Rel::SetOperation { kind, all, left, right } => {
             Rel::SetOperation { kind: *kind, all: *all, left: Box::new(unnest(left)?), right: Box::new(unnest(right)?) }
         }
@@ -406,7 +412,9 @@ impl Pulled {
                 Ok(Self { rel: Rel::With { tables, body: Box::new(pulled.rel) }, ..pulled })
             }
             Rel::Join { kind, left, right, condition, .. } => Self::joined(kind, *left, *right, condition.as_ref()),
-            Rel::Limit { .. } => Err(unsupported("LIMIT in a subquery that looks at the query around it")),
+            Rel::Limit { .. } | Rel::Ties { .. } => {
+                Err(unsupported("LIMIT in a subquery that looks at the query around it"))
+            }
             Rel::Window { .. } => Err(unsupported("a window in a subquery that looks at the query around it")),
             Rel::SetOperation { .. } => {
                 Err(unsupported("a set operation in a subquery that looks at the query around it"))
@@ -575,7 +583,7 @@ fn landed(expr: &Expr, width: usize) -> Expr {
 }
 
 /// Other expressions in place of columns.
-fn substituted(expr: &Expr, by: &dyn Fn(usize) -> Option<Expr>) -> Expr {
+pub(super) fn substituted(expr: &Expr, by: &dyn Fn(usize) -> Option<Expr>) -> Expr {
     match expr {
         Expr::Column(at, ty) => by(*at).map_or_else(|| expr.clone(), |expr| typed(expr, *ty)),
         other => mapped(other, &mut |child| substituted(child, by)),

@@ -15,7 +15,8 @@ impl Rel {
             Self::Filter { input, .. }
             | Self::Distinct { input, .. }
             | Self::Sort { input, .. }
-            | Self::Limit { input, .. } => input.width(),
+            | Self::Limit { input, .. }
+            | Self::Ties { input, .. } => input.width(),
             Self::Project { columns, .. } => columns.len(),
             Self::Join { kind, left, right, .. } => match kind {
                 JoinKind::Inner | JoinKind::Left | JoinKind::Right | JoinKind::Full => left.width() + right.width(),
@@ -68,6 +69,11 @@ impl Rel {
                 input.for_each_expr(f);
                 offset.iter().chain(count).for_each(f);
             }
+            Self::Ties { input, keys, offset, count } => {
+                input.for_each_expr(f);
+                keys.iter().for_each(|key| f(&key.expr));
+                offset.iter().chain(count).for_each(f);
+            }
             Self::SetOperation { left, right, .. } => {
                 left.for_each_expr(f);
                 right.for_each_expr(f);
@@ -110,6 +116,12 @@ impl Rel {
             Self::Sort { input, keys } => Self::Sort { input: below(input, f)?, keys: sort(keys, f)? },
             Self::Limit { input, offset, count } => Self::Limit {
                 input: below(input, f)?,
+                offset: offset.as_ref().map(&mut *f).transpose()?,
+                count: count.as_ref().map(&mut *f).transpose()?,
+            },
+            Self::Ties { input, keys, offset, count } => Self::Ties {
+                input: below(input, f)?,
+                keys: sort(keys, f)?,
                 offset: offset.as_ref().map(&mut *f).transpose()?,
                 count: count.as_ref().map(&mut *f).transpose()?,
             },

@@ -12,7 +12,7 @@ use datafusion::logical_expr::{
     WindowFrameUnits, WindowFunctionDefinition, lit,
 };
 
-use super::ir::{Aggregate, Bound, Frame, FrameUnit, WindowCall};
+use super::ir::{Aggregate, Bound, Frame, FrameUnit, SortKey, WindowCall};
 use super::planner::{Planner, Relation, sort_keys};
 use super::scalar::{Field, condition, key, scalar};
 use super::{aggregate, aggregate::Taken, unsupported};
@@ -122,7 +122,7 @@ fn call(width: Width, call: &WindowCall, columns: &[Field]) -> Result<Typed> {
         _ => {
             let aggregate = Aggregate {
                 function: call.function.clone(),
-                arguments: call.arguments.clone(),
+                arguments: call.arguments.iter().map(|argument| argument.only_where(call.filter.as_ref())).collect(),
                 distinct: false,
                 filter: None,
                 order: Vec::new(),
@@ -156,6 +156,20 @@ fn call(width: Width, call: &WindowCall, columns: &[Field]) -> Result<Typed> {
 fn can_forget(function: &str, arguments: &[Typed]) -> bool {
     let is_float = arguments.iter().any(|argument| argument.ty.compared() == Some(Compared::Float));
     function == "count" || (matches!(function, "sum" | "avg" | "min" | "max") && !is_float)
+}
+
+impl WindowCall {
+    /// The place of a row in an order, over all rows.
+    pub(super) fn ranking(function: &str, order: &[SortKey]) -> Self {
+        Self {
+            function: function.to_owned(),
+            arguments: Vec::new(),
+            filter: None,
+            partition: Vec::new(),
+            order: order.to_vec(),
+            frame: Frame { unit: FrameUnit::Range, start: Bound::UnboundedPreceding, end: Bound::CurrentRow },
+        }
+    }
 }
 
 impl Bound {
@@ -215,6 +229,15 @@ fn frame(frame: &Frame, unordered: bool) -> Result<WindowFrame> {
         }
         return Err(unsupported("a frame of groups without an order"));
     }
+    let is_open = |distance: &Expr| matches!(distance, Expr::Parameter(..));
+    match (&frame.start, &frame.end) {
+        (Bound::Preceding(start), Bound::Preceding(end)) | (Bound::Following(start), Bound::Following(end))
+            if is_open(start) || is_open(end) =>
+        {
+            return Err(unsupported("a frame between two rows that are known only at execution"));
+        }
+        _ => {}
+    }
     let bound = |bound: &Bound, before: bool| -> Result<WindowFrameBound> {
         Ok(match bound {
             Bound::UnboundedPreceding => WindowFrameBound::Preceding(ScalarValue::UInt64(None)),
@@ -231,11 +254,13 @@ fn distance(rows: &Expr, unit: FrameUnit, starting: bool) -> Result<ScalarValue>
     if unit == FrameUnit::Range {
         return Err(unsupported("a frame of a range of values"));
     }
+    let end = if starting { "starting" } else { "ending" };
     match rows {
         Expr::Constant(Value::Int(rows), _) => match u64::try_from(*rows) {
             Ok(rows) => Ok(ScalarValue::UInt64(Some(rows))),
-            Err(_) => Err(Error::NegativeFrame { what: if starting { "starting" } else { "ending" } }),
+            Err(_) => Err(Error::NegativeFrame { what: end }),
         },
+        Expr::Constant(Value::Null, _) => Err(Error::NullFrame { what: end }),
         Expr::Parameter(..) => Ok(ScalarValue::UInt64(Some(1))),
         _ => Err(unsupported("a frame of what is no constant")),
     }

@@ -16,6 +16,7 @@ use datafusion::common::ScalarValue;
 use super::column::{ColumnType, Kind};
 use super::family::{About, Compared, Convert, Family, Lookup};
 use super::field::{Builder, Parsed};
+use super::pack::{Packed, Packer, whole};
 use super::stored::{Limits, Unit};
 use super::value::{Place, Value};
 use crate::error::Error;
@@ -151,6 +152,18 @@ impl Family for Datetime {
             Self::Time => return None,
             Self::Timestamp => Box::new(Parsed::<TimestampMicrosecondType, _>::new(self.about().arrow, without)),
             Self::Timestamptz => Box::new(Parsed::<TimestampMicrosecondType, _>::new(self.about().arrow, with)),
+        })
+    }
+
+    fn packer(&self) -> Option<Box<dyn Packer>> {
+        let arrow = self.about().arrow;
+        // Infinities of timestamps are no whole numbers.
+        Some(match self {
+            Self::Date => Packed::<Date32Type, _>::boxed(arrow, |value| {
+                whole::<i32>(value).filter(|days| ![i32::MIN, i32::MAX].contains(days))
+            }),
+            Self::Time => Packed::<Time64MicrosecondType, _>::boxed(arrow, whole::<i64>),
+            Self::Timestamp | Self::Timestamptz => Packed::<TimestampMicrosecondType, _>::boxed(arrow, whole::<i64>),
         })
     }
 

@@ -7,6 +7,7 @@ use datafusion::common::ScalarValue;
 
 use super::column::{ColumnType, Declared, Kind};
 use super::field::Builder;
+use super::pack::Packer;
 use super::stored::{Limits, Unit};
 use super::value::{Place, Value};
 
@@ -38,6 +39,9 @@ pub(super) trait Family {
     fn builder(&self) -> Option<Box<dyn Builder>> {
         None
     }
+
+    /// What makes an array of values; `None` for arrays.
+    fn packer(&self) -> Option<Box<dyn Packer>>;
 
     /// How values are compared.
     fn compared(&self) -> Option<Compared>;

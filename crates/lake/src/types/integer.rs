@@ -6,6 +6,7 @@ use datafusion::common::ScalarValue;
 use super::column::{ColumnType, Declared, Kind};
 use super::family::{About, Compared, Family, Lookup};
 use super::field::{Builder, Parsed, parsed};
+use super::pack::{Packed, Packer, whole};
 use super::stored::{Limits, Unit};
 use super::value::{Place, Value};
 
@@ -99,6 +100,15 @@ impl Family for Integer {
             Self::Int2 => Box::new(Parsed::<Int16Type, _>::new(self.about().arrow, parsed::<i16>)),
             Self::Int4 => Box::new(Parsed::<Int32Type, _>::new(self.about().arrow, parsed::<i32>)),
             Self::Int8 => Box::new(Parsed::<Int64Type, _>::new(self.about().arrow, parsed::<i64>)),
+        })
+    }
+
+    fn packer(&self) -> Option<Box<dyn Packer>> {
+        let arrow = self.about().arrow;
+        Some(match self {
+            Self::Int2 => Packed::<Int16Type, _>::boxed(arrow, whole::<i16>),
+            Self::Int4 => Packed::<Int32Type, _>::boxed(arrow, whole::<i32>),
+            Self::Int8 => Packed::<Int64Type, _>::boxed(arrow, whole::<i64>),
         })
     }
 

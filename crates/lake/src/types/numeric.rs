@@ -7,6 +7,7 @@ use datafusion::common::ScalarValue;
 use super::column::{ColumnType, Declared, Kind, MAX_PRECISION, Numeric};
 use super::family::{About, Compared, Family, Lookup};
 use super::field::{Builder, Parsed};
+use super::pack::{Packed, Packer};
 use super::stored::{Limits, Unit};
 use super::value::{Place, Value};
 
@@ -78,6 +79,17 @@ impl Family for Numeric {
         Some(Box::new(Parsed::<Decimal128Type, _>::new(self.about().arrow, move |field| {
             decimal(field, precision, scale)
         })))
+    }
+
+    fn packer(&self) -> Option<Box<dyn Packer>> {
+        let Self { precision, scale } = *self;
+        // Columns have no more than 38 digits.
+        (precision <= MAX_PRECISION).then(|| {
+            Packed::<Decimal128Type, _>::boxed(self.about().arrow, move |value| match value {
+                Value::Numeric(text) => decimal(text.as_bytes(), precision, scale),
+                _ => None,
+            })
+        })
     }
 
     fn compared(&self) -> Option<Compared> {

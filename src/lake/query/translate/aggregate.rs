@@ -6,6 +6,7 @@ use lagoon_lake::expr::{Expr, Type, rules};
 use lagoon_lake::query::{Aggregate, Rel};
 use pgrx::pg_sys;
 
+use super::expression::cast;
 use super::order::check_equality;
 use super::scope::{Around, Row, Scope};
 use super::{Result, Translator, all, is_known, type_of};
@@ -39,10 +40,11 @@ impl Translator {
             grouped.push_expr(node, type_of(node)?);
         }
         let mut aggregates = Vec::new();
-        for call in aggregates_in(shown) {
-            // SAFETY: the aggregate is an expression.
-            let node = unsafe { Node::new(call.as_ptr().cast::<pg_sys::Node>()) }.ok_or("nothing")?;
-            aggregates.push(self.aggregate_call(call, &scope)?);
+        for node in aggregates_in(shown) {
+            aggregates.push(match node.cast::<pg_sys::GroupingFunc>() {
+                Some(call) => grouping(call, &groups, &references)?,
+                None => self.aggregate_call(cast(node)?, &scope)?,
+            });
             grouped.push_expr(node, type_of(node)?);
         }
         let sets = if query.groupingSets.is_null() { None } else { Some(grouping_sets(query, &references)?) };
@@ -117,27 +119,36 @@ pub(super) fn check_listed(
     collation::check(function, rule.precondition, collation)
 }
 
-/// Aggregates of this query in its expressions, each once.
-fn aggregates_in<'t>(shown: &[Node<'t>]) -> Vec<Node<'t, pg_sys::Aggref>> {
-    let mut found: Vec<Node<'t, pg_sys::Aggref>> = Vec::new();
+/// GROUPING, as an aggregate whose arguments are groups.
+fn grouping(call: Node<'_, pg_sys::GroupingFunc>, groups: &[Expr], references: &[u32]) -> Result<Aggregate> {
+    // SAFETY: part of the query.
+    let asked = unsafe { pg::query::grouping_references(call.as_ptr()) };
+    let group = |reference: &u32| {
+        let at = references.iter().position(|own| own == reference)?;
+        groups.get(at).cloned()
+    };
+    let arguments = asked.iter().map(group).collect::<Option<Vec<_>>>().ok_or("GROUPING of what is no group")?;
+    Ok(Aggregate { function: "grouping".to_owned(), arguments, distinct: false, filter: None, order: Vec::new() })
+}
+
+/// Aggregates of this query in its expressions, and what asks for its grouping sets, each once.
+fn aggregates_in<'t>(shown: &[Node<'t>]) -> Vec<Node<'t>> {
+    let mut found: Vec<Node<'t>> = Vec::new();
     for node in shown {
         node.walk(&mut |part| {
-            let Some(call) = part.cast::<pg_sys::Aggref>() else { return Step::Into };
+            let level = match (part.cast::<pg_sys::Aggref>(), part.cast::<pg_sys::GroupingFunc>()) {
+                (Some(call), _) => call.agglevelsup,
+                (_, Some(call)) => call.agglevelsup,
+                _ => return Step::Into,
+            };
             // SAFETY: part of a tree that lives as long as the one that is walked.
-            let call = unsafe { Node::new(call.as_ptr()) };
-            let is_new = |call: &Node<'_, pg_sys::Aggref>| !found.iter().any(|own| same(*own, *call));
-            if let Some(call) = call.filter(|call| call.agglevelsup == 0).filter(is_new) {
-                found.push(call);
-            }
+            let part = unsafe { Node::new(part.as_ptr()) };
+            let is_new = |part: &Node<'_>| level == 0 && !found.iter().any(|own| own.equals(*part));
+            found.extend(part.filter(is_new));
             Step::Over
         });
     }
     found
-}
-
-fn same<T: pg_sys::PgNode>(one: Node<'_, T>, other: Node<'_, T>) -> bool {
-    // SAFETY: two live trees.
-    unsafe { pg_sys::equal(one.as_ptr().cast(), other.as_ptr().cast()) }
 }
 
 /// More of them would be PostgreSQL's own error.

@@ -4,7 +4,7 @@ use lagoon_lake::expr::rules::Precondition;
 use lagoon_lake::expr::{Expr, Type};
 use lagoon_lake::query::{Rel, SortKey};
 use lagoon_lake::types::Kind;
-use pgrx::pg_sys::{self, Oid};
+use pgrx::pg_sys::{self, LimitOption, Oid};
 
 use super::scope::Scope;
 use super::{Result, Translator, type_of};
@@ -65,13 +65,17 @@ impl Translator {
         } else if distinct.len() > 0 {
             rel = Rel::Distinct { input: Box::new(rel), on: None };
         }
-        // DISTINCT ON leaves the order as it is.
-        if !keys.is_empty() && !query.hasDistinctOn {
-            rel = Rel::Sort { input: Box::new(rel), keys };
-        }
         let (offset, count) = (self.bound(query.limitOffset())?, self.bound(query.limitCount())?);
-        if offset.is_some() || count.is_some() {
-            rel = Rel::Limit { input: Box::new(rel), offset, count };
+        if query.limitOption == LimitOption::LIMIT_OPTION_WITH_TIES {
+            rel = Rel::Ties { input: Box::new(rel), keys, offset, count };
+        } else {
+            // DISTINCT ON leaves the order as it is.
+            if !keys.is_empty() && !query.hasDistinctOn {
+                rel = Rel::Sort { input: Box::new(rel), keys };
+            }
+            if offset.is_some() || count.is_some() {
+                rel = Rel::Limit { input: Box::new(rel), offset, count };
+            }
         }
         if types.len() == delivered {
             return Ok(rel);

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use lagoon_lake::expr::{Expr, Type};
 use lagoon_lake::query::Rel;
-use pgrx::pg_sys::{self, CmdType, LimitOption, RTEKind};
+use pgrx::pg_sys::{self, CmdType, RTEKind};
 
 use super::expression::cast;
 use super::from_clause::{Current, common_tables};
@@ -20,6 +20,9 @@ impl Translator {
         query: Node<'t, pg_sys::Query>,
         around: Around<'_, 't>,
     ) -> Result<(Rel, Vec<Type>)> {
+        if let Some(shipped) = self.shipped_query(query, around) {
+            return Ok(shipped);
+        }
         self.prepare(query, around)?;
         self.with(query, around, |this, around| {
             let targets: Vec<_> = targets(query).collect();
@@ -169,8 +172,6 @@ fn refuse(query: Node<'_, pg_sys::Query>) -> Result<()> {
         "a recursive query"
     } else if query.hasTargetSRFs {
         "a function that returns rows"
-    } else if query.limitOption == LimitOption::LIMIT_OPTION_WITH_TIES {
-        "WITH TIES"
     } else {
         return Ok(());
     };

@@ -1,5 +1,8 @@
 //! Filters, expressions, order, limits, distinct rows, sets, common tables, parameters; cancel and memory.
 
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+
 use super::*;
 use crate::expr::{Function, Type};
 use crate::types::ColumnType;
@@ -180,6 +183,72 @@ fn sets_take_null_for_equal_to_null() {
     assert_eq!(world.set(&both), ["1.000 2", "2.500 3"]);
 }
 
+#[test]
+fn what_may_fail_is_computed_where_it_is_asked() {
+    let world = world();
+    let less = || Expr::Call(Function::Subtract, vec![of_a(0), int(2)]);
+    let zero = || eq(less(), int(0));
+    let other = || is(Comparison::NotEq, less(), int(0));
+    // 10 / (id - 2) > 1, which is an error for the row with id 2.
+    let ratio = || is(Comparison::Gt, Expr::Call(Function::Divide, vec![int(10), less()]), int(1));
+    let shown = |expr| world.try_rows(&project(sort(a(), vec![ascending(of_a(0))]), vec![of_a(0), expr]));
+    let and = |parts: Vec<Expr>| Expr::And(parts);
+    let decided = ["1 false", "2 false", "3 true", "4 true", "- -"];
+    assert_eq!(shown(and(vec![other(), ratio()])).unwrap(), decided);
+    assert_eq!(shown(and(vec![Expr::IsNull(bx_expr(of_a(1))).negated(), other(), ratio()])).unwrap()[1], "2 false");
+    assert_eq!(shown(Expr::Or(vec![zero(), ratio()])).unwrap(), ["1 false", "2 true", "3 true", "4 true", "- -"]);
+    let truth = |value| Expr::Constant(Value::Bool(value), Kind::Bool.into());
+    let case = Expr::Case(vec![(other(), ratio())], Some(bx_expr(truth(false))), Kind::Bool.into());
+    assert_eq!(shown(case).unwrap(), ["1 false", "2 false", "3 true", "4 true", "- false"]);
+    let case = Expr::Case(vec![(zero(), truth(true)), (ratio(), truth(false))], None, Kind::Bool.into());
+    assert_eq!(shown(case).unwrap(), ["1 -", "2 true", "3 false", "4 false", "- -"]);
+    assert_eq!(shown(and(vec![ratio(), other()])).unwrap_err().sqlstate(), "22012");
+    // Of conditions PostgreSQL asks those first that have less to do.
+    assert_eq!(world.set(&ids(and(vec![ratio(), other()]))), ["3", "4"]);
+    assert_eq!(world.set(&ids(Expr::Or(vec![zero(), ratio()]))), ["2", "3", "4"]);
+    assert_eq!(world.set(&filter(ids(other()), truth(true))).len(), 3);
+    let joined = join(JoinKind::Left, a(), b(), Some(and(vec![eq(of_a(0), right(0)), ratio(), other()])));
+    assert_eq!(world.set(&project(joined, vec![of_a(0), right(1)])), ["- -", "1 -", "2 -", "3 b3", "3 c3", "4 -"]);
+    // Conditions of queries within queries are asked together.
+    let inner = project(filter(a(), other()), vec![of_a(0), Expr::Call(Function::Divide, vec![int(10), less()])]);
+    let outer = filter(inner, is(Comparison::Gt, column(1, Kind::Int8), int(1)));
+    assert_eq!(world.set(&outer), ["3 10", "4 5"]);
+    // An equality with a sum is still one that two tables are joined by.
+    let sum = Expr::Call(Function::Add, vec![of_a(0), int(1)]);
+    let cross = join(JoinKind::Inner, a(), b(), None);
+    let rel = filter(cross, and(vec![eq(sum, right(0)), is(Comparison::Gt, right(2), number("2"))]));
+    assert_eq!(world.set(&project(rel.clone(), vec![of_a(0), right(1)])), ["1 b2", "2 c3"]);
+    let plan = world.explain(&rel);
+    assert!(plan.contains("HashJoinExec"), "{plan}");
+}
+
+#[test]
+fn peers_of_the_last_row_come_along() {
+    let world = world();
+    let ties = |offset: Option<i64>, count: Option<i64>| Rel::Ties {
+        input: bx(project(a(), vec![of_a(0), of_a(1)])),
+        keys: vec![ascending(column(1, Kind::Text))],
+        offset: offset.map(int),
+        count: count.map(int),
+    };
+    // x x y y and one without.
+    let shown = |offset, count| -> Vec<String> {
+        let rows = world.rows(&project(ties(offset, count), vec![column(1, Kind::Text)]));
+        rows
+    };
+    assert_eq!(shown(None, Some(1)), ["x", "x"]);
+    assert_eq!(shown(None, Some(2)), ["x", "x"]);
+    assert_eq!(shown(None, Some(3)), ["x", "x", "y", "y"]);
+    assert_eq!(shown(Some(1), Some(1)), ["x"]);
+    assert_eq!(shown(Some(1), Some(2)), ["x", "y", "y"]);
+    assert_eq!(shown(Some(4), Some(i64::MAX)), ["-"]);
+    assert_eq!(shown(Some(9), Some(1)), [""; 0]);
+    assert_eq!(shown(Some(1), Some(0)), [""; 0]);
+    assert_eq!(shown(Some(3), None), ["y", "-"]);
+    assert_eq!(world.try_rows(&ties(None, Some(-1))).unwrap_err().sqlstate(), "2201W");
+    assert_eq!(world.try_rows(&ties(Some(-1), Some(1))).unwrap_err().sqlstate(), "2201X");
+}
+
 fn bx(rel: Rel) -> Box<Rel> {
     Box::new(rel)
 }
@@ -230,6 +299,11 @@ fn parameters_are_checked_without_values_and_bound_for_the_run() {
     let bound = rel.bind(&values("NaN", Value::Text("y".into()), Value::Int(9))).unwrap();
     assert_eq!(world.set(&bound), ["-", "3", "4"]);
     assert!(rel.bind(&[]).is_err());
+    // What a column cannot hold may be a value of a parameter, if all that is done with it is a comparison.
+    let above = is(Comparison::Lt, of_a(3), parameter(0, Kind::Numeric));
+    let infinite = ids(above).bind(&[Value::Above]).unwrap();
+    assert_eq!(world.set(&infinite), ["-", "1", "2", "4"]);
+    assert!(world.refused(&project(a(), vec![parameter(0, Kind::Date)])).contains("date"));
     // Text of an output would be shown with digits that are not known.
     assert!(world.refused(&project(a(), vec![parameter(0, Kind::Numeric)])).contains("numeric"));
 }
@@ -271,6 +345,53 @@ fn a_cancelled_query_ends() {
     }
 }
 
+/// The ids of [`large`] to the third power, as numerics of up to 57 digits: what is tried with 128 bits first.
+fn cubes(rows: Rel) -> Rel {
+    let id = || Box::new(column(0, Kind::Int8));
+    let id = || Expr::Cast(id(), Kind::Numeric.into(), None);
+    let times = |left, right| Expr::Call(Function::Multiply, vec![left, right]);
+    project(rows, vec![times(times(id(), id()), id())])
+}
+
+#[test]
+fn rows_that_are_held_back_may_be_cancelled_and_take_no_more_memory_than_there_is() {
+    let world = large();
+    let all = || Rel::Table { table: 0, columns: vec![0] };
+    let pairs =
+        join(JoinKind::Inner, all(), all(), Some(is(Comparison::Lt, column(0, Kind::Int8), column(1, Kind::Int8))));
+    let rel = cubes(pairs);
+    for polls in [0, 1, 100] {
+        let mut query = world.start(&rel, &Options::default(), Arc::new(|| {})).unwrap();
+        (0..polls).for_each(|_| drop(query.poll().unwrap()));
+        assert!(query.cancel(LONG), "the task did not end");
+        assert!(matches!(query.poll(), Ok(Poll::Done)));
+    }
+    let batches = world.run(&cubes(all()), &Options { parallelism: 2, memory: 1 << 16 }).unwrap();
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 200_000);
+}
+
+#[test]
+fn a_date_is_compared_with_a_timestamp_in_the_scan() {
+    let folder = tempfile::tempdir().unwrap();
+    let days: ArrayRef = Arc::new(arrow::array::Date32Array::from(vec![Some(0), Some(1), Some(2), None]));
+    let tables = vec![stored(&folder, "days", vec![("day", days)])];
+    let world = World { _folder: folder, tables };
+    let noon = 12 * 60 * 60 * 1_000_000;
+    for (comparison, time, expected) in [
+        (Comparison::Lt, 2 * noon, vec!["1970-01-01"]),
+        (Comparison::LtEq, 2 * noon, vec!["1970-01-01", "1970-01-02"]),
+        (Comparison::Lt, 3 * noon, vec!["1970-01-01", "1970-01-02"]),
+        (Comparison::GtEq, 3 * noon, vec!["1970-01-03"]),
+        (Comparison::Eq, 3 * noon, vec![]),
+    ] {
+        let time = Expr::Constant(Value::Int(time), Kind::Timestamp.into());
+        let rel = filter(Rel::Table { table: 0, columns: vec![0] }, is(comparison, column(0, Kind::Date), time));
+        assert_eq!(world.set(&rel), expected, "{comparison:?}");
+        let plan = world.explain(&rel);
+        assert!(!plan.contains("FilterExec"), "{plan}");
+    }
+}
+
 #[test]
 fn what_was_read_is_counted() {
     let world = large();
@@ -287,4 +408,62 @@ fn what_was_read_is_counted() {
     let statistics = query.statistics();
     assert_eq!((rows, statistics.rows, statistics.files, statistics.row_groups), (5, 5, 1, 20));
     assert!(statistics.row_groups_pruned == 19 && statistics.bytes > 0, "{statistics:?}");
+}
+
+/// What a query delivers, one partition after another, and what was read for it.
+fn counted(world: &World, rel: &Rel) -> (Vec<RecordBatch>, Statistics) {
+    let options = Options { parallelism: 1, ..Options::default() };
+    let mut query = world.start(rel, &options, Arc::new(|| {})).unwrap();
+    let mut batches = Vec::new();
+    loop {
+        match query.poll().unwrap() {
+            Poll::Batch(batch) => batches.push(batch),
+            Poll::Done => return (batches, query.statistics()),
+            Poll::Pending => std::thread::yield_now(),
+        }
+    }
+}
+
+fn numbers(ids: &[i64]) -> Rel {
+    Rel::Values { columns: vec![Kind::Int8.into()], rows: ids.iter().map(|id| vec![int(*id)]).collect() }
+}
+
+#[test]
+fn row_groups_without_a_partner_are_not_read() {
+    let world = large();
+    let all = || Rel::Table { table: 0, columns: vec![0, 1] };
+    let joined = |ids: &[i64]| {
+        let on = Some(eq(column(0, Kind::Int8), column(1, Kind::Int8)));
+        project(join(JoinKind::Inner, numbers(ids), all(), on), vec![column(1, Kind::Int8), column(2, Kind::Text)])
+    };
+    let (batches, statistics) = counted(&world, &joined(&[25_001, 25_002]));
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 2);
+    assert_eq!((statistics.row_groups, statistics.row_groups_pruned), (20, 19), "{statistics:?}");
+    assert!(statistics.rows_skipped > 9_000, "{statistics:?}");
+    let (batches, statistics) = counted(&world, &joined(&[-7]));
+    assert!(batches.is_empty() && statistics.row_groups_pruned == 20 && statistics.bytes == 0, "{statistics:?}");
+}
+
+#[test]
+fn row_groups_behind_the_last_row_of_a_limit_are_not_read() {
+    let world = large();
+    let all = || Rel::Table { table: 0, columns: vec![0, 1] };
+    let sorted = limit(sort(all(), vec![ascending(column(0, Kind::Int8))]), None, Some(int(3)));
+    let (batches, statistics) = counted(&world, &sorted);
+    let ids: Vec<_> = batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values()).collect();
+    assert_eq!(ids, [&0, &1, &2]);
+    assert!(statistics.row_groups_pruned >= 10, "{statistics:?}");
+}
+
+#[test]
+fn batches_of_few_rows_are_put_together() {
+    let world = large();
+    let all = || Rel::Table { table: 0, columns: vec![0, 1] };
+    // Every hundredth row has a partner, in every row group.
+    let ids: Vec<_> = (0..2_000).map(|id| id * 100).collect();
+    let on = Some(eq(column(0, Kind::Int8), column(1, Kind::Int8)));
+    let joined = join(JoinKind::Inner, numbers(&ids), all(), on);
+    let (batches, _) = counted(&world, &joined);
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 2_000);
+    assert!(batches.len() <= 5, "{}", batches.len());
 }
