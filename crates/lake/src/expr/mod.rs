@@ -35,6 +35,7 @@ mod translate;
 
 pub use condition::Condition;
 pub use function::{Comparison, Function};
+pub use functions::like::ends_in_escape;
 pub use ir::{Expr, MAX_DEPTH, Truth, Type};
 
 pub use crate::types::Value;

@@ -2,7 +2,7 @@
 //! what is worth trying.
 
 use super::function::Function;
-use super::ir::Expr;
+use super::ir::{Expr, Type};
 use super::range::Range;
 use crate::source::table::TableColumn;
 use crate::types::Value;
@@ -24,8 +24,8 @@ fn known(expr: &Expr, columns: &[TableColumn], bounds: &Bounds<'_>) -> Option<f6
         Expr::Or(parts) => Some(1.0 - parts.iter().map(|part| 1.0 - share(part, columns, bounds)).product::<f64>()),
         Expr::Not(inner) => known(inner, columns, bounds).map(|share| 1.0 - share),
         Expr::Call(Function::Compare(comparison), arguments) => match &arguments[..] {
-            [Expr::Column(at, _), Expr::Constant(value, _)] => {
-                let (range, negated) = Range::of(*comparison, columns.get(*at)?.ty.place(value)?);
+            [Expr::Column(at, _), Expr::Constant(value, Type::One(kind))] => {
+                let (range, negated) = Range::of(*comparison, columns.get(*at)?.ty.place(value, *kind)?);
                 let within = within(range, bounds(*at)?);
                 Some(if negated { 1.0 - within } else { within })
             }

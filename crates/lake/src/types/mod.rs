@@ -144,8 +144,9 @@ impl ColumnType {
         self.family().compared()
     }
 
-    pub(crate) fn place(&self, value: &Value) -> Option<Place> {
-        self.family().place(value)
+    /// Where a value of a kind that is compared with this type lies among its whole numbers.
+    pub(crate) fn place(&self, value: &Value, kind: Kind) -> Option<Place> {
+        self.family().place(value, kind)
     }
 
     pub(crate) fn scalar(&self, value: &Value) -> Option<ScalarValue> {
