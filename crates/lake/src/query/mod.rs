@@ -8,7 +8,7 @@
 //! guard     what may fail, only where it is asked
 //! spot      constants among the values of a column
 //! provider  tables as DataFusion asks for them        restore  its conditions -> those that scans test
-//! rules     the optimizer's, with answers of SQL
+//! rules     the optimizer's, with answers of SQL      outer    what is not known above outer joins
 //! session   settings, and the physical plan           scan     files as a node of it
 //! pack      rows that PostgreSQL sends                learned  what joins and limits say to scans
 //! run       what the consumer polls                   attempt  numerics of 128 bits, then of 256
@@ -23,6 +23,7 @@ mod count;
 mod guard;
 mod ir;
 mod learned;
+mod outer;
 mod own;
 mod pack;
 mod plan;

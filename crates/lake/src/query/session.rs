@@ -10,10 +10,13 @@ use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 
 use super::count::CountFromFooters;
+use super::outer::NullableSides;
 use super::rules;
 use crate::error::{Error, Result};
 
@@ -59,8 +62,16 @@ pub(super) fn session(options: &Options) -> Result<SessionState> {
         .with_config(config)
         .with_runtime_env(environment(options)?)
         .with_optimizer_rules(rules::rules())
-        .with_physical_optimizer_rule(Arc::new(CountFromFooters));
+        .with_physical_optimizer_rules(physical_rules());
     Ok(state.build())
+}
+
+/// DataFusion's rules between those of ours that come first and last.
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = vec![Arc::new(NullableSides)];
+    rules.extend(PhysicalOptimizer::new().rules);
+    rules.push(Arc::new(CountFromFooters));
+    rules
 }
 
 /// Memory of its own, and no files.
