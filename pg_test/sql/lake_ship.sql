@@ -111,7 +111,7 @@ BEGIN
         IF line ~ what THEN RETURN NEXT trim(line); END IF;
     END LOOP;
 END $$;
-SELECT pg_temp.lines('SELECT max(o.since) FROM sales s JOIN odd o ON o.id = s.item', 'hipped');
+SELECT pg_temp.lines('SELECT max(o.since) FROM sales s JOIN odd o ON o.id = s.item', 'Not in');
 SELECT pg_temp.lines('SELECT max(i.since) FROM sales s JOIN items i ON i.id = s.item WHERE i.id < 3', 'hipped');
 
 -- What stays with PostgreSQL.

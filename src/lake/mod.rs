@@ -36,5 +36,6 @@ pgrx::extension_sql_file!(
 /// catalogs, so they work whenever the library is loaded.
 pub fn init() {
     query::init();
+    hook::at_statistics(fdw::handler::answer_statistics);
     hook::at_transaction(dataset::pending::transaction_ends);
 }

@@ -7,7 +7,7 @@ use pgrx::{PgMemoryContexts, pg_guard, pg_sys};
 use super::explain;
 use super::scan::QueryState;
 use crate::lake::rows;
-use crate::pg::error::OrRaise;
+use crate::pg::error::{OrRaise, raise};
 
 /// Tables of functions, which PostgreSQL does not change.
 struct Fixed<T>(T);
@@ -86,9 +86,18 @@ unsafe extern "C-unwind" fn next(node: *mut pg_sys::CustomScanState) -> *mut pg_
             if let Some(slot) = state.instead(node).or_raise() {
                 return slot;
             }
-            if state.next(node).or_raise() {
-                rows::store(slot);
-                return rows::project(&mut (*node).ss);
+            match state.next(node) {
+                Ok(true) => {
+                    rows::store(slot);
+                    return rows::project(&mut (*node).ss);
+                }
+                Ok(false) => {}
+                Err(error) if state.take_over(node, &error) => {
+                    if let Some(slot) = state.instead(node).or_raise() {
+                        return slot;
+                    }
+                }
+                Err(error) => raise(&error),
             }
         }
         rows::nothing(&mut (*node).ss)

@@ -76,14 +76,11 @@ pub(super) fn node_for(
         rel: statement.rel,
         tables: Vec::new(),
         shipments: Vec::new(),
-        instead: std::ptr::null_mut(),
+        instead: instead(),
         outputs: columns,
         file_count: 0,
         shown_files: Vec::new(),
     };
-    if !translator.shipments.is_empty() {
-        plan.instead = instead();
-    }
     for shipped in &translator.shipments {
         let Shipped { name, statement, types, columns } = shipped.clone();
         // SAFETY: two plans that nothing uses yet.

@@ -26,7 +26,7 @@ pub(super) struct QueryState {
     /// None where EXPLAIN alone wants to know.
     tables: Option<Vec<Table>>,
     params: Parameters,
-    /// What PostgreSQL sends, once it has; none if there is nothing to be sent.
+    /// What PostgreSQL sends, once it has, or its own plan; none if there is nothing to be sent.
     sent: Option<Sent>,
     rows: Rows<Query>,
 }
@@ -90,6 +90,26 @@ impl QueryState {
         }
     }
 
+    /// Lets PostgreSQL's own plan take over from an engine that found no value for a call, unless a row has been given away
+    /// already. PostgreSQL may have a value where the engine has none, such as an infinite numeric, or not need it, since it
+    /// evaluates in another order; and if it fails, then in its own words. False if the error is to be raised.
+    ///
+    /// # Safety
+    /// `node` is that of the callback, with this state.
+    pub(super) unsafe fn take_over(&mut self, node: *mut pg_sys::CustomScanState, error: &Error) -> bool {
+        let Error::Function(fault) = error else { return false };
+        if self.rows.has_given() || self.plan.instead.is_null() {
+            return false;
+        }
+        self.rows.stop();
+        // SAFETY: the caller's.
+        unsafe {
+            self.end();
+            self.sent = Some(Sent::Instead(ship::instead(&self.plan, (*node).ss.ps.state), fault.to_string()));
+        }
+        true
+    }
+
     /// ReScanCustomScan: from the beginning, with parameters that may have changed. What was sent has not: it knows none of
     /// those.
     ///
@@ -119,7 +139,7 @@ impl QueryState {
     /// # Safety
     /// `node` is that of the callback, with this state.
     pub(super) unsafe fn explain_sent(&self, node: *mut pg_sys::CustomScanState, es: *mut pg_sys::ExplainState) {
-        if !self.plan.shipments.is_empty() {
+        if !self.plan.shipments.is_empty() || self.sent.is_some() {
             // SAFETY: the caller's.
             unsafe { ship::explain(&self.plan, self.sent.as_ref(), (*node).ss.ps.state, es) }
         }

@@ -51,13 +51,21 @@ pub(super) unsafe fn send(plan: &QueryPlan, estate: *mut pg_sys::EState) -> Resu
                 Ok(sent) => shipments.push(sent),
                 Err(Unfit(reason)) => {
                     readers.into_iter().for_each(|reader| reader.end());
-                    let instead = Running::start(plan.instead, estate, 0);
-                    return Ok(Sent::Instead(instead, format!("{}: {reason}", shipment.name)));
+                    return Ok(Sent::Instead(instead(plan, estate), format!("{}: {reason}", shipment.name)));
                 }
             }
         }
     }
     Ok(Sent::Shipments(shipments, readers))
+}
+
+/// Begins PostgreSQL's own plan of the statement.
+///
+/// # Safety
+/// As for [`send`]; the plan has that one.
+pub(super) unsafe fn instead(plan: &QueryPlan, estate: *mut pg_sys::EState) -> Running {
+    // SAFETY: the caller's.
+    unsafe { Running::start(plan.instead, estate, 0) }
 }
 
 impl Sent {
@@ -86,7 +94,7 @@ pub(super) unsafe fn explain(
     es: *mut pg_sys::ExplainState,
 ) {
     if let Some(Sent::Instead(running, reason)) = sent {
-        explain::text(es, c"Not shipped", reason);
+        explain::text(es, c"Not in the engine", reason);
         // SAFETY: the caller's.
         return unsafe { running.explain(es) };
     }

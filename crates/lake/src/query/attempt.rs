@@ -3,6 +3,9 @@
 //! Of the first attempt no row is delivered before it is known that no numeric had more than 38 digits, since a row cannot be
 //! taken back. So its rows are held back, up to [`HELD_BYTES`]; most answers are shorter. An answer that is longer is delivered
 //! if all of it was computed before its first row came, and is begun again with 256 bits if not.
+//!
+//! Where there is one attempt only, the first rows are held back all the same: so most errors come before any row, and the
+//! consumer may still ask PostgreSQL.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -67,12 +70,11 @@ impl Attempts {
     /// Delivers all rows, or as many as the consumer wants.
     pub(super) async fn run(self, outlet: &Outlet, delivered: &Delivered) -> Result<()> {
         let Self { state, first, second, .. } = self;
-        let Some(second) = second else {
-            return deliver(stream(first, &state)?, outlet, delivered).await;
-        };
-        if tentative(first, &state, outlet, delivered).await? {
+        let is_certain = second.is_none() || computes_before_it_delivers(&first);
+        if tentative(first, is_certain, &state, outlet, delivered).await? {
             return Ok(());
         }
+        let second = second.ok_or(Error::Function(Fault::TooWide))?;
         let second = state.create_physical_plan(&second).await.map_err(|error| Error::from_query(&error))?;
         deliver(stream(second, &state)?, outlet, delivered).await
     }
@@ -81,11 +83,11 @@ impl Attempts {
 /// The first of two attempts; false if the second one is needed, and then nothing was delivered.
 async fn tentative(
     plan: Arc<dyn ExecutionPlan>,
+    is_certain: bool,
     state: &SessionState,
     outlet: &Outlet,
     delivered: &Delivered,
 ) -> Result<bool> {
-    let is_certain = computes_before_it_delivers(&plan);
     let mut held = Held::new(state);
     let mut stream = stream(plan, state)?;
     loop {

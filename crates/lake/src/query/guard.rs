@@ -13,7 +13,7 @@ use super::own;
 use super::scalar::{Field, balanced, condition};
 use crate::error::Result;
 use crate::expr::functions::Width;
-use crate::expr::{Comparison, Expr, Function, Type};
+use crate::expr::{Comparison, Expr, Function, Type, Value, ends_in_escape};
 use crate::types::Kind;
 
 /// Calls of conditions that still take in columns of queries within: what these are made of may stand in them many times.
@@ -106,10 +106,21 @@ fn may_call_fail(function: Function, arguments: &[Expr]) -> bool {
         | Function::Ltrim
         | Function::Rtrim
         | Function::Replace
+        | Function::Reverse
+        | Function::Repeat
+        | Function::Lpad
+        | Function::Rpad
+        | Function::Translate
+        | Function::Ascii
         | Function::Extract
         | Function::DatePart
         | Function::Sign => false,
-        Function::Like | Function::NotLike | Function::Matches | Function::NotMatches | Function::RegexpReplace => {
+        Function::Like | Function::NotLike | Function::Ilike | Function::NotIlike => match arguments.get(1) {
+            Some(Expr::Constant(Value::Text(pattern), _)) => ends_in_escape(pattern),
+            Some(Expr::Constant(..)) => false,
+            _ => true,
+        },
+        Function::Matches | Function::NotMatches | Function::RegexpReplace => {
             !matches!(arguments.get(1), Some(Expr::Constant(..)))
         }
         Function::Add

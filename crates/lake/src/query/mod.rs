@@ -10,22 +10,26 @@
 //! provider  tables as DataFusion asks for them        restore  its conditions -> those that scans test
 //! rules     the optimizer's, with answers of SQL
 //! session   settings, and the physical plan           scan     files as a node of it
-//! pack      rows that PostgreSQL sends
+//! pack      rows that PostgreSQL sends                learned  what joins and limits say to scans
 //! run       what the consumer polls                   attempt  numerics of 128 bits, then of 256
+//! rows      what a partition of a scan delivers      count    rows that footers count
 //! ```
 
 mod aggregate;
 mod attempt;
 mod bind;
 mod check;
+mod count;
 mod guard;
 mod ir;
+mod learned;
 mod own;
 mod pack;
 mod plan;
 mod planner;
 mod provider;
 mod restore;
+mod rows;
 mod rules;
 mod run;
 mod scalar;

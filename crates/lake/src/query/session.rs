@@ -13,6 +13,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 
+use super::count::CountFromFooters;
 use super::rules;
 use crate::error::{Error, Result};
 
@@ -57,7 +58,8 @@ pub(super) fn session(options: &Options) -> Result<SessionState> {
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(environment(options)?)
-        .with_optimizer_rules(rules::rules());
+        .with_optimizer_rules(rules::rules())
+        .with_physical_optimizer_rule(Arc::new(CountFromFooters));
     Ok(state.build())
 }
 

@@ -46,8 +46,8 @@ pub(super) trait Family {
     /// How values are compared.
     fn compared(&self) -> Option<Compared>;
 
-    /// Where a value lies among the whole numbers of a column that has such.
-    fn place(&self, _value: &Value) -> Option<Place> {
+    /// Where a value of a kind lies among the whole numbers of a column that has such.
+    fn place(&self, _value: &Value, _kind: Kind) -> Option<Place> {
         None
     }
 

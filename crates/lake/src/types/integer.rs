@@ -116,7 +116,7 @@ impl Family for Integer {
         Some(Compared::Whole)
     }
 
-    fn place(&self, value: &Value) -> Option<Place> {
+    fn place(&self, value: &Value, _: Kind) -> Option<Place> {
         Place::of_int(value)
     }
 

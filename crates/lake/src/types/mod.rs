@@ -144,8 +144,9 @@ impl ColumnType {
         self.family().compared()
     }
 
-    pub(crate) fn place(&self, value: &Value) -> Option<Place> {
-        self.family().place(value)
+    /// Where a value of a kind that is compared with this type lies among its whole numbers.
+    pub(crate) fn place(&self, value: &Value, kind: Kind) -> Option<Place> {
+        self.family().place(value, kind)
     }
 
     pub(crate) fn scalar(&self, value: &Value) -> Option<ScalarValue> {
@@ -197,7 +198,8 @@ fn of_list(array: &ArrayRef, to: &DataType, column: &str) -> std::result::Result
     list::convert(array, to, |items, to| converted(items, to, column))
 }
 
-fn converted(array: &ArrayRef, to: &DataType, column: &str) -> std::result::Result<ArrayRef, ArrowError> {
+/// An array of a file in a type that a table delivers.
+pub(crate) fn converted(array: &ArrayRef, to: &DataType, column: &str) -> std::result::Result<ArrayRef, ArrowError> {
     match conversion(array.data_type(), to) {
         Some(convert) => convert(array, to, column),
         None => cast(array, to),

@@ -96,7 +96,7 @@ impl Family for Numeric {
         (self.precision <= MAX_PRECISION).then_some(Compared::Wide(self.scale))
     }
 
-    fn place(&self, value: &Value) -> Option<Place> {
+    fn place(&self, value: &Value, _: Kind) -> Option<Place> {
         match value {
             Value::Numeric(text) => Place::of_numeric(text, self.scale),
             _ => None,

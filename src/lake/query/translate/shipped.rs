@@ -392,6 +392,8 @@ fn query_over<'t>(current: &Current<'t>, index: i32, columns: &[(i16, Node<'t>)]
         query.hasSubLinks = around.hasSubLinks || entry.securityQuals().len() > 0;
         query.hasRowSecurity = around.hasRowSecurity;
         let only: *mut pg_sys::RangeTblEntry = pg_sys::copyObjectImpl(entry.as_ptr().cast()).cast();
+        // The conditions of its row security are on itself.
+        pg_sys::ChangeVarNodes((*only).securityQuals.cast(), index, 1, 0);
         compat::copy_rights(around.as_ptr(), entry.as_ptr(), query.as_ptr(), only);
         query.rtable = node::list([only]);
         let mut reference = pgrx::PgBox::<pg_sys::RangeTblRef>::alloc_node(NodeTag::T_RangeTblRef);
@@ -402,6 +404,8 @@ fn query_over<'t>(current: &Current<'t>, index: i32, columns: &[(i16, Node<'t>)]
         query.jointree = pg_sys::makeFromExpr(node::list([reference.into_pg()]), condition);
         query.targetList = node::list(columns.iter().zip(1..).map(|((_, var), number)| {
             let var = copy(*var);
+            // It may be a subquery's that looks at the entry.
+            (*var.cast::<pg_sys::Var>()).varlevelsup = 0;
             pg_sys::ChangeVarNodes(var, index, 1, 0);
             pg_sys::makeTargetEntry(var.cast(), number, std::ptr::null_mut(), false)
         }));

@@ -363,3 +363,57 @@ fn frames_of_rows_and_groups() {
     let range = Frame { unit: FrameUnit::Range, start: Bound::Preceding(int(1)), end: Bound::CurrentRow };
     assert!(world.refused(&window("count", vec![], vec![], by_id(), range)).contains("range"));
 }
+
+#[test]
+fn all_rows_are_counted_without_decoding_any() {
+    let world = world();
+    let two = aggregate(a(), vec![], vec![count(), count()]);
+    let plan = world.explain(&two);
+    assert!(plan.contains("FooterCount: files=1") && !plan.contains("LakeScan"), "{plan}");
+    assert_eq!(world.rows(&two), ["5 5"]);
+    assert_eq!(world.rows(&aggregate(empty(), vec![], vec![count()])), ["0"]);
+    let mut query = world.start(&two, &Options::default(), Arc::new(|| {})).unwrap();
+    while !matches!(query.poll().unwrap(), Poll::Done) {
+        std::thread::yield_now();
+    }
+    let statistics = query.statistics();
+    assert_eq!((statistics.bytes, statistics.row_groups_pruned, statistics.row_groups), (0, 3, 3));
+    assert_eq!(world.rows(&aggregate(filter(a(), eq(of_a(1), text("x"))), vec![], vec![count()])), ["2"]);
+    // What is not of all rows is counted row by row.
+    for rel in [
+        aggregate(filter(a(), eq(of_a(0), int(1))), vec![], vec![count()]),
+        aggregate(a(), vec![of_a(1)], vec![count()]),
+        aggregate(limit(a(), None, Some(int(2))), vec![], vec![count()]),
+        aggregate(a(), vec![], vec![Aggregate { arguments: vec![of_a(0)], ..count() }]),
+    ] {
+        let plan = world.explain(&rel);
+        assert!(plan.contains("LakeScan"), "{plan}");
+    }
+}
+
+#[test]
+fn a_file_that_changed_since_it_was_found_is_not_counted() {
+    let world = world();
+    let path = world._folder.path().join("a.parquet");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.push(0);
+    std::fs::write(&path, bytes).unwrap();
+    let error = world.run(&aggregate(a(), vec![], vec![count()]), &Options::default()).unwrap_err();
+    assert_eq!(error.sqlstate(), "LG006", "{error}");
+}
+
+#[test]
+fn moments_of_groups_are_those_of_their_rows() {
+    let world = world();
+    let moments = |input| {
+        let calls = ["avg", "var_pop", "stddev_samp"].map(|name| call(name, vec![of_a(2)]));
+        aggregate(input, vec![of_a(1)], calls.to_vec())
+    };
+    // NaN and -0; 0 and NULL; 1.5.
+    assert_eq!(world.set(&moments(a())), ["- 1.5 0.0 -", "x NaN NaN NaN", "y 0.0 0.0 -"]);
+    let none = moments(filter(a(), eq(of_a(1), text("z"))));
+    assert_eq!(world.rows(&none), [""; 0]);
+    let mut filtered = call("avg", vec![of_a(2)]);
+    filtered.filter = Some(is(Comparison::Lt, of_a(0), int(4)));
+    assert_eq!(world.set(&aggregate(a(), vec![of_a(1)], vec![filtered])), ["- -", "x NaN", "y 0.0"]);
+}

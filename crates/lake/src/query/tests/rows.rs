@@ -1,5 +1,8 @@
 //! Filters, expressions, order, limits, distinct rows, sets, common tables, parameters; cancel and memory.
 
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+
 use super::*;
 use crate::expr::{Function, Type};
 use crate::types::ColumnType;
@@ -405,4 +408,68 @@ fn what_was_read_is_counted() {
     let statistics = query.statistics();
     assert_eq!((rows, statistics.rows, statistics.files, statistics.row_groups), (5, 5, 1, 20));
     assert!(statistics.row_groups_pruned == 19 && statistics.bytes > 0, "{statistics:?}");
+}
+
+/// What a query delivers, one partition after another, and what was read for it.
+fn counted(world: &World, rel: &Rel) -> (Vec<RecordBatch>, Statistics) {
+    let options = Options { parallelism: 1, ..Options::default() };
+    let mut query = world.start(rel, &options, Arc::new(|| {})).unwrap();
+    let mut batches = Vec::new();
+    loop {
+        match query.poll().unwrap() {
+            Poll::Batch(batch) => batches.push(batch),
+            Poll::Done => return (batches, query.statistics()),
+            Poll::Pending => std::thread::yield_now(),
+        }
+    }
+}
+
+fn numbers(ids: &[i64]) -> Rel {
+    Rel::Values { columns: vec![Kind::Int8.into()], rows: ids.iter().map(|id| vec![int(*id)]).collect() }
+}
+
+#[test]
+fn row_groups_without_a_partner_are_not_read() {
+    let world = large();
+    let all = || Rel::Table { table: 0, columns: vec![0, 1] };
+    let joined = |ids: &[i64]| {
+        let on = Some(eq(column(0, Kind::Int8), column(1, Kind::Int8)));
+        project(join(JoinKind::Inner, numbers(ids), all(), on), vec![column(1, Kind::Int8), column(2, Kind::Text)])
+    };
+    let (batches, statistics) = counted(&world, &joined(&[25_001, 25_002]));
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 2);
+    assert_eq!((statistics.row_groups, statistics.row_groups_pruned), (20, 19), "{statistics:?}");
+    assert!(statistics.rows_skipped > 9_000, "{statistics:?}");
+    let (batches, statistics) = counted(&world, &joined(&[-7]));
+    assert!(batches.is_empty() && statistics.row_groups_pruned == 20 && statistics.bytes == 0, "{statistics:?}");
+}
+
+#[test]
+fn row_groups_behind_the_last_row_of_a_limit_are_not_read() {
+    let world = large();
+    let all = || Rel::Table { table: 0, columns: vec![0, 1] };
+    let sorted = limit(sort(all(), vec![ascending(column(0, Kind::Int8))]), None, Some(int(3)));
+    let (batches, statistics) = counted(&world, &sorted);
+    let ids: Vec<_> = batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values()).collect();
+    assert_eq!(ids, [&0, &1, &2]);
+    assert!(statistics.row_groups_pruned >= 10, "{statistics:?}");
+    // The last rows of the files are looked for at their end.
+    let sorted = limit(sort(all(), vec![descending(column(0, Kind::Int8))]), None, Some(int(3)));
+    let (batches, statistics) = counted(&world, &sorted);
+    let ids: Vec<_> = batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values()).collect();
+    assert_eq!(ids, [&199_999, &199_998, &199_997]);
+    assert!(statistics.row_groups_pruned >= 10, "{statistics:?}");
+}
+
+#[test]
+fn batches_of_few_rows_are_put_together() {
+    let world = large();
+    let all = || Rel::Table { table: 0, columns: vec![0, 1] };
+    // Every hundredth row has a partner, in every row group.
+    let ids: Vec<_> = (0..2_000).map(|id| id * 100).collect();
+    let on = Some(eq(column(0, Kind::Int8), column(1, Kind::Int8)));
+    let joined = join(JoinKind::Inner, numbers(&ids), all(), on);
+    let (batches, _) = counted(&world, &joined);
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 2_000);
+    assert!(batches.len() <= 5, "{}", batches.len());
 }
