@@ -4,6 +4,7 @@
 //! The statement is planned a second time, with a table of rows in the place of each part, of as many rows as PostgreSQL
 //! expects of it: a named tuplestore, which needs nothing of the catalogs. In the plan the scan of that is the engine's node.
 
+use std::collections::HashSet;
 use std::ffi::{CStr, CString};
 
 use pgrx::pg_sys::{self, CmdType, NodeTag, RTEKind};
@@ -11,7 +12,7 @@ use pgrx::pg_sys::{self, CmdType, NodeTag, RTEKind};
 use super::insert::name_columns;
 use super::plan::{Refusal, node_for};
 use super::ship;
-use super::translate::looks_around;
+use super::translate::{Restrictions, conjunction, looks_around};
 use crate::pg::hook::Planned;
 use crate::pg::node::{self, List, Node, Step};
 
@@ -80,28 +81,115 @@ fn find(
     if depth > MAX_DEPTH {
         return Ok(());
     }
+    let mut seen = in_from(planned, query, depth, found)?;
     let mut failure = None;
     within(query, &mut |inner| {
         if failure.is_some() || !super::hook::concerns(inner) {
             return;
         }
-        let outcome = match part(planned, inner, depth + 1, found.len()) {
-            Ok(Some(part)) => {
+        let outcome = match seen.insert(inner.as_ptr()) {
+            true => part(planned, inner, &Over::nothing(), depth + 1, found.len()),
+            false => Ok(None),
+        };
+        let outcome = outcome.and_then(|part| match part {
+            Some(part) => {
                 found.push(part);
                 Ok(())
             }
-            Ok(None) => find(planned, inner, depth + 1, found),
-            Err(refusal) => Err(refusal),
-        };
+            None => find(planned, inner, depth + 1, found),
+        });
         failure = outcome.err();
     });
     failure.map_or(Ok(()), Err)
 }
 
-/// The engine's node for a query at this depth, if there can be one; then a table of rows stands in its place.
+/// Finds parts that are entries of a FROM clause. Conditions on such a one alone go into it, where the engine may know what to
+/// read for them. Returns the queries that were looked at.
+fn in_from(
+    planned: &Planned<'_>,
+    query: Node<'_, pg_sys::Query>,
+    depth: usize,
+    found: &mut Vec<Part>,
+) -> Result<HashSet<*mut pg_sys::Query>, Refusal> {
+    let mut seen = HashSet::new();
+    // SAFETY: parts of the query.
+    let (from, entries) =
+        unsafe { (Node::<pg_sys::FromExpr>::new(query.jointree), List::<pg_sys::RangeTblEntry>::new(query.rtable)) };
+    let Some(from) = from else { return Ok(seen) };
+    let is_free = |entry: &Node<'_, pg_sys::RangeTblEntry>| {
+        entry.rtekind == RTEKind::RTE_SUBQUERY && !entry.lateral && !entry.security_barrier
+    };
+    let entry = |index: i32| usize::try_from(index - 1).ok().and_then(|at| entries.get(at)).filter(is_free);
+    let restrictions = Restrictions::of(from, &|index| entry(index).is_some());
+    let mut parts = HashSet::new();
+    for index in 1..=i32::try_from(entries.len()).unwrap_or(0) {
+        // SAFETY: part of the entry.
+        let Some(inner) = entry(index).and_then(|entry| unsafe { Node::<pg_sys::Query>::new(entry.subquery) }) else {
+            continue;
+        };
+        if !super::hook::concerns(inner) {
+            continue;
+        }
+        let is_stable = |condition: &Node<'_>| {
+            // SAFETY: an expression of the query.
+            unsafe { !pg_sys::contain_volatile_functions(condition.as_ptr()) }
+        };
+        let conditions = restrictions.on(index);
+        let mut outcome = None;
+        if !conditions.is_empty() && conditions.iter().all(is_stable) {
+            let over = Over { index, conditions: conditions.to_vec() };
+            outcome = part(planned, inner, &over, depth + 1, found.len())?;
+            if outcome.is_some() {
+                parts.insert(index);
+            }
+        }
+        if outcome.is_none() {
+            outcome = part(planned, inner, &Over::nothing(), depth + 1, found.len())?;
+        }
+        found.extend(outcome);
+        seen.insert(inner.as_ptr());
+    }
+    let taken = Restrictions::of(from, &|index| parts.contains(&index));
+    // SAFETY: the query is ours to change.
+    unsafe {
+        (*from.as_ptr()).quals = taken.rest(from.quals()).map_or(std::ptr::null_mut(), Node::as_ptr);
+        from.fromlist().iter().for_each(|item| without(item, &taken));
+    }
+    Ok(seen)
+}
+
+/// Takes conditions out of joins.
+///
+/// # Safety
+/// Part of a FROM clause that may be changed.
+unsafe fn without(item: Node<'_>, taken: &Restrictions<'_>) {
+    let Some(join) = item.cast::<pg_sys::JoinExpr>() else { return };
+    // SAFETY: the caller's.
+    unsafe {
+        pg_sys::check_stack_depth();
+        (*join.as_ptr()).quals = taken.rest(join.quals()).map_or(std::ptr::null_mut(), Node::as_ptr);
+        join.larg().into_iter().chain(join.rarg()).for_each(|side| without(side, taken));
+    }
+}
+
+/// Conditions on an entry of a range table.
+struct Over<'t> {
+    index: i32,
+    conditions: Vec<Node<'t>>,
+}
+
+impl Over<'_> {
+    fn nothing() -> Self {
+        Self { index: 0, conditions: Vec::new() }
+    }
+}
+
+/// The engine's node for a query at this depth and the conditions over it, if there can be one; then a table of rows stands in
+/// its place.
 fn part(
     planned: &Planned<'_>,
     query: Node<'_, pg_sys::Query>,
+    over: &Over<'_>,
     depth: usize,
     number: usize,
 ) -> Result<Option<Part>, Refusal> {
@@ -113,7 +201,10 @@ fn part(
         if !is_part {
             return Ok(None);
         }
-        let copy = || pg_sys::copyObjectImpl(query.as_ptr().cast()).cast::<pg_sys::Query>();
+        let copy = || {
+            let copy = pg_sys::copyObjectImpl(query.as_ptr().cast()).cast::<pg_sys::Query>();
+            if over.conditions.is_empty() { copy } else { restricted(copy, over) }
+        };
         let statement = pg_sys::standard_planner(copy(), c"".as_ptr(), 0, planned.parameters);
         let (Some(own), Some(translated)) = (Node::new(statement), Node::new(copy())) else { return Ok(None) };
         let own = Planned { query: translated, statement: own, options: 0, parameters: planned.parameters };
@@ -129,22 +220,86 @@ fn part(
     }
 }
 
-/// Whether a query does more than to read one table, which a scan does, too.
+/// Whether a query does more than PostgreSQL would take into the query around it, conditions and order of joins included.
 fn is_worth_it(query: Node<'_, pg_sys::Query>) -> bool {
-    // SAFETY: part of the query.
-    let from = unsafe { Node::<pg_sys::FromExpr>::new(query.jointree) };
-    let has_join = from.is_some_and(|from| {
-        from.fromlist().len() > 1 || from.fromlist().iter().any(|item| item.tag() == NodeTag::T_JoinExpr)
-    });
     query.hasAggs
         || query.hasWindowFuncs
-        || has_join
         || !query.groupClause.is_null()
         || !query.groupingSets.is_null()
         || !query.distinctClause.is_null()
-        || !query.sortClause.is_null()
         || query.limitCount().is_some()
         || query.setOperations().is_some()
+}
+
+/// `SELECT * FROM (query) WHERE` the conditions.
+///
+/// # Safety
+/// In the planner's memory.
+unsafe fn restricted(query: *mut pg_sys::Query, over: &Over<'_>) -> *mut pg_sys::Query {
+    // SAFETY: new nodes over a query of their own and copies of live conditions.
+    unsafe {
+        let result = select(&*query);
+        let mut entry = pgrx::PgBox::<pg_sys::RangeTblEntry>::alloc_node(NodeTag::T_RangeTblEntry);
+        entry.rtekind = RTEKind::RTE_SUBQUERY;
+        entry.subquery = query;
+        entry.inFromCl = true;
+        entry.eref = pg_sys::makeAlias(c"part".as_ptr(), names(&*query));
+        (*result).rtable = node::list([entry.into_pg()]);
+        let copies = over.conditions.iter().map(|condition| {
+            let copy: *mut pg_sys::Node = pg_sys::copyObjectImpl(condition.as_ptr().cast()).cast();
+            pg_sys::ChangeVarNodes(copy, over.index, 1, 0);
+            copy
+        });
+        let condition = conjunction(copies.filter_map(|copy| Node::new(copy)));
+        (*(*result).jointree).quals = condition.map_or(std::ptr::null_mut(), Node::as_ptr);
+        result
+    }
+}
+
+/// A query of all columns of its only entry, which has those of another query; without the entry.
+///
+/// # Safety
+/// In the planner's memory.
+unsafe fn select(query: &pg_sys::Query) -> *mut pg_sys::Query {
+    // SAFETY: new nodes over parts of a live tree.
+    unsafe {
+        let mut result = pgrx::PgBox::<pg_sys::Query>::alloc_node(NodeTag::T_Query);
+        let targets = shown(query).zip(1..).filter_map(|(target, number)| {
+            let expr = target.expr()?;
+            let var = pg_sys::makeVar(1, number, expr.type_of(), expr.typmod(), expr.collation(), 0);
+            Some(pg_sys::makeTargetEntry(var.cast(), number, target.resname, false))
+        });
+        result.targetList = node::list(targets);
+        let mut reference = pgrx::PgBox::<pg_sys::RangeTblRef>::alloc_node(NodeTag::T_RangeTblRef);
+        reference.rtindex = 1;
+        result.commandType = CmdType::CMD_SELECT;
+        result.canSetTag = query.canSetTag;
+        result.jointree = pg_sys::makeFromExpr(node::list([reference.into_pg()]), std::ptr::null_mut());
+        result.into_pg()
+    }
+}
+
+/// What a query shows.
+///
+/// # Safety
+/// A live query.
+unsafe fn shown<'t>(query: &pg_sys::Query) -> impl Iterator<Item = Node<'t, pg_sys::TargetEntry>> {
+    // SAFETY: the caller's.
+    unsafe { List::<pg_sys::TargetEntry>::new(query.targetList) }.iter().filter(|target| !target.resjunk)
+}
+
+/// Names of what a query shows.
+///
+/// # Safety
+/// A live query.
+unsafe fn names(query: &pg_sys::Query) -> *mut pg_sys::List {
+    // SAFETY: the caller's; names are strings or NULL.
+    unsafe {
+        node::list(shown(query).map(|target| {
+            let name = if target.resname.is_null() { c"?column?" } else { CStr::from_ptr(target.resname) };
+            node::string(&name.to_string_lossy())
+        }))
+    }
 }
 
 /// `SELECT * FROM` a tuplestore of that name, with the columns of the query and so many rows.
@@ -154,33 +309,19 @@ fn is_worth_it(query: Node<'_, pg_sys::Query>) -> bool {
 unsafe fn rows_of(query: Node<'_, pg_sys::Query>, name: &CStr, rows: f64) -> pg_sys::Query {
     // SAFETY: new nodes over parts of a live tree.
     unsafe {
+        let result = select(&query);
         let mut entry = pgrx::PgBox::<pg_sys::RangeTblEntry>::alloc_node(NodeTag::T_RangeTblEntry);
-        let mut result = pgrx::PgBox::<pg_sys::Query>::alloc_node(NodeTag::T_Query);
-        let (mut names, mut targets) = (Vec::new(), Vec::new());
-        let shown = List::<pg_sys::TargetEntry>::new(query.targetList);
-        for (target, number) in shown.iter().filter(|target| !target.resjunk).zip(1..) {
-            let Some(expr) = target.expr() else { continue };
-            let (oid, typmod, collation) = (expr.type_of(), expr.typmod(), expr.collation());
-            entry.coltypes = pg_sys::lappend_oid(entry.coltypes, oid);
-            entry.coltypmods = pg_sys::lappend_int(entry.coltypmods, typmod);
-            entry.colcollations = pg_sys::lappend_oid(entry.colcollations, collation);
-            let column = if target.resname.is_null() { c"?column?" } else { CStr::from_ptr(target.resname) };
-            names.push(node::string(&column.to_string_lossy()));
-            let var = pg_sys::makeVar(1, number, oid, typmod, collation, 0);
-            targets.push(pg_sys::makeTargetEntry(var.cast(), number, target.resname, false));
+        for expr in shown(&query).filter_map(|target| target.expr()) {
+            entry.coltypes = pg_sys::lappend_oid(entry.coltypes, expr.type_of());
+            entry.coltypmods = pg_sys::lappend_int(entry.coltypmods, expr.typmod());
+            entry.colcollations = pg_sys::lappend_oid(entry.colcollations, expr.collation());
         }
         entry.rtekind = RTEKind::RTE_NAMEDTUPLESTORE;
         entry.enrname = pg_sys::pstrdup(name.as_ptr());
         entry.enrtuples = rows;
         entry.inFromCl = true;
-        entry.eref = pg_sys::makeAlias(c"part".as_ptr(), node::list(names));
-        let mut reference = pgrx::PgBox::<pg_sys::RangeTblRef>::alloc_node(NodeTag::T_RangeTblRef);
-        reference.rtindex = 1;
-        result.commandType = CmdType::CMD_SELECT;
-        result.canSetTag = query.canSetTag;
-        result.rtable = node::list([entry.into_pg()]);
-        result.jointree = pg_sys::makeFromExpr(node::list([reference.into_pg()]), std::ptr::null_mut());
-        result.targetList = node::list(targets);
+        entry.eref = pg_sys::makeAlias(c"part".as_ptr(), names(&query));
+        (*result).rtable = node::list([entry.into_pg()]);
         *result
     }
 }
@@ -271,6 +412,13 @@ unsafe fn over(scan: *mut pg_sys::NamedTuplestoreScan, part: &Part, again: bool)
         (*source).plan_node_id = FIRST_NODE + (*scan).scan.plan.plan_node_id;
         if again {
             source = pg_sys::materialize_finished_plan(source);
+            let below = List::<pg_sys::TargetEntry>::new((*source).targetlist);
+            (*source).targetlist = node::list(below.iter().zip(1..).filter_map(|(target, number)| {
+                let expr = target.expr()?;
+                let var =
+                    pg_sys::makeVar(pg_sys::OUTER_VAR as _, number, expr.type_of(), expr.typmod(), expr.collation(), 0);
+                Some(pg_sys::makeTargetEntry(var.cast(), number, target.resname, false))
+            }));
             (*source).plan_node_id = 2 * FIRST_NODE + (*scan).scan.plan.plan_node_id;
         }
         let mut above = pgrx::PgBox::<pg_sys::SubqueryScan>::alloc_node(NodeTag::T_SubqueryScan);
