@@ -2,7 +2,8 @@
 SELECT current_setting('data_directory') AS dir \gset
 \set csv :dir '/lagoon_regress_query.csv'
 COPY (SELECT i AS id, i % 7 AS part, CASE WHEN i % 11 <> 0 THEN 'name ' || i % 13 END AS name, (i * 37 % 1000) * 0.25 AS price,
-             to_char(date '2024-01-01' + i % 90, 'YYYY-MM-DD') AS day, i % 3 = 0 AS flag, (i * 1.5)::float8 AS weight
+             to_char(date '2024-01-01' + i % 90, 'YYYY-MM-DD') AS day,
+             CASE WHEN i % 3 = 0 THEN 'true' ELSE 'false' END AS flag, (i * 1.5)::float8 AS weight
       FROM generate_series(1, 500) AS i) TO :'csv' (FORMAT csv, HEADER);
 SELECT rows FROM lagoon.ingest('items', :'csv', '{"types": {"price": "numeric(10,2)", "day": "date", "weight": "double precision"}}');
 COPY (SELECT i AS id, 'part ' || i AS title, CASE WHEN i <> 3 THEN i END AS code FROM generate_series(0, 8) AS i)

@@ -32,6 +32,9 @@ pub(super) fn statistics(es: *mut pg_sys::ExplainState, statistics: &Statistics)
     if statistics.pages_pruned > 0 {
         integer(es, c"Pages pruned", statistics.pages_pruned as u64);
     }
+    if statistics.rows_skipped > 0 {
+        integer(es, c"Rows skipped", statistics.rows_skipped);
+    }
     integer(es, c"Bytes read", statistics.bytes);
 }
 

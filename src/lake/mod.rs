@@ -44,5 +44,6 @@ pgrx::extension_sql_file!(
 pub fn init() {
     memory::init();
     query::init();
+    hook::at_statistics(fdw::handler::answer_statistics);
     hook::at_transaction(dataset::pending::transaction_ends);
 }

@@ -70,6 +70,8 @@ pub(super) struct Rows<S: Source> {
     skipped: u64,
     to_skip: u64,
     done: bool,
+    /// Whether rows have been handed out since the beginning.
+    has_given: bool,
     /// Of sources before a rescan.
     before: Statistics,
 }
@@ -111,6 +113,7 @@ impl<S: Source> Rows<S> {
             skipped,
             to_skip: skipped,
             done: false,
+            has_given: false,
             before: Statistics::default(),
         }
     }
@@ -177,6 +180,7 @@ impl<S: Source> Rows<S> {
         self.batch = Some(rest);
         self.decoded = count;
         self.next = 0;
+        self.has_given = true;
         Ok(true)
     }
 
@@ -211,24 +215,23 @@ impl<S: Source> Rows<S> {
         self.decoded = 0;
         self.next = 0;
         self.done = false;
+        self.has_given = false;
         self.to_skip = self.skipped;
+    }
+
+    /// Whether a row has been handed out since the beginning.
+    pub(super) fn has_given(&self) -> bool {
+        self.has_given
     }
 
     /// Counts of all sources of this node.
     pub(super) fn statistics(&self) -> Statistics {
         let now = self.source.as_ref().map(Source::statistics).unwrap_or_default();
-        Statistics {
-            files: self.before.files + now.files,
-            row_groups: self.before.row_groups + now.row_groups,
-            row_groups_pruned: self.before.row_groups_pruned + now.row_groups_pruned,
-            pages_pruned: self.before.pages_pruned + now.pages_pruned,
-            bytes: self.before.bytes + now.bytes,
-            rows: self.before.rows + now.rows,
-            batches: self.before.batches + now.batches,
-        }
+        self.before.and(now)
     }
 
-    fn stop(&mut self) {
+    /// Ends what gives batches.
+    pub(super) fn stop(&mut self) {
         if let Some(mut source) = self.source.take() {
             source.cancel(STOP_LIMIT);
         }

@@ -14,7 +14,7 @@ use super::{interrupt, thread, wait};
 /// Limits of the child.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Maximum bytes beyond what this process has already; also of the answer.
+    /// Maximum bytes beyond what this process uses already; also of the answer.
     pub memory: usize,
     /// Wall time.
     pub time: Duration,
@@ -80,6 +80,11 @@ fn receive(reader: &OwnedFd, limits: Limits) -> Result<Vec<u8>, Failure> {
     loop {
         // SAFETY: reads into a buffer of that length; the descriptor does not block.
         let count = unsafe { libc::read(reader.as_raw_fd(), piece.as_mut_ptr().cast(), piece.len()) };
+        // Also with an answer at hand: this process may have been asleep for longer than the limit.
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Failure::Time);
+        }
         match count {
             0 => return Ok(answer),
             1.. => {
@@ -96,10 +101,6 @@ fn receive(reader: &OwnedFd, limits: Limits) -> Result<Vec<u8>, Failure> {
                     return Err(Failure::Start(error));
                 }
                 interrupt::check();
-                let left = end.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Err(Failure::Time);
-                }
                 wait::event(Some(reader.as_fd()), Some(left.min(Duration::from_secs(1))));
             }
         }
@@ -182,7 +183,8 @@ fn confine(parent: libc::pid_t, limits: Limits) {
         if let Some(size) = address_space()
             && libc::getrlimit(libc::RLIMIT_AS, &mut space) == 0
         {
-            space.rlim_cur = space.rlim_max.min((size + limits.memory) as libc::rlim_t);
+            let most = (size + limits.memory).saturating_sub(free_bytes());
+            space.rlim_cur = space.rlim_max.min(most as libc::rlim_t);
             libc::setrlimit(libc::RLIMIT_AS, &space);
         }
     }
@@ -195,6 +197,19 @@ fn address_space() -> Option<usize> {
     // SAFETY: asks for a constant.
     let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()?;
     pages.checked_mul(page)
+}
+
+/// Bytes that the allocator has in the address space but nobody uses: the child would take them without asking for more.
+fn free_bytes() -> usize {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        // SAFETY: adds up the counts of the allocator's arenas.
+        unsafe { libc::mallinfo2() }.fordblks
+    }
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    {
+        0
+    }
 }
 
 fn process_id() -> libc::pid_t {

@@ -437,6 +437,69 @@ pub unsafe fn check_as_user(query: *mut pg_sys::Query, entry: *mut pg_sys::Range
     }
 }
 
+/// Gives a query the rights that are checked for an entry of another one's range table, of which it has a copy as its only
+/// one. 16 moved them out of the entry.
+///
+/// # Safety
+/// A query, an entry of its range table, a query without rights, and the copy.
+#[cfg_attr(feature = "pg15", allow(unused_variables))]
+pub unsafe fn copy_rights(
+    from: *mut pg_sys::Query,
+    entry: *mut pg_sys::RangeTblEntry,
+    to: *mut pg_sys::Query,
+    copy: *mut pg_sys::RangeTblEntry,
+) {
+    #[cfg(not(feature = "pg15"))]
+    // SAFETY: the caller's; an ERROR if the first two do not belong together.
+    unsafe {
+        if (*entry).perminfoindex != 0 {
+            let rights = pg_sys::getRTEPermissionInfo((*from).rteperminfos, entry);
+            (*to).rteperminfos = pg_sys::lappend(std::ptr::null_mut(), pg_sys::copyObjectImpl(rights.cast()));
+            (*copy).perminfoindex = 1;
+        }
+    }
+}
+
+/// Adds a copy of a table's entry in the range table of one planned statement to that of another, so that it is locked with it.
+/// `has_rights`: the rights that are checked for it go along; else none are.
+///
+/// # Safety
+/// Planned statements, which may be changed, and an entry of the first.
+pub unsafe fn add_entry(
+    to: *mut pg_sys::PlannedStmt,
+    from: *mut pg_sys::PlannedStmt,
+    entry: *mut pg_sys::RangeTblEntry,
+    has_rights: bool,
+) {
+    let _ = from; // 15 has rights in the entry
+    // SAFETY: the caller's.
+    unsafe {
+        // A view has rights and, from 16 on, no entry of its own beside that of its query.
+        #[cfg(feature = "pg15")]
+        let is_view = false;
+        #[cfg(not(feature = "pg15"))]
+        let is_view = has_rights && (*entry).perminfoindex != 0;
+        if (*entry).rtekind != pg_sys::RTEKind::RTE_RELATION && !is_view {
+            return;
+        }
+        let copy: *mut pg_sys::RangeTblEntry = pg_sys::copyObjectImpl(entry.cast()).cast();
+        #[cfg(feature = "pg15")]
+        if !has_rights {
+            (*copy).requiredPerms = 0;
+        }
+        #[cfg(not(feature = "pg15"))]
+        {
+            (*copy).perminfoindex = 0;
+            if has_rights && (*entry).perminfoindex != 0 {
+                let rights = pg_sys::getRTEPermissionInfo((*from).permInfos, entry);
+                (*to).permInfos = pg_sys::lappend((*to).permInfos, pg_sys::copyObjectImpl(rights.cast()));
+                (*copy).perminfoindex = (*(*to).permInfos).length as pg_sys::Index;
+            }
+        }
+        (*to).rtable = pg_sys::lappend((*to).rtable, copy.cast());
+    }
+}
+
 /// Whether a plan is begun by EXPLAIN (GENERIC_PLAN), which there is from 16 on: then parameters have no values.
 pub fn lacks_parameters(_executor_flags: c_int) -> bool {
     #[cfg(feature = "pg15")]

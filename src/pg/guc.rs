@@ -33,6 +33,8 @@ pub static MEMORY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(1024);
 pub static TOTAL_MEMORY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(0);
 /// `lagoon.pushdown`: what the engine does of statements that read Parquet files.
 pub static PUSHDOWN: GucSetting<Pushdown> = GucSetting::<Pushdown>::new(Pushdown::Scan);
+/// `lagoon.ship_rows`: rows that a table or query beside Parquet files may have, as estimated, to be sent to the engine.
+pub static SHIP_ROWS: GucSetting<i32> = GucSetting::<i32>::new(100_000);
 /// `lagoon.data_directories`: comma-separated directories that roles without pg_read_server_files may read.
 pub static DATA_DIRECTORIES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 /// `lagoon.dataset_directory`: where the files of datasets are; empty means `lagoon/datasets` in the data directory.
@@ -185,6 +187,15 @@ pub fn init() {
         c"What is computed by the Parquet engine: nothing, filters and limits of scans, or whole statements.",
         c"",
         &PUSHDOWN,
+        Userset,
+        GucFlags::default(),
+    );
+    int(
+        c"lagoon.ship_rows",
+        c"Number of rows, as estimated, up to which other tables of a statement are sent to the Parquet engine; 0 is none.",
+        &SHIP_ROWS,
+        0,
+        10_000_000,
         Userset,
         GucFlags::default(),
     );

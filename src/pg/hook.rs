@@ -1,4 +1,5 @@
-//! PostgreSQL's hooks for utility statements, plans, changes of objects, and the ends of transactions and subtransactions.
+//! PostgreSQL's hooks for utility statements, plans, statistics of columns, changes of objects, and the ends of transactions and
+//! subtransactions.
 //! Each is installed once; wings register functions for it in `_PG_init`.
 //!
 //! The hooks themselves have no pgrx guard: one around `standard_ProcessUtility` would report every ERROR of every utility
@@ -20,11 +21,13 @@ type Utility<F> = (fn(Node<'_>) -> bool, F);
 static BEFORE_UTILITY: Registered<Utility<fn(Node<'_>)>> = Registered::new();
 static AFTER_UTILITY: Registered<Utility<fn()>> = Registered::new();
 static AFTER_PLANNING: Registered<Planning> = Registered::new();
+static AT_STATISTICS: Registered<fn(Asked) -> bool> = Registered::new();
 static AT_OBJECT_ACCESS: Registered<fn(ObjectAccess)> = Registered::new();
 static AT_TRANSACTION: Registered<fn(Transaction)> = Registered::new();
 
 static mut NEXT_UTILITY: pg_sys::ProcessUtility_hook_type = None;
 static mut NEXT_PLANNER: pg_sys::planner_hook_type = None;
+static mut NEXT_STATISTICS: pg_sys::get_relation_stats_hook_type = None;
 static mut NEXT_ACCESS: pg_sys::object_access_hook_type = None;
 
 /// A query that concerns a wing, and what is done with its plan.
@@ -61,6 +64,33 @@ pub struct Planned<'a> {
     pub parameters: pg_sys::ParamListInfo,
 }
 
+/// The planner asks for the statistics of a column.
+#[derive(Clone, Copy)]
+pub struct Asked {
+    /// Of the query that reads the column.
+    pub root: *mut pg_sys::PlannerInfo,
+    /// Of the table, in that query.
+    pub entry: *mut pg_sys::RangeTblEntry,
+    /// Of the column, from 1.
+    pub number: i16,
+    answer: *mut pg_sys::VariableStatData,
+}
+
+impl Asked {
+    /// Gives a row of pg_statistic, which has to live as long as the planning, and whether the user may see the values in it.
+    pub fn answer(self, row: pg_sys::HeapTuple, readable: bool) {
+        // SAFETY: the planner's own structure, which lives while the hook is called.
+        unsafe {
+            (*self.answer).statsTuple = row;
+            (*self.answer).freefunc = Some(keep);
+            (*self.answer).acl_ok = readable;
+        }
+    }
+}
+
+/// The row is not the planner's to release.
+unsafe extern "C-unwind" fn keep(_row: pg_sys::HeapTuple) {}
+
 /// An event of `object_access_hook`.
 #[derive(Debug, Clone, Copy)]
 pub struct ObjectAccess {
@@ -90,6 +120,18 @@ pub fn after_planning(concerns: fn(Node<'_, pg_sys::Query>) -> bool, act: fn(Pla
         unsafe {
             NEXT_PLANNER = pg_sys::planner_hook;
             pg_sys::planner_hook = Some(plan);
+        }
+    }
+}
+
+/// Registers a function that is asked for the statistics of columns of foreign tables. It answers and returns true, or returns
+/// false; then the catalog is asked.
+pub fn at_statistics(act: fn(Asked) -> bool) {
+    if AT_STATISTICS.add(act) {
+        // SAFETY: one thread; hooks are set while libraries are loaded.
+        unsafe {
+            NEXT_STATISTICS = pg_sys::get_relation_stats_hook;
+            pg_sys::get_relation_stats_hook = Some(statistics);
         }
     }
 }
@@ -265,6 +307,33 @@ unsafe extern "C-unwind" fn planned(
     // SAFETY: the copy, and the plan of what it is a copy of.
     let (Some(query), Some(statement)) = (unsafe { (Node::new(query), Node::new(statement)) }) else { return };
     AFTER_PLANNING.iter().for_each(|(_, act)| act(Planned { query, statement, options, parameters }));
+}
+
+unsafe extern "C-unwind" fn statistics(
+    root: *mut pg_sys::PlannerInfo,
+    entry: *mut pg_sys::RangeTblEntry,
+    number: pg_sys::AttrNumber,
+    answer: *mut pg_sys::VariableStatData,
+) -> bool {
+    // SAFETY: the next hook gets what we got; the entry is live.
+    unsafe {
+        if NEXT_STATISTICS.is_some_and(|next| next(root, entry, number, answer)) {
+            return true;
+        }
+        let is_foreign = (*entry).rtekind == pg_sys::RTEKind::RTE_RELATION
+            && (*entry).relkind as u8 == pg_sys::RELKIND_FOREIGN_TABLE;
+        is_foreign && number > 0 && asked(root, entry, number, answer)
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn asked(
+    root: *mut pg_sys::PlannerInfo,
+    entry: *mut pg_sys::RangeTblEntry,
+    number: pg_sys::AttrNumber,
+    answer: *mut pg_sys::VariableStatData,
+) -> bool {
+    AT_STATISTICS.iter().any(|act| act(Asked { root, entry, number, answer }))
 }
 
 unsafe extern "C-unwind" fn access(

@@ -49,6 +49,9 @@ pub enum Fault {
     /// 22025.
     #[error("LIKE pattern must not end with escape character")]
     Escape,
+    /// 22023: of `split_part`.
+    #[error("field position must not be zero")]
+    FieldPosition,
     /// 54000: more than a value can hold.
     #[error("requested length too large")]
     Length,
@@ -71,6 +74,7 @@ impl Fault {
             Self::SquareRoot => "2201F",
             Self::Datetime(_) | Self::DateRange | Self::InfiniteDates => "22008",
             Self::NegativeLength => "22011",
+            Self::FieldPosition => "22023",
             Self::Syntax { .. } => "22P02",
             Self::Escape => "22025",
             Self::Length => "54000",

@@ -11,8 +11,7 @@ pub(super) mod operator;
 
 use std::collections::HashMap;
 
-use lagoon_lake::expr::rules::{self, Precondition};
-use lagoon_lake::expr::{Expr, Function, MAX_DEPTH, Truth, Type, Value};
+use lagoon_lake::expr::{Expr, Function, MAX_DEPTH, Truth, Type, Value, ends_in_escape, rules};
 use lagoon_lake::types::Kind;
 use pgrx::pg_sys::{self, NodeTag};
 
@@ -143,7 +142,7 @@ impl<'a> Translator<'a> {
             Some((column, _)) => column,
             None => self.operand(other, kind.into())?,
         };
-        if listed.precondition == Precondition::PlainPattern {
+        if is_pattern {
             check_pattern(&operand)?;
         }
         let call = Expr::binary(function, column, operand);
@@ -247,12 +246,12 @@ fn check_type(node: Node<'_>, ty: Type) -> Result<(), Reason> {
     if fits { Ok(()) } else { Err("a value of a type without counterpart".to_owned()) }
 }
 
-/// Whether LIKE means the same to the engine, which knows no escapes.
-pub(super) fn check_pattern(pattern: &Expr) -> Result<(), Reason> {
+/// Whether a pattern is an error for no text. One that ends in an escape is for some, which PostgreSQL may never come to.
+fn check_pattern(pattern: &Expr) -> Result<(), Reason> {
     match pattern {
-        Expr::Constant(Value::Text(pattern), _) if !pattern.contains('\\') => Ok(()),
+        Expr::Constant(Value::Text(pattern), _) if !ends_in_escape(pattern) => Ok(()),
         Expr::Constant(Value::Null, _) => Ok(()),
-        Expr::Constant(..) => Err("a pattern with a backslash".to_owned()),
+        Expr::Constant(..) => Err("a pattern that ends in its escape character".to_owned()),
         _ => Err("the pattern is not a constant".to_owned()),
     }
 }

@@ -3,9 +3,10 @@
 use pgrx::{PgBox, PgMemoryContexts, pg_guard, pg_sys};
 
 use super::scan::ScanState;
-use super::{explain, infer, options, plan};
+use super::{analyze, explain, infer, options, plan, statistics};
 use crate::lake::rows;
 use crate::pg::error::OrRaise;
+use crate::pg::hook::Asked;
 use crate::pg::node::Node;
 
 macro_rules! version_1 {
@@ -39,6 +40,7 @@ pub unsafe extern "C-unwind" fn lagoon_parquet_handler(_call: pg_sys::FunctionCa
     routine.ReScanForeignScan = Some(rescan_foreign_scan);
     routine.EndForeignScan = Some(end_foreign_scan);
     routine.ExplainForeignScan = Some(explain_foreign_scan);
+    routine.AnalyzeForeignTable = Some(analyze_foreign_table);
     pg_sys::Datum::from(routine.into_pg())
 }
 
@@ -75,9 +77,18 @@ pub unsafe extern "C-unwind" fn lagoon_infer_columns(call: pg_sys::FunctionCallI
 /// Whether a foreign table is one of this wrapper.
 pub(in crate::lake) fn is_ours(table: pg_sys::Oid) -> bool {
     // SAFETY: a catalog lookup, and a call of the wrapper's handler; an ERROR where it has none.
-    let size = unsafe { (*pg_sys::GetFdwRoutineByRelId(table)).GetForeignRelSize };
+    is_our_routine(unsafe { &*pg_sys::GetFdwRoutineByRelId(table) })
+}
+
+/// The planner's question for the statistics of a column.
+pub(in crate::lake) fn answer_statistics(asked: Asked) -> bool {
+    statistics::answer(asked, is_our_routine)
+}
+
+/// Whether a wrapper's callbacks are these.
+fn is_our_routine(routine: &pg_sys::FdwRoutine) -> bool {
     let ours: unsafe extern "C-unwind" fn(_, _, _) = get_foreign_rel_size;
-    size.is_some_and(|size| std::ptr::fn_addr_eq(size, ours))
+    routine.GetForeignRelSize.is_some_and(|size| std::ptr::fn_addr_eq(size, ours))
 }
 
 #[pg_guard]
@@ -182,5 +193,36 @@ unsafe extern "C-unwind" fn explain_foreign_scan(node: *mut pg_sys::ForeignScanS
         if let Some(Some(state)) = (*node).fdw_state.cast::<State>().as_ref() {
             explain::explain(node, state, es);
         }
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn analyze_foreign_table(
+    table: pg_sys::Relation,
+    acquire: *mut pg_sys::AcquireSampleRowsFunc,
+    pages: *mut pg_sys::BlockNumber,
+) -> bool {
+    // SAFETY: PostgreSQL's arguments: an open relation, and where the results go.
+    unsafe {
+        *pages = analyze::pages(table).or_raise();
+        *acquire = Some(acquire_sample_rows);
+    }
+    true
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn acquire_sample_rows(
+    table: pg_sys::Relation,
+    level: std::ffi::c_int,
+    rows: *mut pg_sys::HeapTuple,
+    wanted: std::ffi::c_int,
+    total: *mut f64,
+    dead: *mut f64,
+) -> std::ffi::c_int {
+    // SAFETY: PostgreSQL's arguments: an open relation, room for so many rows, and where the results go.
+    unsafe {
+        let sampled = analyze::acquire(table, level, rows, wanted).or_raise();
+        (*total, *dead) = (sampled.table_rows, 0.0);
+        sampled.rows
     }
 }

@@ -1,4 +1,4 @@
-//! Planning: row counts from the footers, one path a table, LIMIT taken over where nothing is left to do above.
+//! Planning: rows and widths from the footers, one path a table, LIMIT taken over where nothing is left to do above.
 
 use std::collections::HashMap;
 use std::ptr::null_mut;
@@ -8,31 +8,20 @@ use lagoon_lake::Result;
 use lagoon_lake::expr::Expr;
 use pgrx::{PgMemoryContexts, pg_sys};
 
+use super::cost;
 use super::handover::{self, Ticket};
+use super::planned::Planned;
 use super::private::{Limit, ScanPlan};
 use super::relation::Relation;
-use crate::lake::expr::{Reason, Translator};
+use super::statistics;
+use crate::lake::expr::Translator;
 use crate::lake::source::access;
 use crate::pg::compat::{self, Costs};
 use crate::pg::guc::{self, Pushdown};
 use crate::pg::node::{self, List, Node};
 
-/// What a scan costs before its first row: threads are there, a few files are opened.
-const STARTUP_COST: f64 = 10.0;
-/// A row that the engine decodes costs less than one of a heap page, and a pushed filter next to nothing.
-const ENGINE_ROW_SHARE: f64 = 0.2;
-
 /// A scan that knows its limit decodes nothing ahead of it, so it is cheaper than the same scan under a Limit node.
 const LIMIT_GAIN: f64 = 0.9;
-
-/// What planning knows of one relation, from GetForeignRelSize to GetForeignPlan.
-pub(super) struct Planned {
-    relation: Rc<Relation>,
-    ticket: Option<Ticket>,
-    pushed: Vec<(*mut pg_sys::RestrictInfo, Expr)>,
-    kept: Vec<(*mut pg_sys::RestrictInfo, Reason)>,
-    params: Vec<*mut pg_sys::Expr>,
-}
 
 /// GetForeignRelSize: files, columns, conditions, rows.
 ///
@@ -49,7 +38,7 @@ pub(super) unsafe fn size(
     let ticket = handover::offer(&relation);
     // SAFETY: the caller's: both are live for all of planning; conditions are RestrictInfo with a clause.
     unsafe {
-        let mut planned = Planned { pushed: Vec::new(), kept: Vec::new(), params: Vec::new(), relation, ticket };
+        let mut planned = Planned::new(relation, ticket);
         let mut translator = Translator::new((*rel).relid, &planned.relation.attributes);
         for info in List::<pg_sys::RestrictInfo>::new((*rel).baserestrictinfo).iter() {
             let condition = if guc::PUSHDOWN.get() != Pushdown::Off {
@@ -64,14 +53,30 @@ pub(super) unsafe fn size(
         }
         planned.params = translator.params;
         (*rel).tuples = planned.relation.rows() as f64;
-        let bytes: u64 = planned.relation.files.iter().map(|file| file.size()).sum();
-        (*rel).pages = u32::try_from(bytes / u64::from(pg_sys::BLCKSZ)).unwrap_or(u32::MAX).max(1);
-        pg_sys::set_baserel_size_estimates(root, rel);
-        // Dropped with the planner's memory, also on ERROR.
+        (*rel).pages = planned.relation.pages();
+        // Dropped with the planner's memory, also on ERROR. Estimates ask for it.
         let state = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(planned);
         (*rel).fdw_private = state.cast();
+        set_widths(rel, table, &*state);
+        pg_sys::set_baserel_size_estimates(root, rel);
     }
     Ok(())
+}
+
+/// Widths of the columns that are read, where footers know more than PostgreSQL.
+unsafe fn set_widths(rel: *mut pg_sys::RelOptInfo, table: pg_sys::Oid, planned: &Planned) {
+    // SAFETY: the caller's: the array has a place for every column.
+    unsafe {
+        let mut used = null_mut();
+        pg_sys::pull_varattnos((*(*rel).reltarget).exprs.cast(), (*rel).relid, &mut used);
+        for attribute in planned.relation.used(used) {
+            if let Some(width) = statistics::width(table, planned, attribute)
+                && let Ok(at) = usize::try_from(attribute.number - (*rel).min_attr)
+            {
+                *(*rel).attr_widths.add(at) = width;
+            }
+        }
+    }
 }
 
 /// GetForeignPaths: one way to scan.
@@ -81,22 +86,8 @@ pub(super) unsafe fn size(
 pub(super) unsafe fn paths(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo) {
     // SAFETY: the caller's.
     unsafe {
-        let (startup, total) = cost(rel);
-        let path = compat::foreign_scan_path(root, rel, Costs { rows: (*rel).rows, startup, total });
+        let path = compat::foreign_scan_path(root, rel, cost::of(root, rel));
         pg_sys::add_path(rel, path.cast());
-    }
-}
-
-unsafe fn cost(rel: *mut pg_sys::RelOptInfo) -> (f64, f64) {
-    // SAFETY: the caller's: fdw_private was set by size().
-    unsafe {
-        let planned = &*(*rel).fdw_private.cast::<Planned>();
-        let (tuples, rows) = ((*rel).tuples, (*rel).rows);
-        let engine = tuples * pg_sys::cpu_tuple_cost * ENGINE_ROW_SHARE;
-        // Rows that reach PostgreSQL: every row that passes the pushed filters. Not known apart, so between both.
-        let crossing = if planned.kept.is_empty() { rows } else { tuples };
-        let kept = planned.kept.len() as f64 * pg_sys::cpu_operator_cost;
-        (STARTUP_COST, STARTUP_COST + engine + crossing * (pg_sys::cpu_tuple_cost + kept))
     }
 }
 
@@ -136,7 +127,7 @@ pub(super) unsafe fn final_path(
         let limit = Limit { count, offset: offset.unwrap_or(0) };
         let rows = ((*input).rows - limit.offset as f64).max(0.0);
         let rows = limit.count.map_or(rows, |count| rows.min(count as f64)).max(1.0);
-        let (startup, total) = cost(input);
+        let Costs { startup, total, .. } = cost::of(root, input);
         let share = ((rows + limit.offset as f64) / (*input).rows.max(1.0)).min(1.0);
         let total = (startup + (total - startup) * share) * LIMIT_GAIN;
         let startup = startup * LIMIT_GAIN;

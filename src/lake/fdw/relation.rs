@@ -33,6 +33,25 @@ impl Relation {
         self.files.iter().map(|file| file.footer.rows).sum()
     }
 
+    /// Pages of PostgreSQL's that the files would fill; one at least.
+    pub(super) fn pages(&self) -> pg_sys::BlockNumber {
+        let bytes = self.files.iter().map(|file| file.size()).fold(0, u64::saturating_add);
+        u32::try_from(bytes.div_ceil(u64::from(pg_sys::BLCKSZ))).unwrap_or(u32::MAX - 1).max(1)
+    }
+
+    /// The columns of a set of column numbers, as pull_varattnos makes it: all of them for a whole row.
+    ///
+    /// # Safety
+    /// A set of PostgreSQL's, or NULL.
+    pub(super) unsafe fn used(&self, set: *const pg_sys::Bitmapset) -> Vec<&Attribute> {
+        let is_used = |number: i16| {
+            // SAFETY: the caller's.
+            unsafe { pg_sys::bms_is_member(i32::from(number) - pg_sys::FirstLowInvalidHeapAttributeNumber, set) }
+        };
+        let whole_row = is_used(0);
+        self.attributes.iter().filter(|attribute| whole_row || is_used(attribute.number)).collect()
+    }
+
     /// A column as the files have it now; an error if the table declares it otherwise than when the statement was planned.
     pub(in crate::lake) fn now(&self, planned: &Attribute) -> Result<Attribute> {
         let now = self.attributes.iter().find(|now| now.is_declared_as(planned));

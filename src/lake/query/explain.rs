@@ -26,6 +26,7 @@ pub(super) unsafe fn explain(
         if (*es).analyze {
             statistics(es, &state.statistics());
         }
+        state.explain_sent(node, es);
     }
     Ok(())
 }

@@ -3,8 +3,10 @@
 //! PostgreSQL plans every statement first, so that the range table, what the plan depends on, and rights are as ever; then
 //! only the tree of plan nodes is another one.
 
-use pgrx::pg_sys::{self, NodeTag, RTEKind};
+use pgrx::pg_sys::{self, CmdType, NodeTag, RTEKind};
 
+use super::insert::insert;
+use super::parts;
 use super::plan::{Refusal, whole};
 use crate::lake::fdw::{handler, private};
 use crate::pg::error::raise;
@@ -39,9 +41,15 @@ pub(super) fn planned(planned: Planned<'_>) {
     if guc::PUSHDOWN.get() != Pushdown::Full {
         return;
     }
-    match whole(&planned) {
+    let candidate = parts::candidate(planned.query);
+    let outcome = match planned.query.commandType {
+        CmdType::CMD_INSERT => insert(&planned).map(|()| None),
+        _ => whole(&planned).map(Some),
+    };
+    match outcome {
+        Ok(None) => {}
         // SAFETY: a plan of the same statement.
-        Ok(plan) => unsafe {
+        Ok(Some(plan)) => unsafe {
             let statement = planned.statement.as_ptr();
             (*statement).planTree = plan;
             (*statement).subplans = std::ptr::null_mut();
@@ -51,7 +59,14 @@ pub(super) fn planned(planned: Planned<'_>) {
             (*statement).jitFlags = pg_sys::PGJIT_NONE as _;
         },
         // SAFETY: the plan of the statement.
-        Err(Refusal::Reason(reason)) => unsafe { note(planned.statement, &reason) },
+        Err(Refusal::Reason(reason)) => unsafe {
+            if let Some(query) = candidate
+                && let Err(Refusal::Error(error)) = parts::parts(&planned, query)
+            {
+                raise(&error);
+            }
+            note(planned.statement, &reason);
+        },
         Err(Refusal::Error(error)) => raise(&error),
     }
 }

@@ -7,7 +7,7 @@ use pgrx::{PgMemoryContexts, pg_guard, pg_sys};
 use super::explain;
 use super::scan::QueryState;
 use crate::lake::rows;
-use crate::pg::error::OrRaise;
+use crate::pg::error::{OrRaise, raise};
 
 /// Tables of functions, which PostgreSQL does not change.
 struct Fixed<T>(T);
@@ -82,11 +82,23 @@ unsafe extern "C-unwind" fn next(node: *mut pg_sys::CustomScanState) -> *mut pg_
     unsafe {
         let slot = (*node).ss.ss_ScanTupleSlot;
         rows::clear(slot);
-        if let Some(state) = (*node.cast::<Executed>()).state.as_mut().and_then(Option::as_mut)
-            && state.next(node).or_raise()
-        {
-            rows::store(slot);
-            return rows::project(&mut (*node).ss);
+        if let Some(state) = (*node.cast::<Executed>()).state.as_mut().and_then(Option::as_mut) {
+            if let Some(slot) = state.instead(node).or_raise() {
+                return slot;
+            }
+            match state.next(node) {
+                Ok(true) => {
+                    rows::store(slot);
+                    return rows::project(&mut (*node).ss);
+                }
+                Ok(false) => {}
+                Err(error) if state.take_over(node, &error) => {
+                    if let Some(slot) = state.instead(node).or_raise() {
+                        return slot;
+                    }
+                }
+                Err(error) => raise(&error),
+            }
         }
         rows::nothing(&mut (*node).ss)
     }
@@ -95,16 +107,20 @@ unsafe extern "C-unwind" fn next(node: *mut pg_sys::CustomScanState) -> *mut pg_
 #[pg_guard]
 unsafe extern "C-unwind" fn rescan(node: *mut pg_sys::CustomScanState) {
     // SAFETY: PostgreSQL's argument, after begin.
-    if let Some(state) = unsafe { (*node.cast::<Executed>()).state.as_mut() }.and_then(Option::as_mut) {
-        state.rescan();
+    unsafe {
+        if let Some(state) = (*node.cast::<Executed>()).state.as_mut().and_then(Option::as_mut) {
+            state.rescan();
+        }
     }
 }
 
 #[pg_guard]
 unsafe extern "C-unwind" fn end(node: *mut pg_sys::CustomScanState) {
     // SAFETY: PostgreSQL's argument; NULL if begin failed.
-    if let Some(state) = unsafe { (*node.cast::<Executed>()).state.as_mut() } {
-        state.take();
+    unsafe {
+        if let Some(mut state) = (*node.cast::<Executed>()).state.as_mut().and_then(Option::take) {
+            state.end();
+        }
     }
 }
 

@@ -8,8 +8,9 @@ use pgrx::PgMemoryContexts;
 use pgrx::pg_sys::{self, NodeTag};
 
 use super::methods;
-use super::private::{Output, PlannedTable, QueryPlan, delivers};
-use super::translate::{Statement, Translator, has_averages};
+use super::private::{Output, PlannedShipment, PlannedTable, QueryPlan, delivers};
+use super::ship;
+use super::translate::{Shipped, Statement, Translator, has_averages};
 use crate::lake::engine;
 use crate::lake::explain::MOST_FILES;
 use crate::lake::expr::Reason;
@@ -35,17 +36,58 @@ impl From<&str> for Refusal {
     }
 }
 
-/// The plan node for the whole of a statement, with the costs of PostgreSQL's own.
+/// The plan for the whole of a statement, with the costs of PostgreSQL's own.
 pub(super) fn whole(planned: &Planned<'_>) -> Result<*mut pg_sys::Plan, Refusal> {
-    let query = planned.query;
     // SAFETY: a query.
-    if unsafe { pg_sys::contain_volatile_functions(query.as_ptr().cast()) } {
+    if unsafe { pg_sys::contain_volatile_functions(planned.query.as_ptr().cast()) } {
         return Err("a volatile function".into());
     }
-    let mut translator = Translator::new(planned.parameters);
+    // SAFETY: a copy of PostgreSQL's own plan, before that is changed.
+    let standard = || unsafe { pg_sys::copyObjectImpl(planned.statement.as_ptr().cast()).cast() };
+    let scan = node_for(planned, planned.query, planned.statement.planTree, true, &standard)?;
+    let mut top: *mut pg_sys::Plan = scan.cast();
+    // As standard_planner does it: rows are kept for those who want to go backwards.
+    if planned.options & pg_sys::CURSOR_OPT_SCROLL as c_int != 0 {
+        // SAFETY: a plan that was just made.
+        unsafe {
+            top = pg_sys::materialize_finished_plan(top);
+            (*(*top).lefttree).plan_node_id = 1;
+        }
+    }
+    Ok(top)
+}
+
+/// The plan node for a query of the statement, in the place of PostgreSQL's own plan of that. `is_first`: its range table begins
+/// the plan's. `instead` gives PostgreSQL's plan as a statement.
+pub(super) fn node_for(
+    planned: &Planned<'_>,
+    query: Node<'_, pg_sys::Query>,
+    standard: *mut pg_sys::Plan,
+    is_first: bool,
+    instead: &dyn Fn() -> *mut pg_sys::PlannedStmt,
+) -> Result<*mut pg_sys::CustomScan, Refusal> {
+    // SAFETY: a plan of the statement.
+    let cost = unsafe { (*standard).total_cost };
+    let mut translator = Translator::new(planned.parameters, cost);
     let (statement, tables, columns) = answerable(&mut translator, query)?;
-    let mut plan =
-        QueryPlan { rel: statement.rel, tables: Vec::new(), outputs: columns, file_count: 0, shown_files: Vec::new() };
+    if translator.tables.is_empty() {
+        return Err("nothing is read from Parquet files".into());
+    }
+    let mut plan = QueryPlan {
+        rel: statement.rel,
+        tables: Vec::new(),
+        shipments: Vec::new(),
+        instead: instead(),
+        outputs: columns,
+        file_count: 0,
+        shown_files: Vec::new(),
+    };
+    for shipped in &translator.shipments {
+        let Shipped { name, statement, types, columns } = shipped.clone();
+        // SAFETY: two plans that nothing uses yet.
+        unsafe { ship::depend(planned.statement.as_ptr(), statement, false) };
+        plan.shipments.push(PlannedShipment { name, statement, types, columns });
+    }
     let mut tickets: Vec<Ticket> = Vec::new();
     for table in &translator.tables {
         let ticket = handover::offer(&table.relation);
@@ -63,7 +105,7 @@ pub(super) fn whole(planned: &Planned<'_>) -> Result<*mut pg_sys::Plan, Refusal>
         // Entries go with the planner's memory.
         PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(tickets);
         let mut scan = pgrx::PgBox::<pg_sys::CustomScan>::alloc_node(NodeTag::T_CustomScan);
-        let standard = &*planned.statement.planTree;
+        let standard = &*standard;
         scan.scan.plan.startup_cost = standard.startup_cost;
         scan.scan.plan.total_cost = standard.total_cost;
         scan.scan.plan.plan_rows = standard.plan_rows;
@@ -76,22 +118,18 @@ pub(super) fn whole(planned: &Planned<'_>) -> Result<*mut pg_sys::Plan, Refusal>
         }));
         let shown = statement.delivered.iter().zip(1..);
         scan.custom_scan_tlist = node::list(shown.map(|(column, number)| {
-            pg_sys::makeTargetEntry(shown_as(column.node), number, std::ptr::null_mut(), false)
+            pg_sys::makeTargetEntry(shown_as(column.node, is_first), number, std::ptr::null_mut(), false)
         }));
         for param in &translator.params {
             pg_sys::fix_opfuncids(param.cast());
         }
         scan.custom_exprs = node::list(translator.params.iter().copied());
         scan.custom_private = private;
-        scan.custom_relids = relids(query);
-        scan.methods = methods::scan_methods();
-        let mut top: *mut pg_sys::Plan = scan.into_pg().cast();
-        // As standard_planner does it: rows are kept for those who want to go backwards.
-        if planned.options & pg_sys::CURSOR_OPT_SCROLL as c_int != 0 {
-            top = pg_sys::materialize_finished_plan(top);
-            (*(*top).lefttree).plan_node_id = 1;
+        if is_first {
+            scan.custom_relids = relids(query);
         }
-        Ok(top)
+        scan.methods = methods::scan_methods();
+        Ok(scan.into_pg())
     }
 }
 
@@ -141,8 +179,9 @@ fn attempt<'t>(
         PlannedTable { oid: table.oid, attributes: table.attributes.clone(), resolved: None }.table(&table.relation)
     };
     let tables: Vec<_> = translator.tables.iter().map(table).collect();
+    let shipments: Vec<_> = translator.shipments.iter().map(|shipped| shipped.columns.clone()).collect();
     let (rel, of_engine) = (statement.rel.clone(), tables.clone());
-    let columns = match engine::plan(move || outputs(&rel, &of_engine, &[])) {
+    let columns = match engine::plan(move || outputs(&rel, &of_engine, &shipments)) {
         Ok(columns) => columns,
         Err(Error::NotSupported { message, .. }) => return Ok(Attempt::Refused(message)),
         // What fails already with constants may never be computed; PostgreSQL knows.
@@ -190,11 +229,11 @@ fn name(query: Node<'_, pg_sys::Query>, at: usize) -> String {
 ///
 /// # Safety
 /// In the planner's memory.
-unsafe fn shown_as(node: Node<'_>) -> *mut pg_sys::Expr {
+unsafe fn shown_as(node: Node<'_>, is_first: bool) -> *mut pg_sys::Expr {
     let needs_query = node.walk(&mut |part| match part.tag() {
         NodeTag::T_SubLink | NodeTag::T_WindowFunc => Step::Stop,
         NodeTag::T_Var => match part.cast::<pg_sys::Var>() {
-            Some(var) if var.varlevelsup == 0 => Step::Over,
+            Some(var) if var.varlevelsup == 0 && is_first => Step::Over,
             _ => Step::Stop,
         },
         _ => Step::Into,

@@ -11,7 +11,7 @@ use crate::lake::attribute::Attribute;
 use crate::lake::expr::Reason;
 use crate::lake::fdw::relation::Relation;
 use crate::lake::types;
-use crate::pg::node;
+use crate::pg::node::{self, List, Node};
 
 /// Brackets within brackets that a text of JSON may have: its reader stops at 128.
 const MAX_NESTING: usize = 120;
@@ -23,6 +23,9 @@ const MAX_BYTES: usize = 64 << 20;
 pub(super) struct QueryPlan {
     pub rel: Rel,
     pub tables: Vec<PlannedTable>,
+    pub shipments: Vec<PlannedShipment>,
+    /// PostgreSQL's own plan, which takes over where a shipment cannot be sent; NULL if there is none.
+    pub instead: *mut pg_sys::PlannedStmt,
     pub outputs: Vec<Output>,
     /// How many files all tables have.
     pub file_count: usize,
@@ -38,6 +41,17 @@ pub(super) struct PlannedTable {
     pub attributes: Vec<Attribute>,
     /// Where the first execution finds what planning has resolved.
     pub resolved: Option<u64>,
+}
+
+/// Rows of the tree that PostgreSQL sends.
+#[derive(Clone, Debug)]
+pub(super) struct PlannedShipment {
+    /// What they are read from.
+    pub name: String,
+    /// What reads them: a part of the plan.
+    pub statement: *mut pg_sys::PlannedStmt,
+    pub types: Vec<pg_sys::Oid>,
+    pub columns: Vec<lagoon_lake::query::Output>,
 }
 
 /// A column that the engine delivers.
@@ -68,7 +82,12 @@ impl QueryPlan {
                 "digits": output.digits,
             })
         });
+        let shipments = self.shipments.iter().map(|shipment| {
+            let types: Vec<_> = shipment.types.iter().map(|oid| oid.to_u32()).collect();
+            json!({ "name": shipment.name, "types": types, "columns": shipment.columns })
+        });
         let rest = json!({
+            "shipments": shipments.collect::<Vec<_>>(),
             "tables": tables.collect::<Vec<_>>(),
             "outputs": outputs.collect::<Vec<_>>(),
             "file_count": self.file_count,
@@ -81,7 +100,14 @@ impl QueryPlan {
         if rel.len() > MAX_BYTES {
             return Err("too long for a plan".to_owned());
         }
-        Ok(node::strings(&[&rest.to_string(), &rel]))
+        let mut list = node::strings(&[&rest.to_string(), &rel]);
+        if !self.instead.is_null() {
+            let statements = [self.instead].into_iter().chain(self.shipments.iter().map(|shipment| shipment.statement));
+            let statements = node::list(statements);
+            // SAFETY: a list that was just made, and one of plans.
+            list = unsafe { pg_sys::lappend(list, statements.cast()) };
+        }
+        Ok(list)
     }
 
     /// The inverse.
@@ -91,11 +117,19 @@ impl QueryPlan {
     pub(super) unsafe fn from_private(list: *mut pg_sys::List) -> Result<Self> {
         // SAFETY: the caller's.
         let (rest, rel) = unsafe { (node::text(list, 0), node::text(list, 1)) };
+        // SAFETY: the caller's: what stands behind the texts is a list of plans.
+        let statements = unsafe { List::<pg_sys::PlannedStmt>::new(third(list)) };
+        let mut statements = statements.iter().map(Node::as_ptr);
+        let instead = statements.next().unwrap_or(std::ptr::null_mut());
         let parse = || {
             let plan: Value = serde_json::from_str(&rest?).ok()?;
             Some(Self {
                 rel: serde_json::from_str(&rel?).ok()?,
                 tables: plan.get("tables")?.as_array()?.iter().map(table).collect::<Option<_>>()?,
+                shipments: (plan.get("shipments")?.as_array()?.iter())
+                    .map(|value| shipment(value, statements.next()?))
+                    .collect::<Option<_>>()?,
+                instead,
                 outputs: plan.get("outputs")?.as_array()?.iter().map(output).collect::<Option<_>>()?,
                 file_count: usize::try_from(plan.get("file_count")?.as_u64()?).ok()?,
                 shown_files: serde_json::from_value(plan.get("shown_files")?.clone()).ok()?,
@@ -119,6 +153,24 @@ fn table(value: &Value) -> Option<PlannedTable> {
         attributes: value.get("attributes")?.as_array()?.iter().map(Attribute::from_json).collect::<Option<_>>()?,
         resolved: serde_json::from_value(value.get("resolved")?.clone()).ok()?,
     })
+}
+
+fn shipment(value: &Value, statement: *mut pg_sys::PlannedStmt) -> Option<PlannedShipment> {
+    Some(PlannedShipment {
+        name: value.get("name")?.as_str()?.to_owned(),
+        statement,
+        types: value.get("types")?.as_array()?.iter().map(oid).collect::<Option<_>>()?,
+        columns: serde_json::from_value(value.get("columns")?.clone()).ok()?,
+    })
+}
+
+/// The list behind the texts of a private list; NIL if there is none.
+///
+/// # Safety
+/// As for [`QueryPlan::from_private`].
+unsafe fn third(list: *mut pg_sys::List) -> *mut pg_sys::List {
+    // SAFETY: the caller's: elements are nodes.
+    unsafe { List::<pg_sys::Node>::new(list) }.get(2).map_or(std::ptr::null_mut(), |node| node.as_ptr().cast())
 }
 
 fn output(value: &Value) -> Option<Output> {

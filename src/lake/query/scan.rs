@@ -3,13 +3,14 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use lagoon_lake::query::{Options, Query, Statistics, Table, explain, outputs};
+use lagoon_lake::query::{Options, Query, Shipment, Statistics, Table, explain, outputs};
 use lagoon_lake::source::table::TableColumn;
 use lagoon_lake::trust::Trust;
 use lagoon_lake::{Error, Result};
 use pgrx::pg_sys;
 
 use super::private::{Output, PlannedTable, QueryPlan, delivers};
+use super::ship::{self, Sent};
 use crate::lake::attribute::Attribute;
 use crate::lake::decode::Decoder;
 use crate::lake::engine;
@@ -25,6 +26,8 @@ pub(super) struct QueryState {
     /// None where EXPLAIN alone wants to know.
     tables: Option<Vec<Table>>,
     params: Parameters,
+    /// What PostgreSQL sends, once it has, or its own plan; none if there is nothing to be sent.
+    sent: Option<Sent>,
     rows: Rows<Query>,
 }
 
@@ -44,7 +47,27 @@ impl QueryState {
             let decoders =
                 decoders.map(|(output, number)| Decoder::new(attribute(output, number)).with_digits(output.digits));
             let rows = Rows::new(decoders.collect(), 0);
-            Ok(Self { plan, tables, params, rows })
+            Ok(Self { plan, tables, params, sent: None, rows })
+        }
+    }
+
+    /// The next row as PostgreSQL's own plan gives it, if that has taken over: in the node's slot, which is empty at the end.
+    ///
+    /// # Safety
+    /// `node` is that of the callback, with this state.
+    pub(super) unsafe fn instead(
+        &mut self,
+        node: *mut pg_sys::CustomScanState,
+    ) -> Result<Option<*mut pg_sys::TupleTableSlot>> {
+        // SAFETY: the caller's; the slot has a column for everything that the statement shows.
+        unsafe {
+            if self.sent.is_none() && self.tables.is_some() && !self.plan.shipments.is_empty() {
+                self.sent = Some(ship::send(&self.plan, (*node).ss.ps.state)?);
+            }
+            let Some(Sent::Instead(running, _)) = &self.sent else { return Ok(None) };
+            let slot = (*node).ss.ps.ps_ResultTupleSlot;
+            running.next_into(slot);
+            Ok(Some(slot))
         }
     }
 
@@ -53,19 +76,73 @@ impl QueryState {
     /// # Safety
     /// `node` is that of the callback, with this state.
     pub(super) unsafe fn next(&mut self, node: *mut pg_sys::CustomScanState) -> Result<bool> {
-        let Self { plan, tables, params, rows } = self;
+        let Self { plan, tables, params, sent, rows } = self;
+        let shipments = match sent {
+            Some(Sent::Shipments(shipments, _)) => shipments.as_slice(),
+            _ => &[],
+        };
         // SAFETY: the caller's: the slot has a column for every one that is delivered.
         unsafe {
             rows.next((*node).ss.ss_ScanTupleSlot, &|notify| {
                 let Some(tables) = tables.as_deref() else { return Ok(None) };
-                start(plan, tables, params, (*node).ss.ps.ps_ExprContext, notify).map(Some)
+                start(plan, tables, shipments, params, (*node).ss.ps.ps_ExprContext, notify).map(Some)
             })
         }
     }
 
-    /// ReScanCustomScan: from the beginning, with parameters that may have changed.
-    pub(super) fn rescan(&mut self) {
+    /// Lets PostgreSQL's own plan take over from an engine that found no value for a call, unless a row has been given away
+    /// already. PostgreSQL may have a value where the engine has none, such as an infinite numeric, or not need it, since it
+    /// evaluates in another order; and if it fails, then in its own words. False if the error is to be raised.
+    ///
+    /// # Safety
+    /// `node` is that of the callback, with this state.
+    pub(super) unsafe fn take_over(&mut self, node: *mut pg_sys::CustomScanState, error: &Error) -> bool {
+        let Error::Function(fault) = error else { return false };
+        if self.rows.has_given() || self.plan.instead.is_null() {
+            return false;
+        }
+        self.rows.stop();
+        // SAFETY: the caller's.
+        unsafe {
+            self.end();
+            self.sent = Some(Sent::Instead(ship::instead(&self.plan, (*node).ss.ps.state), fault.to_string()));
+        }
+        true
+    }
+
+    /// ReScanCustomScan: from the beginning, with parameters that may have changed. What was sent has not: it knows none of
+    /// those.
+    ///
+    /// # Safety
+    /// The execution has not ended.
+    pub(super) unsafe fn rescan(&mut self) {
+        if matches!(self.sent, Some(Sent::Instead(..))) {
+            // SAFETY: the caller's.
+            unsafe { self.end() }
+        }
         self.rows.rescan();
+    }
+
+    /// Ends what PostgreSQL has begun for it.
+    ///
+    /// # Safety
+    /// As for [`Self::rescan`].
+    pub(super) unsafe fn end(&mut self) {
+        if let Some(sent) = self.sent.take() {
+            // SAFETY: the caller's.
+            unsafe { sent.end() }
+        }
+    }
+
+    /// What EXPLAIN shows of what PostgreSQL sends.
+    ///
+    /// # Safety
+    /// `node` is that of the callback, with this state.
+    pub(super) unsafe fn explain_sent(&self, node: *mut pg_sys::CustomScanState, es: *mut pg_sys::ExplainState) {
+        if !self.plan.shipments.is_empty() || self.sent.is_some() {
+            // SAFETY: the caller's.
+            unsafe { ship::explain(&self.plan, self.sent.as_ref(), (*node).ss.ps.state, es) }
+        }
     }
 
     /// Counts of all runs of this node.
@@ -84,8 +161,9 @@ impl QueryState {
         };
         // SAFETY: the caller's.
         let params = unsafe { self.params.evaluate((*node).ss.ps.ps_ExprContext)? };
-        let (rel, of_engine, options) = (self.plan.rel.bind(&params)?, tables.clone(), options());
-        let lines = engine::plan(move || explain(&rel, &of_engine, &[], &options));
+        let (rel, of_engine) = (self.plan.rel.bind(&params)?, tables.clone());
+        let (sent, options) = (sent_columns(&self.plan), options());
+        let lines = engine::plan(move || explain(&rel, &of_engine, &sent, &options));
         self.tables = Some(tables);
         lines
     }
@@ -96,6 +174,7 @@ impl QueryState {
 unsafe fn start(
     plan: &QueryPlan,
     tables: &[Table],
+    shipments: &[Shipment],
     params: &Parameters,
     context: *mut pg_sys::ExprContext,
     notify: wait::Notify,
@@ -104,8 +183,13 @@ unsafe fn start(
     // SAFETY: the caller's.
     let params = unsafe { params.evaluate(context)? };
     let rel = plan.rel.bind(&params)?;
-    let (tables, options) = (tables.to_vec(), options());
-    engine::plan(move || Query::start(&rel, &tables, &[], &options, Arc::new(move || notify.wake())))
+    let (tables, shipments, options) = (tables.to_vec(), shipments.to_vec(), options());
+    engine::plan(move || Query::start(&rel, &tables, &shipments, &options, Arc::new(move || notify.wake())))
+}
+
+/// The columns of what PostgreSQL sends.
+fn sent_columns(plan: &QueryPlan) -> Vec<Vec<lagoon_lake::query::Output>> {
+    plan.shipments.iter().map(|shipment| shipment.columns.clone()).collect()
 }
 
 fn options() -> Options {
@@ -148,8 +232,8 @@ fn reload(table: &mut PlannedTable, has_changed: &mut bool) -> Result<Relation> 
 /// The columns that the tree gives now that those of the tables have other types. What PostgreSQL does with them stays, so
 /// each has to be one that can be delivered, as before.
 fn retype(plan: &mut QueryPlan, tables: &[Table]) -> Result<()> {
-    let (rel, tables) = (plan.rel.clone(), tables.to_vec());
-    let columns = engine::plan(move || outputs(&rel, &tables, &[]))?;
+    let (rel, tables, sent) = (plan.rel.clone(), tables.to_vec(), sent_columns(plan));
+    let columns = engine::plan(move || outputs(&rel, &tables, &sent))?;
     for (output, column) in plan.outputs.iter_mut().zip(columns) {
         match column.filter(|column| delivers(&column.ty, output.type_oid)) {
             Some(column) => (output.ty, output.digits) = (column.ty, column.digits),

@@ -46,7 +46,33 @@ pub unsafe fn check_select(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::Rel
     }
 }
 
-/// The same for a table, as the role that reads it: an invalid one is the current role.
+/// Whether the values of a column may be shown to operators that may leak them: the statement may read it, and nothing hides
+/// rows of it. A member is read by the rights of its parent, whose columns have other numbers, so there the whole table counts.
+///
+/// # Safety
+/// As [`check_select`].
+pub unsafe fn may_read(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, number: i16) -> bool {
+    let select = pg_sys::AclMode::from(pg_sys::ACL_SELECT);
+    let ok = pg_sys::AclResult::ACLCHECK_OK;
+    // SAFETY: the caller's: the arrays have an entry for every relation of the query.
+    unsafe {
+        let entry = |relid: u32| *(*root).simple_rte_array.add(relid as usize);
+        let parent = |relid: u32| {
+            let members = (*root).append_rel_array;
+            let member = if members.is_null() { None } else { (*members.add(relid as usize)).as_ref() };
+            let parent = member.map(|member| member.parent_relid);
+            parent.filter(|relid| (*entry(*relid)).rtekind == pg_sys::RTEKind::RTE_RELATION)
+        };
+        let reader = if (*rel).userid == pg_sys::InvalidOid { role::current() } else { (*rel).userid };
+        let family: Vec<_> = std::iter::successors(Some((*rel).relid), |relid| parent(*relid)).collect();
+        let Some(first) = family.last().map(|relid| (*entry(*relid)).relid) else { return false };
+        family.iter().all(|relid| (*entry(*relid)).securityQuals.is_null())
+            && (pg_sys::pg_class_aclcheck(first, reader, select) == ok
+                || family.len() == 1 && pg_sys::pg_attribute_aclcheck(first, number, reader, select) == ok)
+    }
+}
+
+/// What [`check_select`] does, for a table, as the role that reads it: an invalid one is the current role.
 pub fn check_reader(table: pg_sys::Oid, user: pg_sys::Oid) {
     let reader = if user == pg_sys::InvalidOid { role::current() } else { user };
     let select = pg_sys::AclMode::from(pg_sys::ACL_SELECT);

@@ -47,7 +47,21 @@ pub(super) const UUID: Type = Type {
 unsafe fn text(datum: pg_sys::Datum) -> Result<Value> {
     let not_text = |_| Error::Internal { message: "a value that is not UTF-8".to_owned() };
     // SAFETY: the caller's.
-    String::from_utf8(unsafe { bytes(datum)? }).map(Value::Text).map_err(not_text)
+    String::from_utf8(from_server(unsafe { bytes(datum)? })).map(Value::Text).map_err(not_text)
+}
+
+/// The bytes of a text in UTF-8, whatever the encoding of the database is.
+fn from_server(bytes: Vec<u8>) -> Vec<u8> {
+    let length = i32::try_from(bytes.len()).unwrap_or(i32::MAX);
+    // SAFETY: the length is that of the bytes; the result is either the argument or a new NUL-terminated string.
+    unsafe {
+        let given = bytes.as_ptr().cast::<std::ffi::c_char>();
+        let converted = pg_sys::pg_server_to_any(given, length, pg_sys::pg_enc::PG_UTF8 as i32);
+        if std::ptr::eq(converted, given) {
+            return bytes;
+        }
+        std::ffi::CStr::from_ptr(converted).to_bytes().to_vec()
+    }
 }
 
 /// The bytes of a text or bytea.

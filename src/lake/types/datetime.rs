@@ -59,12 +59,12 @@ pub(super) const TIMESTAMPTZ: Type = Type {
     ..TIMESTAMP
 };
 
-/// Infinities, and years from 294247 on, are beyond what a file can hold.
+/// Infinities, and years from 294247 on, are beyond what a file can hold of timestamps.
 fn since_1970(micros: i64) -> Value {
     match micros {
         i64::MIN => Value::Below,
         i64::MAX => Value::Above,
-        micros => micros.checked_add(EPOCH_MICROS).map_or(Value::Above, Value::Int),
+        micros => micros.checked_add(EPOCH_MICROS).map_or(Value::Late(micros), Value::Int),
     }
 }
 

@@ -33,6 +33,11 @@ pub(super) struct Type {
     decode: fn(&ColumnType, &ArrayRef, &mut Output<'_>) -> Result<()>,
 }
 
+/// What numerics without a precision are sent as: eighteen digits before the point, ten behind it. Twice as many is what a
+/// product has, of which there is still a sum.
+const SENT_PRECISION: u8 = 28;
+const SENT_SCALE: u8 = 10;
+
 /// One line a type. Of several that are one to the engine the first is what it is delivered as.
 const TYPES: &[Type] = &[
     boolean::BOOL,
@@ -78,6 +83,23 @@ pub(super) fn expression(oid: pg_sys::Oid) -> Option<ExprType> {
 /// The engine's type of a column of a foreign table, if there is one.
 pub(super) fn column(oid: pg_sys::Oid, typmod: i32) -> Option<ColumnType> {
     Type::of_oid(oid).and_then(|ty| (ty.column)(typmod))
+}
+
+/// The engine's type of values that PostgreSQL sends, and whether how many digits are shown of them differs from one to the
+/// next. Modifiers have done what they do already.
+pub(super) fn sent(oid: pg_sys::Oid, typmod: i32) -> Option<(ColumnType, bool)> {
+    const ANY: i32 = -1;
+    let ty = Type::of_oid(oid)?;
+    // SAFETY: reads a variable of this process.
+    let is_any_encoding = || unsafe { pg_sys::GetDatabaseEncoding() } == pg_sys::pg_enc::PG_SQL_ASCII as i32;
+    match ty.kind {
+        Kind::Text if is_any_encoding() => None,
+        Kind::Numeric => match (ty.column)(typmod) {
+            Some(numeric) => Some((numeric, false)),
+            None => Some((ColumnType::numeric(SENT_PRECISION, SENT_SCALE), true)),
+        },
+        _ => (ty.column)(ANY).map(|ty| (ty, false)),
+    }
 }
 
 /// The datums of an array that is as [`ColumnType::arrow`] says of `ty`, for a column of type `oid`. Allocations are in the

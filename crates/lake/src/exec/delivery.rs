@@ -26,15 +26,18 @@ pub(crate) struct Delivery {
     receiver: mpsc::Receiver<Result<Queued>>,
     tasks: Vec<JoinHandle<()>>,
     room: Arc<Semaphore>,
+    on_stop: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Delivery {
+    /// `on_stop` tells what runs without an await for long that it is no longer wanted.
     pub(crate) fn new(
         receiver: mpsc::Receiver<Result<Queued>>,
         tasks: Vec<JoinHandle<()>>,
         room: Arc<Semaphore>,
+        on_stop: impl Fn() + Send + Sync + 'static,
     ) -> Self {
-        Self { receiver, tasks, room }
+        Self { receiver, tasks, room, on_stop: Box::new(on_stop) }
     }
 
     /// The next batch, if there is one. Never blocks.
@@ -62,6 +65,7 @@ impl Delivery {
         self.receiver.close();
         self.room.close();
         self.tasks.iter().for_each(JoinHandle::abort);
+        (self.on_stop)();
         while self.receiver.try_recv().is_ok() {}
     }
 }

@@ -37,7 +37,10 @@ pub(super) struct Piece {
     pub chunks: Arc<Chunks>,
     /// Bytes that have to be read at once.
     pub bytes: u64,
+    pub rows: u64,
+    /// Rows of a batch, and how many they might be if there were more.
     pub batch_rows: usize,
+    pub most_rows: usize,
 }
 
 /// Cuts a file. `columns` are the top-level columns that are read, by number, `survivors` says which row groups, and `wanted`
@@ -61,7 +64,7 @@ pub(super) fn cut(file: &DataFile, columns: &[usize], survivors: &[bool], wanted
 }
 
 /// The leaf columns below these top-level columns.
-fn leaves(metadata: &ParquetMetaData, columns: &[usize]) -> Vec<usize> {
+pub(super) fn leaves(metadata: &ParquetMetaData, columns: &[usize]) -> Vec<usize> {
     let descriptor = metadata.file_metadata().schema_descr();
     (0..descriptor.num_columns()).filter(|leaf| columns.contains(&descriptor.get_column_root_idx(*leaf))).collect()
 }
@@ -109,8 +112,11 @@ impl Cutter {
         let groups: Vec<_> = groups.into_iter().map(|i| self.metadata.row_group(i)).collect();
         let bytes = groups.iter().map(|group| self.chunks(group).map(compressed).sum()).max().unwrap_or(0);
         let batch_rows = groups.iter().map(|group| self.batch_rows(group)).min().unwrap_or(BATCH_ROWS);
-        let rows = groups.iter().map(|group| rows(group)).max().unwrap_or(0);
-        self.pieces.push(self.piece(self.metadata.clone(), access, bytes, batch_rows, rows));
+        let longest = groups.iter().map(|group| rows(group)).max().unwrap_or(0);
+        let rows = groups.iter().map(|group| rows(group)).fold(0, u64::saturating_add);
+        let mut piece = self.piece(self.metadata.clone(), access, bytes, batch_rows, longest);
+        piece.rows = rows;
+        self.pieces.push(piece);
     }
 
     fn piece(
@@ -123,7 +129,17 @@ impl Cutter {
     ) -> Piece {
         let batch_rows = usize::try_from(rows).unwrap_or(most).clamp(1, most);
         let chunks = Arc::new(Chunks::new(&metadata, &access.row_group_indexes(), &self.leaves));
-        Piece { location: self.location.clone(), file: self.file.clone(), metadata, access, chunks, bytes, batch_rows }
+        Piece {
+            location: self.location.clone(),
+            file: self.file.clone(),
+            metadata,
+            access,
+            chunks,
+            bytes,
+            rows,
+            batch_rows,
+            most_rows: most,
+        }
     }
 
     /// The rows of a large row group, cut where pages of its largest column begin; `None` if that is not known of a column.
@@ -244,7 +260,7 @@ fn compressed(chunk: &ColumnChunkMetaData) -> u64 {
 }
 
 /// Bytes of a chunk before or after decompression, whichever is more.
-fn size(chunk: &ColumnChunkMetaData) -> u64 {
+pub(super) fn size(chunk: &ColumnChunkMetaData) -> u64 {
     compressed(chunk).max(u64::try_from(chunk.uncompressed_size()).unwrap_or(0))
 }
 

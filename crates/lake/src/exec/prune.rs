@@ -11,7 +11,7 @@ use datafusion::common::{Column, ScalarValue};
 use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::parquet_to_arrow_schema;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 
 use crate::expr::Condition;
 
@@ -26,13 +26,14 @@ impl Pruner {
         Self { condition, last: Mutex::new(None) }
     }
 
-    /// Which row groups may have rows for which the condition is true; `None` if nothing is known.
-    pub(super) fn survivors(&self, metadata: &ParquetMetaData) -> Option<Vec<bool>> {
+    /// Which of these row groups may have rows for which the condition is true; `None` if nothing is known.
+    pub(super) fn survivors(&self, metadata: &ParquetMetaData, groups: &[usize]) -> Option<Vec<bool>> {
         let file = metadata.file_metadata();
         let schema = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata()).ok()?;
         let predicate = self.predicate(&schema)?;
-        let survivors = predicate.prune(&Groups { metadata, schema: &schema }).ok()?;
-        (survivors.len() == metadata.num_row_groups()).then_some(survivors)
+        let groups: Vec<_> = groups.iter().map(|at| metadata.row_groups().get(*at)).collect::<Option<_>>()?;
+        let survivors = predicate.prune(&Groups { metadata, groups: &groups, schema: &schema }).ok()?;
+        (survivors.len() == groups.len()).then_some(survivors)
     }
 
     fn predicate(&self, schema: &Schema) -> Option<Arc<PruningPredicate>> {
@@ -53,9 +54,10 @@ impl Pruner {
     }
 }
 
-/// The row groups of a file, as containers with statistics.
+/// Row groups of a file, as containers with statistics.
 struct Groups<'a> {
     metadata: &'a ParquetMetaData,
+    groups: &'a [&'a RowGroupMetaData],
     schema: &'a Schema,
 }
 
@@ -69,24 +71,24 @@ impl<'a> Groups<'a> {
 
 impl PruningStatistics for Groups<'_> {
     fn min_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.converter(column)?.row_group_mins(self.metadata.row_groups()).ok()
+        self.converter(column)?.row_group_mins(self.groups.iter().copied()).ok()
     }
 
     fn max_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.converter(column)?.row_group_maxes(self.metadata.row_groups()).ok()
+        self.converter(column)?.row_group_maxes(self.groups.iter().copied()).ok()
     }
 
     fn num_containers(&self) -> usize {
-        self.metadata.num_row_groups()
+        self.groups.len()
     }
 
     fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
-        let counts = self.converter(column)?.row_group_null_counts(self.metadata.row_groups()).ok()?;
+        let counts = self.converter(column)?.row_group_null_counts(self.groups.iter().copied()).ok()?;
         Some(Arc::new(counts))
     }
 
     fn row_counts(&self) -> Option<ArrayRef> {
-        let rows = self.metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).ok());
+        let rows = self.groups.iter().map(|group| u64::try_from(group.num_rows()).ok());
         Some(Arc::new(rows.collect::<arrow::array::UInt64Array>()))
     }
 

@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::delivery::{Delivery, Poll};
 use super::reading::{Reading, Statistics};
+use super::sample::Sample;
 use super::spec::ScanSpec;
 use super::work::{self, Outlet, QUEUE_BATCHES, QUEUE_BYTES};
 use crate::engine::runtime::engine;
@@ -31,14 +32,25 @@ impl fmt::Debug for Scan {
 impl Scan {
     /// Starts the tasks of a scan. `wake` is called, from an engine thread, whenever a poll may find something.
     pub fn start(spec: &ScanSpec, wake: Arc<dyn Fn() + Send + Sync>) -> Result<Self> {
+        Self::over(spec, Reading::new(spec, engine()?.environment.clone())?, wake)
+    }
+
+    /// The same, of the rows of a sample of these very files, in their order: one task reads.
+    pub fn sampled(spec: &ScanSpec, sample: Arc<Sample>, wake: Arc<dyn Fn() + Send + Sync>) -> Result<Self> {
+        let spec = ScanSpec { parallelism: 1, ..spec.clone() };
+        Self::over(&spec, Reading::new(&spec, engine()?.environment.clone())?.of_sample(sample), wake)
+    }
+
+    fn over(spec: &ScanSpec, reading: Reading, wake: Arc<dyn Fn() + Send + Sync>) -> Result<Self> {
         let engine = engine()?;
-        let reading = Arc::new(Reading::new(spec, engine.environment.clone())?);
+        let reading = Arc::new(reading);
         let room = Arc::new(Semaphore::new(QUEUE_BYTES));
         let (sender, receiver) = mpsc::channel(QUEUE_BATCHES);
         let outlet = || Outlet::new(sender.clone(), room.clone(), wake.clone());
         let task = |_| engine.spawn(work::run(reading.clone(), outlet()));
         let tasks = (0..reading.readers(spec)).map(task).collect();
-        Ok(Self { delivery: Delivery::new(receiver, tasks, room), reading })
+        let stopped = reading.clone();
+        Ok(Self { delivery: Delivery::new(receiver, tasks, room, move || stopped.stop()), reading })
     }
 
     /// The next batch, if there is one. Never blocks.

@@ -79,7 +79,7 @@ pub(super) async fn run(reading: Arc<Reading>, outlet: Outlet) {
 }
 
 async fn read(reading: &Arc<Reading>, outlet: &Outlet) -> Result<()> {
-    while let Some(mut piece) = reading.next().await? {
+    while let Some(mut piece) = reading.next(None).await? {
         while let Some(batch) = piece.next().await? {
             let rows = batch.num_rows();
             let wanted = usize::try_from(reading.deliver(rows as u64)).unwrap_or(rows);

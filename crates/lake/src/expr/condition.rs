@@ -15,6 +15,7 @@ use datafusion::physical_expr::PhysicalExpr;
 
 use super::evaluate::{Rows, Test};
 use super::ir::Expr;
+use super::share::{self, Bounds};
 use super::{prune, translate};
 use crate::error::Result;
 use crate::source::table::TableColumn;
@@ -41,6 +42,13 @@ impl Condition {
     /// What the statistics of a file must allow for any of its rows to pass; `None` if they say nothing.
     pub(crate) fn prune(&self, file: &Schema) -> Option<Arc<dyn PhysicalExpr>> {
         prune::predicate(&self.expr, &self.columns, file)
+    }
+}
+
+impl Condition {
+    /// The share of rows that are expected to pass, from 0 to 1.
+    pub(crate) fn share(&self, bounds: &Bounds<'_>) -> f64 {
+        share::share(&self.expr, &self.columns, bounds)
     }
 }
 

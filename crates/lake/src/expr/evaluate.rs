@@ -15,6 +15,7 @@ use arrow::datatypes::{
 use datafusion::common::{DataFusionError, HashSet, Result as EngineResult};
 
 use super::function::Comparison;
+use super::functions::like::is_like;
 use super::ir::Truth;
 use crate::types::canonical;
 
@@ -36,6 +37,8 @@ pub(super) enum Test {
     Plain(usize, Comparison, Scalar<ArrayRef>),
     /// And with `true` what is not like the pattern.
     Like(usize, bool, Scalar<ArrayRef>),
+    /// The same of a pattern with escapes, which none ends.
+    Escaped(usize, bool, Box<[u8]>),
     /// In the set; whether the list had a NULL.
     Within(usize, Set, bool),
     Columns(Comparison, usize, usize, Pair),
@@ -57,6 +60,9 @@ pub(super) enum Pair {
     Plain,
     Whole,
     Float,
+    /// As points in time, whether or not the date is that of a timestamp.
+    DateTimestamp,
+    TimestampDate,
     /// Numerics, with what each has to be multiplied by to have the scale of the other.
     Wide(i128, i128),
 }
@@ -99,6 +105,8 @@ impl<'a> Rows<'a> {
         Ok(column)
     }
 }
+
+const MICROS_PER_DAY: i128 = 86_400_000_000;
 
 /// Rows are set aside once no more than one in so many is open.
 const WORTH_SETTING_ASIDE: usize = 4;
@@ -184,6 +192,13 @@ impl Test {
             Self::Plain(at, comparison, value) => plain(*comparison, &column(*at)?, value)?,
             Self::Like(at, false, pattern) => like(&column(*at)?, pattern)?,
             Self::Like(at, true, pattern) => nlike(&column(*at)?, pattern)?,
+            Self::Escaped(at, negated, pattern) => {
+                let array = column(*at)?;
+                let texts = array.as_string_view_opt().ok_or_else(|| unexpected(&array))?;
+                // No pattern that is an error comes here.
+                let is_like = |text: &str| is_like(text.as_bytes(), pattern).unwrap_or(false);
+                BooleanArray::from_unary(texts, |text| is_like(text) != *negated)
+            }
             Self::Within(at, set, has_null) => {
                 let found = set.contains(&column(*at)?)?;
                 if *has_null {
@@ -302,6 +317,14 @@ fn plain(comparison: Comparison, left: &dyn Datum, right: &dyn Datum) -> EngineR
     })
 }
 
+/// `date op timestamp`.
+fn days_and_times(comparison: Comparison, days: &ArrayRef, times: &ArrayRef) -> EngineResult<BooleanArray> {
+    let days = days.as_primitive_opt::<Date32Type>().ok_or_else(|| unexpected(days))?;
+    let times = times.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(|| unexpected(times))?;
+    let micros = |day: i32| i128::from(day) * MICROS_PER_DAY;
+    Ok(BooleanArray::from_binary(days, times, |day, time| comparison.holds(micros(day).cmp(&i128::from(time)))))
+}
+
 fn columns(comparison: Comparison, left: &ArrayRef, right: &ArrayRef, pair: &Pair) -> EngineResult<BooleanArray> {
     Ok(match pair {
         Pair::Plain => plain(comparison, left, right)?,
@@ -313,6 +336,8 @@ fn columns(comparison: Comparison, left: &ArrayRef, right: &ArrayRef, pair: &Pai
                 comparison.holds(a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan())))
             })
         }
+        Pair::DateTimestamp => days_and_times(comparison, left, right)?,
+        Pair::TimestampDate => days_and_times(comparison.commuted(), right, left)?,
         // A product beyond 128 bits is beyond everything that the other column holds, on its side of zero.
         Pair::Wide(to_left, to_right) => BooleanArray::from_binary(wide(left)?, wide(right)?, |a, b| {
             comparison.holds(match (a.checked_mul(*to_left), b.checked_mul(*to_right)) {

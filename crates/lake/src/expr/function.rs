@@ -53,6 +53,17 @@ pub enum Function {
     Ltrim,
     Rtrim,
     Replace,
+    Reverse,
+    /// So often, which is a constant.
+    Repeat,
+    /// To so many characters, which is a constant.
+    Lpad,
+    Rpad,
+    SplitPart,
+    /// Characters for others.
+    Translate,
+    /// The code of the first character.
+    Ascii,
     Ilike,
     NotIlike,
     Matches,
@@ -111,6 +122,13 @@ const NAMES: &[(&str, Function)] = &[
     ("ltrim", Function::Ltrim),
     ("rtrim", Function::Rtrim),
     ("replace", Function::Replace),
+    ("reverse", Function::Reverse),
+    ("repeat", Function::Repeat),
+    ("lpad", Function::Lpad),
+    ("rpad", Function::Rpad),
+    ("split_part", Function::SplitPart),
+    ("translate", Function::Translate),
+    ("ascii", Function::Ascii),
     ("~~*", Function::Ilike),
     ("!~~*", Function::NotIlike),
     ("~", Function::Matches),

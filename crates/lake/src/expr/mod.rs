@@ -10,6 +10,7 @@
 //! evaluate   that test: the exact answer for each row, as it is delivered
 //! condition  a bound tree and its test, as DataFusion takes them
 //! prune      a bound tree -> what a file's statistics must allow for any row to pass
+//! share      a bound tree -> how many rows pass, by guess
 //! ```
 //!
 //! The glue builds an [`Expr`] with parameters at plan time (it is stored in the plan as JSON), and [`Expr::bind`] puts the
@@ -29,10 +30,12 @@ mod ir;
 mod prune;
 mod range;
 pub mod rules;
+mod share;
 mod translate;
 
 pub use condition::Condition;
 pub use function::{Comparison, Function};
+pub use functions::like::ends_in_escape;
 pub use ir::{Expr, MAX_DEPTH, Truth, Type};
 
 pub use crate::types::Value;

@@ -14,10 +14,11 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column, IsNotNullExpr, IsNullExpr, lit};
 
 use super::function::{Comparison, Function};
-use super::ir::{Expr, Truth};
+use super::functions::like::prefix;
+use super::ir::{Expr, Truth, Type};
 use super::range::Range;
 use crate::source::table::TableColumn;
-use crate::types::{self, Compared, Limits, Place, Unit, Value};
+use crate::types::{self, Compared, Kind, Limits, Place, Unit, Value};
 
 /// Comparisons of one condition. The engine's work on it grows with their square.
 const MOST_COMPARISONS: usize = 60;
@@ -49,6 +50,8 @@ impl<'a> Pruner<'a> {
     /// What holds for every row for which the expression is true (or false, if negated).
     fn necessary(&mut self, expr: &Expr, negated: bool) -> Option<Predicate> {
         match expr {
+            Expr::Constant(Value::Bool(value), _) if *value == negated => Some(lit(false)),
+            Expr::Constant(Value::Null, _) => Some(lit(false)),
             Expr::And(parts) if !negated => self.all(parts, negated),
             Expr::Or(parts) if negated => self.all(parts, negated),
             Expr::And(parts) | Expr::Or(parts) => self.any(parts, negated),
@@ -60,14 +63,16 @@ impl<'a> Pruner<'a> {
                 _ => None,
             },
             Expr::Call(function, arguments) => match (function, &arguments[..]) {
-                (Function::Compare(comparison), [Expr::Column(i, _), Expr::Constant(value, _)]) => {
-                    self.compare(if negated { comparison.opposite() } else { *comparison }, *i, value)
+                (Function::Compare(comparison), [Expr::Column(i, _), Expr::Constant(value, Type::One(kind))]) => {
+                    self.compare(if negated { comparison.opposite() } else { *comparison }, *i, value, *kind)
                 }
                 (Function::Like, [Expr::Column(i, _), Expr::Constant(value, _)]) if !negated => self.like(*i, value),
                 _ => None,
             },
             Expr::In(item, list) if !negated => match (&**item, &**list) {
-                (Expr::Column(i, _), Expr::Constant(Value::List(values), _)) => self.within(*i, values),
+                (Expr::Column(i, _), Expr::Constant(Value::List(values), Type::Array { array })) => {
+                    self.within(*i, values, *array)
+                }
                 _ => None,
             },
             _ => None,
@@ -114,9 +119,9 @@ impl<'a> Pruner<'a> {
         Some(Stored { table, index, ty: field.data_type() })
     }
 
-    fn compare(&mut self, comparison: Comparison, i: usize, value: &Value) -> Option<Predicate> {
+    fn compare(&mut self, comparison: Comparison, i: usize, value: &Value, kind: Kind) -> Option<Predicate> {
         let stored = self.stored(i)?;
-        if let Some(place) = stored.table.ty.place(value) {
+        if let Some(place) = stored.table.ty.place(value, kind) {
             let (range, negated) = Range::of(comparison, place);
             return if negated { None } else { self.range(&stored, range) };
         }
@@ -132,15 +137,15 @@ impl<'a> Pruner<'a> {
     /// What begins as the pattern does.
     fn like(&mut self, i: usize, pattern: &Value) -> Option<Predicate> {
         let stored = self.stored(i)?;
-        let prefix = pattern.bytes()?.split(|byte| matches!(byte, b'%' | b'_' | b'\\')).next()?;
-        let after = successor(std::str::from_utf8(prefix).ok()?);
+        let prefix = prefix(pattern.bytes()?);
+        let after = successor(std::str::from_utf8(&prefix).ok()?);
         if prefix.is_empty() {
             return None;
         }
-        self.between(&stored, Some(prefix), after.as_deref().map(str::as_bytes))
+        self.between(&stored, Some(&prefix), after.as_deref().map(str::as_bytes))
     }
 
-    fn within(&mut self, i: usize, values: &[Value]) -> Option<Predicate> {
+    fn within(&mut self, i: usize, values: &[Value], kind: Kind) -> Option<Predicate> {
         let stored = self.stored(i)?;
         let known = values.iter().filter(|value| **value != Value::Null);
         let mut any = None;
@@ -156,7 +161,7 @@ impl<'a> Pruner<'a> {
         } else {
             let mut numbers = Vec::new();
             for value in known {
-                if let Place::At { floor, exact: true } = stored.table.ty.place(value)? {
+                if let Place::At { floor, exact: true } = stored.table.ty.place(value, kind)? {
                     numbers.push(floor);
                 }
             }

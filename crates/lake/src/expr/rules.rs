@@ -10,10 +10,12 @@
 //! * floats: PostgreSQL has NaN = NaN, NaN greater than all numbers and -0 = 0, and so has the comparison. Statistics leave
 //!   NaN out, so no float is looked for in them.
 //! * text: bytes are compared. That is PostgreSQL's equality under every deterministic collation and its order only under
-//!   C, POSIX and C.UTF-8.
+//!   C, POSIX and C.UTF-8. Letters have two cases only under C and POSIX, and those of ASCII: C.UTF-8 has more of them, and
+//!   not the same in all versions.
 //! * numeric: a constant is compared at the column's scale, rounded in the direction that keeps the answer; columns of
 //!   different scales are compared at the larger one.
 //! * date, timestamp: PostgreSQL's infinities are beyond all values of a file. Timestamps up to 2^63 - 1 are finite there.
+//!   Beside each other they are points in time; beside a timestamptz it is the session's time zone that says which.
 
 use super::function::{Comparison, Function};
 use crate::types::Kind;
@@ -27,8 +29,6 @@ pub enum Precondition {
     Deterministic,
     /// The collation compares bytes and the database is UTF-8.
     ByteOrder,
-    /// Deterministic, and the pattern is a constant without backslash. In queries it may be anything.
-    PlainPattern,
     /// The database is UTF-8.
     Utf8,
     /// The collation is C or POSIX, whose letters are those of ASCII, and the database is UTF-8.
@@ -75,7 +75,7 @@ const TRIMS: &[Function] = &[Function::Btrim, Function::Ltrim, Function::Rtrim];
 const DATE: &[Kind] = &[Kind::Date];
 const TIMESTAMP: &[Kind] = &[Kind::Timestamp];
 const DATES: &[Kind] = &[Kind::Date, Kind::Timestamp, Kind::Timestamptz];
-const STRINGS: &[Kind] = &[Kind::Text, Kind::Bytea];
+const BYTEA: &[Kind] = &[Kind::Bytea];
 const INT2: &[Kind] = &[Kind::Int2];
 const INT4: &[Kind] = &[Kind::Int4];
 const INT8: &[Kind] = &[Kind::Int8];
@@ -126,9 +126,11 @@ pub const RULES: &[Rule] = &[
     any(COMPARISONS, &[INTEGERS, INTEGERS], Precondition::Always),
     any(COMPARISONS, &[FLOATS, FLOATS], Precondition::Always),
     same(COMPARISONS, &[NUMERIC, NUMERIC], Precondition::Always),
+    any(COMPARISONS, &[DATE, TIMESTAMP], Precondition::Always),
+    any(COMPARISONS, &[TIMESTAMP, DATE], Precondition::Always),
     same(EQUALITY, &[TEXT, TEXT], Precondition::Deterministic),
     same(ORDER, &[TEXT, TEXT], Precondition::ByteOrder),
-    same(PATTERNS, &[TEXT, TEXT], Precondition::PlainPattern),
+    same(PATTERNS, &[TEXT, TEXT], Precondition::Deterministic),
 ];
 
 /// Those that only the engine of queries has. It has those of [`RULES`], too.
@@ -156,15 +158,14 @@ pub const QUERY_RULES: &[Rule] = &[
     function(PLACES, &[NUMERIC, INT4], Kind::Numeric),
     function(ROUNDING, &[FLOAT8], Kind::Float8),
     function(&[Function::Sqrt], &[FLOAT8], Kind::Float8),
-    any(COMPARISONS, &[DATE, TIMESTAMP], Precondition::Always),
-    any(COMPARISONS, &[TIMESTAMP, DATE], Precondition::Always),
     function(&[Function::Add, Function::Subtract], &[DATE, INT4], Kind::Date),
     function(&[Function::Add], &[INT4, DATE], Kind::Date),
     function(&[Function::Subtract], &[DATE, DATE], Kind::Int4),
     function(&[Function::Extract], &[TEXT, DATES], Kind::Numeric),
     function(&[Function::DatePart], &[TEXT, DATES], Kind::Float8),
     function(&[Function::DateTrunc], &[TEXT, TIMESTAMP], Kind::Timestamp),
-    on_text(&[Function::Length, Function::OctetLength], &[STRINGS], Kind::Int4, Precondition::Utf8),
+    on_text(&[Function::Length, Function::OctetLength], &[TEXT], Kind::Int4, Precondition::Utf8),
+    function(&[Function::Length, Function::OctetLength], &[BYTEA], Kind::Int4),
     on_text(&[Function::Append], &[TEXT, TEXT], Kind::Text, Precondition::Utf8),
     on_text(&[Function::Substring], &[TEXT, INT4], Kind::Text, Precondition::Utf8),
     on_text(&[Function::Substring], &[TEXT, INT4, INT4], Kind::Text, Precondition::Utf8),
@@ -176,6 +177,14 @@ pub const QUERY_RULES: &[Rule] = &[
     on_text(&[Function::Replace], &[TEXT, TEXT, TEXT], Kind::Text, Precondition::Deterministic),
     on_text(&[Function::Matches, Function::NotMatches], &[TEXT, TEXT], Kind::Bool, Precondition::Deterministic),
     on_text(&[Function::RegexpReplace], &[TEXT, TEXT, TEXT], Kind::Text, Precondition::Deterministic),
+    on_text(&[Function::Reverse], &[TEXT], Kind::Text, Precondition::Utf8),
+    on_text(&[Function::Ascii], &[TEXT], Kind::Int4, Precondition::Utf8),
+    on_text(&[Function::Repeat], &[TEXT, INT4], Kind::Text, Precondition::Utf8),
+    on_text(&[Function::Lpad, Function::Rpad], &[TEXT, INT4, TEXT], Kind::Text, Precondition::Utf8),
+    on_text(&[Function::Translate], &[TEXT, TEXT, TEXT], Kind::Text, Precondition::Utf8),
+    on_text(&[Function::SplitPart], &[TEXT, TEXT, INT4], Kind::Text, Precondition::Deterministic),
+    function(&[Function::Append], &[BYTEA, BYTEA], Kind::Bytea),
+    on_text(&[Function::Ilike, Function::NotIlike], &[TEXT, TEXT], Kind::Bool, Precondition::AsciiCase),
     on_text(&[Function::Upper, Function::Lower], &[TEXT], Kind::Text, Precondition::AsciiCase),
 ];
 
@@ -311,7 +320,8 @@ mod tests {
         assert_eq!(precondition("<", Kind::Int2, Kind::Int8), Some(Precondition::Always));
         assert_eq!(precondition("=", Kind::Float4, Kind::Float8), Some(Precondition::Always));
         assert_eq!(precondition("<", Kind::Text, Kind::Text), Some(Precondition::ByteOrder));
-        assert_eq!(precondition("=", Kind::Date, Kind::Timestamp), None);
+        assert_eq!(precondition("<=", Kind::Date, Kind::Timestamp), Some(Precondition::Always));
+        assert_eq!(precondition("=", Kind::Date, Kind::Timestamptz), None);
         assert_eq!(precondition("=", Kind::Int4, Kind::Float8), None);
         assert_eq!(precondition("~~", Kind::Bytea, Kind::Bytea), None);
         assert_eq!(precondition("+", Kind::Int4, Kind::Int4), None);

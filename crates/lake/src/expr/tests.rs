@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Date32Array, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::*;
@@ -182,4 +182,73 @@ fn conditions_answer_with_three_values_whatever_is_decided_first() {
         let expected = numbers.iter().zip(&flags).map(|(number, flag)| by_the_book(&expr, *number, *flag));
         assert_eq!(answers.as_boolean(), &BooleanArray::from_iter(expected), "{expr:?}");
     }
+}
+
+/// Dates beside timestamps, as constants and as columns, against what PostgreSQL answers. Files have no infinite values.
+#[test]
+fn dates_and_timestamps_are_compared_as_points_in_time() {
+    let column = |name: &str, ty| TableColumn { name: name.to_owned(), ty, trust: Default::default() };
+    let mut asked = 0;
+    for line in include_str!("functions/tests/values.tsv").lines() {
+        let [function, types @ ("date;timestamp" | "timestamp;date"), values, "ok", answer] =
+            line.split('\t').collect::<Vec<_>>()[..]
+        else {
+            continue;
+        };
+        let Some(function) = Function::from_name(function) else { panic!("{line}") };
+        let (left, right) = values.split_once(';').unwrap();
+        let (left, right): (i64, i64) = (left.parse().unwrap(), right.parse().unwrap());
+        let is_infinite = |kind, value| match kind {
+            Kind::Date => value == i64::from(i32::MIN) || value == i64::from(i32::MAX),
+            _ => value == i64::MIN || value == i64::MAX,
+        };
+        let (kind, other) =
+            if types == "date;timestamp" { (Kind::Date, Kind::Timestamp) } else { (Kind::Timestamp, Kind::Date) };
+        let array = |kind, value: i64| -> ArrayRef {
+            match kind {
+                Kind::Date => Arc::new(Date32Array::from(vec![value as i32])),
+                _ => Arc::new(TimestampMicrosecondArray::from(vec![value])),
+            }
+        };
+        if is_infinite(kind, left) {
+            continue;
+        }
+        let ty = |kind| if kind == Kind::Date { ColumnType::Date } else { ColumnType::Timestamp };
+        let columns: Arc<[TableColumn]> = [column("a", ty(kind)), column("b", ty(other))].into();
+        let constant = match right {
+            i64::MIN => Value::Below,
+            i64::MAX => Value::Above,
+            value => Value::Int(value),
+        };
+        let mut operands = vec![Expr::Constant(constant, other.into())];
+        if !is_infinite(other, right) {
+            operands.push(Expr::Column(1, other.into()));
+        }
+        let batch = RecordBatch::try_from_iter([("a", array(kind, left)), ("b", array(other, right))]).unwrap();
+        for operand in operands {
+            let expr = Expr::binary(function, Expr::Column(0, kind.into()), operand);
+            let condition = Condition::new(Arc::new(expr.clone()), columns.clone(), &|column| column).unwrap();
+            let answers = condition.evaluate(&batch).unwrap().into_array(1).unwrap();
+            assert_eq!(answers.as_boolean().value(0), answer == "true", "{line}: {expr:?}");
+            asked += 1;
+        }
+    }
+    assert!(asked > 500, "{asked}");
+}
+
+/// From 294247 on, timestamps are those of dates, although 64 bits do not count them from 1970.
+#[test]
+fn late_timestamps_lie_between_late_dates() {
+    let columns: Arc<[TableColumn]> =
+        [TableColumn { name: "d".to_owned(), ty: ColumnType::Date, trust: Default::default() }].into();
+    // A second after a midnight.
+    let late = Value::Late(9_223_142_976_001_000_000);
+    let day = 106_760_297;
+    let batch =
+        RecordBatch::try_from_iter([("d", Arc::new(Date32Array::from(vec![day, day + 1])) as ArrayRef)]).unwrap();
+    let call =
+        Expr::binary(Comparison::Lt, Expr::Column(0, Kind::Date.into()), Expr::Constant(late, Kind::Timestamp.into()));
+    let condition = Condition::new(Arc::new(call), columns, &|column| column).unwrap();
+    let answers = condition.evaluate(&batch).unwrap().into_array(2).unwrap();
+    assert_eq!(answers.as_boolean(), &BooleanArray::from(vec![true, false]));
 }

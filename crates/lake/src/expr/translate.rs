@@ -6,11 +6,13 @@ use datafusion::common::HashSet;
 
 use super::evaluate::{Pair, Set, Test};
 use super::function::{Comparison, Function};
-use super::ir::{self, Expr};
+use super::functions::like::ends_in_escape;
+use super::ir::{self, Expr, Type};
 use super::range::Range;
 use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::source::table::TableColumn;
-use crate::types::{Compared, Place, Value, canonical};
+use crate::types::{ColumnType, Compared, Kind, Place, Value, canonical};
 
 /// The test of a condition. `position` says where in a batch a column of `columns` stands.
 pub(super) fn test(expr: &Expr, columns: &[TableColumn], position: &impl Fn(usize) -> usize) -> Result<Test> {
@@ -43,7 +45,9 @@ impl<P: Fn(usize) -> usize> Translator<'_, P> {
             },
             Expr::In(item, list) => match (&**item, &**list) {
                 (_, Expr::Constant(Value::Null, _)) => Test::Known(None),
-                (Expr::Column(i, _), Expr::Constant(Value::List(values), _)) => self.within(*i, values)?,
+                (Expr::Column(i, _), Expr::Constant(Value::List(values), Type::Array { array })) => {
+                    self.within(*i, values, *array)?
+                }
                 _ => return Err(untranslated(expr)),
             },
             Expr::Call(function, arguments) => {
@@ -52,8 +56,8 @@ impl<P: Fn(usize) -> usize> Translator<'_, P> {
                 }
                 match (function, &arguments[..]) {
                     (_, [Expr::Column(..), Expr::Constant(Value::Null, _)]) => Test::Known(None),
-                    (Function::Compare(comparison), [Expr::Column(i, _), Expr::Constant(value, _)]) => {
-                        self.compare(*comparison, *i, value)?
+                    (Function::Compare(comparison), [Expr::Column(i, _), Expr::Constant(value, Type::One(kind))]) => {
+                        self.compare(*comparison, *i, value, *kind)?
                     }
                     (Function::Compare(comparison), [Expr::Column(left, _), Expr::Column(right, _)]) => {
                         self.compare_columns(*comparison, *left, *right)?
@@ -69,12 +73,12 @@ impl<P: Fn(usize) -> usize> Translator<'_, P> {
         })
     }
 
-    fn compare(&self, comparison: Comparison, i: usize, value: &Value) -> Result<Test> {
+    fn compare(&self, comparison: Comparison, i: usize, value: &Value, kind: Kind) -> Result<Test> {
         let (column, at) = (self.column(i)?, (self.position)(i));
         let wrong = || mismatch(column, value);
         Ok(match column.ty.compared() {
             Some(Compared::Whole) => {
-                let (range, negated) = Range::of(comparison, column.ty.place(value).ok_or_else(wrong)?);
+                let (range, negated) = Range::of(comparison, column.ty.place(value, kind).ok_or_else(wrong)?);
                 let narrow = |number: i128| number.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
                 if range.is_empty() || range.low > i64::MAX.into() || range.high < i64::MIN.into() {
                     Test::Whole(at, i64::MAX, i64::MIN, negated)
@@ -83,7 +87,7 @@ impl<P: Fn(usize) -> usize> Translator<'_, P> {
                 }
             }
             Some(Compared::Wide(_)) => {
-                let (range, negated) = Range::of(comparison, column.ty.place(value).ok_or_else(wrong)?);
+                let (range, negated) = Range::of(comparison, column.ty.place(value, kind).ok_or_else(wrong)?);
                 Test::Wide(at, range.low, range.high, negated)
             }
             Some(Compared::Float) => Test::Float(at, comparison, value.as_float().ok_or_else(wrong)?),
@@ -97,12 +101,20 @@ impl<P: Fn(usize) -> usize> Translator<'_, P> {
 
     fn like(&self, i: usize, pattern: &Value, negated: bool) -> Result<Test> {
         let column = self.column(i)?;
+        if let Value::Text(pattern) = pattern
+            && pattern.contains('\\')
+        {
+            if ends_in_escape(pattern) {
+                return Err(Error::Function(Fault::Escape));
+            }
+            return Ok(Test::Escaped((self.position)(i), negated, pattern.as_bytes().into()));
+        }
         let scalar = column.ty.scalar(pattern).ok_or_else(|| mismatch(column, pattern))?;
         Ok(Test::Like((self.position)(i), negated, scalar.to_scalar().map_err(Error::internal)?))
     }
 
     /// `column = ANY (values)`: false for no values, even if the column is NULL.
-    fn within(&self, i: usize, values: &[Value]) -> Result<Test> {
+    fn within(&self, i: usize, values: &[Value], kind: Kind) -> Result<Test> {
         if values.is_empty() {
             return Ok(Test::Known(Some(false)));
         }
@@ -125,12 +137,12 @@ impl<P: Fn(usize) -> usize> Translator<'_, P> {
                 (Set::Bytes(set), value) => drop(set.insert(value.bytes().ok_or_else(wrong)?.into())),
                 (Set::Float(set), value) => drop(set.insert(canonical(value.as_float().ok_or_else(wrong)?))),
                 // What the column cannot hold it is never equal to.
-                (Set::Whole(set), value) => match column.ty.place(value) {
+                (Set::Whole(set), value) => match column.ty.place(value, kind) {
                     Some(Place::At { floor, exact: true }) => set.extend(i64::try_from(floor)),
                     Some(_) => {}
                     None => return Err(wrong()),
                 },
-                (Set::Wide(set), value) => match column.ty.place(value) {
+                (Set::Wide(set), value) => match column.ty.place(value, kind) {
                     Some(Place::At { floor, exact: true }) => drop(set.insert(floor)),
                     Some(_) => {}
                     None => return Err(wrong()),
@@ -149,6 +161,8 @@ impl<P: Fn(usize) -> usize> Translator<'_, P> {
                 Pair::Wide(10i128.pow(u32::from(common - s1)), 10i128.pow(u32::from(common - s2)))
             }
             _ if a.ty == b.ty => Pair::Plain,
+            _ if (&a.ty, &b.ty) == (&ColumnType::Date, &ColumnType::Timestamp) => Pair::DateTimestamp,
+            _ if (&a.ty, &b.ty) == (&ColumnType::Timestamp, &ColumnType::Date) => Pair::TimestampDate,
             (Some(Compared::Whole), Some(Compared::Whole)) => Pair::Whole,
             _ => return Err(Error::internal(format!("{} and {} cannot be compared", a.ty, b.ty))),
         };

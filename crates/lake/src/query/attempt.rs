@@ -4,6 +4,9 @@
 //! taken back. So its rows are held back, up to [`HELD_BYTES`]; most answers are shorter. An answer that is longer is delivered
 //! if all of it was computed before its first row came, and is begun again with 256 bits if not.
 //!
+//! Where there is one attempt only, the first rows are held back all the same: so most errors come before any row, and the
+//! consumer may still ask PostgreSQL.
+//!
 //! A query that has no room is [`frugal`] from then on, again by either attempt.
 
 use std::any::Any;
@@ -11,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_expr::PhysicalExpr;
@@ -33,8 +36,10 @@ use crate::expr::functions::Width;
 use crate::fault::Fault;
 use crate::types::ColumnType;
 
-/// Bytes of rows that are held back.
+/// Bytes of rows that are held back, and the part of the query's memory that they are at most: they come while sorts and
+/// groups still have most of it.
 const HELD_BYTES: usize = 8 << 20;
+const HELD_PART: usize = 16;
 
 /// What was delivered.
 #[derive(Default)]
@@ -93,12 +98,11 @@ async fn both(
     outlet: &Outlet,
     delivered: &Delivered,
 ) -> Result<()> {
-    let Some(second) = second else {
-        return deliver(stream(first, state)?, outlet, delivered).await;
-    };
-    if tentative(first, state, outlet, delivered).await? {
+    let is_certain = second.is_none() || computes_before_it_delivers(&first);
+    if tentative(first, is_certain, state, outlet, delivered).await? {
         return Ok(());
     }
+    let second = second.ok_or(Error::Function(Fault::TooWide))?;
     let second = frugal::physical(state, second).await?;
     deliver(stream(second, state)?, outlet, delivered).await
 }
@@ -106,11 +110,11 @@ async fn both(
 /// The first of two attempts; false if the second one is needed, and then nothing was delivered.
 async fn tentative(
     plan: Arc<dyn ExecutionPlan>,
+    is_certain: bool,
     state: &SessionState,
     outlet: &Outlet,
     delivered: &Delivered,
 ) -> Result<bool> {
-    let is_certain = computes_before_it_delivers(&plan);
     let mut held = Held::new(state);
     let mut stream = stream(plan, state)?;
     loop {
@@ -138,13 +142,19 @@ async fn tentative(
 struct Held {
     batches: Vec<RecordBatch>,
     bytes: usize,
+    most: usize,
     reservation: MemoryReservation,
 }
 
 impl Held {
     fn new(state: &SessionState) -> Self {
-        let reservation = MemoryConsumer::new("rows held back").register(&state.runtime_env().memory_pool);
-        Self { batches: Vec::new(), bytes: 0, reservation }
+        let pool = &state.runtime_env().memory_pool;
+        let most = match pool.memory_limit() {
+            MemoryLimit::Finite(limit) => HELD_BYTES.min(limit / HELD_PART),
+            _ => HELD_BYTES,
+        };
+        let reservation = MemoryConsumer::new("rows held back").register(pool);
+        Self { batches: Vec::new(), bytes: 0, most, reservation }
     }
 
     /// Takes a batch; false if it is to be the last one.
@@ -152,7 +162,7 @@ impl Held {
         let bytes = batch_bytes(&batch);
         self.batches.push(batch);
         self.bytes = self.bytes.saturating_add(bytes);
-        self.bytes <= HELD_BYTES && self.reservation.try_grow(bytes).is_ok()
+        self.bytes <= self.most && self.reservation.try_grow(bytes).is_ok()
     }
 
     /// Hands them over, which waits for the consumer; false if that is gone.

@@ -2,6 +2,7 @@
 //! PostgreSQL would.
 
 use datafusion::physical_plan::displayable;
+use serde::{Deserialize, Serialize};
 
 use super::depth;
 use super::ir::Rel;
@@ -15,8 +16,8 @@ use crate::error::{Error, Result};
 use crate::expr::functions::{Scale, Width};
 use crate::types::ColumnType;
 
-/// A column of a query as the engine delivers it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A column as the engine delivers it, or as PostgreSQL sends it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
     pub ty: ColumnType,
     /// The column of the batches, beyond those of the tree, which has an integer (int4) for each row: the digits that
@@ -24,10 +25,17 @@ pub struct Output {
     pub digits: Option<usize>,
 }
 
+impl From<ColumnType> for Output {
+    /// Digits are those of the type.
+    fn from(ty: ColumnType) -> Self {
+        Self { ty, digits: None }
+    }
+}
+
 /// The columns of a tree as the engine delivers them; `None` where values cannot be delivered as PostgreSQL prints them.
 /// Parameters need not be bound. [`Error::NotSupported`] says why a tree cannot be answered exactly; any other error is one.
-/// `shipments` are the column types of the rows that PostgreSQL will send.
-pub fn outputs(rel: &Rel, tables: &[Table], shipments: &[Vec<ColumnType>]) -> Result<Vec<Option<Output>>> {
+/// `shipments` are the columns of the rows that PostgreSQL will send.
+pub fn outputs(rel: &Rel, tables: &[Table], shipments: &[Vec<Output>]) -> Result<Vec<Option<Output>>> {
     let planned = logical(rel, tables, shipments).map_err(unplanned)?;
     let state = session::session(&Options::default())?;
     session::physical(&state, &planned.plan).map_err(unplanned)?;
@@ -45,22 +53,21 @@ pub fn outputs(rel: &Rel, tables: &[Table], shipments: &[Vec<ColumnType>]) -> Re
 }
 
 /// The types of those columns that need nothing else to be delivered.
-pub fn check(rel: &Rel, tables: &[Table], shipments: &[Vec<ColumnType>]) -> Result<Vec<Option<ColumnType>>> {
+pub fn check(rel: &Rel, tables: &[Table], shipments: &[Vec<Output>]) -> Result<Vec<Option<ColumnType>>> {
     let alone = |output: Option<Output>| output.filter(|output| output.digits.is_none()).map(|output| output.ty);
     Ok(outputs(rel, tables, shipments)?.into_iter().map(alone).collect())
 }
 
 /// The engine's plan of a tree, a line each, for EXPLAIN.
-pub fn explain(rel: &Rel, tables: &[Table], shipments: &[Vec<ColumnType>], options: &Options) -> Result<Vec<String>> {
+pub fn explain(rel: &Rel, tables: &[Table], shipments: &[Vec<Output>], options: &Options) -> Result<Vec<String>> {
     let planned = logical(rel, tables, shipments)?;
     let plan = session::physical(&session::session(options)?, &planned.plan)?;
     Ok(displayable(plan.as_ref()).indent(true).to_string().lines().map(str::to_owned).collect())
 }
 
-fn logical(rel: &Rel, tables: &[Table], shipments: &[Vec<ColumnType>]) -> Result<Planned> {
+fn logical(rel: &Rel, tables: &[Table], shipments: &[Vec<Output>]) -> Result<Planned> {
     depth::check(rel)?;
-    let empty = |columns: &Vec<ColumnType>| Shipment { columns: columns.clone(), batches: Vec::new() };
-    let shipments: Vec<_> = shipments.iter().map(empty).collect();
+    let shipments: Vec<_> = shipments.iter().cloned().map(Shipment::empty).collect();
     let sources = Sources { tables, shipments: &shipments, readings: &Readings::default() };
     plan::plan(Width::Wide, rel, sources)
 }

@@ -6,25 +6,35 @@
 //! plan      relations -> DataFusion's logical plan: planner, aggregate, window, set are its parts
 //! depth     how deep a tree may be                      frugal   how a query goes on that has no room
 //! scalar    expressions, typed to the last digit      own      functions that only plans name
+//! guard     what may fail, only where it is asked
 //! spot      constants among the values of a column
 //! provider  tables as DataFusion asks for them        restore  its conditions -> those that scans test
-//! rules     the optimizer's, with answers of SQL       wanted   looks whether somebody waits
+//! rules     the optimizer's, with answers of SQL      outer    what is not known above outer joins
+//! wanted    looks whether somebody waits
 //! session   settings, and the physical plan           scan     files as a node of it
+//! pack      rows that PostgreSQL sends                learned  what joins and limits say to scans
 //! run       what the consumer polls                   attempt  numerics of 128 bits, then of 256
+//! rows      what a partition of a scan delivers      count    rows that footers count
 //! ```
 
 mod aggregate;
 mod attempt;
 mod bind;
 mod check;
+mod count;
 mod depth;
 mod frugal;
+mod guard;
 mod ir;
+mod learned;
+mod outer;
 mod own;
+mod pack;
 mod plan;
 mod planner;
 mod provider;
 mod restore;
+mod rows;
 mod rules;
 mod run;
 mod scalar;
@@ -41,6 +51,7 @@ mod window;
 pub use check::{Output, check, explain, outputs};
 pub use depth::MAX_LEVELS;
 pub use ir::{Aggregate, Bound, Frame, FrameUnit, JoinKind, Rel, SetKind, SortKey, WindowCall};
+pub use pack::{Packing, Unfit};
 pub use run::Query;
 pub use session::Options;
 pub use table::{Shipment, Table};

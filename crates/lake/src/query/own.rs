@@ -27,11 +27,56 @@ pub(super) fn single(value: Expr, rows: Expr) -> Expr {
     ScalarUDF::new_from_impl(Single { signature: Signature::any(2, Volatility::Volatile) }).call(vec![value, rows])
 }
 
+/// A boolean as a number, 0 or 1: what the optimizer knows of booleans it does not apply.
+pub(super) fn flag(value: Expr) -> Expr {
+    of_boolean(BOOLEAN_TO_FLAG, DataType::Boolean, DataType::Int8).call(vec![value])
+}
+
+/// The boolean that [`flag`] was made of.
+pub(super) fn truth(flag: Expr) -> Expr {
+    of_boolean(FLAG_TO_BOOLEAN, DataType::Int8, DataType::Boolean).call(vec![flag])
+}
+
 /// A value that is not known while a plan is made, but its type. `arguments` are what it would be computed of.
 pub(super) fn unknown(index: usize, ty: DataType, arguments: Vec<Expr>) -> Expr {
     let signature = Signature::variadic_any(Volatility::Immutable);
     let signature = if arguments.is_empty() { Signature::nullary(Volatility::Immutable) } else { signature };
     ScalarUDF::new_from_impl(Unknown { index, ty, signature }).call(arguments)
+}
+
+const BOOLEAN_TO_FLAG: &str = "lagoon_flag";
+const FLAG_TO_BOOLEAN: &str = "lagoon_truth";
+
+fn of_boolean(name: &'static str, from: DataType, to: DataType) -> ScalarUDF {
+    ScalarUDF::new_from_impl(Recast { name, from, to, signature: Signature::any(1, Volatility::Immutable) })
+}
+
+/// A boolean as a number, or back.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Recast {
+    name: &'static str,
+    from: DataType,
+    to: DataType,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Recast {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> EngineResult<DataType> {
+        let given = first(arguments)?;
+        if *given == self.from { Ok(self.to.clone()) } else { Err(wrong(given)) }
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> EngineResult<ColumnarValue> {
+        first(&arguments.args)?.cast_to(&self.to, None)
+    }
 }
 
 const CANONICAL: &str = "lagoon_float";

@@ -15,10 +15,10 @@ use datafusion::logical_expr::{
 use super::ir::{Aggregate, JoinKind, Rel, SortKey, WindowCall};
 use super::planner::{Planner, Relation, sort_keys};
 use super::provider::{LakeTable, Shipped};
-use super::scalar::{self, Field, balanced, condition, paired, printed, scalar, unified};
+use super::scalar::{self, Field, balanced, paired, printed, scalar, unified};
 use super::scan::Readings;
 use super::table::{Shipment, Table};
-use super::{aggregate, set, unnest, unsupported, window};
+use super::{aggregate, guard, set, unnest, unsupported, window};
 use crate::error::{Error, Result};
 use crate::expr::functions::{Scale, Typed, Width};
 use crate::expr::{Comparison, Expr, Function, Value};
@@ -86,16 +86,10 @@ impl Relations<'_> {
             Rel::Table { table, columns } => self.table(*table, columns),
             Rel::Shipped { shipment, .. } => self.shipped(*shipment),
             Rel::Values { columns, rows } => self.values(columns.len(), rows),
-            Rel::Filter { input, condition } => {
-                let input = self.relation(input)?;
-                let condition = self::condition(self.planner.width, condition, &input.fields)?;
-                self.planner.filter(input, condition)
-            }
+            Rel::Filter { input, condition } => self.filtered(input, condition),
             Rel::Project { input, columns } => {
                 let input = self.relation(input)?;
-                let columns = columns.iter().map(|column| scalar(self.planner.width, column, &input.fields));
-                let columns = columns.collect::<Result<_>>()?;
-                self.planner.project(input, columns, false)
+                self.projected(input, columns)
             }
             Rel::Join { kind, left, right, condition, .. } => {
                 let (left, right) = (self.relation(left)?, self.relation(right)?);
@@ -141,6 +135,48 @@ impl Relations<'_> {
         }
     }
 
+    /// The rows that fulfil a condition, and those of filters below that they meet: DataFusion brings them to one place, so that
+    /// they have to be in order where they may fail.
+    fn filtered(&mut self, input: &Rel, condition: &Expr) -> Result<Relation> {
+        let mut parts = Vec::new();
+        unnest::split(condition, &mut parts);
+        let (mut below, mut over) = (input, Vec::new());
+        loop {
+            match below {
+                Rel::Filter { input, condition } => {
+                    unnest::split(condition, &mut parts);
+                    below = input;
+                }
+                Rel::Project { input, columns } if guard::meets(&parts, columns) => {
+                    let column = |at: usize| columns.get(at).cloned();
+                    parts = parts.iter().map(|part| unnest::substituted(part, &column)).collect();
+                    over.push(columns);
+                    below = input;
+                }
+                _ => break,
+            }
+        }
+        let mut relation = self.relation(below)?;
+        if let Some(condition) = self.conditions(&parts, &relation.fields)? {
+            relation = self.planner.filter(relation, condition)?;
+        }
+        for columns in over.into_iter().rev() {
+            relation = self.projected(relation, columns)?;
+        }
+        Ok(relation)
+    }
+
+    fn projected(&mut self, input: Relation, columns: &[Expr]) -> Result<Relation> {
+        let columns = columns.iter().map(|column| scalar(self.planner.width, column, &input.fields));
+        let columns = columns.collect::<Result<_>>()?;
+        self.planner.project(input, columns, false)
+    }
+
+    /// All of these conditions as one.
+    fn conditions(&self, parts: &[Expr], columns: &[Field]) -> Result<Option<Logical>> {
+        Ok(balanced(guard::conditions(self.planner.width, parts, columns)?, Operator::And))
+    }
+
     /// Sets of groups are aggregates of their own where that cannot be otherwise.
     fn aggregate(
         &mut self,
@@ -184,10 +220,19 @@ impl Relations<'_> {
     fn shipped(&mut self, shipment: usize) -> Result<Relation> {
         let found =
             self.sources.shipments.get(shipment).ok_or_else(|| Error::internal(format!("no shipment {shipment}")))?;
-        let names: Vec<_> = found.columns.iter().map(|_| self.planner.name()).collect();
+        let types = Shipment::physical(&found.columns);
+        let names: Vec<_> = types.iter().map(|_| self.planner.name()).collect();
         let provider = Shipped::new(found, &names)?;
-        let fields = names.into_iter().zip(found.columns.iter().cloned()).collect();
-        self.scan(Arc::new(provider), fields)
+        let Relation { plan, mut fields } = self.scan(Arc::new(provider), names.into_iter().zip(types).collect())?;
+        let digits = fields.split_off(found.columns.len().min(fields.len()));
+        for (field, column) in fields.iter_mut().zip(&found.columns) {
+            if let Some(at) = column.digits {
+                let at = at.checked_sub(found.columns.len()).and_then(|at| digits.get(at));
+                let at = at.ok_or_else(|| Error::internal("digits that are not sent"))?;
+                field.scale = Scale::Each(Box::new(Logical::Column(at.column.clone())));
+            }
+        }
+        Ok(Relation { plan, fields })
     }
 
     fn scan(&mut self, provider: Arc<dyn TableProvider>, fields: Vec<(String, ColumnType)>) -> Result<Relation> {
@@ -303,9 +348,10 @@ impl Relations<'_> {
         for part in &parts {
             match key(self.planner.width, part, width, &left.fields, &right.fields)? {
                 Some(pair) => keys.push(pair),
-                None => rest.push(condition(self.planner.width, part, &both)?),
+                None => rest.push(part.clone()),
             }
         }
+        let rest = self.conditions(&rest, &both)?;
         let (join_type, fields) = match kind {
             JoinKind::Inner => (JoinType::Inner, both),
             JoinKind::Left => (JoinType::Left, both),
@@ -316,14 +362,14 @@ impl Relations<'_> {
             JoinKind::Mark => (JoinType::LeftMark, left.fields),
         };
         let surely = kind == JoinKind::SurelyAnti;
-        if surely && (keys.len() != 1 || !rest.is_empty()) {
+        if surely && (keys.len() != 1 || rest.is_some()) {
             return Err(unsupported("NOT IN of more than one column"));
         }
         let plan = Join::try_new(
             Arc::new(left.plan),
             Arc::new(right.plan),
             keys,
-            balanced(rest, Operator::And),
+            rest,
             join_type,
             JoinConstraint::On,
             NullEquality::NullEqualsNothing,

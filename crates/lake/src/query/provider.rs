@@ -111,7 +111,8 @@ pub(super) struct Shipped {
 
 impl Shipped {
     pub(super) fn new(shipment: &Shipment, names: &[String]) -> Result<Self> {
-        let fields = names.iter().zip(&shipment.columns).map(|(name, ty)| Field::new(name, ty.arrow(), true));
+        let types = Shipment::physical(&shipment.columns);
+        let fields = names.iter().zip(&types).map(|(name, ty)| Field::new(name, ty.arrow(), true));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let renamed = shipment.batches.iter().map(|batch| renamed(batch, &schema).map_err(Error::internal));
         Ok(Self { batches: renamed.collect::<Result<_>>()?, schema })

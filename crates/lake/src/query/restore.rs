@@ -136,7 +136,7 @@ fn column<'a>(expr: &Logical, find: &Find<'a>) -> Option<(Expr, &'a ColumnType)>
     }
 }
 
-fn comparison(operator: Operator) -> Option<Comparison> {
+pub(super) fn comparison(operator: Operator) -> Option<Comparison> {
     Some(match operator {
         Operator::Eq => Comparison::Eq,
         Operator::NotEq => Comparison::NotEq,
@@ -149,7 +149,7 @@ fn comparison(operator: Operator) -> Option<Comparison> {
 }
 
 /// The kind of constants beside a column: the widest that compares with it.
-fn wide(kind: Kind) -> Kind {
+pub(super) fn wide(kind: Kind) -> Kind {
     match kind {
         Kind::Int2 | Kind::Int4 => Kind::Int8,
         Kind::Float4 => Kind::Float8,
@@ -158,7 +158,7 @@ fn wide(kind: Kind) -> Kind {
 }
 
 /// A literal beside a column of this type.
-fn constant(value: &ScalarValue, ty: &ColumnType) -> Option<Value> {
+pub(super) fn constant(value: &ScalarValue, ty: &ColumnType) -> Option<Value> {
     if value.is_null() {
         return Some(Value::Null);
     }

@@ -15,7 +15,6 @@ use super::plan::Sources;
 use super::scan::Readings;
 use super::session::{self, Options};
 use super::table::{Shipment, Table};
-use crate::engine::cancel::Flag;
 use crate::engine::runtime::{Live, engine};
 use crate::error::{Error, Result};
 use crate::exec::{Delivery, Outlet, Poll, QUEUE_BATCHES, QUEUE_BYTES, Statistics};
@@ -27,7 +26,6 @@ pub struct Query {
     delivery: Delivery,
     readings: Readings,
     delivered: Arc<Delivered>,
-    flag: Flag,
 }
 
 impl fmt::Debug for Query {
@@ -57,7 +55,14 @@ impl Query {
         let outlet = Outlet::new(sender, room.clone(), wake);
         let columns = attempts.columns.clone();
         let task = engine.spawn(flag.around(run(attempts, outlet, delivered.clone())));
-        Ok(Self { columns, delivery: Delivery::new(receiver, vec![task], room), readings, delivered, flag })
+        let stopped = readings.clone();
+        let stop = move || {
+            flag.raise();
+            if let Ok(readings) = stopped.lock() {
+                readings.iter().for_each(|reading| reading.stop());
+            }
+        };
+        Ok(Self { columns, delivery: Delivery::new(receiver, vec![task], room, stop), readings, delivered })
     }
 
     /// The types of the columns of its batches. A column that [`super::check()`] cannot give has one, too, but nothing is to be
@@ -73,32 +78,15 @@ impl Query {
 
     /// Stops the tasks and waits for their end, for `limit` at most. True if they have ended.
     pub fn cancel(&mut self, limit: Duration) -> bool {
-        self.flag.raise();
         self.delivery.cancel(limit)
     }
 
     /// Counts so far, of all tables together; rows and batches are those delivered.
     pub fn statistics(&self) -> Statistics {
         let readings = self.readings.lock().map(|readings| readings.clone()).unwrap_or_default();
-        let of_scans = readings.iter().fold(Statistics::default(), |sum, reading| {
-            let one = reading.statistics();
-            Statistics {
-                files: sum.files + one.files,
-                row_groups: sum.row_groups + one.row_groups,
-                row_groups_pruned: sum.row_groups_pruned + one.row_groups_pruned,
-                pages_pruned: sum.pages_pruned + one.pages_pruned,
-                bytes: sum.bytes + one.bytes,
-                ..sum
-            }
-        });
+        let of_scans = readings.iter().map(|reading| reading.statistics()).fold(Statistics::default(), Statistics::and);
         let rows = self.delivered.rows.load(Ordering::Relaxed);
         Statistics { rows, batches: self.delivered.batches.load(Ordering::Relaxed), ..of_scans }
-    }
-}
-
-impl Drop for Query {
-    fn drop(&mut self) {
-        self.flag.raise();
     }
 }
 

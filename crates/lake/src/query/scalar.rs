@@ -9,7 +9,7 @@ use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{BinaryExpr, Case, Expr as Logical, Operator, lit};
 
 use super::spot::{Spot, place};
-use super::{own, unsupported};
+use super::{guard, own, unsupported};
 use crate::error::{Error, Result};
 use crate::expr::functions::{self, Scale, Typed, Width};
 use crate::expr::{Comparison, Expr, Function, Truth, Type, Value};
@@ -152,6 +152,10 @@ impl Scalars<'_> {
 
     /// Many as a tree that is no deeper than it has to be.
     fn joined(&self, parts: &[Expr], operator: Operator) -> Result<Logical> {
+        if let Some(at) = parts.iter().skip(1).position(guard::may_fail) {
+            let (first, rest) = parts.split_at(at + 1);
+            return Ok(guard::decided(self.joined(first, operator)?, operator, self.joined(rest, operator)?));
+        }
         let parts = parts.iter().map(|part| self.condition(part)).collect::<Result<Vec<_>>>()?;
         Ok(balanced(parts, operator).unwrap_or_else(|| lit(operator == Operator::And)))
     }
@@ -224,6 +228,12 @@ impl Scalars<'_> {
         let ty = values.first().map(|value| value.ty.clone()).ok_or_else(|| Error::internal("a CASE of nothing"))?;
         let conditions = branches.iter().map(|(condition, _)| self.condition(condition));
         let conditions = conditions.collect::<Result<Vec<_>>>()?;
+        let is_risky = |(condition, value): &(Expr, Expr)| guard::may_fail(condition) || guard::may_fail(value);
+        if ty == ColumnType::Bool && (branches.iter().any(is_risky) || last.is_some_and(guard::may_fail)) {
+            let mut values = values.into_iter().map(|value| value.expr);
+            let branches = conditions.into_iter().zip(values.by_ref()).collect();
+            return Ok(boolean(guard::chosen(branches, values.next())));
+        }
         let chosen = |values: Vec<Logical>| {
             let mut values = values.into_iter().map(Box::new);
             let when = conditions.iter().cloned().map(Box::new).zip(values.by_ref()).collect();

@@ -5,9 +5,8 @@ use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
-use arrow::compute::filter_record_batch;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::SchemaRef;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -15,20 +14,21 @@ use datafusion::common::{ColumnStatistics, Result as EngineResult, Statistics};
 use datafusion::error::DataFusionError;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_expr::expressions::{Column, DynamicFilterPhysicalExpr};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
 };
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SortOrderPushdownResult};
 
 use super::frugal;
-use crate::engine::runtime::Live;
+use super::rows::Rows;
 use crate::error::{Error, Result};
-use crate::exec::{Opened, Reading, ScanSpec};
+use crate::exec::{Reading, ScanSpec};
+use crate::types::ColumnType;
 
 /// Of rows that a condition is tested on, one in so many is expected to pass.
 const PASSING: usize = 5;
@@ -46,6 +46,8 @@ pub(super) struct LakeScan {
     filter: Option<String>,
     /// What joins and limits learn while they run. Rows that cannot matter are left out.
     dynamic: Vec<Arc<dyn PhysicalExpr>>,
+    /// The columns of the table behind those that are delivered, by the names of the schema.
+    columns: Arc<[(usize, ColumnType)]>,
 }
 
 impl LakeScan {
@@ -60,6 +62,7 @@ impl LakeScan {
         let reading = Arc::new(Reading::new(&spec, environment)?);
         let mut all = readings.lock().map_err(|_| Error::internal("the list of scans"))?;
         all.push(reading.clone());
+        let delivered = spec.projection.iter().filter_map(|at| Some((*at, spec.columns.get(*at)?.ty.clone())));
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema.clone()),
             Partitioning::UnknownPartitioning(reading.readers(&spec)),
@@ -73,7 +76,15 @@ impl LakeScan {
             files: spec.files.len(),
             filter: shown,
             dynamic: Vec::new(),
+            columns: delivered.collect(),
         })
+    }
+}
+
+impl LakeScan {
+    /// What it reads, if that is all rows of its files and footers say surely how many there are.
+    pub(super) fn of_all_rows(&self) -> Option<Arc<Reading>> {
+        (self.dynamic.is_empty() && self.reading.is_countable()).then(|| self.reading.clone())
     }
 }
 
@@ -178,21 +189,29 @@ impl ExecutionPlan for LakeScan {
         Ok(propagation)
     }
 
+    /// No order is promised, but what a limit wants comes early.
+    fn try_pushdown_sort(
+        &self,
+        order: &[PhysicalSortExpr],
+    ) -> EngineResult<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
+        let column = order.first().and_then(|first| Some((first.expr.downcast_ref::<Column>()?, first.options)));
+        let Some((column, options)) = column else { return Ok(SortOrderPushdownResult::Unsupported) };
+        let Some((of_table, _)) = self.columns.get(column.index()) else {
+            return Ok(SortOrderPushdownResult::Unsupported);
+        };
+        self.reading.prefer(*of_table, options.descending);
+        Ok(SortOrderPushdownResult::Inexact { inner: Arc::new(self.clone()) })
+    }
+
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> EngineResult<SendableRecordBatchStream> {
         if partition >= self.properties.partitioning.partition_count() {
             return Err(DataFusionError::Internal(format!("a scan has no partition {partition}")));
         }
         let schema = self.properties.eq_properties.schema().clone();
-        let state = State {
-            reading: self.reading.clone(),
-            piece: None,
-            schema: schema.clone(),
-            dynamic: self.dynamic.clone(),
-            _live: Live::new(),
-        };
-        let batches = futures::stream::try_unfold(state, |mut state| async move {
-            match state.next().await {
-                Ok(batch) => Ok(batch.map(|batch| (batch, state))),
+        let rows = Rows::new(self.reading.clone(), schema.clone(), self.columns.clone(), self.dynamic.clone());
+        let batches = futures::stream::try_unfold(rows, |mut rows| async move {
+            match rows.next().await {
+                Ok(batch) => Ok(batch.map(|batch| (batch, rows))),
                 Err(error) => Err(DataFusionError::External(Box::new(error))),
             }
         });
@@ -205,59 +224,6 @@ fn is_dynamic(filter: &Arc<dyn PhysicalExpr>) -> bool {
         return true;
     }
     filter.children().into_iter().any(is_dynamic)
-}
-
-/// Where a partition is.
-struct State {
-    reading: Arc<Reading>,
-    piece: Option<Opened>,
-    schema: SchemaRef,
-    dynamic: Vec<Arc<dyn PhysicalExpr>>,
-    _live: Live,
-}
-
-impl State {
-    async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        loop {
-            let piece = match &mut self.piece {
-                Some(piece) => piece,
-                none => match self.reading.next().await? {
-                    Some(piece) => none.insert(piece),
-                    None => return Ok(None),
-                },
-            };
-            let Some(batch) = piece.next().await? else {
-                self.piece = None;
-                continue;
-            };
-            let rows = batch.num_rows();
-            let wanted = usize::try_from(self.reading.deliver(rows as u64)).unwrap_or(rows);
-            if wanted == 0 {
-                return Ok(None);
-            }
-            let batch = renamed(&batch.slice(0, wanted), &self.schema).map_err(Error::internal)?;
-            let batch = self.open(batch)?;
-            if batch.num_rows() > 0 {
-                return Ok(Some(batch));
-            }
-        }
-    }
-
-    /// The rows that may still matter.
-    fn open(&self, mut batch: RecordBatch) -> Result<RecordBatch> {
-        for filter in &self.dynamic {
-            let known = |error: DataFusionError| Error::from_query(&error);
-            let test = filter.evaluate(&batch).map_err(known)?.into_array(batch.num_rows()).map_err(known)?;
-            if test.data_type() != &DataType::Boolean {
-                continue;
-            }
-            let test = test.as_boolean();
-            if test.true_count() < batch.num_rows() {
-                batch = filter_record_batch(&batch, test).map_err(Error::internal)?;
-            }
-        }
-        Ok(batch)
-    }
 }
 
 /// A batch with columns of other names.

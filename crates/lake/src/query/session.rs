@@ -9,9 +9,13 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 
+use super::count::CountFromFooters;
+use super::outer::NullableSides;
 use super::{rules, wanted};
 use crate::engine::cancel::Flag;
 use crate::engine::pool::Pool;
@@ -69,8 +73,16 @@ pub(super) fn session(options: &Options) -> Result<SessionState> {
         .with_config(config)
         .with_runtime_env(environment(options, flag)?)
         .with_optimizer_rules(wanted::logical(rules::rules()))
-        .with_physical_optimizer_rules(wanted::physical());
+        .with_physical_optimizer_rules(physical_rules());
     Ok(state.build())
+}
+
+/// DataFusion's rules between those of ours that come first and last.
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = vec![Arc::new(NullableSides)];
+    rules.extend(wanted::physical(PhysicalOptimizer::new().rules));
+    rules.push(Arc::new(CountFromFooters));
+    rules
 }
 
 /// What is raised when the query of a session is no longer wanted.

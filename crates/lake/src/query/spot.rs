@@ -16,9 +16,6 @@ pub(super) enum Spot {
     At { floor: ScalarValue, exact: bool },
 }
 
-/// Microseconds of a day: dates are counted in days, timestamps in these, from the same day on.
-const DAY: i64 = 24 * 60 * 60 * 1_000_000;
-
 /// The place among the values of a type that are counted in whole units, if a constant of that kind is compared with them as
 /// it is.
 pub(super) fn place(ty: &ColumnType, value: &Value, kind: Kind) -> Option<Spot> {
@@ -27,19 +24,10 @@ pub(super) fn place(ty: &ColumnType, value: &Value, kind: Kind) -> Option<Spot> 
         Value::Below => return Some(Spot::Below),
         _ => {}
     }
-    match (ty, value, kind) {
-        (ColumnType::Date, Value::Int(time), Kind::Timestamp) => {
-            let place = Place::At { floor: time.div_euclid(DAY).into(), exact: time.rem_euclid(DAY) == 0 };
-            return Some(among(ty, place));
-        }
-        (ColumnType::Timestamp, Value::Int(day), Kind::Date) => {
-            return Some(among(ty, Place::At { floor: i128::from(*day) * i128::from(DAY), exact: true }));
-        }
-        _ => {}
-    }
     let integers = [Kind::Int2, Kind::Int4, Kind::Int8];
     let own = ty.kind()?;
-    if own != kind && !(integers.contains(&own) && integers.contains(&kind)) {
+    let both = |kinds: &[Kind]| kinds.contains(&own) && kinds.contains(&kind);
+    if own != kind && !both(&integers) && !both(&[Kind::Date, Kind::Timestamp]) {
         return None;
     }
     if let (ColumnType::Numeric(numeric), Value::Numeric(text)) = (ty, value)
@@ -47,7 +35,7 @@ pub(super) fn place(ty: &ColumnType, value: &Value, kind: Kind) -> Option<Spot> 
     {
         return wide(*numeric, text);
     }
-    Some(among(ty, ty.place(value)?))
+    Some(among(ty, ty.place(value, kind)?))
 }
 
 fn among(ty: &ColumnType, place: Place) -> Spot {
@@ -108,6 +96,8 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
 
+    const DAY: i64 = 86_400_000_000;
+
     #[test]
     fn constants_are_floored_among_numerics_of_any_width() {
         for precision in [20, 60] {
@@ -134,7 +124,7 @@ mod tests {
         let midnight = place(&ColumnType::Timestamp, &Value::Int(-3), Kind::Date);
         let floor = ScalarValue::TimestampMicrosecond(Some(-3 * DAY), None);
         assert_eq!(midnight, Some(Spot::At { floor, exact: true }));
-        assert_eq!(place(&ColumnType::Timestamp, &Value::Int(i64::MAX / 2), Kind::Date), Some(Spot::Above));
+        assert_eq!(place(&ColumnType::Timestamp, &Value::Int(i64::from(i32::MAX) - 1), Kind::Date), Some(Spot::Above));
         assert_eq!(place(&ColumnType::Int2, &Value::Int(1 << 20), Kind::Int8), Some(Spot::Above));
         assert_eq!(place(&ColumnType::Text, &Value::Int(1), Kind::Int8), None);
     }

@@ -4,6 +4,7 @@ mod groups;
 mod joins;
 mod memory;
 mod rows;
+mod shipments;
 mod subqueries;
 
 use std::sync::{Arc, Condvar, Mutex};
@@ -86,28 +87,8 @@ impl World {
         Query::start(rel, &self.tables, &[], options, wake)
     }
 
-    /// The batches of a query, waiting only when there is nothing.
     fn run(&self, rel: &Rel, options: &Options) -> Result<Vec<RecordBatch>> {
-        let bell = Arc::new((Mutex::new(false), Condvar::new()));
-        let ringer = bell.clone();
-        let wake = move || {
-            *ringer.0.lock().unwrap() = true;
-            ringer.1.notify_one();
-        };
-        let mut query = self.start(rel, options, Arc::new(wake))?;
-        let mut batches = Vec::new();
-        loop {
-            match query.poll()? {
-                Poll::Batch(batch) => batches.push(batch),
-                Poll::Done => return Ok(batches),
-                Poll::Pending => {
-                    let rung = bell.0.lock().unwrap();
-                    let (mut rung, waited) = bell.1.wait_timeout_while(rung, LONG, |rung| !*rung).unwrap();
-                    assert!(!waited.timed_out(), "the query neither delivered nor ended");
-                    *rung = false;
-                }
-            }
-        }
+        run(|wake| self.start(rel, options, wake))
     }
 
     /// Rows in their order, with `-` for NULL.
@@ -116,19 +97,7 @@ impl World {
     }
 
     fn try_rows(&self, rel: &Rel) -> Result<Vec<String>> {
-        let format = FormatOptions::new().with_null("-");
-        let mut rows = Vec::new();
-        for batch in self.run(rel, &Options::default())? {
-            let columns: Vec<_> = batch
-                .columns()
-                .iter()
-                .map(|column| ArrayFormatter::try_new(column.as_ref(), &format).unwrap())
-                .collect();
-            for row in 0..batch.num_rows() {
-                rows.push(columns.iter().map(|column| column.value(row).to_string()).collect::<Vec<_>>().join(" "));
-            }
-        }
-        Ok(rows)
+        Ok(shown(&self.run(rel, &Options::default())?))
     }
 
     /// Rows in any order.
@@ -148,6 +117,45 @@ impl World {
     fn explain(&self, rel: &Rel) -> String {
         explain(rel, &self.tables, &[], &Options::default()).unwrap().join("\n")
     }
+}
+
+/// The batches of a query, waiting only when there is nothing.
+fn run(start: impl FnOnce(Arc<dyn Fn() + Send + Sync>) -> Result<Query>) -> Result<Vec<RecordBatch>> {
+    let bell = Arc::new((Mutex::new(false), Condvar::new()));
+    let ringer = bell.clone();
+    let wake = move || {
+        *ringer.0.lock().unwrap() = true;
+        ringer.1.notify_one();
+    };
+    let mut query = start(Arc::new(wake))?;
+    let mut batches = Vec::new();
+    loop {
+        match query.poll()? {
+            Poll::Batch(batch) => batches.push(batch),
+            Poll::Done => return Ok(batches),
+            Poll::Pending => {
+                let rung = bell.0.lock().unwrap();
+                let (mut rung, waited) = bell.1.wait_timeout_while(rung, LONG, |rung| !*rung).unwrap();
+                assert!(!waited.timed_out(), "the query neither delivered nor ended");
+                *rung = false;
+            }
+        }
+    }
+}
+
+/// Rows as text, with `-` for NULL.
+fn shown(batches: &[RecordBatch]) -> Vec<String> {
+    let format = FormatOptions::new().with_null("-");
+    let mut rows = Vec::new();
+    for batch in batches {
+        let columns = batch.columns().iter();
+        let columns: Vec<_> =
+            columns.map(|column| ArrayFormatter::try_new(column.as_ref(), &format).unwrap()).collect();
+        for row in 0..batch.num_rows() {
+            rows.push(columns.iter().map(|column| column.value(row).to_string()).collect::<Vec<_>>().join(" "));
+        }
+    }
+    rows
 }
 
 /// Columns 0.. of table 0: id, g, f, n.

@@ -583,7 +583,7 @@ fn landed(expr: &Expr, width: usize) -> Expr {
 }
 
 /// Other expressions in place of columns.
-fn substituted(expr: &Expr, by: &dyn Fn(usize) -> Option<Expr>) -> Expr {
+pub(super) fn substituted(expr: &Expr, by: &dyn Fn(usize) -> Option<Expr>) -> Expr {
     match expr {
         Expr::Column(at, ty) => by(*at).map_or_else(|| expr.clone(), |expr| typed(expr, *ty)),
         other => mapped(other, &mut |child| substituted(child, by)),

@@ -15,7 +15,6 @@ use datafusion::logical_expr::{ColumnarValue, LogicalPlan};
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{
@@ -34,9 +33,11 @@ pub(super) fn logical(rules: Vec<Rule>) -> Vec<Rule> {
     rules.into_iter().flat_map(|rule| [rule, look.clone()]).collect()
 }
 
+/// A rule for what is executed.
+type PhysicalRule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
+
 /// DataFusion's rules for what is executed, and one that lets joins look.
-pub(super) fn physical() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let mut rules = PhysicalOptimizer::new().rules;
+pub(super) fn physical(mut rules: Vec<PhysicalRule>) -> Vec<PhysicalRule> {
     let at = rules.iter().position(|rule| rule.name() == BEFORE).unwrap_or(rules.len());
     rules.insert(at, Arc::new(Joins));
     rules

@@ -7,9 +7,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use lagoon_file::Identity;
 use parquet::file::metadata::ParquetMetaData;
 
+use super::facts::FileFacts;
 use super::footer::Footer;
 
-/// Bytes of summaries and of parsed footers that are remembered, each.
+/// Bytes of summaries, of parsed footers and of facts for estimates that are remembered, each.
 const MOST_BYTES: usize = 64 << 20;
 
 /// A file that was written to so lately can be written to again within one tick of the file system's clock, and then looks
@@ -18,6 +19,7 @@ const SETTLED: Duration = Duration::from_millis(100);
 
 static SUMMARIES: Mutex<Option<Remembered<Footer>>> = Mutex::new(None);
 static PARSED: Mutex<Option<Remembered<ParquetMetaData>>> = Mutex::new(None);
+static FACTS: Mutex<Option<Remembered<FileFacts>>> = Mutex::new(None);
 
 /// The summary of a file that was opened before and is still the same.
 pub(crate) fn summary(identity: &Identity) -> Option<Arc<Footer>> {
@@ -27,6 +29,11 @@ pub(crate) fn summary(identity: &Identity) -> Option<Arc<Footer>> {
 /// Its parsed footer, if that is still remembered.
 pub(crate) fn parsed(identity: &Identity) -> Option<Arc<ParquetMetaData>> {
     lock(&PARSED).as_ref()?.get(identity)
+}
+
+/// What its footer says for estimates, if that is still remembered.
+pub(crate) fn facts(identity: &Identity) -> Option<Arc<FileFacts>> {
+    lock(&FACTS).as_ref()?.get(identity)
 }
 
 /// Remembers a summary. Columns that are those of the file before are shared with it.
@@ -54,6 +61,16 @@ pub(crate) fn remember_parsed(identity: Identity, metadata: ParquetMetaData) -> 
         lock(&PARSED).get_or_insert_default().put(identity, metadata.clone(), bytes);
     }
     metadata
+}
+
+/// Remembers what a footer says for estimates.
+pub(crate) fn remember_facts(identity: Identity, facts: FileFacts) -> Arc<FileFacts> {
+    let bytes = facts.memory();
+    let facts = Arc::new(facts);
+    if is_settled(&identity) {
+        lock(&FACTS).get_or_insert_default().put(identity, facts.clone(), bytes);
+    }
+    facts
 }
 
 fn is_settled(identity: &Identity) -> bool {

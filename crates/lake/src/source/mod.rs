@@ -4,9 +4,12 @@
 //! location, store -> where, and by whose rights       list  -> what a folder or pattern holds
 //! files           -> found, held, opened              cache -> footers that are remembered
 //! footer          -> what a file says of itself       table -> declared columns against the files'
+//! facts, estimate -> what footers let a planner guess
 //! ```
 
 pub(crate) mod cache;
+pub mod estimate;
+mod facts;
 pub mod files;
 pub(crate) mod footer;
 pub mod list;

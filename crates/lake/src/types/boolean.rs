@@ -9,6 +9,7 @@ use datafusion::common::ScalarValue;
 use super::column::{ColumnType, Kind};
 use super::family::{About, Compared, Family, Lookup};
 use super::field::{Builder, Problem, refused};
+use super::pack::Packer;
 use super::value::Value;
 
 pub(super) struct Bool;
@@ -25,6 +26,10 @@ impl Family for Bool {
     }
 
     fn builder(&self) -> Option<Box<dyn Builder>> {
+        Some(Box::new(Bools::default()))
+    }
+
+    fn packer(&self) -> Option<Box<dyn Packer>> {
         Some(Box::new(Bools::default()))
     }
 
@@ -60,6 +65,21 @@ impl Builder for Bools {
             Some(field) => self.0.append_value(boolean(field).ok_or_else(|| refused(field))?),
         }
         Ok(())
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        Arc::new(self.0.finish())
+    }
+}
+
+impl Packer for Bools {
+    fn push(&mut self, value: &Value) -> bool {
+        match value {
+            Value::Null => self.0.append_null(),
+            Value::Bool(value) => self.0.append_value(*value),
+            _ => return false,
+        }
+        true
     }
 
     fn finish(&mut self) -> ArrayRef {

@@ -1,11 +1,15 @@
 //! `text`, `bytea`, `uuid`: what is compared byte by byte.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BinaryViewBuilder, FixedSizeBinaryBuilder, StringViewBuilder};
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 
 use super::column::{ColumnType, Declared, Kind};
 use super::family::{About, Compared, Family, Lookup};
 use super::field::{self, Builder};
+use super::pack::Packer;
 use super::value::Value;
 
 /// Bytes of a UUID.
@@ -80,6 +84,14 @@ impl Family for Bytes {
         }
     }
 
+    fn packer(&self) -> Option<Box<dyn Packer>> {
+        Some(match self {
+            Self::Text => Box::new(Texts::default()),
+            Self::Bytea => Box::new(Byteas::default()),
+            Self::Uuid => Box::new(Uuids(FixedSizeBinaryBuilder::new(UUID_BYTES))),
+        })
+    }
+
     fn compared(&self) -> Option<Compared> {
         Some(Compared::Bytes)
     }
@@ -91,5 +103,61 @@ impl Family for Bytes {
             }
             _ => None,
         }
+    }
+}
+
+#[derive(Default)]
+struct Texts(StringViewBuilder);
+
+impl Packer for Texts {
+    fn push(&mut self, value: &Value) -> bool {
+        match value {
+            Value::Null => self.0.append_null(),
+            Value::Text(text) => self.0.append_value(text),
+            _ => return false,
+        }
+        true
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        Arc::new(self.0.finish())
+    }
+}
+
+#[derive(Default)]
+struct Byteas(BinaryViewBuilder);
+
+impl Packer for Byteas {
+    fn push(&mut self, value: &Value) -> bool {
+        match value {
+            Value::Null => self.0.append_null(),
+            Value::Bytes(bytes) => self.0.append_value(bytes),
+            _ => return false,
+        }
+        true
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        Arc::new(self.0.finish())
+    }
+}
+
+struct Uuids(FixedSizeBinaryBuilder);
+
+impl Packer for Uuids {
+    fn push(&mut self, value: &Value) -> bool {
+        match value {
+            Value::Null => {
+                self.0.append_null();
+                true
+            }
+            // What has another length is not appended.
+            Value::Bytes(bytes) => self.0.append_value(bytes).is_ok(),
+            _ => false,
+        }
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        Arc::new(self.0.finish())
     }
 }

@@ -16,12 +16,16 @@ use datafusion::common::ScalarValue;
 use super::column::{ColumnType, Kind};
 use super::family::{About, Compared, Convert, Family, Lookup};
 use super::field::{Builder, Parsed};
+use super::pack::{Packed, Packer, whole};
 use super::stored::{Limits, Unit};
 use super::value::{Place, Value};
 use crate::error::Error;
 
 const NANOS_PER_MICRO: i64 = 1_000;
 const MILLIS_PER_DAY: i64 = 86_400_000;
+const MICROS_PER_DAY: i128 = 86_400_000_000;
+/// From 1970-01-01 to 2000-01-01, PostgreSQL's epoch.
+const EPOCH_MICROS: i128 = 10_957 * MICROS_PER_DAY;
 
 #[derive(Clone, Copy)]
 pub(super) enum Datetime {
@@ -151,12 +155,35 @@ impl Family for Datetime {
         })
     }
 
+    fn packer(&self) -> Option<Box<dyn Packer>> {
+        let arrow = self.about().arrow;
+        // Infinities of timestamps are no whole numbers.
+        Some(match self {
+            Self::Date => Packed::<Date32Type, _>::boxed(arrow, |value| {
+                whole::<i32>(value).filter(|days| ![i32::MIN, i32::MAX].contains(days))
+            }),
+            Self::Time => Packed::<Time64MicrosecondType, _>::boxed(arrow, whole::<i64>),
+            Self::Timestamp | Self::Timestamptz => Packed::<TimestampMicrosecondType, _>::boxed(arrow, whole::<i64>),
+        })
+    }
+
     fn compared(&self) -> Option<Compared> {
         Some(Compared::Whole)
     }
 
-    fn place(&self, value: &Value) -> Option<Place> {
-        Place::of_int(value)
+    /// Dates and timestamps are points in time to each other, as date_cmp_timestamp has it: of dates that no timestamp is,
+    /// too.
+    fn place(&self, value: &Value, kind: Kind) -> Option<Place> {
+        match (self, kind, value) {
+            (Self::Date, Kind::Timestamp, Value::Int(micros)) => Some(day(i128::from(*micros))),
+            (Self::Date, Kind::Timestamp, Value::Late(micros)) => Some(day(i128::from(*micros) + EPOCH_MICROS)),
+            (Self::Timestamp, Kind::Date, Value::Int(day)) => Some(match i32::try_from(*day) {
+                Ok(i32::MIN) => Place::Below,
+                Ok(i32::MAX) => Place::Above,
+                _ => Place::At { floor: i128::from(*day) * MICROS_PER_DAY, exact: true },
+            }),
+            _ => Place::of_int(value),
+        }
     }
 
     fn unit(&self, stored: &DataType) -> Option<Unit> {
@@ -174,6 +201,11 @@ impl Family for Datetime {
             _ => None,
         }
     }
+}
+
+/// Among days, a timestamp is midnight or lies between two.
+fn day(micros: i128) -> Place {
+    Place::At { floor: micros.div_euclid(MICROS_PER_DAY), exact: micros.rem_euclid(MICROS_PER_DAY) == 0 }
 }
 
 /// Days since 1970-01-01 of `YYYY-MM-DD`, years 1 to 9999.

@@ -7,6 +7,7 @@ use datafusion::common::ScalarValue;
 
 use super::column::{ColumnType, Declared, Kind};
 use super::field::Builder;
+use super::pack::Packer;
 use super::stored::{Limits, Unit};
 use super::value::{Place, Value};
 
@@ -39,11 +40,14 @@ pub(super) trait Family {
         None
     }
 
+    /// What makes an array of values; `None` for arrays.
+    fn packer(&self) -> Option<Box<dyn Packer>>;
+
     /// How values are compared.
     fn compared(&self) -> Option<Compared>;
 
-    /// Where a value lies among the whole numbers of a column that has such.
-    fn place(&self, _value: &Value) -> Option<Place> {
+    /// Where a value of a kind lies among the whole numbers of a column that has such.
+    fn place(&self, _value: &Value, _kind: Kind) -> Option<Place> {
         None
     }
 

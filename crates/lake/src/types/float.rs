@@ -5,6 +5,8 @@ use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use super::column::{ColumnType, Declared, Kind};
 use super::family::{About, Compared, Family, Lookup};
 use super::field::{Builder, Parsed, parsed};
+use super::pack::{Packed, Packer};
+use super::value::Value;
 
 pub(super) enum Float {
     Float4,
@@ -56,6 +58,15 @@ impl Family for Float {
         Some(match self {
             Self::Float4 => Box::new(Parsed::<Float32Type, _>::new(self.about().arrow, finite_real)),
             Self::Float8 => Box::new(Parsed::<Float64Type, _>::new(self.about().arrow, finite)),
+        })
+    }
+
+    fn packer(&self) -> Option<Box<dyn Packer>> {
+        let arrow = self.about().arrow;
+        Some(match self {
+            // A real is the double precision that it equals.
+            Self::Float4 => Packed::<Float32Type, _>::boxed(arrow, |value| value.as_float().map(|value| value as f32)),
+            Self::Float8 => Packed::<Float64Type, _>::boxed(arrow, Value::as_float),
         })
     }
 

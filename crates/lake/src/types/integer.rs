@@ -6,6 +6,7 @@ use datafusion::common::ScalarValue;
 use super::column::{ColumnType, Declared, Kind};
 use super::family::{About, Compared, Family, Lookup};
 use super::field::{Builder, Parsed, parsed};
+use super::pack::{Packed, Packer, whole};
 use super::stored::{Limits, Unit};
 use super::value::{Place, Value};
 
@@ -102,11 +103,20 @@ impl Family for Integer {
         })
     }
 
+    fn packer(&self) -> Option<Box<dyn Packer>> {
+        let arrow = self.about().arrow;
+        Some(match self {
+            Self::Int2 => Packed::<Int16Type, _>::boxed(arrow, whole::<i16>),
+            Self::Int4 => Packed::<Int32Type, _>::boxed(arrow, whole::<i32>),
+            Self::Int8 => Packed::<Int64Type, _>::boxed(arrow, whole::<i64>),
+        })
+    }
+
     fn compared(&self) -> Option<Compared> {
         Some(Compared::Whole)
     }
 
-    fn place(&self, value: &Value) -> Option<Place> {
+    fn place(&self, value: &Value, _: Kind) -> Option<Place> {
         Place::of_int(value)
     }
 

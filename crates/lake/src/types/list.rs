@@ -9,6 +9,7 @@ use arrow::error::ArrowError;
 
 use super::column::{ColumnType, Declared, List};
 use super::family::{About, Compared, Family, Lookup};
+use super::pack::Packer;
 
 pub(super) const LOOKUP: Lookup = Lookup {
     of_arrow: |stored, is_uuid| {
@@ -59,6 +60,10 @@ impl Family for List {
     fn widened(&self, declared: &Declared) -> Option<ColumnType> {
         let Declared::Exactly(ColumnType::Array(wanted)) = declared else { return None };
         self.0.read_as(&Declared::Exactly((*wanted.0).clone())).map(ColumnType::array)
+    }
+
+    fn packer(&self) -> Option<Box<dyn Packer>> {
+        None
     }
 
     fn compared(&self) -> Option<Compared> {

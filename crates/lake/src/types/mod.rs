@@ -6,6 +6,7 @@
 //! value   values of constants and parameters
 //! stored  whole numbers of a file, against those that are delivered
 //! field   from the fields of a text file to arrays
+//! pack    from values to arrays
 //! family  what a family answers
 //! ```
 //!
@@ -24,6 +25,7 @@ mod float;
 mod integer;
 mod list;
 mod numeric;
+mod pack;
 mod stored;
 mod value;
 
@@ -38,6 +40,7 @@ use datafusion::common::ScalarValue;
 
 pub use column::{ColumnType, Declared, Kind, List, MAX_DIGITS, MAX_PRECISION, Numeric};
 pub(crate) use family::{Compared, Convert};
+pub(crate) use pack::Packer;
 pub(crate) use stored::{Limits, Unit};
 pub use value::Value;
 pub(crate) use value::{Place, canonical};
@@ -132,12 +135,18 @@ impl ColumnType {
         self.family().builder().unwrap_or_else(|| field::text())
     }
 
+    /// What makes an array of this type of values; `None` for arrays, and numerics that no column holds.
+    pub(crate) fn packer(&self) -> Option<Box<dyn Packer>> {
+        self.family().packer()
+    }
+
     pub(crate) fn compared(&self) -> Option<Compared> {
         self.family().compared()
     }
 
-    pub(crate) fn place(&self, value: &Value) -> Option<Place> {
-        self.family().place(value)
+    /// Where a value of a kind that is compared with this type lies among its whole numbers.
+    pub(crate) fn place(&self, value: &Value, kind: Kind) -> Option<Place> {
+        self.family().place(value, kind)
     }
 
     pub(crate) fn scalar(&self, value: &Value) -> Option<ScalarValue> {
@@ -189,7 +198,8 @@ fn of_list(array: &ArrayRef, to: &DataType, column: &str) -> std::result::Result
     list::convert(array, to, |items, to| converted(items, to, column))
 }
 
-fn converted(array: &ArrayRef, to: &DataType, column: &str) -> std::result::Result<ArrayRef, ArrowError> {
+/// An array of a file in a type that a table delivers.
+pub(crate) fn converted(array: &ArrayRef, to: &DataType, column: &str) -> std::result::Result<ArrayRef, ArrowError> {
     match conversion(array.data_type(), to) {
         Some(convert) => convert(array, to, column),
         None => cast(array, to),

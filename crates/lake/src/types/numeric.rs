@@ -7,6 +7,7 @@ use datafusion::common::ScalarValue;
 use super::column::{ColumnType, Declared, Kind, MAX_PRECISION, Numeric};
 use super::family::{About, Compared, Family, Lookup};
 use super::field::{Builder, Parsed};
+use super::pack::{Packed, Packer};
 use super::stored::{Limits, Unit};
 use super::value::{Place, Value};
 
@@ -80,11 +81,22 @@ impl Family for Numeric {
         })))
     }
 
+    fn packer(&self) -> Option<Box<dyn Packer>> {
+        let Self { precision, scale } = *self;
+        // Columns have no more than 38 digits.
+        (precision <= MAX_PRECISION).then(|| {
+            Packed::<Decimal128Type, _>::boxed(self.about().arrow, move |value| match value {
+                Value::Numeric(text) => decimal(text.as_bytes(), precision, scale),
+                _ => None,
+            })
+        })
+    }
+
     fn compared(&self) -> Option<Compared> {
         (self.precision <= MAX_PRECISION).then_some(Compared::Wide(self.scale))
     }
 
-    fn place(&self, value: &Value) -> Option<Place> {
+    fn place(&self, value: &Value, _: Kind) -> Option<Place> {
         match value {
             Value::Numeric(text) => Place::of_numeric(text, self.scale),
             _ => None,

@@ -12,8 +12,10 @@ pub enum Value {
     /// An integer; a date in days since 1970-01-01; a time in microseconds since midnight; a timestamp in microseconds since
     /// 1970-01-01, UTC if it has a zone. Infinities of dates are the ends of the range of 32 bits, which are no dates.
     Int(i64),
-    /// Greater than all that a column can hold: infinity of timestamps, and what 64 bits do not count from 1970, although
-    /// they do from 2000. A file may hold the greatest number of 64 bits, so that cannot stand for them.
+    /// A timestamp that 64 bits do not count from 1970, although they do from 2000: in microseconds since 2000-01-01.
+    Late(i64),
+    /// Greater than all that a column can hold: infinity of timestamps. A file may hold the greatest number of 64 bits, so
+    /// that cannot stand for it.
     Above,
     /// Less than all that a column can hold.
     Below,
@@ -75,7 +77,7 @@ impl Place {
     pub(super) fn of_int(value: &Value) -> Option<Self> {
         match value {
             Value::Int(number) => Some(Self::At { floor: i128::from(*number), exact: true }),
-            Value::Above => Some(Self::Above),
+            Value::Above | Value::Late(_) => Some(Self::Above),
             Value::Below => Some(Self::Below),
             _ => None,
         }

@@ -1,14 +1,17 @@
 //! Expressions of a row.
 
+use std::ffi::CStr;
+
 use lagoon_lake::expr::rules::{self, Precondition};
-use lagoon_lake::expr::{Comparison, Expr, Function, MAX_DEPTH, Truth, Type};
-use lagoon_lake::types::Numeric;
+use lagoon_lake::expr::{Comparison, Expr, Function, MAX_DEPTH, Truth, Type, Value};
+use lagoon_lake::types::{Kind, Numeric};
 use pgrx::pg_sys::{self, NodeTag, Oid};
 
+use super::aggregate::called;
 use super::scope::Scope;
 use super::{Called, Result, Translator, is_known, type_of};
 use crate::lake::expr::operator::{Listed, type_name};
-use crate::lake::expr::{check_pattern, collation, describe};
+use crate::lake::expr::{collation, describe};
 use crate::lake::types;
 use crate::pg::node::Node;
 
@@ -187,7 +190,78 @@ impl Translator {
         if call.funcvariadic {
             return Err("a function with VARIADIC".to_owned());
         }
+        if let Ok(name @ ("concat" | "concat_ws")) = called(call.funcid).as_deref() {
+            return self.concatenation(name == "concat_ws", &arguments, scope, depth);
+        }
         self.call(node, Called::Function(call.funcid), call.inputcollid, &arguments, scope, depth)
+    }
+
+    /// `concat` and `concat_ws`, as sums of texts in which NULL is nothing. What stands before the first text of `concat_ws`
+    /// is a separator too many, which is taken off; a separator that is NULL makes all of it NULL.
+    fn concatenation<'t>(
+        &mut self,
+        separated: bool,
+        arguments: &[Node<'t>],
+        scope: &Scope<'_, 't>,
+        depth: usize,
+    ) -> Result<Expr> {
+        collation::check("concat", Precondition::Utf8, pg_sys::InvalidOid)?;
+        let text = Type::One(Kind::Text);
+        let literal = |text: &str| Expr::Constant(Value::Text(text.to_owned()), Kind::Text.into());
+        // The sum is as deep as the logarithm of its length, and each part has up to three levels of its own.
+        let depth = depth + 6 + arguments.len().next_power_of_two().trailing_zeros() as usize;
+        let (separator, arguments) = match arguments.split_first() {
+            Some((separator, others)) if separated => (Some(self.as_text(*separator, scope, depth)?), others),
+            _ => (None, arguments),
+        };
+        let mut parts = Vec::new();
+        for argument in arguments {
+            let part = self.as_text(*argument, scope, depth)?;
+            let part = match &separator {
+                Some(separator) => Expr::binary(Function::Append, separator.clone(), part),
+                None => part,
+            };
+            parts.push(Expr::Coalesce(vec![part, literal("")], text));
+        }
+        while parts.len() > 1 {
+            let pairs = parts.chunks(2).map(|pair| match pair {
+                [left, right] => Expr::binary(Function::Append, left.clone(), right.clone()),
+                rest => rest.first().cloned().unwrap_or_else(|| literal("")),
+            });
+            parts = pairs.collect();
+        }
+        let sum = parts.pop().unwrap_or_else(|| literal(""));
+        Ok(match separator {
+            Some(separator) => {
+                let length = Expr::Call(Function::Length, vec![separator]);
+                let one = Expr::Constant(Value::Int(1), Kind::Int4.into());
+                Expr::binary(Function::Substring, sum, Expr::binary(Function::Add, length, one))
+            }
+            None => sum,
+        })
+    }
+
+    /// A value as the output function of its type writes it, where no setting has a say in that.
+    fn as_text<'t>(&mut self, node: Node<'t>, scope: &Scope<'_, 't>, depth: usize) -> Result<Expr> {
+        // A literal that nothing gave a type.
+        if let Some(constant) = node.cast::<pg_sys::Const>()
+            && constant.consttype == pg_sys::UNKNOWNOID
+        {
+            let value = match constant.value() {
+                // SAFETY: values of the type unknown are C strings; the database is UTF-8.
+                Some(datum) => Value::Text(unsafe { CStr::from_ptr(datum.cast_mut_ptr()) }.to_string_lossy().into()),
+                None => Value::Null,
+            };
+            return Ok(Expr::Constant(value, Kind::Text.into()));
+        }
+        let text = Type::One(Kind::Text);
+        match types::kind(node.type_of()) {
+            Some(Kind::Text) => self.expr(node, scope, depth),
+            Some(Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Numeric) => {
+                Ok(Expr::Cast(Box::new(self.expr(node, scope, depth)?), text, None))
+            }
+            _ => Err(format!("concat of {}", type_name(node.type_of()))),
+        }
     }
 
     fn cast<'t>(
@@ -223,7 +297,7 @@ impl Translator {
     fn null_if<'t>(&mut self, node: Node<'t>, scope: &Scope<'_, 't>, depth: usize) -> Result<Expr> {
         let ty = type_of(node)?;
         let (left, _, equal) = self.sides(node, scope, depth + 2)?;
-        let null = Expr::Constant(lagoon_lake::expr::Value::Null, ty);
+        let null = Expr::Constant(Value::Null, ty);
         Ok(Expr::Case(vec![(equal, null)], Some(Box::new(left)), ty))
     }
 
@@ -315,11 +389,6 @@ impl Translator {
 
 /// A call of what is listed, of arguments of the types that are listed.
 pub(super) fn make_call(listed: &Listed, arguments: Vec<Expr>) -> Result<Expr> {
-    if listed.precondition == Precondition::PlainPattern
-        && let Some(pattern) = arguments.get(1)
-    {
-        check_pattern(pattern)?;
-    }
     let fit = arguments.len() == listed.arguments.len()
         && arguments.iter().zip(&listed.arguments).all(|(argument, kind)| argument.ty() == Some(Type::One(*kind)));
     if !fit {

@@ -1,6 +1,6 @@
 //! Tables, joins and subqueries of a FROM clause.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::rc::Rc;
 
@@ -10,6 +10,7 @@ use pgrx::pg_sys::{self, NodeTag, RTEKind};
 
 use super::expression::cast;
 use super::scope::{Around, Level, Row};
+use super::shipped::{Restrictions, conjunction, is_shipped};
 use super::{Result, Table, Translator, all, type_of};
 use crate::lake::fdw::handler;
 use crate::lake::fdw::relation::Relation;
@@ -21,19 +22,43 @@ use crate::pg::{compat, query};
 /// A query whose FROM clause is translated.
 pub(super) struct Current<'t> {
     query: Node<'t, pg_sys::Query>,
-    /// Columns of its range table that anything looks at.
-    used: BTreeSet<(i32, i16)>,
+    /// Columns of its range table that anything looks at, but the restrictions.
+    used: BTreeMap<(i32, i16), Node<'t>>,
+    restrictions: Restrictions<'t>,
 }
 
 impl<'t> Current<'t> {
     pub(super) fn new(query: Node<'t, pg_sys::Query>) -> Self {
+        let mut this = Self { query, used: BTreeMap::new(), restrictions: Restrictions::default() };
+        // SAFETY: part of the query.
+        if let Some(from) = unsafe { Node::new(query.jointree) } {
+            this.restrictions = Restrictions::of(from, &|index| this.entry(index).is_ok_and(is_shipped));
+        }
         // SAFETY: a query; its Vars are listed, not copied.
         let vars = unsafe { List::<pg_sys::Var>::new(pg_sys::pull_vars_of_level(query.as_ptr().cast(), 0)) };
-        let used = vars.iter().map(|var| (var.varno, var.varattno)).collect();
-        Self { query, used }
+        let of_restrictions = this.restrictions.columns();
+        for var in vars.iter().filter(|var| !of_restrictions.contains(&var.as_ptr())) {
+            // SAFETY: a Var is a node.
+            this.used.extend(unsafe { Node::new(var.as_ptr().cast()) }.map(|node| ((var.varno, var.varattno), node)));
+        }
+        this
     }
 
-    fn entry(&self, index: i32) -> Result<Node<'t, pg_sys::RangeTblEntry>> {
+    pub(super) fn query(&self) -> Node<'t, pg_sys::Query> {
+        self.query
+    }
+
+    pub(super) fn restrictions(&self) -> &Restrictions<'t> {
+        &self.restrictions
+    }
+
+    /// Numbers of the columns of an entry that are used, in order, each with a Var of it.
+    pub(super) fn used(&self, index: i32) -> Vec<(i16, Node<'t>)> {
+        let of_entry = self.used.range((index, i16::MIN)..=(index, i16::MAX));
+        of_entry.map(|((_, number), var)| (*number, *var)).collect()
+    }
+
+    pub(super) fn entry(&self, index: i32) -> Result<Node<'t, pg_sys::RangeTblEntry>> {
         // SAFETY: the query's range table.
         let entries = unsafe { List::<pg_sys::RangeTblEntry>::new(self.query.rtable) };
         let index = usize::try_from(index).ok().and_then(|index| index.checked_sub(1));
@@ -54,7 +79,7 @@ impl Translator {
             });
         }
         let (rel, row) = so_far.unwrap_or_else(|| (one_row(), Row::default()));
-        let Some(condition) = from.quals() else { return Ok((rel, row)) };
+        let Some(condition) = current.restrictions.rest(from.quals()) else { return Ok((rel, row)) };
         let condition = self.condition(condition, &around.scope(&row))?;
         Ok((Rel::Filter { input: Box::new(rel), condition }, row))
     }
@@ -89,6 +114,7 @@ impl Translator {
         let around_right = if lateral { Around { levels: Some(&level), ..around } } else { around };
         let (right, right_row) = self.item(current, right, around_right)?;
         let row = left_row.beside(right_row);
+        let condition = current.restrictions.rest(condition);
         let condition = condition.map(|condition| self.condition(condition, &around.scope(&row))).transpose()?;
         Ok((Rel::Join { kind, left: Box::new(left), right: Box::new(right), condition, lateral }, row))
     }
@@ -101,6 +127,14 @@ impl Translator {
         around: Around<'_, 't>,
     ) -> Result<(Rel, Row<'t>)> {
         let entry = current.entry(index)?;
+        // The operands of UNION and relatives are queries whose columns no one names.
+        if is_shipped(entry) && current.query.setOperations.is_null() {
+            match self.shipped_entry(current, index, around.depth) {
+                // What cannot be sent whole may go in parts.
+                Err(_) if entry.rtekind == RTEKind::RTE_SUBQUERY => {}
+                outcome => return outcome,
+            }
+        }
         if entry.security_barrier || entry.securityQuals().len() > 0 {
             return Err("a security barrier or row security".to_owned());
         }
@@ -110,7 +144,12 @@ impl Translator {
                 // SAFETY: part of the entry.
                 let query = unsafe { Node::<pg_sys::Query>::new(entry.subquery) }.ok_or("nothing")?;
                 let (rel, types) = self.query(query, around.below())?;
-                Ok((rel, Row::of_entry(index, &types)))
+                let row = Row::of_entry(index, &types);
+                let Some(condition) = conjunction(current.restrictions.on(index).iter().copied()) else {
+                    return Ok((rel, row));
+                };
+                let condition = self.condition(condition, &around.scope(&row))?;
+                Ok((Rel::Filter { input: Box::new(rel), condition }, row))
             }
             RTEKind::RTE_VALUES => self.values(index, entry, around),
             RTEKind::RTE_CTE => {
@@ -139,9 +178,7 @@ impl Translator {
         // SAFETY: catalog lookups of a table that the statement has locked.
         unsafe {
             if entry.relkind as u8 != pg_sys::RELKIND_FOREIGN_TABLE || !handler::is_ours(oid) {
-                let name = pg_sys::get_rel_name(oid);
-                let name = if name.is_null() { c"?" } else { CStr::from_ptr(name) };
-                return Err(format!("table \"{}\" is not in Parquet files", name.to_string_lossy()));
+                return Err("a table that is not in Parquet files".to_owned());
             }
             if entry.inh && query::has_subclass(oid) {
                 return Err("a table that others inherit from".to_owned());
@@ -154,15 +191,15 @@ impl Translator {
         let relation = self.open(oid)?;
         let mut row = Row::default();
         let mut attributes = Vec::new();
-        for (_, number) in current.used.range((index, i16::MIN)..=(index, i16::MAX)) {
-            let attribute = relation.attributes.iter().find(|attribute| attribute.number == *number);
+        for (number, _) in current.used(index) {
+            let attribute = relation.attributes.iter().find(|attribute| attribute.number == number);
             let attribute = attribute.ok_or("a system column or whole row")?;
             if attribute.from_text {
                 let name = &attribute.column.name;
                 return Err(format!("column \"{name}\" is converted from text by its type's input function"));
             }
             let ty = types::expression(attribute.type_oid).ok_or("a column of a type without counterpart")?;
-            row.push_var(index, *number, ty);
+            row.push_var(index, number, ty);
             attributes.push(attribute.clone());
         }
         let rel = Rel::Table { table: self.tables.len(), columns: (0..attributes.len()).collect() };

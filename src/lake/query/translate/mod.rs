@@ -6,7 +6,7 @@
 //! aggregate    GROUP BY                                         window        OVER
 //! order        DISTINCT, ORDER BY, LIMIT                        set_operation UNION and relatives
 //! expression   expressions of a row                             sublink       subqueries within them
-//! scope        which columns an expression may look at
+//! scope        which columns an expression may look at          shipped       what PostgreSQL reads and sends
 //! ```
 //!
 //! A query is taken as the rewriter gives it, with its expressions folded by PostgreSQL itself; what is translated keeps its
@@ -20,6 +20,7 @@ mod order;
 mod query;
 mod scope;
 mod set_operation;
+mod shipped;
 mod statement;
 mod sublink;
 mod window;
@@ -36,7 +37,9 @@ use crate::lake::expr::operator::Listed;
 use crate::lake::fdw::relation::Relation;
 use crate::lake::types;
 use crate::pg::node::{List, Node, Step};
+use shipped::Tried;
 
+pub(super) use shipped::{Restrictions, Shipped, conjunction, looks_around};
 pub(super) use statement::{Statement, has_averages};
 
 type Result<T, E = Reason> = std::result::Result<T, E>;
@@ -61,6 +64,12 @@ pub(super) struct Translator {
     /// Operators and functions that were looked up, with the collation that they are to work under.
     listed: HashMap<(Called, pg_sys::Oid), Result<Listed>>,
     pub tables: Vec<Table>,
+    /// Queries whose rows PostgreSQL sends, and what is known of all that were considered.
+    pub shipments: Vec<Shipped>,
+    tried: Vec<Tried>,
+    /// What the statement costs PostgreSQL.
+    cost: f64,
+    parameters: pg_sys::ParamListInfo,
     /// Expressions whose values are parameters, in order.
     pub params: Vec<*mut pg_sys::Expr>,
 }
@@ -72,8 +81,8 @@ enum Called {
 }
 
 impl Translator {
-    /// For a statement with these parameters, which may be NULL.
-    pub(super) fn new(parameters: pg_sys::ParamListInfo) -> Self {
+    /// For a statement with these parameters, which may be NULL, and what PostgreSQL's own plan of it costs.
+    pub(super) fn new(parameters: pg_sys::ParamListInfo, cost: f64) -> Self {
         // SAFETY: zeroed nodes in the current memory context, in which everything is translated.
         let root = unsafe {
             let mut global = pgrx::PgBox::<pg_sys::PlannerGlobal>::alloc_node(NodeTag::T_PlannerGlobal);
@@ -84,7 +93,17 @@ impl Translator {
             root.planner_cxt = pg_sys::CurrentMemoryContext;
             root.into_pg()
         };
-        Self { root, opened: HashMap::new(), listed: HashMap::new(), tables: Vec::new(), params: Vec::new() }
+        Self {
+            root,
+            opened: HashMap::new(),
+            listed: HashMap::new(),
+            tables: Vec::new(),
+            shipments: Vec::new(),
+            tried: Vec::new(),
+            cost,
+            parameters,
+            params: Vec::new(),
+        }
     }
 
     /// An expression with its constants folded and functions in SQL inlined, by PostgreSQL's own rules.

@@ -20,6 +20,9 @@ impl Translator {
         query: Node<'t, pg_sys::Query>,
         around: Around<'_, 't>,
     ) -> Result<(Rel, Vec<Type>)> {
+        if let Some(shipped) = self.shipped_query(query, around) {
+            return Ok(shipped);
+        }
         self.prepare(query, around)?;
         self.with(query, around, |this, around| {
             let targets: Vec<_> = targets(query).collect();

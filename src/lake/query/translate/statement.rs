@@ -46,6 +46,7 @@ impl Translator {
         split: &[bool],
     ) -> Result<Statement<'t>> {
         self.tables.clear();
+        self.shipments.clear();
         self.params.clear();
         let around = Around { depth: 0, levels: None, withs: None };
         self.prepare(query, around)?;

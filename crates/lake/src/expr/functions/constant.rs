@@ -22,7 +22,7 @@ pub(crate) fn constant(value: &Value, ty: Type) -> Result<Typed> {
         Value::Float(bits) => float(f64::from_bits(*bits), kind),
         Value::Numeric(text) => digits(text).and_then(|digits| decimal(digits, &ty.arrow())),
         Value::Bool(_) | Value::Text(_) | Value::Bytes(_) => ty.scalar(value),
-        Value::List(_) | Value::Above | Value::Below => None,
+        Value::List(_) | Value::Above | Value::Below | Value::Late(_) => None,
     };
     let scalar = scalar.ok_or_else(|| unsupported(format!("a constant of type {ty}")))?;
     Ok(Typed::new(Expr::Literal(scalar, None), ty))

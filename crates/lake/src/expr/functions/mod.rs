@@ -15,6 +15,8 @@
 //! round      numerics with fewer digits
 //! datetime   dates and timestamps
 //! text       text and bytea
+//! compose    texts made of parts of others
+//! like       patterns with % and _
 //! pattern    regular expressions that mean the same to PostgreSQL and to the engine
 //! regexp     what is done with them
 //! aggregate  aggregate functions
@@ -29,6 +31,7 @@
 
 mod aggregate;
 mod cast;
+mod compose;
 mod constant;
 mod convert;
 mod datetime;
@@ -37,6 +40,7 @@ mod digits;
 mod float;
 mod integer;
 mod kernel;
+pub(super) mod like;
 mod pattern;
 mod quotient;
 mod regexp;
@@ -80,6 +84,14 @@ pub(crate) fn call(width: Width, function: Function, arguments: Vec<Typed>) -> R
                 Function::Matches | Function::NotMatches | Function::RegexpReplace => {
                     return regexp::call(function, arguments);
                 }
+                Function::Append if kinds[..] == [Kind::Bytea; 2] => compose::call(function, arguments),
+                Function::Reverse
+                | Function::Repeat
+                | Function::Lpad
+                | Function::Rpad
+                | Function::SplitPart
+                | Function::Translate
+                | Function::Ascii => compose::call(function, arguments),
                 _ => text::call(function, arguments),
             },
         },

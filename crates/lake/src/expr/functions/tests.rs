@@ -174,6 +174,10 @@ fn printed(array: &ArrayRef, row: usize, scale: Option<i32>) -> String {
         }
         DataType::Decimal256(_, own) => decimal(array.as_primitive::<Decimal256Type>().value(row), *own),
         DataType::Utf8View => array.as_string_view().value(row).replace('\n', "\\n"),
+        DataType::BinaryView => {
+            let hex = array.as_binary_view().value(row).iter().map(|byte| format!("{byte:02x}"));
+            format!("\\x{}", hex.collect::<String>())
+        }
         other => panic!("{other}"),
     }
 }
@@ -225,6 +229,12 @@ fn made(function: &str, width: Width, arguments: Vec<Typed>) -> Option<Typed> {
         Some(("cast", to)) => {
             let kind = column_type(if to == "numeric" { "numeric(1,0)" } else { to }).kind().unwrap();
             cast(first.clone(), Type::One(kind), modifier(to))
+        }
+        Some((name @ ("repeat" | "lpad" | "rpad"), constants)) => {
+            let (count, fill) = constants.split_once(' ').unzip();
+            let count = literal(&array(&ColumnType::Int4, &[count.unwrap_or(constants)]), &ColumnType::Int4);
+            let fill = fill.map(|fill| literal(&array(&ColumnType::Text, &[fill]), &ColumnType::Text));
+            call(width, named(name), [first.clone(), count].into_iter().chain(fill).collect())
         }
         Some((name @ ("~" | "!~" | "regexp_replace"), constants)) => {
             let constant = |text: &str| {
@@ -493,6 +503,11 @@ fn functions_of_every_line_of_the_rules_have_calls() {
             Some(("agg", aggregate)) => aggregate,
             Some((name @ ("extract" | "date_part" | "date_trunc"), _)) => {
                 kinds.insert(0, Kind::Text);
+                name
+            }
+            Some((name @ ("repeat" | "lpad" | "rpad"), constants)) => {
+                kinds.push(Kind::Int4);
+                kinds.extend(constants.split(' ').skip(1).map(|_| Kind::Text));
                 name
             }
             Some((name, constants)) => {

@@ -13,13 +13,14 @@ use datafusion::logical_expr::{ColumnarValue, Expr};
 
 use super::digits::numeric_text;
 use super::kernel::{Answer, Kernel, Operand, Operands, apply, fault, unexpected};
+use super::like::is_like;
 use super::typed::{Scale, Typed};
 use crate::expr::Function;
 use crate::fault::Fault;
 use crate::types::ColumnType;
 
 /// Bytes of the largest value of PostgreSQL (MaxAllocSize less a header).
-const MOST_BYTES: usize = 0x3fff_ffff - 4;
+pub(super) const MOST_BYTES: usize = 0x3fff_ffff - 4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Text {
@@ -39,6 +40,8 @@ enum Text {
     Replace,
     Like,
     NotLike,
+    Ilike,
+    NotIlike,
 }
 
 /// As the output function of its type writes it.
@@ -74,6 +77,8 @@ pub(super) fn call(function: Function, arguments: Vec<Typed>) -> Option<Typed> {
         Function::Replace => (Text::Replace, ColumnType::Text),
         Function::Like => (Text::Like, ColumnType::Bool),
         Function::NotLike => (Text::NotLike, ColumnType::Bool),
+        Function::Ilike => (Text::Ilike, ColumnType::Bool),
+        Function::NotIlike => (Text::NotIlike, ColumnType::Bool),
         _ => return None,
     };
     let arguments: Vec<Expr> = arguments.into_iter().map(|argument| argument.expr).collect();
@@ -90,13 +95,13 @@ pub(super) fn call(function: Function, arguments: Vec<Typed>) -> Option<Typed> {
 }
 
 /// Bytes of an argument's value in a row.
-enum Strings<'a> {
+pub(super) enum Strings<'a> {
     Text(&'a arrow::array::StringViewArray),
     Bytes(&'a arrow::array::BinaryViewArray),
 }
 
 impl<'a> Strings<'a> {
-    fn of(operand: &'a Operand) -> Option<Self> {
+    pub(super) fn of(operand: &'a Operand) -> Option<Self> {
         match operand.array.data_type() {
             DataType::Utf8View => Some(Self::Text(operand.array.as_string_view())),
             DataType::BinaryView => Some(Self::Bytes(operand.array.as_binary_view())),
@@ -104,14 +109,14 @@ impl<'a> Strings<'a> {
         }
     }
 
-    fn bytes(&self, row: usize) -> &'a [u8] {
+    pub(super) fn bytes(&self, row: usize) -> &'a [u8] {
         match self {
             Self::Text(array) => array.value(row).as_bytes(),
             Self::Bytes(array) => array.value(row),
         }
     }
 
-    fn text(&self, row: usize) -> &'a str {
+    pub(super) fn text(&self, row: usize) -> &'a str {
         match self {
             Self::Text(array) => array.value(row),
             Self::Bytes(_) => "",
@@ -120,19 +125,19 @@ impl<'a> Strings<'a> {
 }
 
 /// Characters of UTF-8.
-fn characters(bytes: &[u8]) -> usize {
+pub(super) fn characters(bytes: &[u8]) -> usize {
     bytes.iter().filter(|byte| (**byte as i8) >= -0x40).count()
 }
 
 /// Where the character of this index, from 0, begins; the end if there are fewer.
-fn offset(text: &str, index: usize) -> usize {
+pub(super) fn offset(text: &str, index: usize) -> usize {
     if text.is_ascii() {
         return index.min(text.len());
     }
     text.char_indices().nth(index).map_or(text.len(), |(at, _)| at)
 }
 
-fn integer(operand: &Operand, row: usize) -> i32 {
+pub(super) fn integer(operand: &Operand, row: usize) -> i32 {
     operand.array.as_primitive::<Int32Type>().value(operand.at(row))
 }
 
@@ -152,7 +157,7 @@ fn substring(text: &str, start: i32, length: Option<i32>) -> Answer<&str> {
 }
 
 /// The first so many characters, or all but the last ones.
-fn left(text: &str, count: i32) -> &str {
+pub(super) fn left(text: &str, count: i32) -> &str {
     &text[..offset(text, counted(text, count))]
 }
 
@@ -175,82 +180,6 @@ fn position(text: &str, wanted: &str) -> i32 {
     }
 }
 
-/// Whether the text is like the pattern: MatchText in like_match.c, with its errors in the same cases.
-fn is_like(text: &[u8], pattern: &[u8]) -> Answer<bool> {
-    let (mut t, mut p) = (0, 0);
-    // Where to go on when what follows the last % does not fit: it then stands for a character more.
-    let mut retry: Option<(usize, usize)> = None;
-    loop {
-        let Some(byte) = pattern.get(p) else {
-            if t == text.len() {
-                return Ok(true);
-            }
-            match shifted(text, &mut retry) {
-                Some(next) => (t, p) = next,
-                None => return Ok(false),
-            }
-            continue;
-        };
-        if t == text.len() {
-            return Ok(pattern[p..].iter().all(|byte| *byte == b'%'));
-        }
-        let fits = match byte {
-            b'%' => {
-                while let Some(wild @ (b'%' | b'_')) = pattern.get(p) {
-                    if *wild == b'_' {
-                        if t == text.len() {
-                            return Ok(false);
-                        }
-                        t = next(text, t);
-                    }
-                    p += 1;
-                }
-                match pattern[p..] {
-                    [] => return Ok(true),
-                    [b'\\'] => return Err(Fault::Escape),
-                    _ => retry = Some((t, p)),
-                }
-                continue;
-            }
-            b'_' => {
-                t = next(text, t);
-                p += 1;
-                continue;
-            }
-            b'\\' => {
-                p += 1;
-                text[t] == *pattern.get(p).ok_or(Fault::Escape)?
-            }
-            byte => text[t] == *byte,
-        };
-        if fits {
-            t += 1;
-            p += 1;
-        } else {
-            match shifted(text, &mut retry) {
-                Some(next) => (t, p) = next,
-                None => return Ok(false),
-            }
-        }
-    }
-}
-
-/// The next place in the text at which what follows the last % may fit.
-fn shifted(text: &[u8], retry: &mut Option<(usize, usize)>) -> Option<(usize, usize)> {
-    let (from, after) = retry.as_mut()?;
-    *from = next(text, *from);
-    (*from < text.len()).then_some((*from, *after))
-}
-
-/// The byte behind a character.
-fn next(text: &[u8], mut at: usize) -> usize {
-    at += 1;
-    while text.get(at).is_some_and(|byte| (*byte as i8) < -0x40) {
-        at += 1;
-    }
-    at
-}
-
 fn trimmed<'a>(text: &'a str, set: &str, kernel: Text) -> &'a str {
     let is_in = |c: char| set.contains(c);
     match kernel {
@@ -261,7 +190,7 @@ fn trimmed<'a>(text: &'a str, set: &str, kernel: Text) -> &'a str {
 }
 
 /// A text for each row that is not NULL, which `write` appends to an empty buffer or returns as it is.
-fn texts<'a>(
+pub(super) fn texts<'a>(
     operands: &Operands,
     write: impl Fn(usize, &mut String) -> Answer<Option<&'a str>>,
 ) -> EngineResult<ColumnarValue> {
@@ -282,7 +211,7 @@ fn texts<'a>(
     operands.answer(array)
 }
 
-fn integers(operands: &Operands, f: impl Fn(usize) -> usize) -> EngineResult<ColumnarValue> {
+pub(super) fn integers(operands: &Operands, f: impl Fn(usize) -> usize) -> EngineResult<ColumnarValue> {
     let value = |row| if operands.is_valid(row) { f(row) as i32 } else { 0 };
     let values: Vec<i32> = (0..operands.rows).map(value).collect();
     operands.answer(Arc::new(Int32Array::new(values.into(), operands.nulls.clone())))
@@ -297,7 +226,7 @@ fn booleans(operands: &Operands, f: impl Fn(usize) -> Answer<bool>) -> EngineRes
 }
 
 /// Room for so many bytes more.
-fn reserve(buffer: &mut String, bytes: usize) -> Answer<()> {
+pub(super) fn reserve(buffer: &mut String, bytes: usize) -> Answer<()> {
     if buffer.len().saturating_add(bytes) > MOST_BYTES {
         return Err(Fault::Length);
     }
@@ -336,6 +265,8 @@ impl Kernel for Text {
             Self::Replace => "replace",
             Self::Like => "~~",
             Self::NotLike => "!~~",
+            Self::Ilike => "~~*",
+            Self::NotIlike => "!~~*",
         }
     }
 
@@ -391,6 +322,11 @@ impl Kernel for Text {
                     (Self::NotLike, []) => {
                         booleans(&operands, |row| Ok(!is_like(one(row).as_bytes(), two(row).as_bytes())?))
                     }
+                    // PostgreSQL brings both to lower case first, escapes and all.
+                    (Self::Ilike | Self::NotIlike, []) => booleans(&operands, |row| {
+                        let (text, pattern) = (one(row).to_ascii_lowercase(), two(row).to_ascii_lowercase());
+                        Ok(is_like(text.as_bytes(), pattern.as_bytes())? == (*self == Self::Ilike))
+                    }),
                     (Self::Replace, [third]) => {
                         let last = Strings::of(third).ok_or_else(wrong)?;
                         texts(&operands, |row, buffer| {

@@ -65,6 +65,30 @@ fn products_of_more_than_38_digits_begin_again_with_more_bits() {
 }
 
 #[test]
+fn digits_are_integers_of_32_bits() {
+    let world = world();
+    let some = || Expr::Coalesce(vec![of_a(3), number("0")], Kind::Numeric.into());
+    let quotient = || Expr::Call(Function::Divide, vec![of_a(3), some()]);
+    let product = Expr::Call(Function::Multiply, vec![some(), quotient()]);
+    let nonzero = || filter(a(), is(Comparison::NotEq, some(), number("0")));
+    let numeric = |at| column(at, Kind::Numeric);
+    let rows = || project(nonzero(), vec![quotient(), product.clone(), some()]);
+    let sums = aggregate(rows(), vec![], (0..3).map(|at| call("sum", vec![numeric(at)])).collect());
+    let both =
+        Rel::SetOperation { kind: SetKind::Union, all: true, left: Box::new(rows()), right: Box::new(sums.clone()) };
+    for rel in [rows(), sums, both] {
+        let found = outputs(&rel, &world.tables, &[]).unwrap();
+        for batch in world.run(&rel, &Options::default()).unwrap() {
+            for output in &found {
+                let at = output.as_ref().and_then(|output| output.digits).unwrap();
+                assert_eq!(batch.column(at).data_type(), &arrow::datatypes::DataType::Int32);
+                assert_eq!(batch.num_columns(), 6);
+            }
+        }
+    }
+}
+
+#[test]
 fn no_row_is_delivered_twice_when_a_late_one_needs_more_bits() {
     let large = 10i128.pow(37);
     let wide = format!("1{}", "0".repeat(74));
@@ -338,4 +362,58 @@ fn frames_of_rows_and_groups() {
     assert!(world.refused(&behind).contains("only at execution"));
     let range = Frame { unit: FrameUnit::Range, start: Bound::Preceding(int(1)), end: Bound::CurrentRow };
     assert!(world.refused(&window("count", vec![], vec![], by_id(), range)).contains("range"));
+}
+
+#[test]
+fn all_rows_are_counted_without_decoding_any() {
+    let world = world();
+    let two = aggregate(a(), vec![], vec![count(), count()]);
+    let plan = world.explain(&two);
+    assert!(plan.contains("FooterCount: files=1") && !plan.contains("LakeScan"), "{plan}");
+    assert_eq!(world.rows(&two), ["5 5"]);
+    assert_eq!(world.rows(&aggregate(empty(), vec![], vec![count()])), ["0"]);
+    let mut query = world.start(&two, &Options::default(), Arc::new(|| {})).unwrap();
+    while !matches!(query.poll().unwrap(), Poll::Done) {
+        std::thread::yield_now();
+    }
+    let statistics = query.statistics();
+    assert_eq!((statistics.bytes, statistics.row_groups_pruned, statistics.row_groups), (0, 3, 3));
+    assert_eq!(world.rows(&aggregate(filter(a(), eq(of_a(1), text("x"))), vec![], vec![count()])), ["2"]);
+    // What is not of all rows is counted row by row.
+    for rel in [
+        aggregate(filter(a(), eq(of_a(0), int(1))), vec![], vec![count()]),
+        aggregate(a(), vec![of_a(1)], vec![count()]),
+        aggregate(limit(a(), None, Some(int(2))), vec![], vec![count()]),
+        aggregate(a(), vec![], vec![Aggregate { arguments: vec![of_a(0)], ..count() }]),
+    ] {
+        let plan = world.explain(&rel);
+        assert!(plan.contains("LakeScan"), "{plan}");
+    }
+}
+
+#[test]
+fn a_file_that_changed_since_it_was_found_is_not_counted() {
+    let world = world();
+    let path = world._folder.path().join("a.parquet");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.push(0);
+    std::fs::write(&path, bytes).unwrap();
+    let error = world.run(&aggregate(a(), vec![], vec![count()]), &Options::default()).unwrap_err();
+    assert_eq!(error.sqlstate(), "LG006", "{error}");
+}
+
+#[test]
+fn moments_of_groups_are_those_of_their_rows() {
+    let world = world();
+    let moments = |input| {
+        let calls = ["avg", "var_pop", "stddev_samp"].map(|name| call(name, vec![of_a(2)]));
+        aggregate(input, vec![of_a(1)], calls.to_vec())
+    };
+    // NaN and -0; 0 and NULL; 1.5.
+    assert_eq!(world.set(&moments(a())), ["- 1.5 0.0 -", "x NaN NaN NaN", "y 0.0 0.0 -"]);
+    let none = moments(filter(a(), eq(of_a(1), text("z"))));
+    assert_eq!(world.rows(&none), [""; 0]);
+    let mut filtered = call("avg", vec![of_a(2)]);
+    filtered.filter = Some(is(Comparison::Lt, of_a(0), int(4)));
+    assert_eq!(world.set(&aggregate(a(), vec![of_a(1)], vec![filtered])), ["- -", "x NaN", "y 0.0"]);
 }

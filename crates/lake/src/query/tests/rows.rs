@@ -1,5 +1,8 @@
 //! Filters, expressions, order, limits, distinct rows, sets, common tables, parameters; cancel.
 
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+
 use super::*;
 use crate::expr::{Function, Type};
 use crate::types::ColumnType;
@@ -178,6 +181,45 @@ fn sets_take_null_for_equal_to_null() {
         right: bx(project(filter(b(), eq(of_b(0), int(2))), vec![of_b(2)])),
     };
     assert_eq!(world.set(&both), ["1.000 2", "2.500 3"]);
+}
+
+#[test]
+fn what_may_fail_is_computed_where_it_is_asked() {
+    let world = world();
+    let less = || Expr::Call(Function::Subtract, vec![of_a(0), int(2)]);
+    let zero = || eq(less(), int(0));
+    let other = || is(Comparison::NotEq, less(), int(0));
+    // 10 / (id - 2) > 1, which is an error for the row with id 2.
+    let ratio = || is(Comparison::Gt, Expr::Call(Function::Divide, vec![int(10), less()]), int(1));
+    let shown = |expr| world.try_rows(&project(sort(a(), vec![ascending(of_a(0))]), vec![of_a(0), expr]));
+    let and = |parts: Vec<Expr>| Expr::And(parts);
+    let decided = ["1 false", "2 false", "3 true", "4 true", "- -"];
+    assert_eq!(shown(and(vec![other(), ratio()])).unwrap(), decided);
+    assert_eq!(shown(and(vec![Expr::IsNull(bx_expr(of_a(1))).negated(), other(), ratio()])).unwrap()[1], "2 false");
+    assert_eq!(shown(Expr::Or(vec![zero(), ratio()])).unwrap(), ["1 false", "2 true", "3 true", "4 true", "- -"]);
+    let truth = |value| Expr::Constant(Value::Bool(value), Kind::Bool.into());
+    let case = Expr::Case(vec![(other(), ratio())], Some(bx_expr(truth(false))), Kind::Bool.into());
+    assert_eq!(shown(case).unwrap(), ["1 false", "2 false", "3 true", "4 true", "- false"]);
+    let case = Expr::Case(vec![(zero(), truth(true)), (ratio(), truth(false))], None, Kind::Bool.into());
+    assert_eq!(shown(case).unwrap(), ["1 -", "2 true", "3 false", "4 false", "- -"]);
+    assert_eq!(shown(and(vec![ratio(), other()])).unwrap_err().sqlstate(), "22012");
+    // Of conditions PostgreSQL asks those first that have less to do.
+    assert_eq!(world.set(&ids(and(vec![ratio(), other()]))), ["3", "4"]);
+    assert_eq!(world.set(&ids(Expr::Or(vec![zero(), ratio()]))), ["2", "3", "4"]);
+    assert_eq!(world.set(&filter(ids(other()), truth(true))).len(), 3);
+    let joined = join(JoinKind::Left, a(), b(), Some(and(vec![eq(of_a(0), right(0)), ratio(), other()])));
+    assert_eq!(world.set(&project(joined, vec![of_a(0), right(1)])), ["- -", "1 -", "2 -", "3 b3", "3 c3", "4 -"]);
+    // Conditions of queries within queries are asked together.
+    let inner = project(filter(a(), other()), vec![of_a(0), Expr::Call(Function::Divide, vec![int(10), less()])]);
+    let outer = filter(inner, is(Comparison::Gt, column(1, Kind::Int8), int(1)));
+    assert_eq!(world.set(&outer), ["3 10", "4 5"]);
+    // An equality with a sum is still one that two tables are joined by.
+    let sum = Expr::Call(Function::Add, vec![of_a(0), int(1)]);
+    let cross = join(JoinKind::Inner, a(), b(), None);
+    let rel = filter(cross, and(vec![eq(sum, right(0)), is(Comparison::Gt, right(2), number("2"))]));
+    assert_eq!(world.set(&project(rel.clone(), vec![of_a(0), right(1)])), ["1 b2", "2 c3"]);
+    let plan = world.explain(&rel);
+    assert!(plan.contains("HashJoinExec"), "{plan}");
 }
 
 #[test]
@@ -391,4 +433,68 @@ fn what_was_read_is_counted() {
     let statistics = query.statistics();
     assert_eq!((rows, statistics.rows, statistics.files, statistics.row_groups), (5, 5, 1, 20));
     assert!(statistics.row_groups_pruned == 19 && statistics.bytes > 0, "{statistics:?}");
+}
+
+/// What a query delivers, one partition after another, and what was read for it.
+fn counted(world: &World, rel: &Rel) -> (Vec<RecordBatch>, Statistics) {
+    let options = Options { parallelism: 1, ..Options::default() };
+    let mut query = world.start(rel, &options, Arc::new(|| {})).unwrap();
+    let mut batches = Vec::new();
+    loop {
+        match query.poll().unwrap() {
+            Poll::Batch(batch) => batches.push(batch),
+            Poll::Done => return (batches, query.statistics()),
+            Poll::Pending => std::thread::yield_now(),
+        }
+    }
+}
+
+fn numbers(ids: &[i64]) -> Rel {
+    Rel::Values { columns: vec![Kind::Int8.into()], rows: ids.iter().map(|id| vec![int(*id)]).collect() }
+}
+
+#[test]
+fn row_groups_without_a_partner_are_not_read() {
+    let world = large();
+    let all = || Rel::Table { table: 0, columns: vec![0, 1] };
+    let joined = |ids: &[i64]| {
+        let on = Some(eq(column(0, Kind::Int8), column(1, Kind::Int8)));
+        project(join(JoinKind::Inner, numbers(ids), all(), on), vec![column(1, Kind::Int8), column(2, Kind::Text)])
+    };
+    let (batches, statistics) = counted(&world, &joined(&[25_001, 25_002]));
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 2);
+    assert_eq!((statistics.row_groups, statistics.row_groups_pruned), (20, 19), "{statistics:?}");
+    assert!(statistics.rows_skipped > 9_000, "{statistics:?}");
+    let (batches, statistics) = counted(&world, &joined(&[-7]));
+    assert!(batches.is_empty() && statistics.row_groups_pruned == 20 && statistics.bytes == 0, "{statistics:?}");
+}
+
+#[test]
+fn row_groups_behind_the_last_row_of_a_limit_are_not_read() {
+    let world = large();
+    let all = || Rel::Table { table: 0, columns: vec![0, 1] };
+    let sorted = limit(sort(all(), vec![ascending(column(0, Kind::Int8))]), None, Some(int(3)));
+    let (batches, statistics) = counted(&world, &sorted);
+    let ids: Vec<_> = batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values()).collect();
+    assert_eq!(ids, [&0, &1, &2]);
+    assert!(statistics.row_groups_pruned >= 10, "{statistics:?}");
+    // The last rows of the files are looked for at their end.
+    let sorted = limit(sort(all(), vec![descending(column(0, Kind::Int8))]), None, Some(int(3)));
+    let (batches, statistics) = counted(&world, &sorted);
+    let ids: Vec<_> = batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values()).collect();
+    assert_eq!(ids, [&199_999, &199_998, &199_997]);
+    assert!(statistics.row_groups_pruned >= 10, "{statistics:?}");
+}
+
+#[test]
+fn batches_of_few_rows_are_put_together() {
+    let world = large();
+    let all = || Rel::Table { table: 0, columns: vec![0, 1] };
+    // Every hundredth row has a partner, in every row group.
+    let ids: Vec<_> = (0..2_000).map(|id| id * 100).collect();
+    let on = Some(eq(column(0, Kind::Int8), column(1, Kind::Int8)));
+    let joined = join(JoinKind::Inner, numbers(&ids), all(), on);
+    let (batches, _) = counted(&world, &joined);
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 2_000);
+    assert!(batches.len() <= 5, "{}", batches.len());
 }

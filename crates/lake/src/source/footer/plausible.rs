@@ -64,10 +64,11 @@ fn check_chunk(chunk: &ColumnChunkMetaData, rows: u64, end: u64) -> std::result:
     Ok(())
 }
 
-/// Whether a row group claims more rows than its bytes make likely. The headers of its pages agree, if it was opened; only
-/// decoding them shows whether that is so.
+/// Whether a row group claims more rows than the bytes of any of its columns make likely. The headers of its pages agree, if
+/// it was opened; only decoding them shows whether that is so.
 pub(super) fn is_doubtful(group: &RowGroupMetaData) -> bool {
-    let bytes = smallest(group).map_or(0, |chunk| u64::try_from(chunk.compressed_size()).unwrap_or(0));
+    let largest = group.columns().iter().map(ColumnChunkMetaData::compressed_size).max().unwrap_or(0);
+    let bytes = u64::try_from(largest).unwrap_or(0);
     let rows = u64::try_from(group.num_rows()).unwrap_or(0);
     rows > ROWS_BELIEVED.saturating_add(bytes.saturating_mul(ROWS_A_BYTE))
 }

@@ -353,7 +353,7 @@ fn all(count: usize) -> BooleanBufferBuilder {
 }
 
 /// The rows that are not NULL and pass the filter.
-fn rows(count: usize, nulls: Option<&NullBuffer>, filter: Option<&BooleanArray>) -> BooleanBuffer {
+pub(super) fn rows(count: usize, nulls: Option<&NullBuffer>, filter: Option<&BooleanArray>) -> BooleanBuffer {
     let passing = filter.map(|filter| match filter.nulls() {
         Some(nulls) => filter.values() & nulls.inner(),
         None => filter.values().clone(),

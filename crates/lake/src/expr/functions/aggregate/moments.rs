@@ -1,17 +1,20 @@
 //! Averages, variances and standard deviations of double precisions: `float8_accum` and `float8_combine` of float.c, which are
 //! the algorithm of Youngs and Cramer. As in PostgreSQL the last digits depend on the order of the rows.
 
-use std::mem::size_of_val;
+use std::mem::{size_of, size_of_val};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array};
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
+};
 
 use super::super::kernel::{Answer, fault};
+use super::fold::rows;
 use crate::fault::Fault;
 
 /// What is made of number, sum and squared deviations.
@@ -63,6 +66,14 @@ impl AggregateUDFImpl for Moments {
             return Err(DataFusionError::Internal(format!("{} of distinct values", self.name)));
         }
         Ok(Box::new(State { moment: self.moment, sums: Sums::default() }))
+    }
+
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
+        !args.is_distinct
+    }
+
+    fn create_groups_accumulator(&self, _: AccumulatorArgs<'_>) -> EngineResult<Box<dyn GroupsAccumulator>> {
+        Ok(Box::new(Groups { moment: self.moment, sums: Vec::new() }))
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> EngineResult<Vec<FieldRef>> {
@@ -117,6 +128,45 @@ impl Sums {
     }
 }
 
+impl Moment {
+    /// `None` where there are too few values.
+    fn of(self, sums: Sums) -> Option<f64> {
+        let Sums { number, sum, squares } = sums;
+        let value = match self {
+            Self::Average => (number > 0.0).then(|| sum / number),
+            Self::VarPop => (number > 0.0).then(|| squares / number),
+            Self::StddevPop => (number > 0.0).then(|| (squares / number).sqrt()),
+            Self::VarSamp => (number > 1.0).then(|| squares / (number - 1.0)),
+            Self::StddevSamp => (number > 1.0).then(|| (squares / (number - 1.0)).sqrt()),
+        };
+        value.map(|value| if value.is_nan() { f64::NAN } else { value })
+    }
+}
+
+fn doubles(arrays: &[ArrayRef]) -> EngineResult<&Float64Array> {
+    let values = arrays.first().and_then(|array| array.as_primitive_opt::<Float64Type>());
+    values.ok_or_else(|| DataFusionError::Internal("moments of something else than double precisions".to_owned()))
+}
+
+/// The states of an array of rows.
+struct States<'a>([&'a Float64Array; 3]);
+
+impl<'a> States<'a> {
+    fn of(arrays: &'a [ArrayRef]) -> EngineResult<Self> {
+        let wrong = || DataFusionError::Internal(format!("{} states of moments", arrays.len()));
+        let [number, sum, squares] = arrays else { return Err(wrong()) };
+        let column = |array: &'a ArrayRef| array.as_primitive_opt::<Float64Type>().ok_or_else(wrong);
+        Ok(Self([column(number)?, column(sum)?, column(squares)?]))
+    }
+
+    fn rows(&self) -> impl Iterator<Item = Sums> {
+        let [numbers, sums, squares] = self.0;
+        let pairs = numbers.values().iter().zip(sums.values()).zip(squares.values());
+        pairs.map(|((number, sum), squares)| Sums { number: *number, sum: *sum, squares: *squares })
+    }
+}
+
+/// Of all rows.
 #[derive(Debug)]
 struct State {
     moment: Moment,
@@ -125,36 +175,17 @@ struct State {
 
 impl Accumulator for State {
     fn update_batch(&mut self, values: &[ArrayRef]) -> EngineResult<()> {
-        let values = values.first().and_then(|array| array.as_primitive_opt::<Float64Type>());
-        let Some(values) = values else {
-            return Err(DataFusionError::Internal("moments of something else than double precisions".to_owned()));
-        };
-        self.sums = values.iter().flatten().try_fold(self.sums, Sums::add).map_err(fault)?;
+        self.sums = doubles(values)?.iter().flatten().try_fold(self.sums, Sums::add).map_err(fault)?;
         Ok(())
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> EngineResult<()> {
-        let [number, sum, squares] = states else {
-            return Err(DataFusionError::Internal(format!("{} states of moments", states.len())));
-        };
-        for row in 0..number.len() {
-            let value = |array: &ArrayRef| array.as_primitive::<Float64Type>().value(row);
-            let other = Sums { number: value(number), sum: value(sum), squares: value(squares) };
-            self.sums = self.sums.combine(other).map_err(fault)?;
-        }
+        self.sums = States::of(states)?.rows().try_fold(self.sums, Sums::combine).map_err(fault)?;
         Ok(())
     }
 
     fn evaluate(&mut self) -> EngineResult<ScalarValue> {
-        let Sums { number, sum, squares } = self.sums;
-        let value = match self.moment {
-            Moment::Average => (number > 0.0).then(|| sum / number),
-            Moment::VarPop => (number > 0.0).then(|| squares / number),
-            Moment::StddevPop => (number > 0.0).then(|| (squares / number).sqrt()),
-            Moment::VarSamp => (number > 1.0).then(|| squares / (number - 1.0)),
-            Moment::StddevSamp => (number > 1.0).then(|| (squares / (number - 1.0)).sqrt()),
-        };
-        Ok(ScalarValue::Float64(value.map(|value| if value.is_nan() { f64::NAN } else { value })))
+        Ok(ScalarValue::Float64(self.moment.of(self.sums)))
     }
 
     fn state(&mut self) -> EngineResult<Vec<ScalarValue>> {
@@ -164,5 +195,86 @@ impl Accumulator for State {
 
     fn size(&self) -> usize {
         size_of_val(self)
+    }
+}
+
+/// Of the rows of each group.
+#[derive(Debug)]
+struct Groups {
+    moment: Moment,
+    sums: Vec<Sums>,
+}
+
+impl Groups {
+    /// Brings a row into the state of its group.
+    fn put(&mut self, group: usize, change: impl FnOnce(Sums) -> Answer<Sums>) -> EngineResult<()> {
+        let missing = || DataFusionError::Internal(format!("moments of group {group} of {}", self.sums.len()));
+        let before = self.sums.get(group).copied().ok_or_else(missing)?;
+        let after = change(before).map_err(fault)?;
+        if let Some(sums) = self.sums.get_mut(group) {
+            *sums = after;
+        }
+        Ok(())
+    }
+
+    fn arrays(sums: &[Sums]) -> Vec<ArrayRef> {
+        let column = |of: fn(&Sums) -> f64| Arc::new(sums.iter().map(of).collect::<Float64Array>()) as ArrayRef;
+        vec![column(|sums| sums.number), column(|sums| sums.sum), column(|sums| sums.squares)]
+    }
+}
+
+impl GroupsAccumulator for Groups {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        groups: &[usize],
+        filter: Option<&BooleanArray>,
+        count: usize,
+    ) -> EngineResult<()> {
+        let values = doubles(values)?;
+        self.sums.resize(count, Sums::default());
+        let nulls = values.nulls().filter(|nulls| nulls.null_count() > 0);
+        if nulls.is_none() && filter.is_none() {
+            return values
+                .values()
+                .iter()
+                .zip(groups)
+                .try_for_each(|(value, group)| self.put(*group, |sums| sums.add(*value)));
+        }
+        let passing = rows(values.len(), nulls, filter);
+        let pairs = values.values().iter().zip(groups).zip(passing.iter()).filter(|(_, passes)| *passes);
+        for ((value, group), _) in pairs {
+            self.put(*group, |sums| sums.add(*value))?;
+        }
+        Ok(())
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef], groups: &[usize], count: usize) -> EngineResult<()> {
+        self.sums.resize(count, Sums::default());
+        States::of(states)?
+            .rows()
+            .zip(groups)
+            .try_for_each(|(other, group)| self.put(*group, |sums| sums.combine(other)))
+    }
+
+    fn evaluate(&mut self, emit: EmitTo) -> EngineResult<ArrayRef> {
+        let sums = emit.take_needed(&mut self.sums);
+        Ok(Arc::new(sums.into_iter().map(|sums| self.moment.of(sums)).collect::<Float64Array>()))
+    }
+
+    fn state(&mut self, emit: EmitTo) -> EngineResult<Vec<ArrayRef>> {
+        Ok(Self::arrays(&emit.take_needed(&mut self.sums)))
+    }
+
+    /// Every row its own group.
+    fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> EngineResult<Vec<ArrayRef>> {
+        let rows = doubles(values)?.len();
+        let mut groups = Self { moment: self.moment, sums: Vec::new() };
+        groups.update_batch(values, &(0..rows).collect::<Vec<_>>(), filter, rows)?;
+        groups.state(EmitTo::All)
+    }
+
+    fn size(&self) -> usize {
+        self.sums.capacity() * size_of::<Sums>()
     }
 }

@@ -153,6 +153,28 @@ from unnest('{~~,!~~}'::text[]) f, s, unnest(array['', 'a', '%', '_', '__', '%a%
 insert into calls (function, types, a, b, expression)
 select 'replace', 'text;text;text', s, b || ';' || c, format('replace(%L::text, %L::text, %L::text)', s, b, c)
 from s, unnest(array['', 'a', 'xyx', '漢字', 'abc']) b, unnest(array['', '漢', 'yx']) c order by b, c, o;
+insert into calls (function, types, a, b, expression)
+select f, 'text;text', s, b, format('%L::text %s %L::text collate "C"', s, f, b)
+from unnest('{~~*,!~~*}'::text[]) f, s, unnest(array['', 'A', '%', '%A%', 'h_LLO%', 'ä%', 'Ä%', '\A%', '%\', '\%\_\\X', 'X%X']) b
+order by f, b, o;
+insert into calls (function, types, a, expression)
+select f, 'text', s, format('%s(%L::text)', f, s) from unnest('{reverse,ascii}'::text[]) f, s order by f, o;
+insert into calls (function, types, a, expression)
+select 'repeat ' || n, 'text', s, format('repeat(%L::text, %s)', s, n) from s, unnest('{-2147483648,0,1,3}'::int4[]) n order by n, o;
+insert into calls (function, types, a, expression)
+select f || ' ' || n || ' ' || x, 'text', s, format('%s(%L::text, %s, %L::text)', f, s, n, x)
+from s, unnest('{lpad,rpad}'::text[]) f, unnest('{-2147483648,0,2,6,7,14}'::int4[]) n, unnest(array['', 'xy', '漢é']) x
+order by f, n, x, o;
+insert into calls (function, types, a, b, expression)
+select 'split_part', 'text;text;int4', s, b || ';' || n, format('split_part(%L::text, %L::text, %s)', s, b, n)
+from s, unnest(array['', 'a', 'xyx', '漢', 'abc', ' ', '😀']) b, unnest('{-2147483648,-2,-1,0,1,2,3,2147483647}'::int4[]) n
+order by b, n, o;
+insert into calls (function, types, a, b, expression)
+select 'translate', 'text;text;text', s, b || ';' || c, format('translate(%L::text, %L::text, %L::text)', s, b, c)
+from s, unnest(array['', 'a', 'xyx', '漢字', 'cba']) b, unnest(array['', '漢', 'yxa']) c order by b, c, o;
+insert into calls (function, types, a, b, expression)
+select '||', 'bytea;bytea', s, b, format('convert_to(%L, ''UTF8'') || convert_to(%L, ''UTF8'')', s, b)
+from s, unnest(array['', 'a', '漢']) b order by b, o;
 -- Regular expressions, constant each.
 create temp table urls as select * from unnest(array['', 'http://www.example.com/a/b', 'https://example.org/', 'http://www./x',
     'http://a.b', 'httpss://a/b', E'http://x/\n', 'ftp://http://q/w', 'aab', 'abab', 'xaaay', 'ab12cd', '漢字ab', 'a.b*c',
