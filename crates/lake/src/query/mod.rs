@@ -10,7 +10,7 @@
 //! spot      constants among the values of a column
 //! provider  tables as DataFusion asks for them        restore  its conditions -> those that scans test
 //! rules     the optimizer's, with answers of SQL      outer    what is not known above outer joins
-//! wanted    looks whether somebody waits
+//! wanted    looks whether somebody waits              kept     memory of windows
 //! session   settings, and the physical plan           scan     files as a node of it
 //! pack      rows that PostgreSQL sends                learned  what joins and limits say to scans
 //! run       what the consumer polls                   attempt  numerics of 128 bits, then of 256
@@ -26,6 +26,7 @@ mod depth;
 mod frugal;
 mod guard;
 mod ir;
+mod kept;
 mod learned;
 mod outer;
 mod own;

@@ -21,6 +21,7 @@ use datafusion::physical_plan::joins::{
     HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder, SortMergeJoinExec,
 };
 
+use super::kept::CountKept;
 use super::rules::Rule;
 use crate::engine::cancel;
 
@@ -36,10 +37,11 @@ pub(super) fn logical(rules: Vec<Rule>) -> Vec<Rule> {
 /// A rule for what is executed.
 type PhysicalRule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
 
-/// DataFusion's rules for what is executed, and one that lets joins look.
+/// DataFusion's rules for what is executed, and ours that change its nodes: joins look, and what windows keep is counted.
 pub(super) fn physical(mut rules: Vec<PhysicalRule>) -> Vec<PhysicalRule> {
     let at = rules.iter().position(|rule| rule.name() == BEFORE).unwrap_or(rules.len());
-    rules.insert(at, Arc::new(Joins));
+    let own: [PhysicalRule; 2] = [Arc::new(Joins), Arc::new(CountKept)];
+    rules.splice(at..at, own);
     rules
 }
 

@@ -5,9 +5,10 @@ use std::path::Path;
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 
-use super::rows::large;
+use super::rows::{bx, large};
 use super::*;
 use crate::engine::spill::Place;
+use crate::expr::Function;
 
 /// Enough for a scan and a few batches of everything else, not for all rows.
 const LITTLE: u64 = 16 << 20;
@@ -104,6 +105,53 @@ fn a_join_that_has_no_room_goes_on_in_files() {
 }
 
 #[test]
+fn a_window_that_keeps_more_than_there_is_room_for_is_an_error() {
+    let (world, folder) = (large(), tempfile::tempdir().unwrap());
+    let everything = Frame { unit: FrameUnit::Rows, start: Bound::UnboundedPreceding, end: Bound::UnboundedFollowing };
+    let last = WindowCall {
+        function: "max".to_owned(),
+        arguments: vec![column(0, Kind::Int8)],
+        filter: None,
+        partition: vec![],
+        order: vec![ascending(column(1, Kind::Text))],
+        frame: everything,
+    };
+    let rel = Rel::Window { input: bx(table()), calls: vec![last] };
+    let rel = aggregate(rel, vec![], vec![call("min", vec![column(2, Kind::Int8)])]);
+    let error = world.run(&rel, &little(folder.path(), None)).unwrap_err();
+    assert_eq!((error.sqlstate(), error.to_string().contains("a window needs")), ("53200", true), "{error}");
+    let batches = world.run(&rel, &Options::default()).unwrap();
+    assert_eq!(values(&batches, 0), [199_999]);
+    wait_for("the files to be gone", || is_empty(&folder));
+}
+
+/// As hashes and as merges, whatever the kind and with or without more than keys.
+#[test]
+fn joins_that_go_on_in_files_find_the_same_rows() {
+    let (world, folder) = (large(), tempfile::tempdir().unwrap());
+    let ids = || Rel::Table { table: 0, columns: vec![0] };
+    // A third of the rows has none on the other side, a third two.
+    let half = || Expr::binary(Function::Divide, column(0, Kind::Int8), int(2));
+    let shifted = || project(ids(), vec![Expr::binary(Function::Add, half(), int(50_000))]);
+    let keys = eq(column(0, Kind::Int8), column(1, Kind::Int8));
+    let more = is(Comparison::Lt, column(0, Kind::Int8), int(120_000));
+    let hashed = |rel: &Rel| world.run(rel, &Options::default()).unwrap();
+    let merged = |rel: &Rel| world.run(rel, &Options { memory: LESS, ..little(folder.path(), None) }).unwrap();
+    for kind in [JoinKind::Inner, JoinKind::Left, JoinKind::Right, JoinKind::Full, JoinKind::Semi, JoinKind::Anti] {
+        for condition in [keys.clone(), Expr::And(vec![keys.clone(), more.clone()])] {
+            let rel = join(kind, ids(), shifted(), Some(condition));
+            let of_left =
+                vec![count(), call("count", vec![column(0, Kind::Int8)]), call("sum", vec![column(0, Kind::Int8)])];
+            let rel = aggregate(rel, vec![], of_left);
+            let error = world.run(&rel, &Options { memory: LESS, ..without_files() }).unwrap_err();
+            assert_eq!(error.sqlstate(), "53200", "{kind:?} has room for hashes: {error}");
+            assert_eq!(shown(&merged(&rel)), shown(&hashed(&rel)), "{kind:?}");
+        }
+    }
+    wait_for("the files to be gone", || is_empty(&folder));
+}
+
+#[test]
 fn a_join_without_keys_that_has_no_room_is_an_error() {
     let (world, folder) = (large(), tempfile::tempdir().unwrap());
     let condition = is(Comparison::Lt, column(1, Kind::Text), column(3, Kind::Text));
@@ -111,6 +159,10 @@ fn a_join_without_keys_that_has_no_room_is_an_error() {
     let options = Options { memory: LESS, ..little(folder.path(), None) };
     let error = world.run(&aggregate(joined, vec![], vec![count()]), &options).unwrap_err();
     assert_eq!(error.sqlstate(), "53200", "{error}");
+}
+
+fn shown(batches: &[RecordBatch]) -> String {
+    arrow::util::pretty::pretty_format_batches(batches).unwrap().to_string()
 }
 
 /// Tasks that are not waited for end by themselves.

@@ -249,7 +249,7 @@ fn peers_of_the_last_row_come_along() {
     assert_eq!(world.try_rows(&ties(Some(-1), Some(1))).unwrap_err().sqlstate(), "2201X");
 }
 
-fn bx(rel: Rel) -> Box<Rel> {
+pub(super) fn bx(rel: Rel) -> Box<Rel> {
     Box::new(rel)
 }
 
