@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -122,10 +123,16 @@ fn asking(filter: &JoinFilter) -> JoinFilter {
 }
 
 /// A condition that is an error when nobody wants to know.
-#[derive(Debug, Hash, Eq)]
+#[derive(Debug, Eq)]
 struct Asking(Arc<dyn PhysicalExpr>);
 
-// Derived, it would move what it compares.
+// Derived, they would move what they look at.
+impl Hash for Asking {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.as_ref().hash(state);
+    }
+}
+
 impl PartialEq for Asking {
     fn eq(&self, other: &Self) -> bool {
         self.0.as_ref() == other.0.as_ref()
