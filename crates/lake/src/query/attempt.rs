@@ -73,7 +73,7 @@ impl Attempts {
         if tentative(first, &state, outlet, delivered).await? {
             return Ok(());
         }
-        let second = state.create_physical_plan(&second).await.map_err(|error| Error::from_query(&error))?;
+        let second = session::plan_physical(&state, &second).await.map_err(|error| Error::from_query(&error))?;
         deliver(stream(second, &state)?, outlet, delivered).await
     }
 }

@@ -7,7 +7,8 @@
 //! scalar    expressions, typed to the last digit      own      functions that only plans name
 //! spot      constants among the values of a column
 //! provider  tables as DataFusion asks for them        restore  its conditions -> those that scans test
-//! rules     the optimizer's, with answers of SQL
+//! rules     the optimizer's, with answers of SQL      optimizer  joins in another order, between those
+//! statistics  rows that pass, by footers
 //! session   settings, and the physical plan           scan     files as a node of it
 //! pack      rows that PostgreSQL sends                learned  what joins and limits say to scans
 //! run       what the consumer polls                   attempt  numerics of 128 bits, then of 256
@@ -19,6 +20,7 @@ mod bind;
 mod check;
 mod ir;
 mod learned;
+mod optimizer;
 mod own;
 mod pack;
 mod plan;
@@ -33,6 +35,7 @@ mod scan;
 mod session;
 mod set;
 mod spot;
+mod statistics;
 mod table;
 mod unnest;
 mod walk;

@@ -2,6 +2,7 @@
 
 mod groups;
 mod joins;
+mod orders;
 mod rows;
 mod shipments;
 mod subqueries;
