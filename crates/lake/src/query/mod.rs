@@ -10,6 +10,7 @@
 //! rules     the optimizer's, with answers of SQL      optimizer  joins in another order, between those
 //! statistics  rows that pass, by footers
 //! session   settings, and the physical plan           scan     files as a node of it
+//! common    what of WITH is computed once             shared   that, as a node of a plan
 //! pack      rows that PostgreSQL sends                learned  what joins and limits say to scans
 //! run       what the consumer polls                   attempt  numerics of 128 bits, then of 256
 //! ```
@@ -18,6 +19,7 @@ mod aggregate;
 mod attempt;
 mod bind;
 mod check;
+mod common;
 mod ir;
 mod learned;
 mod optimizer;
@@ -34,6 +36,7 @@ mod scalar;
 mod scan;
 mod session;
 mod set;
+mod shared;
 mod spot;
 mod statistics;
 mod table;

@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
 use super::super::own;
 use super::super::provider::{LakeTable, Shipped};
 use super::super::restore::restore;
+use super::super::shared::SharedTable;
 use super::super::statistics::{ANY, COMPARED, EQUAL, Known, left, pattern, share};
 
 /// Of what nothing is known, so many rows.
@@ -49,6 +50,9 @@ impl Cardinality {
     fn look(&mut self, node: &LogicalPlan) {
         match node {
             LogicalPlan::TableScan(scan) => {
+                if let Some(shared) = shared(scan) {
+                    return self.look_at_shared(scan, &shared);
+                }
                 let Some(known) = known(scan) else { return };
                 for (at, field) in scan.source.schema().fields().iter().enumerate() {
                     self.origins.insert(field.name().clone(), Origin::Table(known.clone(), at));
@@ -64,6 +68,21 @@ impl Cardinality {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Its columns are those of the plan that is shared, under other names.
+    fn look_at_shared(&mut self, scan: &TableScan, shared: &SharedTable) {
+        let looked = shared.shared().plan().apply(|node| {
+            self.look(node);
+            Ok(TreeNodeRecursion::Continue)
+        });
+        if looked.is_err() {
+            return;
+        }
+        let own = shared.shared().plan().schema().columns();
+        for (field, column) in scan.source.schema().fields().iter().zip(own) {
+            self.origins.insert(field.name().clone(), Origin::Same(column.name));
         }
     }
 
@@ -129,9 +148,10 @@ impl Cardinality {
 
     fn scanned(&self, scan: &TableScan) -> f64 {
         let fetch = scan.fetch.map_or(f64::INFINITY, |rows| rows as f64);
+        let of_shared = || Some(self.rows(shared(scan)?.shared().plan()));
         let rows = match known(scan) {
             Some(known) => known.rows(),
-            None => sent(scan).unwrap_or(ROWS),
+            None => sent(scan).or_else(of_shared).unwrap_or(ROWS),
         };
         let condition = scan.filters.iter().cloned().reduce(Expr::and);
         (rows * condition.map_or(1.0, |condition| self.selectivity(&condition))).min(fetch)
@@ -263,13 +283,19 @@ fn plain(expr: &Expr) -> Option<&str> {
 }
 
 fn known(scan: &TableScan) -> Option<Known> {
-    let provider = source_as_provider(&scan.source).ok()?;
-    let provider: &dyn Any = provider.as_ref();
-    Some(provider.downcast_ref::<LakeTable>()?.statistics())
+    provider::<LakeTable, _>(scan, LakeTable::statistics)
 }
 
 fn sent(scan: &TableScan) -> Option<f64> {
+    provider::<Shipped, _>(scan, |shipped| shipped.rows() as f64)
+}
+
+fn shared(scan: &TableScan) -> Option<SharedTable> {
+    provider::<SharedTable, _>(scan, SharedTable::clone)
+}
+
+fn provider<P: Any, T>(scan: &TableScan, f: impl Fn(&P) -> T) -> Option<T> {
     let provider = source_as_provider(&scan.source).ok()?;
     let provider: &dyn Any = provider.as_ref();
-    Some(provider.downcast_ref::<Shipped>()?.rows() as f64)
+    provider.downcast_ref::<P>().map(f)
 }
