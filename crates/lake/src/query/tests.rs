@@ -5,6 +5,7 @@ mod joins;
 mod orders;
 mod rows;
 mod shipments;
+mod statistics;
 mod subqueries;
 
 use std::sync::{Arc, Condvar, Mutex};
