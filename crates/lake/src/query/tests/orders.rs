@@ -232,3 +232,51 @@ fn a_range_is_estimated_by_the_bounds_of_its_column() {
     assert_eq!(scans(&world, &scan(10)), [0, 1]);
     assert_eq!(scans(&world, &scan(10_000)), [1, 0]);
 }
+
+#[test]
+fn other_joins_build_their_smaller_side_and_keep_their_columns() {
+    let world = chain();
+    let on = || Some(eq(whole(0), whole(2)));
+    for (kind, left, right, rows) in [
+        (JoinKind::Left, 2, 0, 20_000),
+        (JoinKind::Left, 0, 2, 10),
+        (JoinKind::Right, 0, 2, 20_000),
+        (JoinKind::Right, 2, 0, 10),
+        (JoinKind::Full, 2, 0, 20_000),
+    ] {
+        let rel = join(kind, of_chain(left), of_chain(right), on());
+        let small = usize::from(left == 2);
+        assert_eq!(scans(&world, &rel), [small, 1 - small], "{kind:?}");
+        let found = aggregate(rel, vec![], vec![count(), call("sum", vec![whole(1)]), call("sum", vec![whole(3)])]);
+        // Of the table of ten rows the second column is 0, of the large one what is left of a division by 2000.
+        let (all, some) = (i64::from(rows == 20_000), (0..10).sum::<i64>());
+        let large = if all == 1 { 10 * (0..2000).sum::<i64>() } else { some };
+        let expected = if left == 2 { format!("{rows} {large} 0") } else { format!("{rows} 0 {large}") };
+        assert_eq!(world.rows(&found), [expected], "{kind:?} of {left} and {right}");
+    }
+}
+
+#[test]
+fn a_mark_is_of_the_row_whichever_side_is_built() {
+    let world = chain();
+    let same = |table| filter(of_chain(table), eq(whole(0), Expr::Outer(1, 0, Kind::Int8.into())));
+    let either = |of: usize, asked: usize, other: i64| {
+        let condition = Expr::Or(vec![Expr::Exists(Box::new(same(asked))), eq(whole(0), int(other))]);
+        world.rows(&aggregate(filter(of_chain(of), condition), vec![], vec![count()]))
+    };
+    assert_eq!(either(2, 0, 5000), ["11"]);
+    assert_eq!(either(0, 2, 5000), ["10"]);
+    assert_eq!(either(1, 0, 3), ["10"]);
+}
+
+#[test]
+fn a_subquery_that_leaves_little_is_asked_before_the_joins() {
+    let world = chain();
+    // many JOIN some ON many.of = some.id WHERE some.of IN (SELECT id FROM few WHERE id = 3)
+    let joined = join(JoinKind::Inner, of_chain(2), of_chain(1), Some(eq(whole(1), whole(2))));
+    let three = project(filter(of_chain(0), eq(whole(0), int(3))), vec![whole(0)]);
+    let rel = filter(joined, within(whole(3), three));
+    assert_eq!(scans(&world, &rel), [2, 1, 0]);
+    // Rows of `some` are 3, 13, ..., 93: each is named by ten of `many`.
+    assert_eq!(world.rows(&aggregate(rel, vec![], vec![count()])), ["100"]);
+}
