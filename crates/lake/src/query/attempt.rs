@@ -81,7 +81,8 @@ impl Attempts {
                 if delivered.batches.load(Ordering::Relaxed) == 0 && frugal::may_help(&state, &first, &error) =>
             {
                 drop(first);
-                let state = frugal::session(&state).await;
+                let plans: Vec<_> = second.iter().chain([&logical]).collect();
+                let state = frugal::session(&state, &plans).await?;
                 let first = frugal::physical(&state, &logical).await.map_err(|_| error)?;
                 both(first, second.as_ref(), &state, outlet, delivered).await
             }

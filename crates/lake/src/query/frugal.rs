@@ -20,6 +20,8 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::TryStreamExt;
 
+use super::session as planned;
+use super::shared::{self, SharedExec};
 use crate::error::{Error, Result};
 
 /// Partitions: each has a part of the memory, but with one, DataFusion takes hashes for every join.
@@ -36,8 +38,11 @@ pub(super) fn may_help(state: &SessionState, plan: &Arc<dyn ExecutionPlan>, erro
         && can_be_frugal(plan)
 }
 
-/// The session of the next attempt, when the one before has given back its memory.
-pub(super) async fn session(before: &SessionState) -> SessionState {
+/// The session of the next attempt at these plans, when the one before has given back its memory.
+pub(super) async fn session(before: &SessionState, plans: &[&LogicalPlan]) -> Result<SessionState> {
+    for plan in plans {
+        shared::forget(plan).map_err(|error| Error::from_query(&error))?;
+    }
     let pool = &before.runtime_env().memory_pool;
     for _ in 0..MOST_WAITS {
         if pool.reserved() == 0 {
@@ -50,12 +55,12 @@ pub(super) async fn session(before: &SessionState) -> SessionState {
     let options = state.config_mut().options_mut();
     options.optimizer.prefer_hash_join = false;
     options.execution.target_partitions = PARTITIONS;
-    state
+    Ok(state)
 }
 
 /// A plan whose merges compare keys as PostgreSQL does.
 pub(super) async fn physical(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
-    let plan = state.create_physical_plan(plan).await.map_err(|error| Error::from_query(&error))?;
+    let plan = planned::plan_physical(state, plan).await.map_err(|error| Error::from_query(&error))?;
     if compares_alike(&plan)? { Ok(plan) } else { Err(Error::MemoryLimit { message: "a join needs more".to_owned() }) }
 }
 
@@ -94,7 +99,7 @@ fn can_be_frugal(plan: &Arc<dyn ExecutionPlan>) -> bool {
     node.is::<HashJoinExec>()
         || node.is::<SortExec>()
         || node.is::<AggregateExec>()
-        || plan.children().into_iter().any(can_be_frugal)
+        || inputs(plan).iter().any(can_be_frugal)
 }
 
 fn compares_alike(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
@@ -106,12 +111,18 @@ fn compares_alike(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
             }
         }
     }
-    for child in plan.children() {
-        if !compares_alike(child)? {
+    for input in &inputs(plan) {
+        if !compares_alike(input)? {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// What a node reads: its children, and what is computed once for several.
+fn inputs(plan: &Arc<dyn ExecutionPlan>) -> Vec<Arc<dyn ExecutionPlan>> {
+    let shared = plan.downcast_ref::<SharedExec>().and_then(SharedExec::source);
+    plan.children().into_iter().cloned().chain(shared.map(|(_, plan)| plan)).collect()
 }
 
 /// Types of which two values are equal when their bits are, and which have an order.

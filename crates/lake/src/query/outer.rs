@@ -13,7 +13,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::execution_plan::CardinalityEffect;
+use datafusion::physical_plan::execution_plan::{CardinalityEffect, ChildrenPropertiesMode, ReplaceChildrenOptions};
 use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
 };
@@ -39,7 +39,8 @@ impl PhysicalOptimizerRule for NullableSides {
                 if nullable && knows(&child) { Arc::new(Nullable::new(child)) as Arc<dyn ExecutionPlan> } else { child }
             });
             let children = children.collect();
-            plan.with_new_children(children).map(Transformed::yes)
+            let anew = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+            plan.replace_children(children, anew).map(Transformed::yes)
         })
         .data()
     }

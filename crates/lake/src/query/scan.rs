@@ -8,9 +8,8 @@ use std::sync::{Arc, Mutex};
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{ColumnStatistics, Result as EngineResult, Statistics};
+use datafusion::common::{Result as EngineResult, Statistics};
 use datafusion::error::DataFusionError;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -29,9 +28,6 @@ use super::rows::Rows;
 use crate::error::{Error, Result};
 use crate::exec::{Reading, ScanSpec};
 use crate::types::ColumnType;
-
-/// Of rows that a condition is tested on, one in so many is expected to pass.
-const PASSING: usize = 5;
 
 /// What the scans of a query read, for statistics.
 pub(super) type Readings = Arc<Mutex<Vec<Arc<Reading>>>>;
@@ -56,6 +52,7 @@ impl LakeScan {
         spec: ScanSpec,
         shown: Option<String>,
         schema: SchemaRef,
+        statistics: Statistics,
         environment: Arc<RuntimeEnv>,
         readings: &Readings,
     ) -> Result<Self> {
@@ -72,7 +69,7 @@ impl LakeScan {
         Ok(Self {
             reading,
             properties: Arc::new(properties),
-            statistics: Arc::new(statistics(&spec, &schema)),
+            statistics: Arc::new(statistics),
             files: spec.files.len(),
             filter: shown,
             dynamic: Vec::new(),
@@ -85,31 +82,6 @@ impl LakeScan {
     /// What it reads, if that is all rows of its files and footers say surely how many there are.
     pub(super) fn of_all_rows(&self) -> Option<Arc<Reading>> {
         (self.dynamic.is_empty() && self.reading.is_countable()).then(|| self.reading.clone())
-    }
-}
-
-/// What footers say, as estimates: nothing is answered from them.
-fn statistics(spec: &ScanSpec, schema: &SchemaRef) -> Statistics {
-    let rows: u64 = spec.files.iter().map(|file| file.footer.rows).fold(0, u64::saturating_add);
-    let bytes = |name: &str| {
-        let of = |file: &crate::source::files::DataFile| {
-            let at = file.footer.columns.iter().position(|column| column.name == name)?;
-            file.footer.column_bytes.get(at).copied()
-        };
-        spec.files.iter().filter_map(of).fold(0u64, u64::saturating_add)
-    };
-    let names = spec.projection.iter().filter_map(|at| spec.columns.get(*at)).map(|column| column.name.as_str());
-    let size = names.map(bytes).fold(0, u64::saturating_add);
-    let passing = |count: u64| {
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
-        if spec.filter.is_some() { count.div_ceil(PASSING) } else { count }
-    };
-    let rows =
-        spec.limit.map_or(passing(rows), |limit| passing(rows).min(usize::try_from(limit).unwrap_or(usize::MAX)));
-    Statistics {
-        num_rows: Precision::Inexact(rows),
-        total_byte_size: Precision::Inexact(passing(size)),
-        column_statistics: schema.fields().iter().map(|_| ColumnStatistics::new_unknown()).collect(),
     }
 }
 

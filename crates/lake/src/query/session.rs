@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use datafusion::common::Result as EngineResult;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
@@ -15,8 +16,9 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 
 use super::count::CountFromFooters;
+use super::optimizer;
 use super::outer::NullableSides;
-use super::{rules, wanted};
+use super::wanted;
 use crate::engine::cancel::Flag;
 use crate::engine::pool::Pool;
 use crate::engine::spill::{Files, Place};
@@ -66,13 +68,16 @@ pub(super) fn session(options: &Options) -> Result<SessionState> {
     set.execution.sort_spill_reservation_bytes = usize::try_from(merge.min(MERGE_BYTES)).unwrap_or(0);
     set.optimizer.hash_join_single_partition_threshold = WHOLE_SIDE_BYTES;
     set.optimizer.hash_join_single_partition_threshold_rows = WHOLE_SIDE_ROWS;
+    // Sides of joins are chosen with their order.
+    set.optimizer.join_reordering = false;
     // Partitions of a scan take pieces as they come: there is nothing to even out.
     set.optimizer.enable_round_robin_repartition = false;
     set.optimizer.repartition_file_scans = false;
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(environment(options, flag)?)
-        .with_optimizer_rules(wanted::logical(rules::rules()))
+        // The optimizer of logical plans is ours: see `physical`.
+        .with_optimizer_rules(Vec::new())
         .with_physical_optimizer_rules(physical_rules());
     Ok(state.build())
 }
@@ -106,9 +111,15 @@ fn environment(options: &Options, flag: Flag) -> Result<Arc<RuntimeEnv>> {
 
 /// What is executed for a plan.
 pub(super) fn physical(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
-    let planned = std::panic::catch_unwind(AssertUnwindSafe(|| at_once(state.create_physical_plan(plan))));
+    let planned = std::panic::catch_unwind(AssertUnwindSafe(|| at_once(plan_physical(state, plan))));
     let planned = planned.map_err(|_| Error::internal("a query could not be planned"))?;
     planned?.map_err(|error| Error::from_query(&error))
+}
+
+/// The same for a caller that can wait.
+pub(super) async fn plan_physical(state: &SessionState, plan: &LogicalPlan) -> EngineResult<Arc<dyn ExecutionPlan>> {
+    let plan = optimizer::optimized(state, plan)?;
+    state.query_planner().create_physical_plan(&plan, state).await
 }
 
 /// Runs what waits for nothing on this thread.

@@ -3,8 +3,10 @@
 mod groups;
 mod joins;
 mod memory;
+mod orders;
 mod rows;
 mod shipments;
+mod statistics;
 mod subqueries;
 
 use std::sync::{Arc, Condvar, Mutex};

@@ -105,6 +105,22 @@ fn a_join_that_has_no_room_goes_on_in_files() {
 }
 
 #[test]
+fn what_is_computed_once_for_several_goes_on_in_files_too() {
+    let (world, folder) = (large(), tempfile::tempdir().unwrap());
+    let ids = || Rel::Table { table: 0, columns: vec![0] };
+    let joined = join(JoinKind::Inner, ids(), ids(), Some(eq(column(0, Kind::Int8), column(1, Kind::Int8))));
+    let counted = aggregate(joined, vec![], vec![count()]);
+    let named = || Rel::Common { level: 0, table: 0, columns: vec![Kind::Int8.into()] };
+    let rel = Rel::With { tables: vec![counted], body: bx(join(JoinKind::Inner, named(), named(), None)) };
+    assert!(world.explain(&rel).contains("Common"), "it is computed twice");
+    let error = world.run(&rel, &Options { memory: LESS, ..without_files() }).unwrap_err();
+    assert_eq!(error.sqlstate(), "53200", "{error}");
+    let batches = world.run(&rel, &Options { memory: LESS, ..little(folder.path(), None) }).unwrap();
+    assert_eq!((values(&batches, 0), values(&batches, 1)), (vec![200_000], vec![200_000]));
+    wait_for("the files to be gone", || is_empty(&folder));
+}
+
+#[test]
 fn a_window_that_keeps_more_than_there_is_room_for_is_an_error() {
     let (world, folder) = (large(), tempfile::tempdir().unwrap());
     let everything = Frame { unit: FrameUnit::Rows, start: Bound::UnboundedPreceding, end: Bound::UnboundedFollowing };
@@ -118,7 +134,7 @@ fn a_window_that_keeps_more_than_there_is_room_for_is_an_error() {
     };
     let rel = Rel::Window { input: bx(table()), calls: vec![last] };
     let rel = aggregate(rel, vec![], vec![call("min", vec![column(2, Kind::Int8)])]);
-    let error = world.run(&rel, &little(folder.path(), None)).unwrap_err();
+    let error = world.run(&rel, &Options { memory: LESS, ..little(folder.path(), None) }).unwrap_err();
     assert_eq!((error.sqlstate(), error.to_string().contains("a window needs")), ("53200", true), "{error}");
     let batches = world.run(&rel, &Options::default()).unwrap();
     assert_eq!(values(&batches, 0), [199_999]);
