@@ -5,7 +5,7 @@ use lagoon_lake::engine::spill::Place;
 use lagoon_lake::{Error, Result};
 
 use super::memory as counted;
-use crate::pg::{guc, job, memory, temporary, thread};
+use crate::pg::{job, memory, temporary, thread};
 
 /// Stack of a thread that plans, in bytes. Trees have a hundred levels at most, each of which takes some kilobytes in each of
 /// the optimizer's rules; how much of its own the main thread has left nobody knows.
@@ -14,7 +14,7 @@ const PLANNING_STACK: usize = 32 << 20;
 /// Starts the engine's runtime, once a process, so that all its threads have every signal blocked.
 pub(super) fn start() -> Result<()> {
     lagoon_lake::engine::runtime::set_release(memory::release);
-    lagoon_lake::engine::memory::set_limit(memory_limit());
+    lagoon_lake::engine::memory::set_limit(counted::limit());
     counted::begin();
     if !memory::settle() {
         return Err(Error::Memory { message: "no room for the reserve of address space".to_owned() });
@@ -25,11 +25,6 @@ pub(super) fn start() -> Result<()> {
 /// Plans a query on a thread of its own, while this one answers interrupts.
 pub(super) fn plan<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     job::run_with("lagoon plan", PLANNING_STACK, || {}, move |flag| cancel::during(flag.as_atomic(), work))
-}
-
-/// What the queries of this session may take, in bytes.
-pub(super) fn memory_limit() -> u64 {
-    u64::try_from(guc::MEMORY_LIMIT.get()).unwrap_or(0) << 20
 }
 
 /// Where the engine has its temporary files: beside PostgreSQL's own, under names that the server removes when it starts.

@@ -12,7 +12,6 @@ use lagoon_lake::engine::spill;
 use pgrx::prelude::*;
 use pgrx::{PGRXSharedMemory, pg_schema, pg_sys};
 
-use super::engine;
 use crate::pg::shmem::Atomics;
 use crate::pg::{exit, guc, process};
 
@@ -74,8 +73,13 @@ pub(super) fn begin() {
     let megabytes = u64::try_from(guc::TOTAL_MEMORY_LIMIT.get()).unwrap_or(0);
     LIMIT.store(if megabytes == 0 { u64::MAX } else { megabytes << 20 }, Ordering::Relaxed);
     if let Some(slot) = own() {
-        slot.limit.store(engine::memory_limit(), Ordering::Relaxed);
+        slot.limit.store(limit(), Ordering::Relaxed);
     }
+}
+
+/// What the queries of this session may take, in bytes.
+pub(super) fn limit() -> u64 {
+    u64::try_from(guc::MEMORY_LIMIT.get()).unwrap_or(0) << 20
 }
 
 fn own() -> Option<&'static Slot> {

@@ -2,7 +2,6 @@
 
 use std::fmt::Display;
 
-use crate::engine::pool;
 use crate::fault::Fault;
 
 /// Shorthand of this crate.
@@ -393,13 +392,28 @@ impl Error {
                 };
             }
             match error.downcast_ref() {
-                Some(DataFusionError::ResourcesExhausted(message)) => return pool::refused(message),
+                Some(DataFusionError::ResourcesExhausted(message)) => return Self::exhausted(message),
                 Some(DataFusionError::Shared(_) | DataFusionError::Context(..)) => {}
                 _ => innermost = first_line(error),
             }
             next = error.source();
         }
         Self::Internal { message: innermost }
+    }
+}
+
+impl Error {
+    /// The error that a text of DataFusion's own kind was made of; it may have put more text around.
+    fn exhausted(text: &str) -> Self {
+        let of = |error: fn(String) -> Self| {
+            let before = error(String::new()).to_string();
+            let (_, message) = text.split_once(&before)?;
+            Some(error(first_line(message)))
+        };
+        of(|message| Self::MemoryLimit { message })
+            .or_else(|| of(|message| Self::TotalMemoryLimit { message }))
+            .or_else(|| of(|message| Self::Memory { message }))
+            .unwrap_or_else(|| Self::MemoryLimit { message: first_line(text) })
     }
 }
 

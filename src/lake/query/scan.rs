@@ -16,6 +16,7 @@ use crate::lake::decode::Decoder;
 use crate::lake::engine;
 use crate::lake::fdw::handover;
 use crate::lake::fdw::relation::Relation;
+use crate::lake::memory;
 use crate::lake::parameters::Parameters;
 use crate::lake::rows::Rows;
 use crate::pg::{guc, wait};
@@ -195,7 +196,7 @@ fn sent_columns(plan: &QueryPlan) -> Vec<Vec<lagoon_lake::query::Output>> {
 fn options() -> Options {
     Options {
         parallelism: usize::try_from(guc::PARALLELISM.get()).unwrap_or(1),
-        memory: engine::memory_limit(),
+        memory: memory::limit(),
         spill: Some(Arc::new(engine::place())),
     }
 }

@@ -11,8 +11,8 @@ use lagoon_lake::query::{Packing, Shipment, Unfit};
 use pgrx::{PgMemoryContexts, pg_sys};
 
 use super::private::{PlannedShipment, QueryPlan};
-use crate::lake::engine;
 use crate::lake::explain;
+use crate::lake::memory;
 use crate::lake::rows;
 use crate::lake::types;
 use crate::pg::node::List;
@@ -151,7 +151,7 @@ pub(super) unsafe fn depend(statement: *mut pg_sys::PlannedStmt, inner: *mut pg_
 /// # Safety
 /// As for [`send`].
 unsafe fn pack(shipment: &PlannedShipment, reader: &Running) -> Result<std::result::Result<Shipment, Unfit>> {
-    let memory = engine::memory_limit();
+    let memory = memory::limit();
     let mut packing = Packing::new(&shipment.columns, MOST_BYTES.min(memory / PART_OF_MEMORY))?;
     let mut row = Vec::with_capacity(shipment.types.len());
     let mut count = 0usize;

@@ -25,11 +25,6 @@ const MERGE: &str = "ExternalSorterMerge";
 /// What joins without keys call themselves. When they get no memory they read their sides in several passes, in which rows of
 /// an outer join come twice (DataFusion 55 says so itself), so they get an error instead.
 const NESTED_LOOP: &str = "NestedLoopJoin";
-/// What begins the message of an error of ours. DataFusion passes such messages on, and no more than that.
-const OWN: &str = "lagoon.memory_limit: ";
-const SERVER: &str = "lagoon.total_memory_limit: ";
-const EXHAUSTED: &str = "no memory: ";
-
 /// The memory of one query.
 #[derive(Debug)]
 pub(crate) struct Pool {
@@ -101,16 +96,12 @@ impl MemoryPool for Pool {
         self.take(reservation, additional).map_err(|refusal| {
             let name = reservation.consumer().name();
             let name = name.split('[').next().unwrap_or(name);
-            let what = format!("{name} needs {additional} bytes more");
+            let error = refusal.error(format!("{name} needs {additional} bytes more"));
             if name.starts_with(NESTED_LOOP) {
-                return external(refusal.error(what));
+                return external(error);
             }
-            let prefix = match refusal {
-                Refusal::Own => OWN,
-                Refusal::Server => SERVER,
-                Refusal::Exhausted => EXHAUSTED,
-            };
-            DataFusionError::ResourcesExhausted(format!("{prefix}{what}"))
+            // Whoever can spill looks for this kind of error, which has room for a text only; `Error::from_query` reads it.
+            DataFusionError::ResourcesExhausted(error.to_string())
         })
     }
 
@@ -127,16 +118,6 @@ impl fmt::Display for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "lagoon ({} of {} bytes)", self.reserved(), self.limit)
     }
-}
-
-/// The error behind the message of a `ResourcesExhausted`, which DataFusion may have put into one of its own.
-pub(crate) fn refused(message: &str) -> Error {
-    for (prefix, refusal) in [(OWN, Refusal::Own), (SERVER, Refusal::Server), (EXHAUSTED, Refusal::Exhausted)] {
-        if let Some((_, what)) = message.split_once(prefix) {
-            return refusal.error(what.lines().next().unwrap_or_default().to_owned());
-        }
-    }
-    Refusal::Own.error(message.lines().next().unwrap_or_default().to_owned())
 }
 
 #[cfg(test)]

@@ -8,26 +8,21 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::DataType;
-use datafusion::common::Result as EngineResult;
-use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::joins::{HashJoinExec, SortMergeJoinExec};
 use datafusion::physical_plan::sorts::sort::SortExec;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use futures::TryStreamExt;
 
+use super::divide::SMALL_BATCH;
 use super::session as planned;
 use super::shared::{self, SharedExec};
 use crate::error::{Error, Result};
 
 /// Partitions: each has a part of the memory, but with one, DataFusion takes hashes for every join.
 const PARTITIONS: usize = 2;
-/// Rows of a batch between operators.
-const BATCH_ROWS: usize = 1024;
 /// Milliseconds that the tasks of the attempt before have for their end, and so for giving back its memory.
 const MOST_WAITS: u32 = 1000;
 
@@ -51,7 +46,7 @@ pub(super) async fn session(before: &SessionState, plans: &[&LogicalPlan]) -> Re
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let mut state = before.clone();
-    *state.config_mut() = before.config().clone().with_batch_size(BATCH_ROWS);
+    *state.config_mut() = before.config().clone().with_batch_size(SMALL_BATCH);
     let options = state.config_mut().options_mut();
     options.optimizer.prefer_hash_join = false;
     options.execution.target_partitions = PARTITIONS;
@@ -62,36 +57,6 @@ pub(super) async fn session(before: &SessionState, plans: &[&LogicalPlan]) -> Re
 pub(super) async fn physical(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
     let plan = planned::plan_physical(state, plan).await.map_err(|error| Error::from_query(&error))?;
     if compares_alike(&plan)? { Ok(plan) } else { Err(Error::MemoryLimit { message: "a join needs more".to_owned() }) }
-}
-
-/// The batches of a scan in parts that have no more rows than the session's others, each with texts of its own: of a part of
-/// a batch, all texts of that would be counted.
-pub(super) fn divided(batches: SendableRecordBatchStream, context: &TaskContext) -> SendableRecordBatchStream {
-    let rows = context.session_config().batch_size();
-    if rows > BATCH_ROWS {
-        return batches;
-    }
-    let schema = batches.schema();
-    let parts = batches.map_ok(move |batch| {
-        let starts = (0..batch.num_rows()).step_by(rows.max(1));
-        let part = move |start: usize| own(&batch.slice(start, rows.min(batch.num_rows() - start)));
-        futures::stream::iter(starts.map(part))
-    });
-    Box::pin(RecordBatchStreamAdapter::new(schema, parts.try_flatten()))
-}
-
-/// The same rows in memory of their own.
-fn own(batch: &RecordBatch) -> EngineResult<RecordBatch> {
-    let column = |array: &ArrayRef| -> ArrayRef {
-        match array.data_type() {
-            DataType::Utf8View => Arc::new(array.as_string_view().gc()),
-            DataType::BinaryView => Arc::new(array.as_binary_view().gc()),
-            _ => array.clone(),
-        }
-    };
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    let columns = batch.columns().iter().map(column).collect();
-    Ok(RecordBatch::try_new_with_options(batch.schema(), columns, &options)?)
 }
 
 fn can_be_frugal(plan: &Arc<dyn ExecutionPlan>) -> bool {

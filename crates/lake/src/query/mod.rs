@@ -4,7 +4,7 @@
 //! ir, walk  the tree of a query, table what it is over bind     values in place of its parameters
 //! unnest    subqueries become joins                   check    what columns a tree has, or why it has no answer here
 //! plan      relations -> DataFusion's logical plan: planner, aggregate, window, set are its parts
-//! depth     how deep a tree may be                      frugal   how a query goes on that has no room
+//! depth     how deep a tree may be                      frugal   how a query goes on that has no room (divide: in small batches)
 //! scalar    expressions, typed to the last digit      own      functions that only plans name
 //! guard     what may fail, only where it is asked
 //! spot      constants among the values of a column
@@ -26,6 +26,7 @@ mod check;
 mod common;
 mod count;
 mod depth;
+mod divide;
 mod frugal;
 mod guard;
 mod ir;

@@ -23,7 +23,7 @@ use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SortOrderPushdownResult};
 
-use super::frugal;
+use super::divide;
 use super::rows::Rows;
 use crate::error::{Error, Result};
 use crate::exec::{Reading, ScanSpec};
@@ -187,7 +187,7 @@ impl ExecutionPlan for LakeScan {
                 Err(error) => Err(DataFusionError::External(Box::new(error))),
             }
         });
-        Ok(frugal::divided(Box::pin(RecordBatchStreamAdapter::new(schema, batches)), &context))
+        Ok(divide::divided(Box::pin(RecordBatchStreamAdapter::new(schema, batches)), &context))
     }
 }
 
