@@ -33,6 +33,11 @@ pub enum Failure {
     Died(String),
 }
 
+/// Stack that the child has at least, whatever its limit of memory, in bytes, and the steps in which it is taken. A process has
+/// 8 MB by default, of which PostgreSQL uses up to `max_stack_depth`.
+const STACK_BYTES: usize = 2 << 20;
+const STACK_STEP: usize = 16 << 10;
+
 /// Exit codes of the child.
 const DONE: c_int = 0;
 const PANICKED: c_int = 101;
@@ -179,6 +184,7 @@ fn confine(parent: libc::pid_t, limits: Limits) {
         if null >= 0 {
             libc::dup2(null, libc::STDERR_FILENO);
         }
+        grow_stack(STACK_BYTES);
         let mut space = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         if let Some(size) = address_space()
             && libc::getrlimit(libc::RLIMIT_AS, &mut space) == 0
@@ -188,6 +194,17 @@ fn confine(parent: libc::pid_t, limits: Limits) {
             libc::setrlimit(libc::RLIMIT_AS, &space);
         }
     }
+}
+
+/// Takes stack before the address space is limited: later it could not grow, and the child would crash where it was only short
+/// of memory.
+#[inline(never)]
+fn grow_stack(bytes: usize) {
+    let frame = std::hint::black_box([0u8; STACK_STEP]);
+    if bytes > STACK_STEP {
+        grow_stack(bytes - STACK_STEP);
+    }
+    std::hint::black_box(&frame);
 }
 
 /// Bytes of address space of this process.
