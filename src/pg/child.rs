@@ -14,7 +14,7 @@ use super::{interrupt, thread, wait};
 /// Limits of the child.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Maximum bytes beyond what this process uses already; also of the answer.
+    /// Maximum bytes beyond what this process uses already, also of the answer.
     pub memory: usize,
     /// Wall time.
     pub time: Duration,
@@ -37,6 +37,9 @@ pub enum Failure {
 /// 8 MB by default, of which PostgreSQL uses up to `max_stack_depth`.
 const STACK_BYTES: usize = 2 << 20;
 const STACK_STEP: usize = 16 << 10;
+/// The largest and smallest pieces of free memory that are looked for, in bytes.
+const LARGEST_FREE: usize = 1 << 30;
+const SMALLEST_FREE: usize = 16 << 10;
 
 /// Exit codes of the child.
 const DONE: c_int = 0;
@@ -189,9 +192,14 @@ fn confine(parent: libc::pid_t, limits: Limits) {
         if let Some(size) = address_space()
             && libc::getrlimit(libc::RLIMIT_AS, &mut space) == 0
         {
-            let most = (size + limits.memory).saturating_sub(free_bytes());
-            space.rlim_cur = space.rlim_max.min(most as libc::rlim_t);
-            libc::setrlimit(libc::RLIMIT_AS, &space);
+            let mut limit = |bytes: usize| {
+                space.rlim_cur = space.rlim_max.min(bytes as libc::rlim_t);
+                libc::setrlimit(libc::RLIMIT_AS, &space)
+            };
+            if limit(size) == 0 {
+                take_free_memory();
+            }
+            limit(size.saturating_add(limits.memory));
         }
     }
 }
@@ -216,16 +224,15 @@ fn address_space() -> Option<usize> {
     pages.checked_mul(page)
 }
 
-/// Bytes that the allocator has in the address space but nobody uses: the child would take them without asking for more.
-fn free_bytes() -> usize {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    {
-        // SAFETY: adds up the counts of the allocator's arenas.
-        unsafe { libc::mallinfo2() }.fordblks
-    }
-    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-    {
-        0
+/// Takes what the allocator has free, down to small pieces, while there is no more to be had: the child would have it on top of
+/// its limit.
+fn take_free_memory() {
+    let mut bytes = LARGEST_FREE;
+    while bytes >= SMALLEST_FREE {
+        // SAFETY: memory that is never used.
+        if std::hint::black_box(unsafe { libc::malloc(bytes) }).is_null() {
+            bytes /= 2;
+        }
     }
 }
 
