@@ -1,4 +1,4 @@
-//! Where the time of planning goes.
+//! Plans that are made once, and where the time of planning goes.
 
 use datafusion::execution::SessionStateBuilder;
 
@@ -51,6 +51,30 @@ fn kinds() -> Rel {
     let calls = vec![count(), call("sum", vec![whole(6)]), call("max", vec![whole(6)])];
     let groups = aggregate(sales, vec![whole(3)], calls);
     limit(sort(groups, vec![descending(whole(1))]), None, Some(int(10)))
+}
+
+#[test]
+fn what_was_asked_is_what_is_run() {
+    let world = world();
+    let product = Expr::Call(crate::expr::Function::Multiply, vec![of_a(3), of_a(3)]);
+    let rel = aggregate(a(), vec![of_a(1)], vec![count(), call("sum", vec![product])]);
+    let (columns, prepared) = prepare(&rel, &world.tables, &[], &Options::default()).unwrap();
+    assert_eq!(columns, outputs(&rel, &world.tables, &[]).unwrap());
+    let mut rows = shown(&run(|wake| Query::run(prepared, wake)).unwrap());
+    rows.sort();
+    assert_eq!(rows, world.set(&rel));
+    let refused =
+        prepare(&aggregate(a(), vec![], vec![call("xmlagg", vec![of_a(1)])]), &world.tables, &[], &Options::default());
+    assert!(matches!(refused, Err(Error::NotSupported { .. })));
+}
+
+#[test]
+fn a_plan_that_is_not_run_gives_back_its_files() {
+    let world = world();
+    let file = world.tables[0].files[0].clone();
+    let before = Arc::strong_count(&file.footer);
+    drop(prepare(&a(), &world.tables, &[], &Options::default()).unwrap());
+    assert_eq!(Arc::strong_count(&file.footer), before);
 }
 
 /// Figures are only worth something of optimised code:
