@@ -84,7 +84,9 @@ impl Attempts {
             return Ok(());
         }
         let second = second.ok_or(Error::Function(Fault::TooWide))?;
-        let second = session::plan_physical(&state, &second).await.map_err(|error| Error::from_query(&error))?;
+        // What cannot be planned with 256 bits is PostgreSQL's.
+        let too_wide = |_| Error::Function(Fault::TooWide);
+        let second = session::plan_physical(&state, &second).await.map_err(too_wide)?;
         deliver(stream(second, &state)?, outlet, delivered).await
     }
 }
