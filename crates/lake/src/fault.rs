@@ -28,6 +28,12 @@ pub enum Fault {
     /// 22008: the days from or to an infinite date.
     #[error("cannot subtract infinite dates")]
     InfiniteDates,
+    /// 22008: `make_date` of no date.
+    #[error("{what} out of range: {year}-{month:02}-{day:02}")]
+    NoDate { what: &'static str, year: i32, month: i32, day: i32 },
+    /// 0A000: PostgreSQL counts microseconds from 2000, the engine from 1970, so its last timestamps are not the engine's.
+    #[error("the engine for Parquet files has no timestamps after 294247-01-10")]
+    LateTimestamp,
     /// 0A000: PostgreSQL's numerics have infinities, those of the engine have not.
     #[error("the engine for Parquet files has no infinite numerics")]
     InfiniteNumeric,
@@ -72,13 +78,13 @@ impl Fault {
             | Self::Real(_) => "22003",
             Self::DivisionByZero => "22012",
             Self::SquareRoot => "2201F",
-            Self::Datetime(_) | Self::DateRange | Self::InfiniteDates => "22008",
+            Self::Datetime(_) | Self::DateRange | Self::InfiniteDates | Self::NoDate { .. } => "22008",
             Self::NegativeLength => "22011",
             Self::FieldPosition => "22023",
             Self::Syntax { .. } => "22P02",
             Self::Escape => "22025",
             Self::Length => "54000",
-            Self::InfiniteNumeric | Self::TooWide => "0A000",
+            Self::InfiniteNumeric | Self::LateTimestamp | Self::TooWide => "0A000",
         }
     }
 

@@ -55,6 +55,7 @@ const TYPES: &[Type] = &[
     datetime::TIME,
     datetime::TIMESTAMP,
     datetime::TIMESTAMPTZ,
+    datetime::INTERVAL,
 ];
 
 impl Type {

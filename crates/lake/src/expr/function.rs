@@ -74,6 +74,10 @@ pub enum Function {
     /// The same as a double precision.
     DatePart,
     DateTrunc,
+    /// Of a year, a month and a day.
+    MakeDate,
+    /// `AT TIME ZONE`.
+    Timezone,
 }
 
 /// Names in pg_operator or pg_proc. Of those of one function the first is what a plan says.
@@ -137,6 +141,8 @@ const NAMES: &[(&str, Function)] = &[
     ("extract", Function::Extract),
     ("date_part", Function::DatePart),
     ("date_trunc", Function::DateTrunc),
+    ("make_date", Function::MakeDate),
+    ("timezone", Function::Timezone),
 ];
 
 impl Comparison {

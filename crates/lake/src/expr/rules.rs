@@ -74,7 +74,13 @@ const TRIMS: &[Function] = &[Function::Btrim, Function::Ltrim, Function::Rtrim];
 
 const DATE: &[Kind] = &[Kind::Date];
 const TIMESTAMP: &[Kind] = &[Kind::Timestamp];
-const DATES: &[Kind] = &[Kind::Date, Kind::Timestamp, Kind::Timestamptz];
+const TIMESTAMPTZ: &[Kind] = &[Kind::Timestamptz];
+const TIME: &[Kind] = &[Kind::Time];
+const INTERVAL: &[Kind] = &[Kind::Interval];
+const DATE_OR_TIMESTAMP: &[Kind] = &[Kind::Date, Kind::Timestamp];
+const DATES: &[Kind] = &[Kind::Date, Kind::Timestamp, Kind::Timestamptz, Kind::Time, Kind::Interval];
+/// What dates and times do with intervals.
+const MOVES: &[Function] = &[Function::Add, Function::Subtract];
 const BYTEA: &[Kind] = &[Kind::Bytea];
 const INT2: &[Kind] = &[Kind::Int2];
 const INT4: &[Kind] = &[Kind::Int4];
@@ -161,9 +167,24 @@ pub const QUERY_RULES: &[Rule] = &[
     function(&[Function::Add, Function::Subtract], &[DATE, INT4], Kind::Date),
     function(&[Function::Add], &[INT4, DATE], Kind::Date),
     function(&[Function::Subtract], &[DATE, DATE], Kind::Int4),
+    function(MOVES, &[DATE_OR_TIMESTAMP, INTERVAL], Kind::Timestamp),
+    function(&[Function::Add], &[INTERVAL, DATE_OR_TIMESTAMP], Kind::Timestamp),
+    function(MOVES, &[TIMESTAMPTZ, INTERVAL], Kind::Timestamptz),
+    function(MOVES, &[TIME, INTERVAL], Kind::Time),
+    function(&[Function::Add], &[INTERVAL, TIME], Kind::Time),
+    function(&[Function::Add], &[DATE, TIME], Kind::Timestamp),
+    function(&[Function::Add], &[TIME, DATE], Kind::Timestamp),
+    function(&[Function::Subtract], &[TIMESTAMP, TIMESTAMP], Kind::Interval),
+    function(&[Function::Subtract], &[TIMESTAMPTZ, TIMESTAMPTZ], Kind::Interval),
+    function(&[Function::Subtract], &[TIME, TIME], Kind::Interval),
+    same(COMPARISONS, &[INTERVAL, INTERVAL], Precondition::Always),
     function(&[Function::Extract], &[TEXT, DATES], Kind::Numeric),
     function(&[Function::DatePart], &[TEXT, DATES], Kind::Float8),
     function(&[Function::DateTrunc], &[TEXT, TIMESTAMP], Kind::Timestamp),
+    function(&[Function::DateTrunc], &[TEXT, TIMESTAMPTZ, TEXT], Kind::Timestamptz),
+    function(&[Function::MakeDate], &[INT4, INT4, INT4], Kind::Date),
+    function(&[Function::Timezone], &[TEXT, TIMESTAMP], Kind::Timestamptz),
+    function(&[Function::Timezone], &[TEXT, TIMESTAMPTZ], Kind::Timestamp),
     on_text(&[Function::Length, Function::OctetLength], &[TEXT], Kind::Int4, Precondition::Utf8),
     function(&[Function::Length, Function::OctetLength], &[BYTEA], Kind::Int4),
     on_text(&[Function::Append], &[TEXT, TEXT], Kind::Text, Precondition::Utf8),

@@ -28,7 +28,9 @@ use futures::StreamExt;
 
 use super::ir::Rel;
 use super::plan::{self, Sources};
+use super::scalar::Field;
 use super::{depth, frugal, session};
+use crate::engine::cancel::Flag;
 use crate::engine::memory;
 use crate::error::{Error, Result};
 use crate::exec::{Outlet, batch_bytes};
@@ -51,6 +53,8 @@ pub(super) struct Delivered {
 /// The plan that is run, and the one that takes its place when a numeric has more than 38 digits.
 pub(super) struct Attempts {
     pub columns: Vec<ColumnType>,
+    /// The same with their digits.
+    pub fields: Vec<Field>,
     state: SessionState,
     logical: LogicalPlan,
     first: Arc<dyn ExecutionPlan>,
@@ -66,11 +70,23 @@ impl Attempts {
         if let Ok(fast) = fast
             && fast != wide.plan
         {
-            let first = session::physical(&state, &fast)?;
-            return Ok(Self { columns, state, logical: fast, first, second: Some(wide.plan) });
+            match session::physical(&state, &fast) {
+                Ok(first) => {
+                    let second = Some(wide.plan);
+                    return Ok(Self { columns, fields: wide.columns, state, logical: fast, first, second });
+                }
+                // A constant is too wide already.
+                Err(Error::Function(Fault::TooWide)) => {}
+                Err(error) => return Err(error),
+            }
         }
         let first = session::physical(&state, &wide.plan)?;
-        Ok(Self { columns, state, logical: wide.plan, first, second: None })
+        Ok(Self { columns, fields: wide.columns, state, logical: wide.plan, first, second: None })
+    }
+
+    /// What is raised when nobody waits for the rows any more.
+    pub(super) fn flag(&self) -> Flag {
+        session::flag(&self.state)
     }
 
     /// Delivers all rows, or as many as the consumer wants.
@@ -104,7 +120,12 @@ async fn both(
         return Ok(());
     }
     let second = second.ok_or(Error::Function(Fault::TooWide))?;
-    let second = frugal::physical(state, second).await?;
+    // What cannot be planned with 256 bits is PostgreSQL's.
+    let planned = frugal::physical(state, second).await;
+    let second = planned.map_err(|error| match error {
+        Error::MemoryLimit { .. } | Error::Canceled => error,
+        _ => Error::Function(Fault::TooWide),
+    })?;
     deliver(stream(second, state)?, outlet, delivered).await
 }
 

@@ -165,7 +165,7 @@ impl Scalars<'_> {
         match (left, right) {
             _ if is_known(left) && is_known(right) => {}
             _ if is_known(left) => return self.compare(comparison.commuted(), right, left),
-            (_, Expr::Parameter(i, Type::One(kind))) if has_values_beyond(*kind) => {
+            (_, Expr::Parameter(i, Type::One(kind))) if has_values_beyond(*kind) && *kind != Kind::Interval => {
                 let left = self.of(left)?.expr;
                 return Ok(own::unknown(*i, ColumnType::Bool.arrow(), vec![left]));
             }
@@ -262,7 +262,7 @@ impl Scalars<'_> {
 /// Whether PostgreSQL has values of a kind that no column of the engine has: infinite ones, NaN, those of more digits. They are
 /// compared, and that is all.
 fn has_values_beyond(kind: Kind) -> bool {
-    matches!(kind, Kind::Numeric | Kind::Date | Kind::Timestamp | Kind::Timestamptz)
+    matches!(kind, Kind::Numeric | Kind::Date | Kind::Timestamp | Kind::Timestamptz | Kind::Interval)
 }
 
 /// Two values as DataFusion compares them.
@@ -273,7 +273,7 @@ pub(super) fn compare(comparison: Comparison, left: Typed, right: Typed) -> Resu
 
 /// Two sides of a comparison, as keys of one type.
 pub(super) fn paired(left: Typed, right: Typed) -> Result<(Logical, Logical)> {
-    let mut both = functions::common(vec![left, right])?.into_iter();
+    let mut both = functions::common(vec![functions::span(left), functions::span(right)])?.into_iter();
     match (both.next(), both.next()) {
         (Some(left), Some(right)) => Ok((key(left)?, key(right)?)),
         _ => Err(Error::internal("two sides of a comparison")),

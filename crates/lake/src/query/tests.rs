@@ -4,6 +4,7 @@ mod groups;
 mod joins;
 mod memory;
 mod orders;
+mod planning;
 mod rows;
 mod shipments;
 mod statistics;

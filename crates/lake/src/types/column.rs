@@ -24,6 +24,8 @@ pub enum ColumnType {
     Time,
     Timestamp,
     Timestamptz,
+    /// No column has it, but what is computed.
+    Interval,
     Uuid,
     Array(List),
 }
@@ -57,6 +59,7 @@ pub enum Kind {
     Time,
     Timestamp,
     Timestamptz,
+    Interval,
     Uuid,
 }
 

@@ -1,4 +1,4 @@
-//! `date`, `time`, `timestamp`, `timestamptz`: days and microseconds, whatever unit a file stores.
+//! `date`, `time`, `timestamp`, `timestamptz`, `interval`: days and microseconds, whatever unit a file stores.
 //!
 //! Arrow's casts from finer units truncate towards zero, so that of two neighbours before 1970 the later would become the
 //! earlier. Here they round down, everywhere the same, and what is out of range says in which column.
@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, TimestampMicrosecondArray};
 use arrow::datatypes::{
-    DataType, Date32Type, Date64Type, Time64MicrosecondType, Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    DataType, Date32Type, Date64Type, IntervalUnit, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
 use arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
@@ -33,6 +33,7 @@ pub(super) enum Datetime {
     Time,
     Timestamp,
     Timestamptz,
+    Interval,
 }
 
 pub(super) const LOOKUP: Lookup = Lookup {
@@ -141,6 +142,9 @@ impl Family for Datetime {
             Self::Timestamptz => {
                 About::new(Kind::Timestamptz, "timestamp with time zone", "timestamptz", timestamp(Some("UTC".into())))
             }
+            Self::Interval => {
+                About::new(Kind::Interval, "interval", "interval", DataType::Interval(IntervalUnit::MonthDayNano))
+            }
         }
     }
 
@@ -149,7 +153,7 @@ impl Family for Datetime {
         let with = |field: &[u8]| timestamp(field).filter(|(_, zone)| *zone).map(|(micros, _)| micros);
         Some(match self {
             Self::Date => Box::new(Parsed::<Date32Type, _>::new(self.about().arrow, date)),
-            Self::Time => return None,
+            Self::Time | Self::Interval => return None,
             Self::Timestamp => Box::new(Parsed::<TimestampMicrosecondType, _>::new(self.about().arrow, without)),
             Self::Timestamptz => Box::new(Parsed::<TimestampMicrosecondType, _>::new(self.about().arrow, with)),
         })
@@ -164,11 +168,12 @@ impl Family for Datetime {
             }),
             Self::Time => Packed::<Time64MicrosecondType, _>::boxed(arrow, whole::<i64>),
             Self::Timestamp | Self::Timestamptz => Packed::<TimestampMicrosecondType, _>::boxed(arrow, whole::<i64>),
+            Self::Interval => return None,
         })
     }
 
     fn compared(&self) -> Option<Compared> {
-        Some(Compared::Whole)
+        (!matches!(self, Self::Interval)).then_some(Compared::Whole)
     }
 
     /// Dates and timestamps are points in time to each other, as date_cmp_timestamp has it: of dates that no timestamp is,

@@ -70,6 +70,7 @@ impl ColumnType {
             Self::Time => &Datetime::Time,
             Self::Timestamp => &Datetime::Timestamp,
             Self::Timestamptz => &Datetime::Timestamptz,
+            Self::Interval => &Datetime::Interval,
             Self::Uuid => &Bytes::Uuid,
             Self::Array(list) => list,
         }

@@ -19,6 +19,8 @@ pub enum Value {
     Above,
     /// Less than all that a column can hold.
     Below,
+    /// Months, days and microseconds of an interval.
+    Interval(i32, i32, i64),
     /// The bits of a double precision, so that NaN survives JSON. A real is the double precision that it equals.
     Float(u64),
     /// As PostgreSQL prints it: digits, `NaN`, `Infinity`, `-Infinity`.

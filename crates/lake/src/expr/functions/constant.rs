@@ -1,6 +1,6 @@
 //! Values as expressions.
 
-use arrow::datatypes::{DataType, i256};
+use arrow::datatypes::{DataType, IntervalMonthDayNano, i256};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr;
 
@@ -21,11 +21,18 @@ pub(crate) fn constant(value: &Value, ty: Type) -> Result<Typed> {
         Value::Int(value) => number(&ty.arrow(), i128::from(*value)),
         Value::Float(bits) => float(f64::from_bits(*bits), kind),
         Value::Numeric(text) => digits(text).and_then(|digits| decimal(digits, &ty.arrow())),
+        Value::Interval(months, days, micros) => interval(*months, *days, *micros),
         Value::Bool(_) | Value::Text(_) | Value::Bytes(_) => ty.scalar(value),
         Value::List(_) | Value::Above | Value::Below | Value::Late(_) => None,
     };
     let scalar = scalar.ok_or_else(|| unsupported(format!("a constant of type {ty}")))?;
     Ok(Typed::new(Expr::Literal(scalar, None), ty))
+}
+
+/// Arrow counts nanoseconds: what is longer than 292 years of microseconds alone is none.
+fn interval(months: i32, days: i32, micros: i64) -> Option<ScalarValue> {
+    let nanos = micros.checked_mul(1_000)?;
+    Some(ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano::new(months, days, nanos))))
 }
 
 /// Of NaN there is one.

@@ -14,6 +14,8 @@
 //! quotient   quotients and remainders of numerics
 //! round      numerics with fewer digits
 //! datetime   dates and timestamps
+//! field      their fields
+//! interval   their sums and differences with intervals and times
 //! text       text and bytea
 //! compose    texts made of parts of others
 //! like       patterns with % and _
@@ -37,8 +39,10 @@ mod convert;
 mod datetime;
 mod decimal;
 mod digits;
+mod field;
 mod float;
 mod integer;
+mod interval;
 mod kernel;
 pub(super) mod like;
 mod pattern;
@@ -57,6 +61,7 @@ pub(crate) use cast::cast;
 pub(crate) use constant::constant;
 pub(crate) use convert::common;
 pub(crate) use float::canonical;
+pub(crate) use interval::span;
 pub(crate) use typed::{Scale, Typed, Width};
 
 use self::typed::unsupported;
@@ -73,13 +78,16 @@ pub(crate) fn call(width: Width, function: Function, arguments: Vec<Typed>) -> R
     let is_listed = rules::find_in_queries(function, &kinds).is_some();
     let call = match kinds.first() {
         _ if !is_listed => None,
+        _ if function == Function::MakeDate => datetime::date(arguments),
         Some(Kind::Int4) if kinds.contains(&Kind::Date) => {
             two(arguments).and_then(|(left, right)| datetime::days(function, left, right))
         }
         Some(Kind::Int2 | Kind::Int4 | Kind::Int8) => integer::call(function, arguments),
         Some(Kind::Float4 | Kind::Float8) => float::call(function, arguments),
         Some(Kind::Text | Kind::Bytea) => match kinds[..] {
-            [_, Kind::Date | Kind::Timestamp | Kind::Timestamptz] => return of_field(function, arguments),
+            [_, Kind::Date | Kind::Time | Kind::Timestamp | Kind::Timestamptz | Kind::Interval, ..] => {
+                return of_field(function, arguments);
+            }
             _ => match function {
                 Function::Matches | Function::NotMatches | Function::RegexpReplace => {
                     return regexp::call(function, arguments);
@@ -95,7 +103,12 @@ pub(crate) fn call(width: Width, function: Function, arguments: Vec<Typed>) -> R
                 _ => text::call(function, arguments),
             },
         },
-        Some(Kind::Date) => two(arguments).and_then(|(left, right)| datetime::days(function, left, right)),
+        Some(Kind::Date) if kinds[1..] == [Kind::Date] || kinds[1..] == [Kind::Int4] => {
+            two(arguments).and_then(|(left, right)| datetime::days(function, left, right))
+        }
+        Some(Kind::Date | Kind::Time | Kind::Timestamp | Kind::Timestamptz | Kind::Interval) => {
+            two(arguments).and_then(|(left, right)| interval::call(function, left, right))
+        }
         Some(Kind::Numeric) => numeric(width, function, arguments).transpose()?,
         _ => None,
     };
@@ -107,12 +120,17 @@ fn two(arguments: Vec<Typed>) -> Option<(Typed, Typed)> {
     Some((left, right))
 }
 
-/// A function of a field's name and a date or timestamp.
-fn of_field(function: Function, arguments: Vec<Typed>) -> Result<Typed> {
+/// A function of a date or timestamp, and before it the name of a field or time zone.
+fn of_field(function: Function, mut arguments: Vec<Typed>) -> Result<Typed> {
+    let zone = if arguments.len() > 2 { arguments.pop() } else { None };
     let (field, value) = two(arguments).ok_or_else(|| unsupported(function.name()))?;
     match function {
-        Function::DateTrunc => datetime::truncated(&field, value),
-        _ => datetime::extract(function, &field, value),
+        Function::Timezone => datetime::at_zone(&field, value),
+        Function::DateTrunc => match zone {
+            Some(zone) => datetime::at_zone(&zone, field::truncated(&field, datetime::at_zone(&zone, value)?)?),
+            None => field::truncated(&field, value),
+        },
+        _ => field::extract(function, &field, value),
     }
 }
 

@@ -76,6 +76,7 @@ pub(super) fn of_kind(kind: Kind) -> ColumnType {
         Kind::Time => ColumnType::Time,
         Kind::Timestamp => ColumnType::Timestamp,
         Kind::Timestamptz => ColumnType::Timestamptz,
+        Kind::Interval => ColumnType::Interval,
         Kind::Uuid => ColumnType::Uuid,
     }
 }

@@ -74,9 +74,9 @@ create function pg_temp.t(n int8) returns timestamp language sql as $$
     select case n when 9223372036854775807 then 'infinity' when -9223372036854775808 then '-infinity'
         else date '1970-01-01' + div(n, 86400000000)::int4 + mod(n, 86400000000) / 1000 * interval '1 millisecond'
             + mod(n, 1000) * interval '1 microsecond' end $$;
-create function pg_temp.n(t timestamp) returns int8 language sql as $$
+create function pg_temp.n(t timestamp) returns numeric language sql as $$
     select case t when 'infinity' then 9223372036854775807 when '-infinity' then -9223372036854775808
-        else (extract(epoch from t) * 1000000)::int8 end $$;
+        else trunc(extract(epoch from t) * 1000000) end $$;
 create temp table days as select * from unnest('{0,-1,1,59,10957,11016,11381,18262,19358,19722,19723,20453,-719162,-719163,
     -719528,-755000,-1000000,-2440588,-2440587,2932896,2145042905,2147483647,-2147483648}'::int4[]) with ordinality u (n, o);
 create temp table times as select n, row_number() over () as o from (
@@ -126,6 +126,91 @@ from unnest('{<,<=,=,<>,>=,>}'::text[]) op, days d, times t where (d.o + t.o) % 
 insert into calls (function, types, a, b, expression)
 select op, 'timestamp;date', t.n, d.n, format('pg_temp.t(%s) %s pg_temp.d(%s)', t.n, op, d.n)
 from unnest('{<,<=,=,<>,>=,>}'::text[]) op, days d, times t where (d.o + t.o) % 13 = 0 order by op, d.o, t.o;
+-- Intervals are months, days and microseconds, times of day microseconds.
+set timezone = 'UTC';
+create function pg_temp.i(n text) returns interval language sql as $$
+    select make_interval(months => p[1]::int4, days => p[2]::int4) + div(p[3], 1000000) * interval '1 second'
+        + mod(p[3], 1000000) * interval '1 microsecond' from (select string_to_array(n, ',')::numeric[] as p) x $$;
+create function pg_temp.n(i interval) returns text language sql as $$
+    select concat_ws(',', extract(year from i) * 12 + extract(month from i), extract(day from i),
+        extract(hour from i) * 3600000000 + extract(minute from i) * 60000000 + extract(microseconds from i)) $$;
+create function pg_temp.c(n int8) returns time language sql as $$
+    select case n when 86400000000 then '24:00' else time '00:00' + mod(n, 1000000) * interval '1 microsecond'
+        + n / 1000000 * interval '1 second' end $$;
+create function pg_temp.n(t time) returns int8 language sql as $$ select (extract(epoch from t) * 1000000)::int8 $$;
+create temp table intervals as select * from unnest(array['0,0,0', '1,0,0', '-1,0,0', '12,-30,1', '-13,45,-86400000001', '0,1,0',
+    '0,-1,0', '0,0,1', '0,0,-1', '0,0,9000000000000000', '0,0,-9000000000000000', '3500000,0,0', '-3500000,0,0', '0,100000000,0',
+    '2000000000,0,0', '1,-1,43200000000', '-1,-30,-45296789012', '0,30,0', '0,31,-86400000000']) with ordinality u (i, o);
+create temp table clocks as select * from unnest('{0,1,45296789012,86399999999,86400000000,59999999}'::int8[]) with ordinality u (n, o);
+create temp table late as select * from unnest('{0,19722,19752,19782,-719163,-2440588,-2440587,106751989,106751990,106751991,106751992,
+    106762909,106762939,106762940,2145042905,2147483647,-2147483648}'::int4[]) with ordinality u (n, o);
+create temp table moments as select * from unnest('{0,-1,1706702400000000,1709164799999999,-62135596800000000,-62135596800000001,
+    -210866803200000000,-210866803199999999,9223372036854775805,9223372022400000000,9223372036854775807,-9223372036854775808,
+    1704067199000001}'::int8[]) with ordinality u (n, o);
+insert into calls (function, types, a, expression)
+select 'cast timestamp', 'date', n, format('pg_temp.n(pg_temp.d(%s)::timestamp)', n) from late order by o;
+insert into calls (function, types, a, b, expression)
+select op, 'date;interval', n, i, format('pg_temp.n(pg_temp.d(%s) %s pg_temp.i(%L))', n, op, i)
+from unnest('{+,-}'::text[]) op, late l, intervals i order by op, l.o, i.o;
+insert into calls (function, types, a, b, expression)
+select '+', 'interval;date', i, n, format('pg_temp.n(pg_temp.i(%L) + pg_temp.d(%s))', i, n)
+from late l, intervals i where (l.o + i.o) % 3 = 0 order by l.o, i.o;
+insert into calls (function, types, a, b, expression)
+select op, 'timestamp;interval', n, i, format('pg_temp.n(pg_temp.t(%s) %s pg_temp.i(%L))', n, op, i)
+from unnest('{+,-}'::text[]) op, moments l, intervals i order by op, l.o, i.o;
+insert into calls (function, types, a, b, expression)
+select '+', 'interval;timestamp', i, n, format('pg_temp.n(pg_temp.i(%L) + pg_temp.t(%s))', i, n)
+from moments l, intervals i where (l.o + i.o) % 3 = 0 order by l.o, i.o;
+insert into calls (function, types, a, expression)
+select op || ' ' || i, 'timestamptz', n,
+    format('pg_temp.n(((pg_temp.t(%s) at time zone ''UTC'') %s pg_temp.i(%L)) at time zone ''UTC'')', n, op, i)
+from unnest('{+,-}'::text[]) op, moments l, intervals i where i like '0,0,%' order by op, i.o, l.o;
+insert into calls (function, types, a, b, expression)
+select '+', 'date;time', d.n, c.n, format('pg_temp.n(pg_temp.d(%s) + pg_temp.c(%s))', d.n, c.n) from late d, clocks c order by d.o, c.o;
+insert into calls (function, types, a, b, expression)
+select '+', 'time;date', c.n, d.n, format('pg_temp.n(pg_temp.c(%s) + pg_temp.d(%s))', c.n, d.n) from late d, clocks c order by d.o, c.o;
+insert into calls (function, types, a, b, expression)
+select op, 'time;interval', n, i, format('pg_temp.n(pg_temp.c(%s) %s pg_temp.i(%L))', n, op, i)
+from unnest('{+,-}'::text[]) op, clocks l, intervals i order by op, l.o, i.o;
+insert into calls (function, types, a, b, expression)
+select '+', 'interval;time', i, n, format('pg_temp.n(pg_temp.i(%L) + pg_temp.c(%s))', i, n)
+from clocks l, intervals i where (l.o + i.o) % 2 = 0 order by l.o, i.o;
+insert into calls (function, types, a, b, expression)
+select '-', 'time;time', a.n, b.n, format('pg_temp.n(pg_temp.c(%s) - pg_temp.c(%s))', a.n, b.n) from clocks a, clocks b order by a.o, b.o;
+insert into calls (function, types, a, b, expression)
+select '-', 'timestamp;timestamp', a.n, b.n, format('pg_temp.n(pg_temp.t(%s) - pg_temp.t(%s))', a.n, b.n)
+from moments a, moments b where not (abs(a.n::numeric - b.n) > 9223372036854775807 and a.n + 0.0 < 9223372036854775807 and a.n > -9223372036854775808)
+order by a.o, b.o;
+insert into calls (function, types, a, b, expression)
+select '-', 'timestamptz;timestamptz', a.n, b.n,
+    format('pg_temp.n((pg_temp.t(%s) at time zone ''UTC'') - (pg_temp.t(%s) at time zone ''UTC''))', a.n, b.n)
+from moments a, moments b where abs(a.o - b.o) < 3 and a.o < 9 and b.o < 9 order by a.o, b.o;
+insert into calls (function, types, a, b, expression)
+select op, 'interval;interval', a.i, b.i, format('pg_temp.i(%L) %s pg_temp.i(%L)', a.i, op, b.i)
+from unnest('{<,<=,=,<>,>=,>}'::text[]) op, intervals a, intervals b where (a.o + b.o) % 4 = 0 or a.o > 17 and b.o < 3 order by op, a.o, b.o;
+insert into calls (function, types, a, expression)
+select g || ' ' || f, 'time', n, format(case g when 'extract' then '%s(%s from pg_temp.c(%s))' else '%s(%L, pg_temp.c(%s))' end, g, f, n)
+from unnest('{extract,date_part}'::text[]) g, clocks, unnest('{microseconds,milliseconds,second,minute,hour,epoch}'::text[]) f order by g, f, o;
+insert into calls (function, types, a, expression)
+select g || ' ' || f, 'interval', i, format(case g when 'extract' then '%s(%s from pg_temp.i(%L))' else '%s(%L, pg_temp.i(%L))' end, g, f, i)
+from unnest('{extract,date_part}'::text[]) g, intervals, unnest('{microseconds,milliseconds,second,minute,hour,day,month,quarter,year,
+    decade,century,millennium,epoch}'::text[]) f order by g, f, o;
+insert into calls (function, types, a, expression)
+select 'date_part ' || f, 'timestamp', n, format('date_part(%L, pg_temp.t(%s))', f, n)
+from (select i * 1234567891234 % 4000000000000000 as n, i from generate_series(1, 60) i) x, unnest('{second,milliseconds}'::text[]) f order by f, i;
+insert into calls (function, types, a, b, expression)
+select 'make_date', 'int4;int4;int4', y, m || ';' || d, format('make_date((%s)::int4, %s, %s)::date', y, m, d)
+from unnest('{2024,2023,1900,1,0,-1,-5,-4713,-4714,5874897,5874898,2147483647}'::int8[]) y, unnest('{-1,0,1,2,6,11,12,13}'::int4[]) m,
+    unnest('{-1,0,1,3,23,24,28,29,30,31,32}'::int4[]) d where (y + m * 3 + d) % 2 = 0 or m = 2 order by y, m, d;
+update calls set expression = format('pg_temp.n(%s)', expression) where function = 'make_date';
+insert into calls (function, types, a, expression)
+select 'timezone ' || z, t, n, format(case t when 'timestamp' then 'pg_temp.n(timezone(''UTC'', timezone(%L, pg_temp.t(%s))))'
+    else 'pg_temp.n(timezone(%L, timezone(''UTC'', pg_temp.t(%s))))' end, z, n)
+from unnest('{utc,GMT,Etc/UTC}'::text[]) z, unnest('{timestamp,timestamptz}'::text[]) t, moments order by z, t, o;
+insert into calls (function, types, a, expression)
+select 'date_trunc ' || f || ' UTC', 'timestamptz', n,
+    format('pg_temp.n(timezone(''UTC'', date_trunc(%L, timezone(''UTC'', pg_temp.t(%s)), ''UTC'')))', f, n)
+from unnest('{second,hour,day,week,month,year,century}'::text[]) f, moments order by f, o;
 -- Text.
 create temp table s as select * from unnest(array['', 'a', 'Hello World', '  pad  ', 'éa漢字x', 'xyxyx', 'AbC', '%_\x',
     'ÄÖß ab', '😀😀b', 'abcabcabc']) with ordinality u (s, o);
