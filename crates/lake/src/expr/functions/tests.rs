@@ -89,8 +89,10 @@ fn calls<'a>(file: &'a str) -> Vec<Calls<'a>> {
             ["+", "-", "cast date", "extract", "date_part", "date_trunc"].iter().any(|name| function.starts_with(name));
         let types_of = types.split(';').collect::<Vec<_>>();
         let is_last = is_computed
-            && types_of.iter().zip(&arguments).any(|(ty, argument)| {
-                ty.starts_with("timestamp") && ["9223372036854775807", "-9223372036854775808"].contains(argument)
+            && types_of.iter().zip(&arguments).any(|(ty, argument)| match *ty {
+                "date" if function.starts_with("date_") => ["2147483647", "-2147483648"].contains(argument),
+                ty if ty.starts_with("timestamp") => ["9223372036854775807", "-9223372036854775808"].contains(argument),
+                _ => false,
             });
         let (state, answer) = if is_late || is_last {
             ("0A000", "the engine for Parquet files has no timestamps after 294247-01-10")
