@@ -12,7 +12,7 @@ mod total;
 
 use std::sync::Arc;
 
-use datafusion::functions_aggregate::{bool_and_or, count, min_max};
+use datafusion::functions_aggregate::{bit_and_or_xor, bool_and_or, count, min_max};
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{AggregateUDF, Expr, lit, when};
 
@@ -60,6 +60,17 @@ pub(super) fn aggregate(call: Call, name: &str, mut arguments: Vec<Typed>) -> Re
         }
         "bool_and" | "every" => Ok(Typed::new(call.of(bool_and_or::bool_and_udaf(), value.expr), ColumnType::Bool)),
         "bool_or" => Ok(Typed::new(call.of(bool_and_or::bool_or_udaf(), value.expr), ColumnType::Bool)),
+        "bit_and" | "bit_or" | "bit_xor" if name != "bit_xor" || !call.distinct => {
+            let function = match name {
+                "bit_and" => bit_and_or_xor::bit_and_udaf(),
+                "bit_or" => bit_and_or_xor::bit_or_udaf(),
+                _ => bit_and_or_xor::bit_xor_udaf(),
+            };
+            let ty = value.ty.clone();
+            let expr =
+                if name == "bit_xor" { call.of(function, value.expr) } else { call.of_all(function, value.expr) };
+            Ok(Typed::new(expr, ty))
+        }
         "min" | "max" => Ok(extreme(&call, name == "max", value)),
         "sum" if is_float && !call.ordered && !call.distinct => {
             let ty = value.ty.clone();
