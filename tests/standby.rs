@@ -31,7 +31,8 @@ fn a_standby_answers_as_the_primary_and_goes_on_after_promotion() {
     );
     primary.psql("CREATE INDEX t_cosine ON t USING hnsw (v vector_cosine_ops)");
     install_a_plugin(&primary);
-    let standby = Cluster::standby_of(&primary, &["jit=off", &datasets]);
+    // On a busy machine the consistency checks fall behind, and the replay would end searches that it has to wait for.
+    let standby = Cluster::standby_of(&primary, &["jit=off", "max_standby_streaming_delay=10min", &datasets]);
     call_a_plugin(&standby);
     let writer = primary.session();
     read_a_dataset(&writer, &standby.session(), shared.path());

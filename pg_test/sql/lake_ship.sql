@@ -23,7 +23,7 @@ CREATE FUNCTION pg_temp.whole(query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE line text; found text := 'nowhere'; sent text := '';
 BEGIN
     FOR line IN EXECUTE 'EXPLAIN (VERBOSE, COSTS OFF) ' || query LOOP
-        IF line ~ 'Custom Scan \(Lagoon Query\)' THEN found := 'whole'; END IF;
+        IF line ~ 'Custom Scan \(Lagoon Query\)' THEN found := CASE WHEN line ~ '^Custom' THEN 'whole' ELSE 'part' END; END IF;
         IF line ~ ' Shipped: ' THEN sent := sent || regexp_replace(line, '.* Shipped: ', ', sent: '); END IF;
         IF line ~ 'Not whole: ' THEN found := regexp_replace(line, '.*Not whole: ', 'not whole: '); END IF;
     END LOOP;
@@ -111,7 +111,7 @@ BEGIN
         IF line ~ what THEN RETURN NEXT trim(line); END IF;
     END LOOP;
 END $$;
-SELECT pg_temp.lines('SELECT max(o.since) FROM sales s JOIN odd o ON o.id = s.item', 'hipped');
+SELECT pg_temp.lines('SELECT max(o.since) FROM sales s JOIN odd o ON o.id = s.item', 'Not in');
 SELECT pg_temp.lines('SELECT max(i.since) FROM sales s JOIN items i ON i.id = s.item WHERE i.id < 3', 'hipped');
 
 -- What stays with PostgreSQL.
@@ -182,6 +182,26 @@ INSERT INTO best SELECT item, max(amount) FROM sales GROUP BY item ON CONFLICT (
 SELECT count(*), bool_and(top = (SELECT max(amount) FROM heap.sales s WHERE s.item = best.item)) FROM best;
 INSERT INTO best SELECT item, max(amount) FROM sales GROUP BY item ORDER BY item;
 
+-- Parts, where the whole stays with PostgreSQL.
+SET lagoon.ship_rows = 0;
+SELECT pg_temp.same('SELECT i.name, t.s FROM items i JOIN (SELECT item, sum(amount) AS s FROM sales GROUP BY item) t ON t.item = i.id ORDER BY i.id');
+SELECT pg_temp.same('SELECT i.name, t.s FROM items i JOIN (SELECT item, sum(amount) AS s FROM sales GROUP BY item) t ON t.item = i.id WHERE t.item > 3 AND t.s > 300 ORDER BY i.id');
+SELECT pg_temp.same('SELECT i.id, t.item FROM items i LEFT JOIN (SELECT DISTINCT item FROM sales) t ON t.item = i.id AND t.item < 4 ORDER BY 1');
+SELECT pg_temp.same('WITH t AS MATERIALIZED (SELECT item, count(*) AS n FROM sales GROUP BY item) SELECT i.id, t.n FROM items i LEFT JOIN t ON t.item = i.id ORDER BY 1');
+SELECT pg_temp.same('SELECT id FROM items WHERE cost < (SELECT avg(amount) - 9 FROM sales) ORDER BY 1');
+SELECT pg_temp.same('SELECT i.id, t.n FROM items i, (SELECT count(*) AS n FROM sales) t WHERE i.cost > t.n - 299 ORDER BY 1');
+SELECT pg_temp.same('SELECT t.item, t.n, random() < 2 FROM (SELECT item, count(*) AS n FROM sales GROUP BY item) t ORDER BY 1');
+SELECT pg_temp.same('SELECT t, i.id FROM items i JOIN (SELECT item, max(day) AS d FROM sales GROUP BY item) t ON t.item = i.id ORDER BY 2');
+SELECT pg_temp.same('SELECT i.id, (SELECT sum(amount) FROM sales s WHERE s.item = i.id) FROM items i ORDER BY 1');
+EXPLAIN (COSTS OFF) SELECT t.item, random() FROM (SELECT item, count(*) FROM sales GROUP BY item) t;
+SET plan_cache_mode = force_generic_plan;
+PREPARE part(int) AS SELECT i.id, t.n FROM items i JOIN (SELECT item, count(*) AS n FROM sales WHERE id <= $1 GROUP BY item) t ON t.item = i.id ORDER BY 1 LIMIT 2;
+EXECUTE part(25);
+EXECUTE part(300);
+RESET plan_cache_mode;
+INSERT INTO sums (item, total) SELECT i.id, t.m FROM items i JOIN (SELECT item, count(*) AS m FROM sales GROUP BY item) t ON t.item = i.id WHERE i.id = 7 RETURNING n, item, total;
+RESET lagoon.ship_rows;
+
 -- Rights and row security.
 CREATE ROLE regress_ship;
 GRANT USAGE ON SCHEMA lake, side TO regress_ship;
@@ -204,6 +224,12 @@ EXECUTE seen;
 SELECT pg_temp.whole('SELECT count(i.name) FROM sales s JOIN items i ON i.id = s.item WHERE i.name <> ''item 1''');
 SELECT count(i.name) FROM sales s JOIN items i ON i.id = s.item WHERE i.name <> 'item 1';
 RESET ROLE;
+REVOKE SELECT ON sales FROM regress_ship;
+SET lagoon.ship_rows = 0;
+SET ROLE regress_ship;
+SELECT count(t.n) FROM (SELECT item, count(*) AS n FROM sales GROUP BY item) t JOIN items i ON i.id = t.item;
+RESET ROLE;
+RESET lagoon.ship_rows;
 
 SET client_min_messages = warning;
 DROP SCHEMA lake CASCADE;

@@ -14,7 +14,7 @@ use super::{interrupt, thread, wait};
 /// Limits of the child.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Maximum bytes beyond what this process uses already; also of the answer.
+    /// Maximum bytes beyond what this process uses already, also of the answer.
     pub memory: usize,
     /// Wall time.
     pub time: Duration,
@@ -32,6 +32,14 @@ pub enum Failure {
     /// Its stack was exhausted, or it crashed: the reason, after "it".
     Died(String),
 }
+
+/// Stack that the child has at least, whatever its limit of memory, in bytes, and the steps in which it is taken. A process has
+/// 8 MB by default, of which PostgreSQL uses up to `max_stack_depth`.
+const STACK_BYTES: usize = 2 << 20;
+const STACK_STEP: usize = 16 << 10;
+/// The largest and smallest pieces of free memory that are looked for, in bytes.
+const LARGEST_FREE: usize = 1 << 30;
+const SMALLEST_FREE: usize = 16 << 10;
 
 /// Exit codes of the child.
 const DONE: c_int = 0;
@@ -179,15 +187,32 @@ fn confine(parent: libc::pid_t, limits: Limits) {
         if null >= 0 {
             libc::dup2(null, libc::STDERR_FILENO);
         }
+        grow_stack(STACK_BYTES);
         let mut space = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         if let Some(size) = address_space()
             && libc::getrlimit(libc::RLIMIT_AS, &mut space) == 0
         {
-            let most = (size + limits.memory).saturating_sub(free_bytes());
-            space.rlim_cur = space.rlim_max.min(most as libc::rlim_t);
-            libc::setrlimit(libc::RLIMIT_AS, &space);
+            let mut limit = |bytes: usize| {
+                space.rlim_cur = space.rlim_max.min(bytes as libc::rlim_t);
+                libc::setrlimit(libc::RLIMIT_AS, &space)
+            };
+            if limit(size) == 0 {
+                take_free_memory();
+            }
+            limit(size.saturating_add(limits.memory));
         }
     }
+}
+
+/// Takes stack before the address space is limited: later it could not grow, and the child would crash where it was only short
+/// of memory.
+#[inline(never)]
+fn grow_stack(bytes: usize) {
+    let frame = std::hint::black_box([0u8; STACK_STEP]);
+    if bytes > STACK_STEP {
+        grow_stack(bytes - STACK_STEP);
+    }
+    std::hint::black_box(&frame);
 }
 
 /// Bytes of address space of this process.
@@ -199,16 +224,15 @@ fn address_space() -> Option<usize> {
     pages.checked_mul(page)
 }
 
-/// Bytes that the allocator has in the address space but nobody uses: the child would take them without asking for more.
-fn free_bytes() -> usize {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    {
-        // SAFETY: adds up the counts of the allocator's arenas.
-        unsafe { libc::mallinfo2() }.fordblks
-    }
-    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-    {
-        0
+/// Takes what the allocator has free, down to small pieces, while there is no more to be had: the child would have it on top of
+/// its limit.
+fn take_free_memory() {
+    let mut bytes = LARGEST_FREE;
+    while bytes >= SMALLEST_FREE {
+        // SAFETY: memory that is never used.
+        if std::hint::black_box(unsafe { libc::malloc(bytes) }).is_null() {
+            bytes /= 2;
+        }
     }
 }
 

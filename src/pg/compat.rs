@@ -460,21 +460,43 @@ pub unsafe fn copy_rights(
     }
 }
 
-/// Makes an entry of a range table one for which no rights are checked.
+/// Adds a copy of a table's entry in the range table of one planned statement to that of another, so that it is locked with it.
+/// `has_rights`: the rights that are checked for it go along; else none are.
 ///
 /// # Safety
-/// An entry of its own.
-pub unsafe fn check_nothing(entry: *mut pg_sys::RangeTblEntry) {
+/// Planned statements, which may be changed, and an entry of the first.
+pub unsafe fn add_entry(
+    to: *mut pg_sys::PlannedStmt,
+    from: *mut pg_sys::PlannedStmt,
+    entry: *mut pg_sys::RangeTblEntry,
+    has_rights: bool,
+) {
+    let _ = from; // 15 has rights in the entry
     // SAFETY: the caller's.
     unsafe {
+        // A view has rights and, from 16 on, no entry of its own beside that of its query.
         #[cfg(feature = "pg15")]
-        {
-            (*entry).requiredPerms = 0;
+        let is_view = false;
+        #[cfg(not(feature = "pg15"))]
+        let is_view = has_rights && (*entry).perminfoindex != 0;
+        if (*entry).rtekind != pg_sys::RTEKind::RTE_RELATION && !is_view {
+            return;
+        }
+        let copy: *mut pg_sys::RangeTblEntry = pg_sys::copyObjectImpl(entry.cast()).cast();
+        #[cfg(feature = "pg15")]
+        if !has_rights {
+            (*copy).requiredPerms = 0;
         }
         #[cfg(not(feature = "pg15"))]
         {
-            (*entry).perminfoindex = 0;
+            (*copy).perminfoindex = 0;
+            if has_rights && (*entry).perminfoindex != 0 {
+                let rights = pg_sys::getRTEPermissionInfo((*from).permInfos, entry);
+                (*to).permInfos = pg_sys::lappend((*to).permInfos, pg_sys::copyObjectImpl(rights.cast()));
+                (*copy).perminfoindex = (*(*to).permInfos).length as pg_sys::Index;
+            }
         }
+        (*to).rtable = pg_sys::lappend((*to).rtable, copy.cast());
     }
 }
 

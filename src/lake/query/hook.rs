@@ -6,6 +6,7 @@
 use pgrx::pg_sys::{self, CmdType, NodeTag, RTEKind};
 
 use super::insert::insert;
+use super::parts;
 use super::plan::{Refusal, whole};
 use crate::lake::fdw::{handler, private};
 use crate::pg::error::raise;
@@ -40,6 +41,7 @@ pub(super) fn planned(planned: Planned<'_>) {
     if guc::PUSHDOWN.get() != Pushdown::Full {
         return;
     }
+    let candidate = parts::candidate(planned.query);
     let outcome = match planned.query.commandType {
         CmdType::CMD_INSERT => insert(&planned).map(|()| None),
         _ => whole(&planned).map(Some),
@@ -57,7 +59,14 @@ pub(super) fn planned(planned: Planned<'_>) {
             (*statement).jitFlags = pg_sys::PGJIT_NONE as _;
         },
         // SAFETY: the plan of the statement.
-        Err(Refusal::Reason(reason)) => unsafe { note(planned.statement, &reason) },
+        Err(Refusal::Reason(reason)) => unsafe {
+            if let Some(query) = candidate
+                && let Err(Refusal::Error(error)) = parts::parts(&planned, query)
+            {
+                raise(&error);
+            }
+            note(planned.statement, &reason);
+        },
         Err(Refusal::Error(error)) => raise(&error),
     }
 }

@@ -26,6 +26,7 @@ pub(super) fn insert(planned: &Planned<'_>) -> Result<(), Refusal> {
         }
         let standard = (*modify).plan.lefttree;
         let scan = node_for(planned, select, standard, false, &|| reading(planned))?;
+        name_columns(scan, pg_sys::Index::try_from(index).unwrap_or(0));
         let shown = List::<pg_sys::TargetEntry>::new((*scan).scan.plan.targetlist);
         let wanted = List::<pg_sys::TargetEntry>::new((*standard).targetlist);
         let own = List::<pg_sys::TargetEntry>::new(planned.query.targetList);
@@ -154,6 +155,29 @@ fn over(node: Node<'_>, index: i32, shown: List<'_, pg_sys::TargetEntry>) -> Res
         })
     });
     failure.map_or(Ok(copy), Err)
+}
+
+/// Lets EXPLAIN name the columns that the engine delivers as those of this entry of the plan's range table, which has the node's
+/// columns.
+///
+/// # Safety
+/// A node that was just made.
+pub(super) unsafe fn name_columns(scan: *mut pg_sys::CustomScan, entry: pg_sys::Index) {
+    // SAFETY: the caller's.
+    unsafe {
+        let scan = &mut *scan;
+        let delivered = List::<pg_sys::TargetEntry>::new(scan.custom_scan_tlist);
+        let shown = List::<pg_sys::TargetEntry>::new(scan.scan.plan.targetlist);
+        for (target, number) in shown.iter().zip(1..) {
+            let Some(var) = target.expr().and_then(|expr| expr.cast::<pg_sys::Var>()) else { continue };
+            let at = usize::try_from(var.varattno - 1).ok();
+            if let Some(column) = at.and_then(|at| delivered.get(at)) {
+                let named = pg_sys::makeVar(entry as _, number, var.vartype, var.vartypmod, var.varcollid, 0);
+                (*column.as_ptr()).expr = named.cast();
+            }
+        }
+        scan.custom_relids = pg_sys::bms_add_member(scan.custom_relids, entry as _);
+    }
 }
 
 /// PostgreSQL's own plan of what the node that inserts reads, as a statement.

@@ -5,12 +5,14 @@
 //! plan       the plan node, or why there is none       private    what it carries
 //! methods    what PostgreSQL calls                     scan       execution          explain
 //! ship       rows that PostgreSQL reads and sends       insert     INSERT ... SELECT
+//! parts      subqueries, where the whole stays
 //! ```
 
 mod explain;
 mod hook;
 mod insert;
 mod methods;
+mod parts;
 mod plan;
 mod private;
 mod scan;

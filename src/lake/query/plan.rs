@@ -84,7 +84,7 @@ pub(super) fn node_for(
     for shipped in &translator.shipments {
         let Shipped { name, statement, types, columns } = shipped.clone();
         // SAFETY: two plans that nothing uses yet.
-        unsafe { ship::depend(planned.statement.as_ptr(), statement) };
+        unsafe { ship::depend(planned.statement.as_ptr(), statement, false) };
         plan.shipments.push(PlannedShipment { name, statement, types, columns });
     }
     let mut tickets: Vec<Ticket> = Vec::new();

@@ -97,15 +97,15 @@ impl QueryState {
     /// # Safety
     /// `node` is that of the callback, with this state.
     pub(super) unsafe fn take_over(&mut self, node: *mut pg_sys::CustomScanState, error: &Error) -> bool {
-        let Error::Function(fault) = error else { return false };
-        if self.rows.has_given() || self.plan.instead.is_null() {
+        let may_have_a_value = matches!(error, Error::Function(_) | Error::OutOfRange { .. });
+        if !may_have_a_value || self.rows.has_given() || self.plan.instead.is_null() {
             return false;
         }
         self.rows.stop();
         // SAFETY: the caller's.
         unsafe {
             self.end();
-            self.sent = Some(Sent::Instead(ship::instead(&self.plan, (*node).ss.ps.state), fault.to_string()));
+            self.sent = Some(Sent::Instead(ship::instead(&self.plan, (*node).ss.ps.state), error.to_string()));
         }
         true
     }

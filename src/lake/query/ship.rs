@@ -127,25 +127,22 @@ pub(super) unsafe fn explain(
     }
 }
 
-/// Adds to a statement what its shipments depend on, so that it is locked and planned anew as they would be.
+/// Adds to a statement what another one within it depends on, so that it is locked and planned anew as that would be.
+/// `has_rights`: rights are checked for it, too.
 ///
 /// # Safety
 /// Statements that have been planned and not been used.
-pub(super) unsafe fn depend(statement: *mut pg_sys::PlannedStmt, shipment: *mut pg_sys::PlannedStmt) {
+pub(super) unsafe fn depend(statement: *mut pg_sys::PlannedStmt, inner: *mut pg_sys::PlannedStmt, has_rights: bool) {
     // SAFETY: the caller's; what is shared is not changed after planning.
     unsafe {
-        let (whole, part) = (&mut *statement, &*shipment);
+        let (whole, part) = (&mut *statement, &*inner);
         whole.relationOids = pg_sys::list_concat_unique_oid(whole.relationOids, part.relationOids);
         whole.invalItems = pg_sys::list_concat(whole.invalItems, part.invalItems);
         whole.transientPlan |= part.transientPlan;
         whole.dependsOnRole |= part.dependsOnRole;
         // A plan that is kept locks the tables of its range table before it runs.
         for entry in List::<pg_sys::RangeTblEntry>::new(part.rtable).iter() {
-            if entry.rtekind == pg_sys::RTEKind::RTE_RELATION {
-                let copy: *mut pg_sys::RangeTblEntry = pg_sys::copyObjectImpl(entry.as_ptr().cast()).cast();
-                compat::check_nothing(copy);
-                whole.rtable = pg_sys::lappend(whole.rtable, copy.cast());
-            }
+            compat::add_entry(statement, inner, entry.as_ptr(), has_rights);
         }
     }
 }

@@ -41,7 +41,8 @@ const ENOUGH_ROWS: u64 = 8192;
 const RECENT_ROWS: u64 = 1 << 20;
 /// What is decoded of some rows is so many times less than what is decoded of all, at most.
 const LESS: u64 = 4;
-/// Bytes of decoded columns of the filter that wait to be delivered. What is beyond is decoded once more.
+/// Bytes of decoded columns of the filter that wait to be delivered; they are not counted, as batches are not. What is beyond
+/// is decoded once more.
 const CACHED_BYTES: usize = 16 << 20;
 
 /// A part of a filter. What needs the least bytes is tested first, and what it leaves is all that the next looks at.

@@ -1,15 +1,16 @@
 //! Execution: the files of a scan become record batches, on the engine's threads.
 //!
 //! ```text
-//! spec   -> what to read        plan   -> what DataFusion does with a piece
-//! pieces -> parts of files      reader -> their bytes, checked
-//! prune  -> row groups that need no reading
-//! late   -> pieces of which the filter's columns are decoded first: rule_out, columns, guess are its parts
+//! spec    -> what to read         plan     -> what DataFusion does with a piece
+//! pieces  -> parts of files       reader   -> their bytes, checked
+//! prune   -> row groups that need no reading
+//! late    -> pieces of which the filter's columns are decoded first: rule_out, columns and guess are its parts
 //! learned -> what joins and limits say of rows while the scan runs
-//! prune  -> row groups that need no reading    sample -> rows that are read for statistics
+//! order   -> which pieces come first
+//! sample  -> rows that are read for statistics
 //! reading -> who takes pieces, and what of them is wanted
-//! work   -> the tasks           delivery -> what the consumer polls
-//! scan   -> all of it for one table
+//! work    -> the tasks            delivery -> what the consumer polls
+//! scan    -> all of it for one table
 //! ```
 
 mod columns;
@@ -17,6 +18,7 @@ mod delivery;
 mod guess;
 mod late;
 mod learned;
+mod order;
 mod pieces;
 mod plan;
 mod prune;

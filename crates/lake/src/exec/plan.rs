@@ -110,6 +110,11 @@ impl Plan {
         Ok(Learned::new(condition.transpose()?, steps))
     }
 
+    /// What a column of the table is called in the files.
+    pub(super) fn name(&self, column: usize) -> Option<&str> {
+        self.columns.get(column).map(|column| column.name.as_str())
+    }
+
     /// Names of the columns that are read.
     pub(super) fn names(&self) -> &[String] {
         &self.names
@@ -139,7 +144,7 @@ impl Plan {
             Some(condition) if learned.is_none() => guess::passing(condition, &self.columns, piece),
             _ => 0.0,
         };
-        let name = |column: usize| self.columns.get(column).map(|column| column.name.as_str());
+        let name = |column| self.name(column);
         let pays = self.tally.few_pass(guess) && late::pays(&steps, self.delivered(), &name, piece);
         pays.then_some(steps)
     }

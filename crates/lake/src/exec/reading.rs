@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
 use datafusion::datasource::physical_plan::parquet::RowGroupAccess;
@@ -20,6 +20,7 @@ use tokio::sync::Mutex;
 
 use super::late;
 use super::learned::Learned;
+use super::order::{MOST_FILES, Preference};
 use super::pieces::{self, BATCH_ROWS, Piece};
 use super::plan::{Plan, failed};
 use super::sample::Sample;
@@ -79,6 +80,7 @@ pub(crate) struct Reading {
     sample: Option<Arc<Sample>>,
     environment: Arc<RuntimeEnv>,
     todo: Mutex<Todo>,
+    preference: OnceLock<Preference>,
     /// Rows that are still to be delivered.
     left: AtomicU64,
     counts: Counts,
@@ -89,8 +91,9 @@ pub(crate) struct Reading {
 /// What is still to be read.
 struct Todo {
     pieces: VecDeque<Piece>,
-    /// The next file.
-    file: usize,
+    /// Files by number; not yet in order, if there is one.
+    files: VecDeque<usize>,
+    ordered: bool,
     /// Those who take pieces.
     readers: usize,
 }
@@ -116,7 +119,13 @@ impl Reading {
             files: spec.files.clone(),
             sample: None,
             environment,
-            todo: Mutex::new(Todo { pieces: VecDeque::new(), file: 0, readers }),
+            todo: Mutex::new(Todo {
+                pieces: VecDeque::new(),
+                files: (0..spec.files.len()).collect(),
+                ordered: false,
+                readers,
+            }),
+            preference: OnceLock::new(),
             left: AtomicU64::new(spec.limit.unwrap_or(u64::MAX)),
             counts: Counts::default(),
             bytes,
@@ -147,6 +156,14 @@ impl Reading {
         let piece = AssertUnwindSafe(self.take(learned)).catch_unwind().await;
         let piece = piece.unwrap_or_else(|_| Err(Error::internal("a scan could not be divided")))?;
         piece.map(|(piece, permit)| self.open(piece, permit, learned)).transpose()
+    }
+
+    /// Pieces are to come first that may have the least values of a column of the table, or the greatest.
+    pub(crate) fn prefer(&self, column: usize, descending: bool) {
+        if let Some(column) = self.plan.name(column) {
+            // The first wish holds: a scan is planned for one order.
+            let _ = self.preference.set(Preference { column: column.to_owned(), descending });
+        }
     }
 
     /// Whether footers alone say how many rows there are: all are delivered, and no file claims unlikely many.
@@ -229,17 +246,42 @@ impl Reading {
                     Err(error) => Err(error),
                 };
             }
-            let Some(file) = self.files.get(todo.file) else { return Ok(None) };
-            let number = todo.file;
-            todo.file += 1;
-            todo.pieces.extend(self.cut(file, number, learned)?);
+            if !todo.ordered {
+                todo.ordered = true;
+                self.order_files(&mut todo.files).await?;
+            }
+            let Some(number) = todo.files.pop_front() else { return Ok(None) };
+            let Some(file) = self.files.get(number) else { return Ok(None) };
+            let mut pieces = self.cut(file, number, learned)?;
+            if let Some(preference) = self.preference.get() {
+                pieces = ordered(pieces, preference)?;
+            }
+            todo.pieces.extend(pieces);
         }
+    }
+
+    /// Puts files in the order that is preferred.
+    async fn order_files(&self, files: &mut VecDeque<usize>) -> Result<()> {
+        let Some(preference) = self.preference.get().filter(|_| (2..=MOST_FILES).contains(&files.len())) else {
+            return Ok(());
+        };
+        let mut keyed = Vec::with_capacity(files.len());
+        for number in files.drain(..) {
+            tokio::task::coop::consume_budget().await;
+            let file = self.files.get(number).ok_or_else(|| Error::internal("no such file"))?;
+            let metadata = file.held.parsed(&mut || true)?;
+            let groups: Vec<_> = (0..metadata.num_row_groups()).collect();
+            keyed.push((guarded(file.location(), || preference.key(&metadata, &groups))?, number));
+        }
+        keyed.sort_by(|left, right| preference.compare(&left.0, &right.0));
+        files.extend(keyed.into_iter().map(|(_, number)| number));
+        Ok(())
     }
 
     /// Takes row groups out of a piece; false if none is left.
     fn reduce(&self, piece: &mut Piece, learned: &Learned) -> Result<bool> {
         let groups = piece.access.row_group_indexes();
-        let survivors = pruned(&piece.location, || learned.survivors(&piece.metadata, &groups))?;
+        let survivors = guarded(&piece.location, || learned.survivors(&piece.metadata, &groups))?;
         let Some(survivors) = survivors else { return Ok(true) };
         for (group, _) in groups.iter().zip(survivors).filter(|(_, survives)| !survives) {
             // Of a row group that was cut, no part alone is counted.
@@ -258,10 +300,10 @@ impl Reading {
     fn survivors(&self, file: &DataFile, learned: Option<&Learned>) -> Result<Vec<bool>> {
         let metadata = file.held.parsed(&mut || true)?;
         let groups: Vec<_> = (0..metadata.num_row_groups()).collect();
-        let by_filter = pruned(file.location(), || self.plan.survivors(&metadata, &groups))?;
+        let by_filter = guarded(file.location(), || self.plan.survivors(&metadata, &groups))?;
         let mut survivors = by_filter.unwrap_or_else(|| vec![true; groups.len()]);
         if let Some(learned) = learned
-            && let Some(mattering) = pruned(file.location(), || learned.survivors(&metadata, &groups))?
+            && let Some(mattering) = guarded(file.location(), || learned.survivors(&metadata, &groups))?
         {
             survivors.iter_mut().zip(mattering).for_each(|(survives, matters)| *survives &= matters);
         }
@@ -327,8 +369,22 @@ impl Reading {
 }
 
 /// What statistics say. A panic over them is their file's fault.
-fn pruned(location: &Location, survivors: impl FnOnce() -> Option<Vec<bool>>) -> Result<Option<Vec<bool>>> {
-    std::panic::catch_unwind(AssertUnwindSafe(survivors)).map_err(|_| Error::unreadable(location))
+fn guarded<T>(location: &Location, say: impl FnOnce() -> T) -> Result<T> {
+    std::panic::catch_unwind(AssertUnwindSafe(say)).map_err(|_| Error::unreadable(location))
+}
+
+/// Pieces of one file in the order that is preferred. Parts of one row group are taken from its end, if the greatest are.
+fn ordered(mut pieces: Vec<Piece>, preference: &Preference) -> Result<Vec<Piece>> {
+    if preference.descending {
+        pieces.reverse();
+    }
+    let mut keyed = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        let groups = piece.access.row_group_indexes();
+        keyed.push((guarded(&piece.location, || preference.key(&piece.metadata, &groups))?, piece));
+    }
+    keyed.sort_by(|left, right| preference.compare(&left.0, &right.0));
+    Ok(keyed.into_iter().map(|(_, piece)| piece).collect())
 }
 
 /// A bare LIMIT is answered by the first rows; more readers would only decode what is thrown away.

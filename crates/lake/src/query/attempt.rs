@@ -75,7 +75,7 @@ impl Attempts {
             return Ok(());
         }
         let second = second.ok_or(Error::Function(Fault::TooWide))?;
-        let second = state.create_physical_plan(&second).await.map_err(|error| Error::from_query(&error))?;
+        let second = session::plan_physical(&state, &second).await.map_err(|error| Error::from_query(&error))?;
         deliver(stream(second, &state)?, outlet, delivered).await
     }
 }

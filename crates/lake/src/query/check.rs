@@ -1,7 +1,11 @@
 //! What a tree gives, without running it: the types of its columns, or the first reason why the engine cannot answer it as
 //! PostgreSQL would.
 
-use datafusion::physical_plan::displayable;
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::physical_plan::{ExecutionPlan, displayable};
 use serde::{Deserialize, Serialize};
 
 use super::ir::Rel;
@@ -9,6 +13,7 @@ use super::plan::{self, Planned, Sources};
 use super::scalar::Field;
 use super::scan::Readings;
 use super::session::{self, Options};
+use super::shared::SharedExec;
 use super::table::{Shipment, Table};
 use super::unsupported;
 use crate::error::{Error, Result};
@@ -61,7 +66,29 @@ pub fn check(rel: &Rel, tables: &[Table], shipments: &[Vec<Output>]) -> Result<V
 pub fn explain(rel: &Rel, tables: &[Table], shipments: &[Vec<Output>], options: &Options) -> Result<Vec<String>> {
     let planned = logical(rel, tables, shipments)?;
     let plan = session::physical(&session::session(options)?, &planned.plan)?;
-    Ok(displayable(plan.as_ref()).indent(true).to_string().lines().map(str::to_owned).collect())
+    let mut shown = lines(&plan);
+    let mut common = BTreeMap::new();
+    find_shared(&plan, &mut common);
+    for (number, plan) in common {
+        shown.push(format!("Common {number}:"));
+        shown.extend(lines(&plan).into_iter().map(|line| format!("  {line}")));
+    }
+    Ok(shown)
+}
+
+fn lines(plan: &Arc<dyn ExecutionPlan>) -> Vec<String> {
+    displayable(plan.as_ref()).indent(true).to_string().lines().map(str::to_owned).collect()
+}
+
+/// What plans share, by its number.
+fn find_shared(plan: &Arc<dyn ExecutionPlan>, found: &mut BTreeMap<usize, Arc<dyn ExecutionPlan>>) {
+    let node: &dyn Any = plan.as_ref();
+    if let Some((number, source)) = node.downcast_ref::<SharedExec>().and_then(SharedExec::source)
+        && found.insert(number, source.clone()).is_none()
+    {
+        find_shared(source, found);
+    }
+    plan.children().into_iter().for_each(|child| find_shared(child, found));
 }
 
 fn logical(rel: &Rel, tables: &[Table], shipments: &[Vec<Output>]) -> Result<Planned> {

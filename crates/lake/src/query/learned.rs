@@ -1,13 +1,14 @@
 //! What joins and limits learn while a query runs, as a condition of ours: a weaker one that every row which may still matter
 //! meets. Scans rule out row groups by it as by any other filter, by statistics that are to be trusted.
 
+use std::sync::Arc;
+
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{
     BinaryExpr, CaseExpr, CastExpr, Column, DynamicFilterPhysicalExpr, InListExpr, IsNotNullExpr, IsNullExpr, Literal,
 };
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
-use std::sync::Arc;
 
 use super::own;
 use super::restore::{Find, comparison, constant, wide};

@@ -8,8 +8,10 @@
 //! guard     what may fail, only where it is asked
 //! spot      constants among the values of a column
 //! provider  tables as DataFusion asks for them        restore  its conditions -> those that scans test
-//! rules     the optimizer's, with answers of SQL
+//! rules     the optimizer's, with answers of SQL      optimizer  joins in another order, between those
+//! statistics  rows that pass, by footers             outer    what is not known above outer joins
 //! session   settings, and the physical plan           scan     files as a node of it
+//! common    what of WITH is computed once             shared   that, as a node of a plan
 //! pack      rows that PostgreSQL sends                learned  what joins and limits say to scans
 //! run       what the consumer polls                   attempt  numerics of 128 bits, then of 256
 //! rows      what a partition of a scan delivers      count    rows that footers count
@@ -19,10 +21,13 @@ mod aggregate;
 mod attempt;
 mod bind;
 mod check;
+mod common;
 mod count;
 mod guard;
 mod ir;
 mod learned;
+mod optimizer;
+mod outer;
 mod own;
 mod pack;
 mod plan;
@@ -36,7 +41,9 @@ mod scalar;
 mod scan;
 mod session;
 mod set;
+mod shared;
 mod spot;
+mod statistics;
 mod table;
 mod unnest;
 mod walk;

@@ -2,6 +2,9 @@
 //!
 //! Every column has a name of its own in the whole plan, so that nothing that looks for a name finds another.
 
+use std::cell::OnceCell;
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
@@ -17,8 +20,9 @@ use super::planner::{Planner, Relation, sort_keys};
 use super::provider::{LakeTable, Shipped};
 use super::scalar::{self, Field, balanced, paired, printed, scalar, unified};
 use super::scan::Readings;
+use super::shared::{Shared, SharedTable};
 use super::table::{Shipment, Table};
-use super::{aggregate, guard, set, unnest, unsupported, window};
+use super::{aggregate, common, guard, set, unnest, unsupported, window};
 use crate::error::{Error, Result};
 use crate::expr::functions::{Scale, Typed, Width};
 use crate::expr::{Comparison, Expr, Function, Value};
@@ -73,7 +77,15 @@ struct Relations<'a> {
     sources: Sources<'a>,
     relations: usize,
     /// Of each `With` around, outermost first, its tables.
-    common: Vec<Vec<Rel>>,
+    common: Vec<Vec<Rc<Common>>>,
+}
+
+/// A table of a `With`.
+struct Common {
+    rel: Rel,
+    /// Whether it is computed once, and then what was planned for that and its fields.
+    is_shared: bool,
+    planned: OnceCell<(Arc<Shared>, Vec<Field>)>,
 }
 
 impl Relations<'_> {
@@ -126,7 +138,12 @@ impl Relations<'_> {
                 set::plan(&mut self.planner, *kind, *all, left, right)
             }
             Rel::With { tables, body } => {
-                self.common.push(tables.clone());
+                let uses = common::uses(tables, body);
+                let entry = |(rel, uses): (&Rel, usize)| {
+                    let is_shared = common::is_shared(rel, uses);
+                    Rc::new(Common { rel: rel.clone(), is_shared, planned: OnceCell::new() })
+                };
+                self.common.push(tables.iter().zip(uses).map(entry).collect());
                 let body = self.relation(body);
                 self.common.pop();
                 body
@@ -432,15 +449,51 @@ impl Relations<'_> {
     fn common(&mut self, level: usize, table: usize) -> Result<Relation> {
         let missing = || Error::internal(format!("no common table {table} at level {level}"));
         let at = self.common.len().checked_sub(level + 1).ok_or_else(missing)?;
-        let rel = self.common.get(at).and_then(|tables| tables.get(table)).cloned().ok_or_else(missing)?;
-        let before: Vec<Rel> =
-            self.common.get(at).map(|tables| tables.iter().take(table).cloned().collect()).unwrap_or_default();
+        let tables = self.common.get(at).ok_or_else(missing)?;
+        let common = tables.get(table).cloned().ok_or_else(missing)?;
+        if let Some((shared, fields)) = common.planned.get() {
+            return self.reader(shared.clone(), fields);
+        }
+        let before: Vec<_> = tables.iter().take(table).cloned().collect();
         let inner = self.common.split_off(at);
         self.common.push(before);
-        let planned = self.relation(&rel);
+        let planned = self.relation(&common.rel);
         self.common.truncate(at);
         self.common.extend(inner);
-        planned
+        let planned = planned?;
+        if !common.is_shared || planned.fields.is_empty() {
+            return Ok(planned);
+        }
+        let columns = planned.fields.iter().map(Typed::from).collect();
+        let Relation { plan, fields } = self.planner.project(planned, columns, true)?;
+        let number = self.planner.number();
+        let (shared, fields) = common.planned.get_or_init(|| (Arc::new(Shared::new(number, plan)), fields));
+        self.reader(shared.clone(), fields)
+    }
+
+    /// One who names what is computed once. Its columns have names of their own.
+    fn reader(&mut self, shared: Arc<Shared>, fields: &[Field]) -> Result<Relation> {
+        let own = shared.plan().schema().columns();
+        let names: Vec<_> = own.iter().map(|_| self.planner.name()).collect();
+        let provider = Arc::new(SharedTable::new(shared, &names));
+        let table = TableReference::bare(format!("t{}", self.planner.number()));
+        let scan = LogicalPlanBuilder::scan(table.clone(), provider_as_source(provider), None);
+        let plan = scan.and_then(LogicalPlanBuilder::build).map_err(Error::internal)?;
+        let columns = names.into_iter().map(|name| Column::new(Some(table.clone()), name));
+        let to: HashMap<Column, Column> = own.into_iter().zip(columns).collect();
+        let renamed = |column: &Column| to.get(column).cloned().ok_or_else(|| Error::internal("a column is missing"));
+        let field = |field: &Field| {
+            let scale = match &field.scale {
+                Scale::Each(scale) => match scale.as_ref() {
+                    Logical::Column(column) => Scale::Each(Box::new(Logical::Column(renamed(column)?))),
+                    _ => field.scale.clone(),
+                },
+                other => other.clone(),
+            };
+            Ok(Field { column: renamed(&field.column)?, ty: field.ty.clone(), scale })
+        };
+        let fields = fields.iter().map(field).collect::<Result<_>>()?;
+        Ok(Relation { plan, fields })
     }
 }
 

@@ -14,6 +14,7 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use super::restore::restore;
 use super::scan::{LakeScan, Readings, renamed};
+use super::statistics::{Known, TableStatistics};
 use super::table::{Shipment, Table};
 use crate::error::{Error, Result};
 use crate::exec::ScanSpec;
@@ -28,13 +29,20 @@ pub(super) struct LakeTable {
     columns: Vec<TableColumn>,
     schema: SchemaRef,
     readings: Readings,
+    statistics: Known,
 }
 
 impl LakeTable {
     pub(super) fn new(table: &Table, number: usize, readings: Readings) -> Self {
         let field = |column: &TableColumn| Field::new(format!("{}#{number}", column.name), column.ty.arrow(), true);
         let schema = Arc::new(Schema::new(table.columns.iter().map(field).collect::<Vec<_>>()));
-        Self { files: table.files.clone(), columns: table.columns.clone(), schema, readings }
+        let statistics = Arc::new(TableStatistics::new(&table.files, &table.columns));
+        Self { files: table.files.clone(), columns: table.columns.clone(), schema, readings, statistics }
+    }
+
+    /// What is known of it, as estimates.
+    pub(super) fn statistics(&self) -> Known {
+        self.statistics.clone()
     }
 
     /// What a column is called.
@@ -98,7 +106,8 @@ impl TableProvider for LakeTable {
             parallelism: state.config().target_partitions(),
         };
         let schema = Arc::new(self.schema.project(&spec.projection)?);
-        let scan = LakeScan::new(spec, shown, schema, state.runtime_env().clone(), &self.readings);
+        let statistics = self.statistics.of_scan(&spec, &schema);
+        let scan = LakeScan::new(spec, shown, schema, statistics, state.runtime_env().clone(), &self.readings);
         Ok(Arc::new(scan.map_err(|error| DataFusionError::External(Box::new(error)))?))
     }
 }
@@ -116,6 +125,11 @@ impl Shipped {
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let renamed = shipment.batches.iter().map(|batch| renamed(batch, &schema).map_err(Error::internal));
         Ok(Self { batches: renamed.collect::<Result<_>>()?, schema })
+    }
+
+    /// How many rows there are.
+    pub(super) fn rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
     }
 }
 

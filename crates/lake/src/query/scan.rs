@@ -8,29 +8,25 @@ use std::sync::{Arc, Mutex};
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{ColumnStatistics, Result as EngineResult, Statistics};
+use datafusion::common::{Result as EngineResult, Statistics};
 use datafusion::error::DataFusionError;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_expr::expressions::{Column, DynamicFilterPhysicalExpr};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
 };
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SortOrderPushdownResult};
 
 use super::rows::Rows;
 use crate::error::{Error, Result};
 use crate::exec::{Reading, ScanSpec};
 use crate::types::ColumnType;
-
-/// Of rows that a condition is tested on, one in so many is expected to pass.
-const PASSING: usize = 5;
 
 /// What the scans of a query read, for statistics.
 pub(super) type Readings = Arc<Mutex<Vec<Arc<Reading>>>>;
@@ -55,6 +51,7 @@ impl LakeScan {
         spec: ScanSpec,
         shown: Option<String>,
         schema: SchemaRef,
+        statistics: Statistics,
         environment: Arc<RuntimeEnv>,
         readings: &Readings,
     ) -> Result<Self> {
@@ -71,7 +68,7 @@ impl LakeScan {
         Ok(Self {
             reading,
             properties: Arc::new(properties),
-            statistics: Arc::new(statistics(&spec, &schema)),
+            statistics: Arc::new(statistics),
             files: spec.files.len(),
             filter: shown,
             dynamic: Vec::new(),
@@ -84,31 +81,6 @@ impl LakeScan {
     /// What it reads, if that is all rows of its files and footers say surely how many there are.
     pub(super) fn of_all_rows(&self) -> Option<Arc<Reading>> {
         (self.dynamic.is_empty() && self.reading.is_countable()).then(|| self.reading.clone())
-    }
-}
-
-/// What footers say, as estimates: nothing is answered from them.
-fn statistics(spec: &ScanSpec, schema: &SchemaRef) -> Statistics {
-    let rows: u64 = spec.files.iter().map(|file| file.footer.rows).fold(0, u64::saturating_add);
-    let bytes = |name: &str| {
-        let of = |file: &crate::source::files::DataFile| {
-            let at = file.footer.columns.iter().position(|column| column.name == name)?;
-            file.footer.column_bytes.get(at).copied()
-        };
-        spec.files.iter().filter_map(of).fold(0u64, u64::saturating_add)
-    };
-    let names = spec.projection.iter().filter_map(|at| spec.columns.get(*at)).map(|column| column.name.as_str());
-    let size = names.map(bytes).fold(0, u64::saturating_add);
-    let passing = |count: u64| {
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
-        if spec.filter.is_some() { count.div_ceil(PASSING) } else { count }
-    };
-    let rows =
-        spec.limit.map_or(passing(rows), |limit| passing(rows).min(usize::try_from(limit).unwrap_or(usize::MAX)));
-    Statistics {
-        num_rows: Precision::Inexact(rows),
-        total_byte_size: Precision::Inexact(passing(size)),
-        column_statistics: schema.fields().iter().map(|_| ColumnStatistics::new_unknown()).collect(),
     }
 }
 
@@ -186,6 +158,20 @@ impl ExecutionPlan for LakeScan {
             propagation = propagation.with_updated_node(updated);
         }
         Ok(propagation)
+    }
+
+    /// No order is promised, but what a limit wants comes early.
+    fn try_pushdown_sort(
+        &self,
+        order: &[PhysicalSortExpr],
+    ) -> EngineResult<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
+        let column = order.first().and_then(|first| Some((first.expr.downcast_ref::<Column>()?, first.options)));
+        let Some((column, options)) = column else { return Ok(SortOrderPushdownResult::Unsupported) };
+        let Some((of_table, _)) = self.columns.get(column.index()) else {
+            return Ok(SortOrderPushdownResult::Unsupported);
+        };
+        self.reading.prefer(*of_table, options.descending);
+        Ok(SortOrderPushdownResult::Inexact { inner: Arc::new(self.clone()) })
     }
 
     fn execute(&self, partition: usize, _: Arc<TaskContext>) -> EngineResult<SendableRecordBatchStream> {

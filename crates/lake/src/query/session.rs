@@ -5,16 +5,20 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use datafusion::common::Result as EngineResult;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 
 use super::count::CountFromFooters;
-use super::rules;
+use super::optimizer;
+use super::outer::NullableSides;
 use crate::error::{Error, Result};
 
 /// How a query runs.
@@ -52,15 +56,26 @@ pub(super) fn session(options: &Options) -> Result<SessionState> {
     let set = config.options_mut();
     set.optimizer.hash_join_single_partition_threshold = WHOLE_SIDE_BYTES;
     set.optimizer.hash_join_single_partition_threshold_rows = WHOLE_SIDE_ROWS;
+    // Sides of joins are chosen with their order.
+    set.optimizer.join_reordering = false;
     // Partitions of a scan take pieces as they come: there is nothing to even out.
     set.optimizer.enable_round_robin_repartition = false;
     set.optimizer.repartition_file_scans = false;
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(environment(options)?)
-        .with_optimizer_rules(rules::rules())
-        .with_physical_optimizer_rule(Arc::new(CountFromFooters));
+        // The optimizer of logical plans is ours: see `physical`.
+        .with_optimizer_rules(Vec::new())
+        .with_physical_optimizer_rules(physical_rules());
     Ok(state.build())
+}
+
+/// DataFusion's rules between those of ours that come first and last.
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = vec![Arc::new(NullableSides)];
+    rules.extend(PhysicalOptimizer::new().rules);
+    rules.push(Arc::new(CountFromFooters));
+    rules
 }
 
 /// Memory of its own, and no files.
@@ -76,9 +91,15 @@ fn environment(options: &Options) -> Result<Arc<RuntimeEnv>> {
 
 /// What is executed for a plan.
 pub(super) fn physical(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
-    let planned = std::panic::catch_unwind(AssertUnwindSafe(|| at_once(state.create_physical_plan(plan))));
+    let planned = std::panic::catch_unwind(AssertUnwindSafe(|| at_once(plan_physical(state, plan))));
     let planned = planned.map_err(|_| Error::internal("a query could not be planned"))?;
     planned?.map_err(|error| Error::from_query(&error))
+}
+
+/// The same for a caller that can wait.
+pub(super) async fn plan_physical(state: &SessionState, plan: &LogicalPlan) -> EngineResult<Arc<dyn ExecutionPlan>> {
+    let plan = optimizer::optimized(state, plan)?;
+    state.query_planner().create_physical_plan(&plan, state).await
 }
 
 /// Runs what waits for nothing on this thread.

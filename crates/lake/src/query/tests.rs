@@ -2,8 +2,10 @@
 
 mod groups;
 mod joins;
+mod orders;
 mod rows;
 mod shipments;
+mod statistics;
 mod subqueries;
 
 use std::sync::{Arc, Condvar, Mutex};

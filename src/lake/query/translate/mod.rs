@@ -39,7 +39,7 @@ use crate::lake::types;
 use crate::pg::node::{List, Node, Step};
 use shipped::Tried;
 
-pub(super) use shipped::Shipped;
+pub(super) use shipped::{Restrictions, Shipped, conjunction, looks_around};
 pub(super) use statement::{Statement, has_averages};
 
 type Result<T, E = Reason> = std::result::Result<T, E>;

@@ -1,6 +1,6 @@
 //! UNION, INTERSECT, EXCEPT.
 
-use lagoon_lake::expr::Type;
+use lagoon_lake::expr::{Expr, Type};
 use lagoon_lake::query::{Rel, SetKind};
 use lagoon_lake::types::Kind;
 use pgrx::pg_sys::{self, Oid, SetOperation};
@@ -63,12 +63,27 @@ impl Translator {
         }
         let (left, left_types) = self.operand(current, operation.larg().ok_or("nothing")?, around)?;
         let (right, right_types) = self.operand(current, operation.rarg().ok_or("nothing")?, around)?;
-        if left_types != wanted || right_types != wanted {
-            return Err("a set operation over several types".to_owned());
-        }
+        let (left, right) = (widened(left, &left_types, &wanted)?, widened(right, &right_types, &wanted)?);
         let rel = Rel::SetOperation { kind, all: operation.all, left: Box::new(left), right: Box::new(right) };
         Ok((rel, wanted))
     }
+}
+
+/// An operand with the columns that the operation has. PostgreSQL casts them when it plans: here integers are widened.
+fn widened(rel: Rel, types: &[Type], wanted: &[Type]) -> Result<Rel> {
+    if types == wanted {
+        return Ok(rel);
+    }
+    let columns = types.iter().zip(wanted).enumerate().map(|(at, (ty, wanted))| {
+        let column = Expr::Column(at, *ty);
+        match (ty, wanted) {
+            _ if ty == wanted => Ok(column),
+            (Type::One(Kind::Int2), Type::One(Kind::Int4 | Kind::Int8))
+            | (Type::One(Kind::Int4), Type::One(Kind::Int8)) => Ok(Expr::Cast(Box::new(column), *wanted, None)),
+            _ => Err("a set operation over several types".to_owned()),
+        }
+    });
+    Ok(Rel::Project { input: Box::new(rel), columns: columns.collect::<Result<_>>()? })
 }
 
 /// # Safety

@@ -47,7 +47,7 @@ pub(super) struct Tried {
 
 /// Conditions of a query that are tested where the rows of an entry come from, by entry.
 #[derive(Default)]
-pub(super) struct Restrictions<'t> {
+pub(in crate::lake::query) struct Restrictions<'t> {
     by_entry: HashMap<i32, Vec<Node<'t>>>,
     taken: HashSet<*mut pg_sys::Node>,
 }
@@ -179,7 +179,7 @@ fn is_ours(entry: Node<'_, pg_sys::RangeTblEntry>) -> bool {
 
 impl<'t> Restrictions<'t> {
     /// Those of a query, for the entries that `is_shipped` names.
-    pub(super) fn of(from: Node<'t, pg_sys::FromExpr>, is_shipped: &dyn Fn(i32) -> bool) -> Self {
+    pub(in crate::lake::query) fn of(from: Node<'t, pg_sys::FromExpr>, is_shipped: &dyn Fn(i32) -> bool) -> Self {
         let mut this = Self::default();
         let conditions = conjuncts(from.quals());
         for item in from.fromlist().iter() {
@@ -221,7 +221,7 @@ impl<'t> Restrictions<'t> {
     }
 
     /// The conditions on an entry.
-    pub(super) fn on(&self, index: i32) -> &[Node<'t>] {
+    pub(in crate::lake::query) fn on(&self, index: i32) -> &[Node<'t>] {
         self.by_entry.get(&index).map_or(&[], Vec::as_slice)
     }
 
@@ -238,7 +238,7 @@ impl<'t> Restrictions<'t> {
     }
 
     /// What is left of a condition.
-    pub(super) fn rest(&self, condition: Option<Node<'t>>) -> Option<Node<'t>> {
+    pub(in crate::lake::query) fn rest(&self, condition: Option<Node<'t>>) -> Option<Node<'t>> {
         let parts = conjuncts(condition);
         if !parts.iter().any(|part| self.taken.contains(&part.as_ptr())) {
             return condition;
@@ -264,7 +264,7 @@ fn conjuncts(condition: Option<Node<'_>>) -> Vec<Node<'_>> {
 }
 
 /// The conjunction of parts, which live as long as the result.
-pub(super) fn conjunction<'t>(parts: impl Iterator<Item = Node<'t>>) -> Option<Node<'t>> {
+pub(in crate::lake::query) fn conjunction<'t>(parts: impl Iterator<Item = Node<'t>>) -> Option<Node<'t>> {
     let parts: Vec<_> = parts.collect();
     if let [] | [_] = parts[..] {
         return parts.first().copied();
@@ -317,7 +317,7 @@ fn reads_elsewhere(query: Node<'_, pg_sys::Query>) -> bool {
 }
 
 /// Whether a query, which has so many around it, looks at columns or common table expressions of those.
-fn looks_around(query: Node<'_, pg_sys::Query>, depth: usize) -> bool {
+pub(in crate::lake::query) fn looks_around(query: Node<'_, pg_sys::Query>, depth: usize) -> bool {
     let depth = c_int::try_from(depth).unwrap_or(c_int::MAX);
     let pointer = query.as_ptr().cast();
     // SAFETY: walkers of live trees.

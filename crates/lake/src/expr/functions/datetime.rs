@@ -123,6 +123,8 @@ pub(super) fn is_finite(day: i32) -> bool {
     day != i32::MIN && day != i32::MAX
 }
 
+/// Whether a timestamp is surely no infinity: the two last values stand for those of dates that became timestamps, and may be
+/// found in files as what they are.
 pub(super) fn is_finite_time(micros: i64) -> bool {
     micros != i64::MIN && micros != i64::MAX
 }
@@ -201,12 +203,10 @@ impl Kernel for Converted {
                 unary::<Timestamp, Timestamp>(arguments, result, |at| (at, false), Ok)
             }
             Self::ToDate => {
-                let day = |micros: i64| match micros {
-                    i64::MIN => i32::MIN,
-                    i64::MAX => i32::MAX,
-                    micros => micros.div_euclid(MICROS_PER_DAY) as i32,
-                };
-                unary::<TimestampMicrosecondType, Date32Type>(arguments, result, |a| (day(a), false), |a| Ok(day(a)))
+                let day = |micros: i64| micros.div_euclid(MICROS_PER_DAY) as i32;
+                let fast = |micros| (day(micros), !is_finite_time(micros));
+                let exact = |micros| if is_finite_time(micros) { Ok(day(micros)) } else { Err(Fault::LateTimestamp) };
+                unary::<TimestampMicrosecondType, Date32Type>(arguments, result, fast, exact)
             }
         }
     }

@@ -250,6 +250,8 @@ enum Found {
     Infinite {
         is_positive: bool,
     },
+    /// Of a timestamp that may be infinite, or the last of those that files have.
+    Late,
 }
 
 impl Extract {
@@ -275,6 +277,7 @@ impl Extract {
             DataType::Decimal128(..) => {
                 let value = |found: Option<Found>| match found {
                     Some(Found::Number(value, _)) => Ok(Some(value)),
+                    Some(Found::Late) => Err(fault(Fault::LateTimestamp)),
                     Some(Found::Infinite { .. }) if self.0.grows() => Err(fault(Fault::InfiniteNumeric)),
                     Some(Found::Infinite { .. } | Found::Float(_)) | None => Ok(None),
                 };
@@ -283,14 +286,16 @@ impl Extract {
             }
             DataType::Float64 => {
                 let value = |found: Option<Found>| match found {
-                    Some(Found::Float(value)) => Some(value),
-                    Some(Found::Number(value, scale)) => Some(self.float(value, scale)),
+                    Some(Found::Late) => Err(fault(Fault::LateTimestamp)),
+                    Some(Found::Float(value)) => Ok(Some(value)),
+                    Some(Found::Number(value, scale)) => Ok(Some(self.float(value, scale))),
                     Some(Found::Infinite { is_positive }) if self.0.grows() => {
-                        Some(if is_positive { f64::INFINITY } else { f64::NEG_INFINITY })
+                        Ok(Some(if is_positive { f64::INFINITY } else { f64::NEG_INFINITY }))
                     }
-                    Some(Found::Infinite { .. }) | None => None,
+                    Some(Found::Infinite { .. }) | None => Ok(None),
                 };
-                operands.answer(Arc::new(rows.map(value).collect::<PrimitiveArray<Float64Type>>()))
+                let array = rows.map(value).collect::<EngineResult<PrimitiveArray<Float64Type>>>()?;
+                operands.answer(Arc::new(array))
             }
             _ => Err(unexpected(&self, &[])),
         }
@@ -326,7 +331,7 @@ impl Kernel for Extract {
                         let (value, scale) = self.0.of_timestamp(micros);
                         Found::Number(value, scale)
                     } else {
-                        Found::Infinite { is_positive: micros > 0 }
+                        Found::Late
                     }
                 };
                 self.answer(found, &operands, result)
@@ -359,7 +364,7 @@ impl Kernel for Extract {
 impl Truncate {
     fn micros(self, micros: i64) -> Answer<i64> {
         if !is_finite_time(micros) {
-            return Ok(micros);
+            return Err(Fault::LateTimestamp);
         }
         let to = |unit: i64| Ok(micros - micros.rem_euclid(unit));
         let day = micros.div_euclid(MICROS_PER_DAY) as i32;

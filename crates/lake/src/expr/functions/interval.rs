@@ -189,7 +189,7 @@ impl Kernel for Moved {
                 checked::<Times, Intervals, Times>(arguments, result, |at, by| Ok(self.time(at, by)))
             }
             _ => checked::<Timestamps, Intervals, Timestamps>(arguments, result, |at, by| {
-                if is_finite_time(at) { self.timestamp(at.into(), by) } else { Ok(at) }
+                if is_finite_time(at) { self.timestamp(at.into(), by) } else { Err(Fault::LateTimestamp) }
             }),
         }
     }
@@ -207,7 +207,7 @@ impl Kernel for Between {
             }
             _ => checked::<Timestamps, Timestamps, Intervals>(arguments, result, |a, b| {
                 if !is_finite_time(a) || !is_finite_time(b) {
-                    return Err(Fault::InfiniteTimestamps);
+                    return Err(Fault::LateTimestamp);
                 }
                 let micros = a.checked_sub(b).ok_or(Fault::Datetime("interval"))?;
                 interval((micros / MICROS_PER_DAY) as i32, micros % MICROS_PER_DAY)

@@ -40,6 +40,23 @@ fn what_is_no_equality_is_asked_for_each_pair() {
     assert_eq!(pairs(&world, JoinKind::Full, Some(less)).len(), 11);
 }
 
+/// A column with one value is NULL, too, above an outer join, so an order by it is one.
+#[test]
+fn what_has_one_value_below_an_outer_join_has_two_above() {
+    let world = world();
+    let one = || project(b(), vec![of_b(0), int(7)]);
+    for kind in [JoinKind::Left, JoinKind::Full] {
+        let joined = join(kind, project(a(), vec![of_a(0)]), one(), Some(eq(of_a(0), column(1, Kind::Int8))));
+        let last = project(sort(joined.clone(), vec![ascending(column(2, Kind::Int8))]), vec![column(2, Kind::Int8)]);
+        let first = project(sort(joined, vec![descending(column(2, Kind::Int8))]), vec![column(2, Kind::Int8)]);
+        let (last, first) = (world.rows(&last), world.rows(&first));
+        assert_eq!(last[0], "7", "{kind:?}");
+        assert_eq!(last[last.len() - 1], "-", "{kind:?}");
+        assert_eq!(first[0], "-", "{kind:?}");
+        assert_eq!(first[first.len() - 1], "7", "{kind:?}");
+    }
+}
+
 #[test]
 fn joins_with_no_rows_on_a_side() {
     let world = world();

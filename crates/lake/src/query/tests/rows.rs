@@ -453,6 +453,12 @@ fn row_groups_behind_the_last_row_of_a_limit_are_not_read() {
     let ids: Vec<_> = batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values()).collect();
     assert_eq!(ids, [&0, &1, &2]);
     assert!(statistics.row_groups_pruned >= 10, "{statistics:?}");
+    // The last rows of the files are looked for at their end.
+    let sorted = limit(sort(all(), vec![descending(column(0, Kind::Int8))]), None, Some(int(3)));
+    let (batches, statistics) = counted(&world, &sorted);
+    let ids: Vec<_> = batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values()).collect();
+    assert_eq!(ids, [&199_999, &199_998, &199_997]);
+    assert!(statistics.row_groups_pruned >= 10, "{statistics:?}");
 }
 
 #[test]
@@ -466,4 +472,65 @@ fn batches_of_few_rows_are_put_together() {
     let (batches, _) = counted(&world, &joined);
     assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 2_000);
     assert!(batches.len() <= 5, "{}", batches.len());
+}
+
+#[test]
+fn what_is_named_twice_is_computed_once() {
+    let world = world();
+    // WITH c AS (SELECT g, count(*), sum(n) ... GROUP BY g) SELECT ... FROM c JOIN c AS d USING (g) WHERE d.count > 1
+    let counted = aggregate(a(), vec![of_a(1)], vec![count(), call("sum", vec![of_a(3)])]);
+    let kinds = [Kind::Text, Kind::Int8, Kind::Numeric];
+    let named = || Rel::Common { level: 0, table: 0, columns: kinds.iter().map(|kind| (*kind).into()).collect() };
+    let many = filter(named(), is(Comparison::Gt, column(1, Kind::Int8), int(1)));
+    let both = join(JoinKind::Inner, named(), many, Some(eq(column(0, Kind::Text), column(3, Kind::Text))));
+    let body = project(both, vec![column(0, Kind::Text), column(4, Kind::Int8), column(2, Kind::Numeric)]);
+    let with = Rel::With { tables: vec![counted], body: Box::new(body) };
+    assert_eq!(world.set(&with), ["x 2 3.50", "y 2 2.50"]);
+    let plan = world.explain(&with);
+    assert_eq!(plan.matches("LakeScan").count(), 1, "{plan}");
+    assert_eq!(plan.matches("SharedExec").count(), 2, "{plan}");
+}
+
+#[test]
+fn what_is_named_once_or_is_a_scan_is_no_table_of_its_own() {
+    let world = world();
+    let named = || Rel::Common { level: 0, table: 0, columns: vec![Kind::Int8.into()] };
+    let crossed = || join(JoinKind::Inner, named(), named(), None);
+    let scan = Rel::With { tables: vec![ids(eq(of_a(1), text("x")))], body: Box::new(crossed()) };
+    assert_eq!(world.set(&scan), ["1 1", "1 2", "2 1", "2 2"]);
+    assert!(!world.explain(&scan).contains("SharedExec"));
+    let counted = || aggregate(a(), vec![], vec![count()]);
+    let once = Rel::With { tables: vec![counted()], body: Box::new(named()) };
+    assert_eq!(world.rows(&once), ["5"]);
+    assert!(!world.explain(&once).contains("SharedExec"));
+    let twice = Rel::With { tables: vec![counted()], body: Box::new(crossed()) };
+    assert_eq!(world.rows(&twice), ["5 5"]);
+    assert!(world.explain(&twice).contains("SharedExec"));
+}
+
+#[test]
+fn readers_of_one_table_may_stop_at_any_row() {
+    let world = world();
+    let groups = aggregate(a(), vec![of_a(0)], vec![count()]);
+    let kinds = [Kind::Int8, Kind::Int8];
+    let named = || Rel::Common { level: 0, table: 0, columns: kinds.iter().map(|kind| (*kind).into()).collect() };
+    let first = limit(named(), None, Some(int(1)));
+    let body = Rel::SetOperation { kind: SetKind::Union, all: true, left: Box::new(first), right: Box::new(named()) };
+    let with = Rel::With { tables: vec![groups], body: Box::new(body) };
+    assert_eq!(world.rows(&with).len(), 6);
+}
+
+#[test]
+fn rows_that_are_shared_count_as_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..200_000));
+    let world = World { tables: vec![stored(&folder, "long", vec![("id", ids)])], _folder: folder };
+    let all = || Rel::Table { table: 0, columns: vec![0] };
+    let rows = limit(all(), None, Some(int(150_000)));
+    let named = || Rel::Common { level: 0, table: 0, columns: vec![Kind::Int8.into()] };
+    let body = Rel::SetOperation { kind: SetKind::Union, all: true, left: Box::new(named()), right: Box::new(named()) };
+    let with = Rel::With { tables: vec![rows], body: Box::new(aggregate(body, vec![], vec![count()])) };
+    assert_eq!(world.rows(&with), ["300000"]);
+    let narrow = Options { memory: 200_000, ..Options::default() };
+    assert!(matches!(world.run(&with, &narrow), Err(Error::Memory { .. })));
 }
