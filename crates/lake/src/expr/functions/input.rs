@@ -57,11 +57,8 @@ fn is_plain_number(text: &str) -> bool {
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-    !(whole.is_empty() && fraction.is_empty())
-        && !exponent.is_empty()
-        && are_digits(whole)
-        && are_digits(fraction)
-        && are_digits(exponent)
+    let has_parts = !exponent.is_empty() && (!whole.is_empty() || !fraction.is_empty());
+    has_parts && are_digits(whole) && are_digits(fraction) && are_digits(exponent)
 }
 
 /// Zeros and infinities that stand for something else are errors, in words that PostgreSQL has.

@@ -14,7 +14,7 @@ use crate::types::ColumnType;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Power {
-    Power,
+    Raised,
     Exp,
     Ln,
     Log10,
@@ -24,7 +24,7 @@ enum Power {
 /// A call of double precisions.
 pub(super) fn call(function: Function, arguments: Vec<Typed>) -> Option<Typed> {
     let power = match (function, arguments.len()) {
-        (Function::Power, 2) => Power::Power,
+        (Function::Power, 2) => Power::Raised,
         (Function::Exp, 1) => Power::Exp,
         (Function::Ln, 1) => Power::Ln,
         (Function::Log10, 1) => Power::Log10,
@@ -98,7 +98,7 @@ impl Power {
             Self::Ln => logarithm(x, f64::ln),
             Self::Log10 => logarithm(x, f64::log10),
             Self::Sign => Ok(sign(x)),
-            Self::Power => power(x, 1.0),
+            Self::Raised => power(x, 1.0),
         }
     }
 }
@@ -106,7 +106,7 @@ impl Power {
 impl Kernel for Power {
     fn name(&self) -> &'static str {
         match self {
-            Self::Power => "power",
+            Self::Raised => "power",
             Self::Exp => "exp",
             Self::Ln => "ln",
             Self::Log10 => "log10",
@@ -116,7 +116,7 @@ impl Kernel for Power {
 
     fn evaluate(&self, arguments: &[ColumnarValue], result: &DataType) -> EngineResult<ColumnarValue> {
         let quiet = |answer: Answer<f64>| answer.map_or((0.0, true), |value| (value, false));
-        if *self == Self::Power {
+        if *self == Self::Raised {
             return binary::<Float64Type, Float64Type, Float64Type>(
                 arguments,
                 result,
