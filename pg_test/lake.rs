@@ -4,6 +4,7 @@
 //! the same rows when the engine answers it as when PostgreSQL does on a heap copy.
 
 mod edges;
+mod functions;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
