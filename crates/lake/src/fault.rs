@@ -46,9 +46,6 @@ pub enum Fault {
     /// 22008: the days from or to an infinite date.
     #[error("cannot subtract infinite dates")]
     InfiniteDates,
-    /// 22008: what lies between timestamps one of which is infinite.
-    #[error("cannot subtract infinite timestamps")]
-    InfiniteTimestamps,
     /// 22008: `make_date` of no date.
     #[error("{what} out of range: {year}-{month:02}-{day:02}")]
     NoDate { what: &'static str, year: i32, month: i32, day: i32 },
@@ -100,11 +97,7 @@ impl Fault {
             Self::DivisionByZero => "22012",
             Self::SquareRoot | Self::ZeroToNegative | Self::Complex => "2201F",
             Self::LogarithmOfZero | Self::LogarithmOfNegative => "2201E",
-            Self::Datetime(_)
-            | Self::DateRange
-            | Self::InfiniteDates
-            | Self::InfiniteTimestamps
-            | Self::NoDate { .. } => "22008",
+            Self::Datetime(_) | Self::DateRange | Self::InfiniteDates | Self::NoDate { .. } => "22008",
             Self::NegativeLength => "22011",
             Self::FieldPosition => "22023",
             Self::Syntax { .. } => "22P02",

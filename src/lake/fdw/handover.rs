@@ -1,13 +1,14 @@
-//! A resolved relation on its way from the planner to the executor.
+//! What planning has made of files, on its way from the planner to the executor: resolved relations, and plans of the engine.
 //!
 //! Plans are copied, so a node of a plan carries text only: ours has the number of an entry here. An entry is for the very
-//! execution that the planning was for, and whoever finds none resolves the relation anew:
+//! execution that the planning was for, and whoever finds none resolves or plans anew:
 //! - it is taken once, so a cached plan that is executed again finds none;
 //! - it goes with the planner's memory, which lasts as long as the message or the SPI call: after EXPLAIN, with a plan that is
 //!   thrown away, and for a portal that is bound by one message and started by a later one;
 //! - it is void once a command of the transaction has made changes that the next one sees;
 //! - there is none for functions in SQL, all of whose statements may be planned before the first one runs.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::CStr;
@@ -15,13 +16,11 @@ use std::rc::Rc;
 
 use pgrx::pg_sys;
 
-use super::relation::Relation;
-
 /// An entry, for as long as this is kept.
 pub(in crate::lake) struct Ticket(u64);
 
 struct Entry {
-    relation: Rc<Relation>,
+    made: Rc<dyn Any>,
     moment: Moment,
 }
 
@@ -38,21 +37,22 @@ thread_local! {
 }
 
 /// Makes an entry, if the plan that is being made is to be executed next.
-pub(in crate::lake) fn offer(relation: &Rc<Relation>) -> Option<Ticket> {
+pub(in crate::lake) fn offer<T: 'static>(made: &Rc<T>) -> Option<Ticket> {
     if is_planned_ahead() {
         return None;
     }
     let number = LAST.get() + 1;
     LAST.set(number);
-    let entry = Entry { relation: relation.clone(), moment: Moment::now() };
+    let entry = Entry { made: made.clone(), moment: Moment::now() };
     ENTRIES.with_borrow_mut(|entries| entries.insert(number, entry));
     Some(Ticket(number))
 }
 
-/// The relation of an entry, for its plan's first execution.
-pub(in crate::lake) fn take(number: u64) -> Option<Rc<Relation>> {
+/// What an entry holds, for its plan's first execution.
+pub(in crate::lake) fn take<T: 'static>(number: u64) -> Option<Rc<T>> {
     let entry = ENTRIES.with_borrow_mut(|entries| entries.remove(&number))?;
-    (entry.moment == Moment::now()).then_some(entry.relation)
+    let made = (entry.moment == Moment::now()).then_some(entry.made)?;
+    made.downcast().ok()
 }
 
 impl Ticket {

@@ -1,14 +1,16 @@
 //! From a translated statement to a plan: the engine is asked whether it can answer it, and for which columns.
 
 use std::ffi::{CStr, c_int};
+use std::rc::Rc;
 
 use lagoon_lake::Error;
-use lagoon_lake::query::{Output as Delivery, Table, outputs};
+use lagoon_lake::query::{Output as Delivery, Prepared, prepare};
 use pgrx::PgMemoryContexts;
 use pgrx::pg_sys::{self, NodeTag};
 
 use super::methods;
 use super::private::{Output, PlannedShipment, PlannedTable, QueryPlan, delivers};
+use super::scan::options;
 use super::ship;
 use super::translate::{Shipped, Statement, Translator, has_averages};
 use crate::lake::explain::MOST_FILES;
@@ -68,13 +70,14 @@ pub(super) fn node_for(
     // SAFETY: a plan of the statement.
     let cost = unsafe { (*standard).total_cost };
     let mut translator = Translator::new(planned.parameters, cost);
-    let (statement, tables, columns) = answerable(&mut translator, query)?;
+    let Answerable { statement, columns, prepared } = answerable(&mut translator, query)?;
     if translator.tables.is_empty() {
         return Err("nothing is read from Parquet files".into());
     }
     let mut plan = QueryPlan {
         rel: statement.rel,
         tables: Vec::new(),
+        prepared: None,
         shipments: Vec::new(),
         instead: instead(),
         outputs: columns,
@@ -97,7 +100,12 @@ pub(super) fn node_for(
         let room = MOST_FILES - plan.shown_files.len();
         plan.shown_files.extend(table.relation.shown_files().into_iter().take(room));
     }
-    drop(tables);
+    // What it is over and what it compares with is known already.
+    if translator.params.is_empty() && translator.shipments.is_empty() {
+        let ticket = handover::offer(&Rc::new(prepared));
+        plan.prepared = ticket.as_ref().map(Ticket::number);
+        tickets.extend(ticket);
+    }
     let private = plan.to_private()?;
     // SAFETY: new nodes, and those of the translated query, which live as long as the plan.
     unsafe {
@@ -132,11 +140,15 @@ pub(super) fn node_for(
     }
 }
 
+/// A statement that the engine can answer.
+struct Answerable<'t> {
+    statement: Statement<'t>,
+    columns: Vec<Output>,
+    prepared: Prepared,
+}
+
 /// Translates the statement in such a way that the engine can deliver all that it is asked for.
-fn answerable<'t>(
-    translator: &mut Translator,
-    query: Node<'t, pg_sys::Query>,
-) -> Result<(Statement<'t>, Vec<Table>, Vec<Output>), Refusal> {
+fn answerable<'t>(translator: &mut Translator, query: Node<'t, pg_sys::Query>) -> Result<Answerable<'t>, Refusal> {
     // SAFETY: part of the query.
     let targets = unsafe { List::<pg_sys::TargetEntry>::new(query.targetList) };
     // An average is a quotient of each group, and PostgreSQL needs that of fewer groups: those that are left at the end.
@@ -145,7 +157,7 @@ fn answerable<'t>(
     loop {
         // What is left to split grows smaller each time.
         match attempt(translator, query, &split)? {
-            Attempt::Done(done) => return Ok(done),
+            Attempt::Done(done) => return Ok(*done),
             Attempt::Split(at) if split.get(at) == Some(&false) && may_split(query) => split[at] = true,
             Attempt::Split(_) => return Err("a column whose digits the engine does not know".into()),
             Attempt::Refused(reason) if !may_split(query) || split.iter().all(|split| *split) => {
@@ -162,7 +174,7 @@ fn may_split(query: Node<'_, pg_sys::Query>) -> bool {
 }
 
 enum Attempt<'t> {
-    Done((Statement<'t>, Vec<Table>, Vec<Output>)),
+    Done(Box<Answerable<'t>>),
     /// The entry of the target list whose values cannot be delivered as they are.
     Split(usize),
     Refused(Reason),
@@ -179,8 +191,8 @@ fn attempt<'t>(
     };
     let tables: Vec<_> = translator.tables.iter().map(table).collect();
     let shipments: Vec<_> = translator.shipments.iter().map(|shipped| shipped.columns.clone()).collect();
-    let columns = match outputs(&statement.rel, &tables, &shipments) {
-        Ok(columns) => columns,
+    let (columns, prepared) = match prepare(&statement.rel, &tables, &shipments, &options()) {
+        Ok(planned) => planned,
         Err(Error::NotSupported { message, .. }) => return Ok(Attempt::Refused(message)),
         // What fails already with constants may never be computed; PostgreSQL knows.
         Err(
@@ -210,7 +222,7 @@ fn attempt<'t>(
         let name = whole.map_or_else(|| "?column?".to_owned(), |at| name(query, at));
         delivered.push(Output { type_oid, typmod: column.node.typmod(), name, ty, digits });
     }
-    Ok(Attempt::Done((statement, tables, delivered)))
+    Ok(Attempt::Done(Box::new(Answerable { statement, columns: delivered, prepared })))
 }
 
 /// What an entry of the target list is called, for errors.

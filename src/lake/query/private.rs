@@ -23,6 +23,8 @@ const MAX_BYTES: usize = 64 << 20;
 pub(super) struct QueryPlan {
     pub rel: Rel,
     pub tables: Vec<PlannedTable>,
+    /// Where the first execution finds the engine's plan.
+    pub prepared: Option<u64>,
     pub shipments: Vec<PlannedShipment>,
     /// PostgreSQL's own plan, which takes over where a shipment cannot be sent; NULL if there is none.
     pub instead: *mut pg_sys::PlannedStmt,
@@ -89,6 +91,7 @@ impl QueryPlan {
         let rest = json!({
             "shipments": shipments.collect::<Vec<_>>(),
             "tables": tables.collect::<Vec<_>>(),
+            "prepared": self.prepared,
             "outputs": outputs.collect::<Vec<_>>(),
             "file_count": self.file_count,
             "shown_files": self.shown_files,
@@ -126,6 +129,7 @@ impl QueryPlan {
             Some(Self {
                 rel: serde_json::from_str(&rel?).ok()?,
                 tables: plan.get("tables")?.as_array()?.iter().map(table).collect::<Option<_>>()?,
+                prepared: serde_json::from_value(plan.get("prepared")?.clone()).ok()?,
                 shipments: (plan.get("shipments")?.as_array()?.iter())
                     .map(|value| shipment(value, statements.next()?))
                     .collect::<Option<_>>()?,

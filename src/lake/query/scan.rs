@@ -1,9 +1,10 @@
 //! Execution: a query of the engine as a custom scan node.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use lagoon_lake::query::{Options, Query, Shipment, Statistics, Table, explain, outputs};
+use lagoon_lake::query::{Options, Prepared, Query, Shipment, Statistics, Table, explain, outputs};
 use lagoon_lake::source::table::TableColumn;
 use lagoon_lake::trust::Trust;
 use lagoon_lake::{Error, Result};
@@ -25,6 +26,8 @@ pub(super) struct QueryState {
     pub plan: QueryPlan,
     /// None where EXPLAIN alone wants to know.
     tables: Option<Vec<Table>>,
+    /// The engine's plan, if this is the execution that planning was for and it has not begun.
+    prepared: Cell<Option<Prepared>>,
     params: Parameters,
     /// What PostgreSQL sends, once it has, or its own plan; none if there is nothing to be sent.
     sent: Option<Sent>,
@@ -42,12 +45,13 @@ impl QueryState {
             let plan_node = (*node).ss.ps.plan.cast::<pg_sys::CustomScan>();
             let mut plan = QueryPlan::from_private((*plan_node).custom_private)?;
             let tables = if explain_only { None } else { Some(resolve(&mut plan)?) };
+            let prepared = plan.prepared.filter(|_| !explain_only).and_then(handover::take).and_then(Rc::into_inner);
             let params = Parameters::begin((*plan_node).custom_exprs, &mut (*node).ss.ps);
             let decoders = plan.outputs.iter().zip(1..);
             let decoders =
                 decoders.map(|(output, number)| Decoder::new(attribute(output, number)).with_digits(output.digits));
             let rows = Rows::new(decoders.collect(), 0);
-            Ok(Self { plan, tables, params, sent: None, rows })
+            Ok(Self { plan, tables, prepared: Cell::new(prepared), params, sent: None, rows })
         }
     }
 
@@ -76,7 +80,7 @@ impl QueryState {
     /// # Safety
     /// `node` is that of the callback, with this state.
     pub(super) unsafe fn next(&mut self, node: *mut pg_sys::CustomScanState) -> Result<bool> {
-        let Self { plan, tables, params, sent, rows } = self;
+        let Self { plan, tables, prepared, params, sent, rows } = self;
         let shipments = match sent {
             Some(Sent::Shipments(shipments, _)) => shipments.as_slice(),
             _ => &[],
@@ -85,6 +89,10 @@ impl QueryState {
         unsafe {
             rows.next((*node).ss.ss_ScanTupleSlot, &|notify| {
                 let Some(tables) = tables.as_deref() else { return Ok(None) };
+                if let Some(prepared) = prepared.take() {
+                    engine::start()?;
+                    return Query::run(prepared, Arc::new(move || notify.wake())).map(Some);
+                }
                 start(plan, tables, shipments, params, (*node).ss.ps.ps_ExprContext, notify).map(Some)
             })
         }
@@ -189,7 +197,8 @@ fn sent_columns(plan: &QueryPlan) -> Vec<Vec<lagoon_lake::query::Output>> {
     plan.shipments.iter().map(|shipment| shipment.columns.clone()).collect()
 }
 
-fn options() -> Options {
+/// How the session wants queries to run.
+pub(super) fn options() -> Options {
     Options {
         parallelism: usize::try_from(guc::PARALLELISM.get()).unwrap_or(1),
         memory: u64::try_from(guc::SCAN_MEMORY.get()).unwrap_or(0) << 20,
@@ -198,15 +207,20 @@ fn options() -> Options {
 
 /// The tables as they are now: what planning has resolved, if this is the execution that it was for.
 fn resolve(plan: &mut QueryPlan) -> Result<Vec<Table>> {
-    let mut has_changed = false;
+    let (mut has_changed, mut is_known) = (false, true);
     let mut tables = Vec::new();
     for table in &mut plan.tables {
         let relation = match table.resolved.and_then(handover::take) {
             Some(relation) => relation,
-            None => reload(table, &mut has_changed).map(Rc::new)?,
+            None => {
+                is_known = false;
+                reload(table, &mut has_changed).map(Rc::new)?
+            }
         };
         tables.push(table.table(&relation));
     }
+    // The engine's plan is of those files that planning has found.
+    plan.prepared = plan.prepared.filter(|_| is_known);
     if has_changed {
         retype(plan, &tables)?;
     }

@@ -26,6 +26,7 @@ use futures::StreamExt;
 
 use super::ir::Rel;
 use super::plan::{self, Sources};
+use super::scalar::Field;
 use super::session;
 use crate::engine::memory;
 use crate::error::{Error, Result};
@@ -47,6 +48,8 @@ pub(super) struct Delivered {
 /// The plan that is run, and the one that takes its place when a numeric has more than 38 digits.
 pub(super) struct Attempts {
     pub columns: Vec<ColumnType>,
+    /// The same with their digits.
+    pub fields: Vec<Field>,
     state: SessionState,
     first: Arc<dyn ExecutionPlan>,
     second: Option<LogicalPlan>,
@@ -60,11 +63,17 @@ impl Attempts {
         if let Ok(fast) = fast
             && fast != wide.plan
         {
-            let first = session::physical(&state, &fast)?;
-            return Ok(Self { columns, state, first, second: Some(wide.plan) });
+            match session::physical(&state, &fast) {
+                Ok(first) => {
+                    return Ok(Self { columns, fields: wide.columns, state, first, second: Some(wide.plan) });
+                }
+                // A constant is too wide already.
+                Err(Error::Function(Fault::TooWide)) => {}
+                Err(error) => return Err(error),
+            }
         }
         let first = session::physical(&state, &wide.plan)?;
-        Ok(Self { columns, state, first, second: None })
+        Ok(Self { columns, fields: wide.columns, state, first, second: None })
     }
 
     /// Delivers all rows, or as many as the consumer wants.
@@ -75,7 +84,9 @@ impl Attempts {
             return Ok(());
         }
         let second = second.ok_or(Error::Function(Fault::TooWide))?;
-        let second = session::plan_physical(&state, &second).await.map_err(|error| Error::from_query(&error))?;
+        // What cannot be planned with 256 bits is PostgreSQL's.
+        let too_wide = |_| Error::Function(Fault::TooWide);
+        let second = session::plan_physical(&state, &second).await.map_err(too_wide)?;
         deliver(stream(second, &state)?, outlet, delivered).await
     }
 }

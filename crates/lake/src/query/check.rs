@@ -43,17 +43,21 @@ pub fn outputs(rel: &Rel, tables: &[Table], shipments: &[Vec<Output>]) -> Result
     let planned = logical(rel, tables, shipments).map_err(unplanned)?;
     let state = session::session(&Options::default())?;
     session::physical(&state, &planned.plan).map_err(unplanned)?;
-    let width = rel.width();
+    Ok(delivered(rel.width(), &planned.columns))
+}
+
+/// The first columns of a plan, so many as its tree has, as they are delivered.
+pub(super) fn delivered(width: usize, fields: &[Field]) -> Vec<Option<Output>> {
     let mut next = width;
-    let output = |field: Field| match field.scale {
-        Scale::Fixed => Some(Output { ty: field.ty, digits: None }),
+    let output = |field: &Field| match field.scale {
+        Scale::Fixed => Some(Output { ty: field.ty.clone(), digits: None }),
         Scale::Each(_) => {
             next += 1;
-            Some(Output { ty: field.ty, digits: Some(next - 1) })
+            Some(Output { ty: field.ty.clone(), digits: Some(next - 1) })
         }
         Scale::Unknown => None,
     };
-    Ok(planned.columns.into_iter().take(width).map(output).collect())
+    fields.iter().take(width).map(output).collect()
 }
 
 /// The types of those columns that need nothing else to be delivered.
@@ -98,7 +102,7 @@ fn logical(rel: &Rel, tables: &[Table], shipments: &[Vec<Output>]) -> Result<Pla
 }
 
 /// What DataFusion does not plan, it does not answer.
-fn unplanned(error: Error) -> Error {
+pub(super) fn unplanned(error: Error) -> Error {
     match error {
         Error::Internal { message } => unsupported(format!("a plan: {message}")),
         other => other,

@@ -13,6 +13,7 @@
 //! session   settings, and the physical plan           scan     files as a node of it
 //! common    what of WITH is computed once             shared   that, as a node of a plan
 //! pack      rows that PostgreSQL sends                learned  what joins and limits say to scans
+//! prepared  a plan that waits for its execution
 //! run       what the consumer polls                   attempt  numerics of 128 bits, then of 256
 //! rows      what a partition of a scan delivers      count    rows that footers count
 //! ```
@@ -32,6 +33,7 @@ mod own;
 mod pack;
 mod plan;
 mod planner;
+mod prepared;
 mod provider;
 mod restore;
 mod rows;
@@ -52,6 +54,7 @@ mod window;
 pub use check::{Output, check, explain, outputs};
 pub use ir::{Aggregate, Bound, Frame, FrameUnit, JoinKind, MAX_RELATIONS, Rel, SetKind, SortKey, WindowCall};
 pub use pack::{Packing, Unfit};
+pub use prepared::{Prepared, prepare};
 pub use run::Query;
 pub use session::Options;
 pub use table::{Shipment, Table};

@@ -11,9 +11,9 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::attempt::{Attempts, Delivered};
 use super::ir::Rel;
-use super::plan::Sources;
+use super::prepared::Prepared;
 use super::scan::Readings;
-use super::session::{self, Options};
+use super::session::Options;
 use super::table::{Shipment, Table};
 use crate::engine::runtime::{Live, engine};
 use crate::error::{Error, Result};
@@ -43,11 +43,13 @@ impl Query {
         options: &Options,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> Result<Self> {
+        Self::run(Prepared::new(rel, tables, shipments, options)?, wake)
+    }
+
+    /// Starts a query that is planned.
+    pub fn run(prepared: Prepared, wake: Arc<dyn Fn() + Send + Sync>) -> Result<Self> {
         let engine = engine()?;
-        let readings = Readings::default();
-        let sources = Sources { tables, shipments, readings: &readings };
-        let state = session::session(options)?;
-        let attempts = Attempts::new(rel, sources, state)?;
+        let Prepared { attempts, readings } = prepared;
         let room = Arc::new(Semaphore::new(QUEUE_BYTES));
         let (sender, receiver) = mpsc::channel(QUEUE_BATCHES);
         let delivered = Arc::new(Delivered::default());

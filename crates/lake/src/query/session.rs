@@ -41,6 +41,8 @@ const BATCH_ROWS: usize = 8192;
 /// Bytes and rows of a side of a join of which every partition has all.
 const WHOLE_SIDE_BYTES: usize = 64 << 20;
 const WHOLE_SIDE_ROWS: usize = 2_000_000;
+/// How often each list of rules for logical plans is walked: a second time they find next to nothing.
+const PASSES: usize = 1;
 /// Times that planning may say that it waits. It waits for nothing.
 const MOST_WAITS: usize = 1 << 20;
 /// Consumers of memory that an error names.
@@ -56,6 +58,7 @@ pub(super) fn session(options: &Options) -> Result<SessionState> {
     let set = config.options_mut();
     set.optimizer.hash_join_single_partition_threshold = WHOLE_SIDE_BYTES;
     set.optimizer.hash_join_single_partition_threshold_rows = WHOLE_SIDE_ROWS;
+    set.optimizer.max_passes = PASSES;
     // Sides of joins are chosen with their order.
     set.optimizer.join_reordering = false;
     // Partitions of a scan take pieces as they come: there is nothing to even out.
@@ -103,7 +106,7 @@ pub(super) async fn plan_physical(state: &SessionState, plan: &LogicalPlan) -> E
 }
 
 /// Runs what waits for nothing on this thread.
-fn at_once<T>(future: impl Future<Output = T>) -> Result<T> {
+pub(super) fn at_once<T>(future: impl Future<Output = T>) -> Result<T> {
     let mut future = std::pin::pin!(future);
     let mut context = Context::from_waker(Waker::noop());
     for _ in 0..MOST_WAITS {

@@ -3,6 +3,7 @@
 mod groups;
 mod joins;
 mod orders;
+mod planning;
 mod rows;
 mod shipments;
 mod statistics;
