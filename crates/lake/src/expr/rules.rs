@@ -254,6 +254,7 @@ pub const AGGREGATES: &[AggregateRule] = &[
     aggregate(&["min", "max"], &[ORDERED], None),
     AggregateRule { precondition: Precondition::ByteOrder, ..aggregate(&["min", "max"], &[TEXT], None) },
     aggregate(&["bit_and", "bit_or", "bit_xor"], &[INTEGERS], None),
+    AggregateRule { precondition: Precondition::Utf8, ..aggregate(&["string_agg"], &[TEXT, TEXT], Some(Kind::Text)) },
     aggregate(&["bool_and", "bool_or", "every"], &[&[Kind::Bool]], Some(Kind::Bool)),
 ];
 

@@ -182,5 +182,5 @@ pub(crate) fn aggregate(
     filter: Option<Expr>,
     order: Vec<SortExpr>,
 ) -> Result<Typed> {
-    aggregate::aggregate(aggregate::Call { width, distinct, filter, ordered: !order.is_empty() }, name, arguments)
+    aggregate::aggregate(aggregate::Call { width, distinct, filter, order }, name, arguments)
 }
