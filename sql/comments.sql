@@ -47,6 +47,11 @@ COMMENT ON COLUMN lagoon.plugin_status.bytes IS 'size of the module';
 COMMENT ON COLUMN lagoon.plugin_status.error_message IS 'why the last reload failed';
 COMMENT ON COLUMN lagoon.plugin_status.quarantined IS 'whether workers ignore the failed files until they change';
 
+COMMENT ON COLUMN lagoon.memory.pid IS 'process ID';
+COMMENT ON COLUMN lagoon.memory.used IS 'bytes that are counted now';
+COMMENT ON COLUMN lagoon.memory.memory_limit IS 'lagoon.memory_limit of its last statement';
+COMMENT ON COLUMN lagoon.memory.peak IS 'most bytes that were counted at a time since it began';
+
 COMMENT ON COLUMN lagoon.workers.pid IS 'process ID while it runs';
 COMMENT ON COLUMN lagoon.workers.database IS 'database of a worker; null for the launcher';
 COMMENT ON COLUMN lagoon.workers.role IS 'launcher or worker';

@@ -40,3 +40,10 @@ GRANT EXECUTE ON FUNCTION lagoon.ingest(text, text, jsonb) TO pg_write_server_fi
 GRANT EXECUTE ON FUNCTION lagoon.register_dataset(text, text) TO pg_write_server_files;
 REVOKE ALL ON FUNCTION lagoon.remove_orphaned_files(interval) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION lagoon.remove_orphaned_files(interval) TO pg_write_server_files;
+
+-- What the engine has of the server's memory; see docs/operations/limits.md.
+CREATE VIEW lagoon.memory AS SELECT s.pid, s.used, s.memory_limit, s.peak FROM lagoon.memory_status() AS s;
+REVOKE ALL ON FUNCTION lagoon.memory_status() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION lagoon.memory_status() TO pg_monitor;
+GRANT SELECT ON lagoon.memory TO pg_monitor;
+COMMENT ON VIEW lagoon.memory IS 'memory that the Parquet engine has, in bytes: a row for each process that has used it';

@@ -279,6 +279,9 @@ fn in_units(value: &str, unit: &str) -> String {
         _ => return value.to_owned(),
     };
     let number: i64 = value.parse().unwrap();
+    if number == 0 {
+        return value.to_owned();
+    }
     let (name, size) = units.iter().find(|(_, size)| number % size == 0).unwrap();
     format!("{}{name}", number / size)
 }

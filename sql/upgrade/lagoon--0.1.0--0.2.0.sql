@@ -184,6 +184,19 @@ COMMENT ON COLUMN lagoon.workers.role IS 'launcher or worker';
 COMMENT ON COLUMN lagoon.workers.state IS 'waiting, starting, running, idle, backing off or stopped';
 COMMENT ON COLUMN lagoon.workers.last_error IS 'last error of a task; may quote data';
 
+-- The engine's memory.
+CREATE FUNCTION lagoon.memory_status() RETURNS TABLE (pid integer, used bigint, memory_limit bigint, peak bigint)
+    LANGUAGE c STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'memory_status_wrapper';
+CREATE VIEW lagoon.memory AS SELECT s.pid, s.used, s.memory_limit, s.peak FROM lagoon.memory_status() AS s;
+REVOKE ALL ON FUNCTION lagoon.memory_status() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION lagoon.memory_status() TO pg_monitor;
+GRANT SELECT ON lagoon.memory TO pg_monitor;
+COMMENT ON VIEW lagoon.memory IS 'memory that the Parquet engine has, in bytes: a row for each process that has used it';
+COMMENT ON COLUMN lagoon.memory.pid IS 'process ID';
+COMMENT ON COLUMN lagoon.memory.used IS 'bytes that are counted now';
+COMMENT ON COLUMN lagoon.memory.memory_limit IS 'lagoon.memory_limit of its last statement';
+COMMENT ON COLUMN lagoon.memory.peak IS 'most bytes that were counted at a time since it began';
+
 CREATE EVENT TRIGGER lagoon_check_trigger ON ddl_command_end
     WHEN TAG IN ('CREATE TRIGGER') EXECUTE FUNCTION lagoon.check_trigger();
 

@@ -16,8 +16,15 @@ pub fn at_exit(f: fn()) {
     unsafe { pg_sys::on_proc_exit(Some(run), Datum::from(f as *const ())) }
 }
 
+/// Runs `f` once when this process begins to exit normally, while it still has its place in shared memory. A panic in it is
+/// ignored.
+pub fn before_exit(f: fn()) {
+    // SAFETY: as above; of these, too, a process has room for 20.
+    unsafe { pg_sys::before_shmem_exit(Some(run), Datum::from(f as *const ())) }
+}
+
 unsafe extern "C-unwind" fn run(_code: c_int, arg: Datum) {
-    // SAFETY: made by at_exit() above from a fn().
+    // SAFETY: made by the two above from a fn().
     let f: fn() = unsafe { std::mem::transmute::<*mut (), fn()>(arg.cast_mut_ptr()) };
     let _ = std::panic::catch_unwind(f);
 }

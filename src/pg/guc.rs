@@ -27,8 +27,10 @@ pub static IVFFLAT_ITERATIVE_SCAN: GucSetting<IvfflatIterativeScan> =
 pub static MAX_PROBES: GucSetting<i32> = GucSetting::<i32>::new(32_768);
 /// `lagoon.parallelism`: threads that read Parquet files for one statement.
 pub static PARALLELISM: GucSetting<i32> = GucSetting::<i32>::new(2);
-/// `lagoon.scan_memory`: megabytes that the scans of one session use for pages, read and decompressed, at most.
-pub static SCAN_MEMORY: GucSetting<i32> = GucSetting::<i32>::new(1024);
+/// `lagoon.memory_limit`: megabytes that the queries of one session use in the Parquet engine, at most.
+pub static MEMORY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(1024);
+/// `lagoon.total_memory_limit`: megabytes that the queries of all sessions use in the Parquet engine, at most; 0 is no limit.
+pub static TOTAL_MEMORY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(0);
 /// `lagoon.pushdown`: what the engine does of statements that read Parquet files.
 pub static PUSHDOWN: GucSetting<Pushdown> = GucSetting::<Pushdown>::new(Pushdown::Scan);
 /// `lagoon.ship_rows`: rows that a table or query beside Parquet files may have, as estimated, to be sent to the engine.
@@ -163,12 +165,21 @@ pub fn init() {
         GucFlags::default(),
     );
     int(
-        c"lagoon.scan_memory",
-        c"Maximum memory that the Parquet scans of a session use for pages, read and decompressed.",
-        &SCAN_MEMORY,
+        c"lagoon.memory_limit",
+        c"Maximum memory that the queries of a session use in the Parquet engine.",
+        &MEMORY_LIMIT,
         64,
         1_048_576,
         Userset,
+        GucFlags::UNIT_MB,
+    );
+    int(
+        c"lagoon.total_memory_limit",
+        c"Maximum memory that the queries of all sessions use in the Parquet engine; 0 is no limit.",
+        &TOTAL_MEMORY_LIMIT,
+        0,
+        1 << 24,
+        Sighup,
         GucFlags::UNIT_MB,
     );
     GucRegistry::define_enum_guc(

@@ -31,11 +31,21 @@ pub fn run<T: Send + 'static>(
     on_cancel: impl Fn(),
     work: impl FnOnce(&CancelFlag) -> T + Send + 'static,
 ) -> T {
+    run_with(name, thread::STACK, on_cancel, work)
+}
+
+/// The same on a thread whose stack has so many bytes.
+pub fn run_with<T: Send + 'static>(
+    name: &str,
+    stack: usize,
+    on_cancel: impl Fn(),
+    work: impl FnOnce(&CancelFlag) -> T + Send + 'static,
+) -> T {
     let notify = wait::notify();
     let flag = CancelFlag::default();
     let (sender, receiver) = sync_channel(1);
     let (worker_notify, worker_flag) = (notify.clone(), flag.clone());
-    let handle = thread::spawn(name, move || {
+    let handle = thread::spawn_with(name, stack, move || {
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&worker_flag)));
         let _ = sender.send(outcome); // the receiver is gone only when the statement is
         worker_notify.wake();

@@ -24,6 +24,7 @@ pub mod role;
 pub mod shmem;
 pub mod spi;
 pub mod statistics;
+pub mod temporary;
 pub mod text;
 pub mod thread;
 pub mod tick;

@@ -1,4 +1,5 @@
-//! Shared memory under `shared_preload_libraries`: named segments of plain data, each with an LWLock, and their building blocks.
+//! Shared memory under `shared_preload_libraries`: named segments of plain data, each with an LWLock, and their building blocks;
+//! and segments of atomics, which have no lock, for threads that must not call PostgreSQL.
 //!
 //! Code that holds the lock only copies in or out: it neither calls PostgreSQL nor allocates. So a change that another
 //! process must notice returns its pid, and [`super::process::wake`] is called after the lock is released.
@@ -7,7 +8,7 @@ use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use pgrx::{PGRXSharedMemory, PgLwLock, PgSharedMemoryInitialization, pg_guard, pg_sys};
+use pgrx::{PGRXSharedMemory, PgAtomic, PgLwLock, PgSharedMemoryInitialization, pg_guard, pg_sys};
 
 /// A value in shared memory.
 pub struct Segment<T> {
@@ -45,6 +46,35 @@ impl<T: PGRXSharedMemory + Copy + Sync + 'static> Segment<T> {
     /// Calls `f` with an exclusive lock. The segment must be [available](Self::is_available).
     pub fn change<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         f(&mut self.lock.exclusive())
+    }
+}
+
+/// Atomics in shared memory, which any thread may use.
+pub struct Atomics<T: 'static> {
+    memory: PgAtomic<T>,
+    initial: fn() -> T,
+    is_reserved: AtomicBool,
+}
+
+impl<T: PGRXSharedMemory + Sync + 'static> Atomics<T> {
+    /// A segment; it exists after [`Atomics::reserve`].
+    ///
+    /// # Safety
+    /// No other shared memory has this name.
+    pub const unsafe fn new(name: &'static CStr, initial: fn() -> T) -> Self {
+        // SAFETY: the caller's.
+        Self { memory: unsafe { PgAtomic::new(name) }, initial, is_reserved: AtomicBool::new(false) }
+    }
+
+    /// Requests the memory. Must be called once, from `_PG_init` in the postmaster.
+    pub fn reserve(&'static self) {
+        self.is_reserved.store(true, Ordering::Relaxed);
+        register(self);
+    }
+
+    /// The atomics; None if the postmaster has not loaded the library.
+    pub fn get(&self) -> Option<&T> {
+        self.is_reserved.load(Ordering::Relaxed).then(|| self.memory.get())
     }
 }
 
@@ -129,6 +159,18 @@ impl<T: PGRXSharedMemory + Copy + Sync + 'static> Reserved for Segment<T> {
     fn start(&'static self) {
         // SAFETY: where the trait says.
         unsafe { self.lock.on_shmem_startup(self.initial) }
+    }
+}
+
+impl<T: PGRXSharedMemory + Sync + 'static> Reserved for Atomics<T> {
+    fn request(&'static self) {
+        // SAFETY: where the trait says.
+        unsafe { self.memory.on_shmem_request() }
+    }
+
+    fn start(&'static self) {
+        // SAFETY: where the trait says.
+        unsafe { self.memory.on_shmem_startup((self.initial)()) }
     }
 }
 

@@ -5,8 +5,8 @@
 
 use std::mem::MaybeUninit;
 
-/// Stack of each thread, in bytes.
-const STACK: usize = lagoon_lake::engine::runtime::STACK;
+/// Stack of each thread, in bytes, where nothing else is said.
+pub const STACK: usize = lagoon_lake::engine::runtime::STACK;
 
 /// Runs `f` with every signal blocked. Everything that starts threads (a runtime, a pool, an ONNX session) must run inside.
 pub fn signals_blocked<T>(f: impl FnOnce() -> T) -> T {
@@ -33,6 +33,15 @@ pub fn spawn<T: Send + 'static>(
     name: &str,
     f: impl FnOnce() -> T + Send + 'static,
 ) -> std::io::Result<std::thread::JoinHandle<T>> {
-    let builder = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK);
+    spawn_with(name, STACK, f)
+}
+
+/// The same with a stack of so many bytes.
+pub fn spawn_with<T: Send + 'static>(
+    name: &str,
+    stack: usize,
+    f: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<std::thread::JoinHandle<T>> {
+    let builder = std::thread::Builder::new().name(name.to_owned()).stack_size(stack);
     signals_blocked(|| builder.spawn(f))
 }

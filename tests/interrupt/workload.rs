@@ -80,6 +80,12 @@ pub fn workloads(place: &Path) -> Vec<Workload> {
     let path = |name: &str| place.join(name).display().to_string();
     let one =
         |name, after, statement: &str| Workload { name, before: String::new(), statement: statement.to_owned(), after };
+    let full = "SET lagoon.pushdown = full;";
+    let little = "SET lagoon.memory_limit = '64MB';";
+    let of_itself = |table: &str, times: usize| {
+        let joined: String = (1..times).map(|n| format!(" JOIN {table} AS t{n} USING (i)")).collect();
+        format!("{table}{joined}")
+    };
     let lake = "SELECT count(*) FROM part WHERE i = 5";
     let near = "SELECT id FROM items ORDER BY v <-> (SELECT v FROM items WHERE id = 7) LIMIT 1";
     let (embed, guest) = ("SELECT lagoon.embed('minilm', 'red')", "SELECT add(1, 2)");
@@ -103,6 +109,32 @@ pub fn workloads(place: &Path) -> Vec<Workload> {
         one("Parquet scan", lake, "SELECT count(*), sum(length(t)), max(f) FROM many"),
         one("Parquet filter", lake, "SELECT count(*) FROM many WHERE t LIKE '%7%8%9%' AND f > 1e9"),
         one("Parquet plan", lake, "EXPLAIN SELECT * FROM many WHERE i = 5"),
+        one("query: join", lake, &format!("{full} SELECT count(*) FROM many AS a JOIN many AS b ON a.i = b.i WHERE a.f < b.f - 1")),
+        one("query: pairs", lake, &format!("{full} SELECT count(*) FROM part AS a, part AS b WHERE a.i * b.i < a.f - b.f")),
+        one(
+            "query: groups in files",
+            lake,
+            &format!("{full} {little} SELECT count(*) FROM (SELECT a.i, b.i AS j FROM part AS a, part AS b WHERE b.i < 200 GROUP BY a.i, b.i) AS s"),
+        ),
+        one(
+            "query: sort in files",
+            lake,
+            &format!("{full} {little} SELECT a.i, b.i FROM part AS a, part AS b WHERE b.i < 200 ORDER BY b.i DESC, a.i DESC"),
+        ),
+        one(
+            "query: join in files",
+            lake,
+            &format!(
+                "{full} {little} SELECT count(*) FROM (SELECT a.i * 200 + b.i AS k FROM part AS a, part AS b WHERE b.i < 200) AS l
+                 JOIN (SELECT a.i * 200 + b.i AS k FROM part AS a, part AS b WHERE b.i < 200) AS r ON l.k = r.k"
+            ),
+        ),
+        one(
+            "query: window",
+            lake,
+            &format!("{full} SELECT max(n) FROM (SELECT sum(i) OVER (ORDER BY i, f ROWS 10 PRECEDING) AS n FROM many) AS s"),
+        ),
+        one("query: plan", lake, &format!("{full} EXPLAIN SELECT count(*) FROM {}", of_itself("part", 12))),
         one("listing", lake, "SELECT count(*) FROM listed"),
         one("register_dataset", lake, &format!("SELECT lagoon.register_dataset('many', '{}')", path("many/*.parquet"))),
         one("ingest", lake, &format!("SELECT * FROM lagoon.ingest('new', '{}', '{{\"replace\": true}}')", path("long.csv"))),

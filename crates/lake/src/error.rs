@@ -136,9 +136,15 @@ pub enum Error {
     /// 53200: the engine's memory limit.
     #[error("out of memory in the Parquet engine: {message}")]
     Memory { message: String },
-    /// 53200: more than the scans of a session may take.
-    #[error("lagoon.scan_memory is too small: {message}")]
-    ScanMemory { message: String },
+    /// 53200: more than the queries of a session may take.
+    #[error("lagoon.memory_limit is too small: {message}")]
+    MemoryLimit { message: String },
+    /// 53200: more than the queries of all sessions may take.
+    #[error("lagoon.total_memory_limit is too small: {message}")]
+    TotalMemoryLimit { message: String },
+    /// 53400: more than the temporary files of a session may take, in PostgreSQL's words.
+    #[error("temporary file size exceeds temp_file_limit ({kilobytes}kB)")]
+    TempFileLimit { kilobytes: u64 },
     /// 53000: a thread or descriptor could not be had.
     #[error("could not start the Parquet engine: {message}")]
     Start { message: String },
@@ -190,7 +196,8 @@ impl Error {
             Self::NegativeLimit { .. } => "2201X",
             Self::NegativeFrame { .. } => "22013",
             Self::NullFrame { .. } => "22004",
-            Self::Memory { .. } | Self::ScanMemory { .. } => "53200",
+            Self::Memory { .. } | Self::MemoryLimit { .. } | Self::TotalMemoryLimit { .. } => "53200",
+            Self::TempFileLimit { .. } => "53400",
             Self::Start { .. } => "53000",
             Self::Canceled => "57014",
             Self::Function(fault) => fault.sqlstate(),
@@ -247,7 +254,8 @@ impl Error {
                     .to_owned()
             }
             Self::NoDataset { .. } => "lagoon.datasets lists them, for members of pg_monitor and pg_read_server_files.".to_owned(),
-            Self::ScanMemory { .. } => "Raise lagoon.scan_memory, or read fewer columns.".to_owned(),
+            Self::MemoryLimit { .. } => "Raise lagoon.memory_limit, or read fewer columns.".to_owned(),
+            Self::TotalMemoryLimit { .. } => "The view lagoon.memory shows what each session has.".to_owned(),
             Self::NotSupported { hint, .. } | Self::BadValue { hint, .. } => return hint.clone(),
             _ => return None,
         };
@@ -360,6 +368,7 @@ impl Error {
 impl Error {
     /// The cause of an error that a query ended with.
     pub(crate) fn from_query(error: &(dyn std::error::Error + 'static)) -> Self {
+        use arrow::error::ArrowError;
         use datafusion::error::DataFusionError;
 
         let mut next = Some(error);
@@ -368,16 +377,43 @@ impl Error {
             if let Some(own) = error.downcast_ref::<Self>() {
                 return own.clone();
             }
+            let arrow = match error.downcast_ref() {
+                Some(DataFusionError::ArrowError(inner, _)) => Some(inner.as_ref()),
+                _ => error.downcast_ref::<ArrowError>(),
+            };
+            let io = match (error.downcast_ref(), arrow) {
+                (Some(DataFusionError::IoError(io)), _) | (_, Some(ArrowError::IoError(_, io))) => Some(io),
+                _ => error.downcast_ref::<std::io::Error>(),
+            };
+            if let Some(io) = io {
+                return match io.get_ref().and_then(|inner| inner.downcast_ref::<Self>()) {
+                    Some(own) => own.clone(),
+                    None => Self::io("use", &"a temporary file", io),
+                };
+            }
             match error.downcast_ref() {
-                Some(DataFusionError::ResourcesExhausted(message)) => {
-                    return Self::Memory { message: first_line(message) };
-                }
+                Some(DataFusionError::ResourcesExhausted(message)) => return Self::exhausted(message),
                 Some(DataFusionError::Shared(_) | DataFusionError::Context(..)) => {}
                 _ => innermost = first_line(error),
             }
             next = error.source();
         }
         Self::Internal { message: innermost }
+    }
+}
+
+impl Error {
+    /// The error that a text of DataFusion's own kind was made of; it may have put more text around.
+    fn exhausted(text: &str) -> Self {
+        let of = |error: fn(String) -> Self| {
+            let before = error(String::new()).to_string();
+            let (_, message) = text.split_once(&before)?;
+            Some(error(first_line(message)))
+        };
+        of(|message| Self::MemoryLimit { message })
+            .or_else(|| of(|message| Self::TotalMemoryLimit { message }))
+            .or_else(|| of(|message| Self::Memory { message }))
+            .unwrap_or_else(|| Self::MemoryLimit { message: first_line(text) })
     }
 }
 

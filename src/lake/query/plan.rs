@@ -13,6 +13,7 @@ use super::private::{Output, PlannedShipment, PlannedTable, QueryPlan, delivers}
 use super::scan::options;
 use super::ship;
 use super::translate::{Shipped, Statement, Translator, has_averages};
+use crate::lake::engine;
 use crate::lake::explain::MOST_FILES;
 use crate::lake::expr::Reason;
 use crate::lake::fdw::handover::{self, Ticket};
@@ -191,7 +192,8 @@ fn attempt<'t>(
     };
     let tables: Vec<_> = translator.tables.iter().map(table).collect();
     let shipments: Vec<_> = translator.shipments.iter().map(|shipped| shipped.columns.clone()).collect();
-    let (columns, prepared) = match prepare(&statement.rel, &tables, &shipments, &options()) {
+    let (rel, of_engine, options) = (statement.rel.clone(), tables.clone(), options());
+    let (columns, prepared) = match engine::plan(move || prepare(&rel, &of_engine, &shipments, &options)) {
         Ok(planned) => planned,
         Err(Error::NotSupported { message, .. }) => return Ok(Attempt::Refused(message)),
         // What fails already with constants may never be computed; PostgreSQL knows.

@@ -17,6 +17,7 @@ use crate::lake::decode::Decoder;
 use crate::lake::engine;
 use crate::lake::fdw::handover;
 use crate::lake::fdw::relation::Relation;
+use crate::lake::memory;
 use crate::lake::parameters::Parameters;
 use crate::lake::rows::Rows;
 use crate::pg::{guc, wait};
@@ -169,7 +170,9 @@ impl QueryState {
         };
         // SAFETY: the caller's.
         let params = unsafe { self.params.evaluate((*node).ss.ps.ps_ExprContext)? };
-        let lines = explain(&self.plan.rel.bind(&params)?, &tables, &sent_columns(&self.plan), &options());
+        let (rel, of_engine) = (self.plan.rel.bind(&params)?, tables.clone());
+        let (sent, options) = (sent_columns(&self.plan), options());
+        let lines = engine::plan(move || explain(&rel, &of_engine, &sent, &options));
         self.tables = Some(tables);
         lines
     }
@@ -189,7 +192,8 @@ unsafe fn start(
     // SAFETY: the caller's.
     let params = unsafe { params.evaluate(context)? };
     let rel = plan.rel.bind(&params)?;
-    Query::start(&rel, tables, shipments, &options(), Arc::new(move || notify.wake()))
+    let (tables, shipments, options) = (tables.to_vec(), shipments.to_vec(), options());
+    engine::plan(move || Query::start(&rel, &tables, &shipments, &options, Arc::new(move || notify.wake())))
 }
 
 /// The columns of what PostgreSQL sends.
@@ -201,7 +205,8 @@ fn sent_columns(plan: &QueryPlan) -> Vec<Vec<lagoon_lake::query::Output>> {
 pub(super) fn options() -> Options {
     Options {
         parallelism: usize::try_from(guc::PARALLELISM.get()).unwrap_or(1),
-        memory: u64::try_from(guc::SCAN_MEMORY.get()).unwrap_or(0) << 20,
+        memory: memory::limit(),
+        spill: Some(Arc::new(engine::place())),
     }
 }
 
@@ -242,7 +247,8 @@ fn reload(table: &mut PlannedTable, has_changed: &mut bool) -> Result<Relation> 
 /// The columns that the tree gives now that those of the tables have other types. What PostgreSQL does with them stays, so
 /// each has to be one that can be delivered, as before.
 fn retype(plan: &mut QueryPlan, tables: &[Table]) -> Result<()> {
-    let columns = outputs(&plan.rel, tables, &sent_columns(plan))?;
+    let (rel, tables, sent) = (plan.rel.clone(), tables.to_vec(), sent_columns(plan));
+    let columns = engine::plan(move || outputs(&rel, &tables, &sent))?;
     for (output, column) in plan.outputs.iter_mut().zip(columns) {
         match column.filter(|column| delivers(&column.ty, output.type_oid)) {
             Some(column) => (output.ty, output.digits) = (column.ty, column.digits),

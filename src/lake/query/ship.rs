@@ -12,12 +12,13 @@ use pgrx::{PgMemoryContexts, pg_sys};
 
 use super::private::{PlannedShipment, QueryPlan};
 use crate::lake::explain;
+use crate::lake::memory;
 use crate::lake::rows;
 use crate::lake::types;
 use crate::pg::node::List;
-use crate::pg::{compat, guc, interrupt};
+use crate::pg::{compat, interrupt};
 
-/// Bytes that a shipment may take, and the part of `lagoon.scan_memory` that it may take at most.
+/// Bytes that a shipment may take, and the part of `lagoon.memory_limit` that it may take at most.
 const MOST_BYTES: u64 = 256 << 20;
 const PART_OF_MEMORY: u64 = 4;
 /// Rows that are read between two looks for a cancel.
@@ -150,7 +151,7 @@ pub(super) unsafe fn depend(statement: *mut pg_sys::PlannedStmt, inner: *mut pg_
 /// # Safety
 /// As for [`send`].
 unsafe fn pack(shipment: &PlannedShipment, reader: &Running) -> Result<std::result::Result<Shipment, Unfit>> {
-    let memory = u64::try_from(guc::SCAN_MEMORY.get()).unwrap_or(0) << 20;
+    let memory = memory::limit();
     let mut packing = Packing::new(&shipment.columns, MOST_BYTES.min(memory / PART_OF_MEMORY))?;
     let mut row = Vec::with_capacity(shipment.types.len());
     let mut count = 0usize;

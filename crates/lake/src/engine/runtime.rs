@@ -68,6 +68,7 @@ fn start() -> Result<Engine> {
     let runtime = std::panic::catch_unwind(AssertUnwindSafe(|| runtime.build()))
         .map_err(|_| failed(&"a thread could not be had"))?
         .map_err(|error| failed(&error))?;
+    super::cancel::follow_tasks();
     let environment = RuntimeEnvBuilder::new().build_arc().map_err(|error| failed(&error))?;
     Ok(Engine { runtime, environment })
 }

@@ -25,6 +25,7 @@ use super::pieces::{self, BATCH_ROWS, Piece};
 use super::plan::{Plan, failed};
 use super::sample::Sample;
 use super::spec::ScanSpec;
+use crate::engine::cancel;
 use crate::engine::memory::{self, Permit};
 use crate::engine::runtime::Live;
 use crate::error::{Error, Result};
@@ -419,6 +420,7 @@ impl Opened {
     /// Its next rows, one at least; `None` at its end.
     pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
+            cancel::check()?;
             let next = AssertUnwindSafe(self.stream.next()).catch_unwind().await;
             let next = next.map_err(|_| Error::unreadable(&self.location))?;
             let Some(batch) = next else {

@@ -6,13 +6,15 @@
 //!
 //! Where there is one attempt only, the first rows are held back all the same: so most errors come before any row, and the
 //! consumer may still ask PostgreSQL.
+//!
+//! A query that has no room is [`frugal`] from then on, again by either attempt.
 
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_expr::PhysicalExpr;
@@ -27,7 +29,8 @@ use futures::StreamExt;
 use super::ir::Rel;
 use super::plan::{self, Sources};
 use super::scalar::Field;
-use super::session;
+use super::{depth, frugal, session};
+use crate::engine::cancel::Flag;
 use crate::engine::memory;
 use crate::error::{Error, Result};
 use crate::exec::{Outlet, batch_bytes};
@@ -35,8 +38,10 @@ use crate::expr::functions::Width;
 use crate::fault::Fault;
 use crate::types::ColumnType;
 
-/// Bytes of rows that are held back.
+/// Bytes of rows that are held back, and the part of the query's memory that they are at most: they come while sorts and
+/// groups still have most of it.
 const HELD_BYTES: usize = 8 << 20;
+const HELD_PART: usize = 16;
 
 /// What was delivered.
 #[derive(Default)]
@@ -51,12 +56,14 @@ pub(super) struct Attempts {
     /// The same with their digits.
     pub fields: Vec<Field>,
     state: SessionState,
+    logical: LogicalPlan,
     first: Arc<dyn ExecutionPlan>,
     second: Option<LogicalPlan>,
 }
 
 impl Attempts {
     pub(super) fn new(rel: &Rel, sources: Sources<'_>, state: SessionState) -> Result<Self> {
+        depth::check(rel)?;
         let wide = plan::plan(Width::Wide, rel, sources)?;
         let columns: Vec<_> = wide.columns.iter().map(|field| field.ty.clone()).collect();
         let fast = plan::plan(Width::Fast, rel, sources).and_then(|fast| fast.delivering(&columns));
@@ -65,7 +72,8 @@ impl Attempts {
         {
             match session::physical(&state, &fast) {
                 Ok(first) => {
-                    return Ok(Self { columns, fields: wide.columns, state, first, second: Some(wide.plan) });
+                    let second = Some(wide.plan);
+                    return Ok(Self { columns, fields: wide.columns, state, logical: fast, first, second });
                 }
                 // A constant is too wide already.
                 Err(Error::Function(Fault::TooWide)) => {}
@@ -73,22 +81,52 @@ impl Attempts {
             }
         }
         let first = session::physical(&state, &wide.plan)?;
-        Ok(Self { columns, fields: wide.columns, state, first, second: None })
+        Ok(Self { columns, fields: wide.columns, state, logical: wide.plan, first, second: None })
+    }
+
+    /// What is raised when nobody waits for the rows any more.
+    pub(super) fn flag(&self) -> Flag {
+        session::flag(&self.state)
     }
 
     /// Delivers all rows, or as many as the consumer wants.
     pub(super) async fn run(self, outlet: &Outlet, delivered: &Delivered) -> Result<()> {
-        let Self { state, first, second, .. } = self;
-        let is_certain = second.is_none() || computes_before_it_delivers(&first);
-        if tentative(first, is_certain, &state, outlet, delivered).await? {
-            return Ok(());
+        let Self { state, logical, first, second, .. } = self;
+        match both(first.clone(), second.as_ref(), &state, outlet, delivered).await {
+            Err(error)
+                if delivered.batches.load(Ordering::Relaxed) == 0 && frugal::may_help(&state, &first, &error) =>
+            {
+                drop(first);
+                let plans: Vec<_> = second.iter().chain([&logical]).collect();
+                let state = frugal::session(&state, &plans).await?;
+                let first = frugal::physical(&state, &logical).await.map_err(|_| error)?;
+                both(first, second.as_ref(), &state, outlet, delivered).await
+            }
+            outcome => outcome,
         }
-        let second = second.ok_or(Error::Function(Fault::TooWide))?;
-        // What cannot be planned with 256 bits is PostgreSQL's.
-        let too_wide = |_| Error::Function(Fault::TooWide);
-        let second = session::plan_physical(&state, &second).await.map_err(too_wide)?;
-        deliver(stream(second, &state)?, outlet, delivered).await
     }
+}
+
+/// The first plan and, if a numeric was too wide for it, the second.
+async fn both(
+    first: Arc<dyn ExecutionPlan>,
+    second: Option<&LogicalPlan>,
+    state: &SessionState,
+    outlet: &Outlet,
+    delivered: &Delivered,
+) -> Result<()> {
+    let is_certain = second.is_none() || computes_before_it_delivers(&first);
+    if tentative(first, is_certain, state, outlet, delivered).await? {
+        return Ok(());
+    }
+    let second = second.ok_or(Error::Function(Fault::TooWide))?;
+    // What cannot be planned with 256 bits is PostgreSQL's.
+    let planned = frugal::physical(state, second).await;
+    let second = planned.map_err(|error| match error {
+        Error::MemoryLimit { .. } | Error::Canceled => error,
+        _ => Error::Function(Fault::TooWide),
+    })?;
+    deliver(stream(second, state)?, outlet, delivered).await
 }
 
 /// The first of two attempts; false if the second one is needed, and then nothing was delivered.
@@ -126,13 +164,19 @@ async fn tentative(
 struct Held {
     batches: Vec<RecordBatch>,
     bytes: usize,
+    most: usize,
     reservation: MemoryReservation,
 }
 
 impl Held {
     fn new(state: &SessionState) -> Self {
-        let reservation = MemoryConsumer::new("rows held back").register(&state.runtime_env().memory_pool);
-        Self { batches: Vec::new(), bytes: 0, reservation }
+        let pool = &state.runtime_env().memory_pool;
+        let most = match pool.memory_limit() {
+            MemoryLimit::Finite(limit) => HELD_BYTES.min(limit / HELD_PART),
+            _ => HELD_BYTES,
+        };
+        let reservation = MemoryConsumer::new("rows held back").register(pool);
+        Self { batches: Vec::new(), bytes: 0, most, reservation }
     }
 
     /// Takes a batch; false if it is to be the last one.
@@ -140,7 +184,7 @@ impl Held {
         let bytes = batch_bytes(&batch);
         self.batches.push(batch);
         self.bytes = self.bytes.saturating_add(bytes);
-        self.bytes <= HELD_BYTES && self.reservation.try_grow(bytes).is_ok()
+        self.bytes <= self.most && self.reservation.try_grow(bytes).is_ok()
     }
 
     /// Hands them over, which waits for the consumer; false if that is gone.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use serde::{Deserialize, Serialize};
 
+use super::depth;
 use super::ir::Rel;
 use super::plan::{self, Planned, Sources};
 use super::scalar::Field;
@@ -90,12 +91,13 @@ fn find_shared(plan: &Arc<dyn ExecutionPlan>, found: &mut BTreeMap<usize, Arc<dy
     if let Some((number, source)) = node.downcast_ref::<SharedExec>().and_then(SharedExec::source)
         && found.insert(number, source.clone()).is_none()
     {
-        find_shared(source, found);
+        find_shared(&source, found);
     }
     plan.children().into_iter().for_each(|child| find_shared(child, found));
 }
 
 fn logical(rel: &Rel, tables: &[Table], shipments: &[Vec<Output>]) -> Result<Planned> {
+    depth::check(rel)?;
     let shipments: Vec<_> = shipments.iter().cloned().map(Shipment::empty).collect();
     let sources = Sources { tables, shipments: &shipments, readings: &Readings::default() };
     plan::plan(Width::Wide, rel, sources)

@@ -10,9 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::expr::{Expr, Type};
 
-/// Relations above a leaf, at most: what walks a tree may recurse.
-pub const MAX_RELATIONS: usize = 64;
-
 /// A relation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Rel {

@@ -50,14 +50,16 @@ impl Query {
     pub fn run(prepared: Prepared, wake: Arc<dyn Fn() + Send + Sync>) -> Result<Self> {
         let engine = engine()?;
         let Prepared { attempts, readings } = prepared;
+        let flag = attempts.flag();
         let room = Arc::new(Semaphore::new(QUEUE_BYTES));
         let (sender, receiver) = mpsc::channel(QUEUE_BATCHES);
         let delivered = Arc::new(Delivered::default());
         let outlet = Outlet::new(sender, room.clone(), wake);
         let columns = attempts.columns.clone();
-        let task = engine.spawn(run(attempts, outlet, delivered.clone()));
+        let task = engine.spawn(flag.around(run(attempts, outlet, delivered.clone())));
         let stopped = readings.clone();
         let stop = move || {
+            flag.raise();
             if let Ok(readings) = stopped.lock() {
                 readings.iter().for_each(|reading| reading.stop());
             }

@@ -23,6 +23,7 @@ use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SortOrderPushdownResult};
 
+use super::divide;
 use super::rows::Rows;
 use crate::error::{Error, Result};
 use crate::exec::{Reading, ScanSpec};
@@ -174,7 +175,7 @@ impl ExecutionPlan for LakeScan {
         Ok(SortOrderPushdownResult::Inexact { inner: Arc::new(self.clone()) })
     }
 
-    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> EngineResult<SendableRecordBatchStream> {
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> EngineResult<SendableRecordBatchStream> {
         if partition >= self.properties.partitioning.partition_count() {
             return Err(DataFusionError::Internal(format!("a scan has no partition {partition}")));
         }
@@ -186,7 +187,7 @@ impl ExecutionPlan for LakeScan {
                 Err(error) => Err(DataFusionError::External(Box::new(error))),
             }
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+        Ok(divide::divided(Box::pin(RecordBatchStreamAdapter::new(schema, batches)), &context))
     }
 }
 

@@ -7,7 +7,6 @@ use std::task::{Context, Poll, Waker};
 
 use datafusion::common::Result as EngineResult;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
@@ -19,20 +18,26 @@ use datafusion::prelude::SessionConfig;
 use super::count::CountFromFooters;
 use super::optimizer;
 use super::outer::NullableSides;
+use super::wanted;
+use crate::engine::cancel::Flag;
+use crate::engine::pool::Pool;
+use crate::engine::spill::{Files, Place};
 use crate::error::{Error, Result};
 
 /// How a query runs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Partitions that work at the same time.
     pub parallelism: usize,
-    /// Bytes that sorts, groups and joins may take together. Scans take theirs from [`crate::engine::memory`].
+    /// Bytes that the query may take. A part of them is left to the pages of its scans.
     pub memory: u64,
+    /// Where sorts, groups and joins that have no room in memory go on; `None` lets them end with an error.
+    pub spill: Option<Arc<Place>>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { parallelism: 2, memory: 1 << 30 }
+        Self { parallelism: 2, memory: 1 << 30, spill: None }
     }
 }
 
@@ -45,8 +50,11 @@ const WHOLE_SIDE_ROWS: usize = 2_000_000;
 const PASSES: usize = 1;
 /// Times that planning may say that it waits. It waits for nothing.
 const MOST_WAITS: usize = 1 << 20;
-/// Consumers of memory that an error names.
-const NAMED_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::MIN;
+/// What a sort keeps for the merge after a spill: so much, or the part of the query's memory that one of so many would have.
+const MERGE_BYTES: u64 = 10 << 20;
+const MERGES: u64 = 32;
+/// Temporary files that are merged at a time. Each has a descriptor meanwhile.
+const MERGED_FILES: usize = 64;
 
 /// A session for one query.
 pub(super) fn session(options: &Options) -> Result<SessionState> {
@@ -55,7 +63,11 @@ pub(super) fn session(options: &Options) -> Result<SessionState> {
         .with_information_schema(false)
         .with_batch_size(BATCH_ROWS)
         .with_target_partitions(options.parallelism.max(1));
+    let flag = Flag::default();
+    config.set_extension(Arc::new(flag.clone()));
     let set = config.options_mut();
+    let merge = options.memory / (MERGES * options.parallelism.max(1) as u64);
+    set.execution.sort_spill_reservation_bytes = usize::try_from(merge.min(MERGE_BYTES)).unwrap_or(0);
     set.optimizer.hash_join_single_partition_threshold = WHOLE_SIDE_BYTES;
     set.optimizer.hash_join_single_partition_threshold_rows = WHOLE_SIDE_ROWS;
     set.optimizer.max_passes = PASSES;
@@ -66,7 +78,7 @@ pub(super) fn session(options: &Options) -> Result<SessionState> {
     set.optimizer.repartition_file_scans = false;
     let state = SessionStateBuilder::new()
         .with_config(config)
-        .with_runtime_env(environment(options)?)
+        .with_runtime_env(environment(options, flag)?)
         // The optimizer of logical plans is ours: see `physical`.
         .with_optimizer_rules(Vec::new())
         .with_physical_optimizer_rules(physical_rules());
@@ -76,18 +88,26 @@ pub(super) fn session(options: &Options) -> Result<SessionState> {
 /// DataFusion's rules between those of ours that come first and last.
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = vec![Arc::new(NullableSides)];
-    rules.extend(PhysicalOptimizer::new().rules);
+    rules.extend(wanted::physical(PhysicalOptimizer::new().rules));
     rules.push(Arc::new(CountFromFooters));
     rules
 }
 
-/// Memory of its own, and no files.
-fn environment(options: &Options) -> Result<Arc<RuntimeEnv>> {
-    let bytes = usize::try_from(options.memory).unwrap_or(usize::MAX);
-    let pool = TrackConsumersPool::new(GreedyMemoryPool::new(bytes), NAMED_CONSUMERS);
+/// What is raised when the query of a session is no longer wanted.
+pub(super) fn flag(state: &SessionState) -> Flag {
+    state.config().get_extension::<Flag>().map(|flag| flag.as_ref().clone()).unwrap_or_default()
+}
+
+/// Memory and files of its own.
+fn environment(options: &Options, flag: Flag) -> Result<Arc<RuntimeEnv>> {
+    let mode = match &options.spill {
+        Some(place) => DiskManagerMode::Custom(Arc::new(Files::new(place.clone(), flag.clone()))),
+        None => DiskManagerMode::Disabled,
+    };
+    let files = DiskManagerBuilder::default().with_mode(mode).with_max_spill_merge_fan_in(MERGED_FILES);
     RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(pool))
-        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
+        .with_memory_pool(Pool::new(options.memory, flag))
+        .with_disk_manager_builder(files)
         .build_arc()
         .map_err(|error| Error::Start { message: error.to_string() })
 }

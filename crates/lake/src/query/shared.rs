@@ -4,7 +4,7 @@
 //! there before the first is handed out. They are counted in the memory of the query, and go with its plan.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -12,6 +12,7 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::runtime::JoinSet;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result as EngineResult, Statistics};
+use datafusion::datasource::source_as_provider;
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
@@ -31,7 +32,7 @@ use crate::exec::batch_bytes;
 pub(super) struct Shared {
     number: usize,
     plan: LogicalPlan,
-    physical: OnceLock<Arc<dyn ExecutionPlan>>,
+    physical: Mutex<Option<Arc<dyn ExecutionPlan>>>,
     rows: Mutex<Option<SharedFuture<BoxFuture<'static, Outcome>>>>,
 }
 
@@ -47,7 +48,7 @@ struct Part {
 impl Shared {
     /// `number` is what plans show.
     pub(super) fn new(number: usize, plan: LogicalPlan) -> Self {
-        Self { number, plan, physical: OnceLock::new(), rows: Mutex::new(None) }
+        Self { number, plan, physical: Mutex::new(None), rows: Mutex::new(None) }
     }
 
     pub(super) fn plan(&self) -> &LogicalPlan {
@@ -56,20 +57,44 @@ impl Shared {
 
     /// What is executed for it, planned by the first who asks.
     async fn physical(&self, state: &SessionState) -> EngineResult<Arc<dyn ExecutionPlan>> {
-        if let Some(known) = self.physical.get() {
-            return Ok(known.clone());
+        if let Some(known) = self.known()? {
+            return Ok(known);
         }
         let planned = session::plan_physical(state, &self.plan).await?;
-        Ok(self.physical.get_or_init(|| planned).clone())
+        let mut physical = self.physical.lock().map_err(|_| poisoned())?;
+        Ok(physical.get_or_insert(planned).clone())
+    }
+
+    fn known(&self) -> EngineResult<Option<Arc<dyn ExecutionPlan>>> {
+        Ok(self.physical.lock().map_err(|_| poisoned())?.clone())
     }
 
     fn rows(&self, context: &Arc<TaskContext>) -> EngineResult<SharedFuture<BoxFuture<'static, Outcome>>> {
         let unplanned = || DataFusionError::Internal("a common table without a plan".to_owned());
-        let plan = self.physical.get().ok_or_else(unplanned)?;
-        let mut rows = self.rows.lock().map_err(|_| DataFusionError::Internal("a common table".to_owned()))?;
+        let plan = self.known()?.ok_or_else(unplanned)?;
+        let mut rows = self.rows.lock().map_err(|_| poisoned())?;
         let start = || all_rows(plan.clone(), context.clone()).map(|rows| rows.map_err(Arc::new)).boxed().shared();
         Ok(rows.get_or_insert_with(start).clone())
     }
+}
+
+/// Lets all that a plan names be planned and computed anew, for another attempt at it.
+pub(super) fn forget(plan: &LogicalPlan) -> EngineResult<()> {
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && let Some(table) = source_as_provider(&scan.source)?.downcast_ref::<SharedTable>()
+        {
+            forget(table.shared.plan())?;
+            *table.shared.physical.lock().map_err(|_| poisoned())? = None;
+            *table.shared.rows.lock().map_err(|_| poisoned())? = None;
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })
+    .map(|_| ())
+}
+
+fn poisoned() -> DataFusionError {
+    DataFusionError::Internal("a common table".to_owned())
 }
 
 impl fmt::Debug for Shared {
@@ -178,8 +203,8 @@ pub(super) struct SharedExec {
 
 impl SharedExec {
     /// What plans show of that beside their own lines: its number and its plan.
-    pub(super) fn source(&self) -> Option<(usize, &Arc<dyn ExecutionPlan>)> {
-        Some((self.shared.number, self.shared.physical.get()?))
+    pub(super) fn source(&self) -> Option<(usize, Arc<dyn ExecutionPlan>)> {
+        Some((self.shared.number, self.shared.known().ok()??))
     }
 }
 

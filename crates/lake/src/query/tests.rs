@@ -2,6 +2,7 @@
 
 mod groups;
 mod joins;
+mod memory;
 mod orders;
 mod planning;
 mod rows;

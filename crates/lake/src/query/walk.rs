@@ -30,57 +30,55 @@ impl Rel {
         }
     }
 
+    /// The relations right below, and those that it names.
+    pub(crate) fn inputs(&self) -> Vec<&Rel> {
+        match self {
+            Self::Table { .. } | Self::Shipped { .. } | Self::Common { .. } | Self::Values { .. } => Vec::new(),
+            Self::Filter { input, .. }
+            | Self::Project { input, .. }
+            | Self::Aggregate { input, .. }
+            | Self::Window { input, .. }
+            | Self::Distinct { input, .. }
+            | Self::Sort { input, .. }
+            | Self::Limit { input, .. }
+            | Self::Ties { input, .. } => vec![input],
+            Self::Join { left, right, .. } | Self::SetOperation { left, right, .. } => vec![left, right],
+            Self::With { tables, body } => tables.iter().chain([body.as_ref()]).collect(),
+        }
+    }
+
     /// Calls `f` with every expression of this relation and of those below, not with those within expressions.
     pub(crate) fn for_each_expr(&self, f: &mut dyn FnMut(&Expr)) {
+        self.inputs().into_iter().for_each(|input| input.for_each_expr(f));
+        self.for_each_own_expr(f);
+    }
+
+    /// Calls `f` with every expression of this relation, not with those within expressions.
+    pub(crate) fn for_each_own_expr(&self, f: &mut dyn FnMut(&Expr)) {
         match self {
-            Self::Table { .. } | Self::Shipped { .. } | Self::Common { .. } => {}
+            Self::Table { .. }
+            | Self::Shipped { .. }
+            | Self::Common { .. }
+            | Self::Distinct { .. }
+            | Self::SetOperation { .. }
+            | Self::With { .. } => {}
             Self::Values { rows, .. } => rows.iter().flatten().for_each(f),
-            Self::Filter { input, condition } => {
-                input.for_each_expr(f);
-                f(condition);
-            }
-            Self::Project { input, columns } => {
-                input.for_each_expr(f);
-                columns.iter().for_each(f);
-            }
-            Self::Join { left, right, condition, .. } => {
-                left.for_each_expr(f);
-                right.for_each_expr(f);
-                condition.iter().for_each(f);
-            }
-            Self::Aggregate { input, groups, aggregates, .. } => {
-                input.for_each_expr(f);
+            Self::Filter { condition, .. } => f(condition),
+            Self::Project { columns, .. } => columns.iter().for_each(f),
+            Self::Join { condition, .. } => condition.iter().for_each(f),
+            Self::Aggregate { groups, aggregates, .. } => {
                 groups.iter().for_each(&mut *f);
                 for call in aggregates {
                     call.arguments.iter().chain(&call.filter).for_each(&mut *f);
                     call.order.iter().for_each(|key| f(&key.expr));
                 }
             }
-            Self::Window { input, calls } => {
-                input.for_each_expr(f);
-                calls.iter().for_each(|call| each_of_window(call, f));
-            }
-            Self::Distinct { input, .. } => input.for_each_expr(f),
-            Self::Sort { input, keys } => {
-                input.for_each_expr(f);
-                keys.iter().for_each(|key| f(&key.expr));
-            }
-            Self::Limit { input, offset, count } => {
-                input.for_each_expr(f);
-                offset.iter().chain(count).for_each(f);
-            }
-            Self::Ties { input, keys, offset, count } => {
-                input.for_each_expr(f);
+            Self::Window { calls, .. } => calls.iter().for_each(|call| each_of_window(call, f)),
+            Self::Sort { keys, .. } => keys.iter().for_each(|key| f(&key.expr)),
+            Self::Limit { offset, count, .. } => offset.iter().chain(count).for_each(f),
+            Self::Ties { keys, offset, count, .. } => {
                 keys.iter().for_each(|key| f(&key.expr));
                 offset.iter().chain(count).for_each(f);
-            }
-            Self::SetOperation { left, right, .. } => {
-                left.for_each_expr(f);
-                right.for_each_expr(f);
-            }
-            Self::With { tables, body } => {
-                tables.iter().for_each(|table| table.for_each_expr(f));
-                body.for_each_expr(f);
             }
         }
     }

@@ -17,6 +17,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::Optimizer;
 
 use super::rules::rules;
+use super::wanted;
 
 /// Rules before joins are ordered.
 const BEFORE: [&str; 15] = [
@@ -42,9 +43,9 @@ const AFTER: [&str; 3] = ["push_down_filter", "common_sub_expression_eliminate",
 /// A plan that gives the same rows as this one, sooner.
 pub(super) fn optimized(state: &SessionState, plan: &LogicalPlan) -> EngineResult<LogicalPlan> {
     let plan = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
-    let plan = Optimizer::with_rules(rules(&BEFORE)).optimize(plan, state, |_, _| {})?;
+    let plan = Optimizer::with_rules(wanted::logical(rules(&BEFORE))).optimize(plan, state, |_, _| {})?;
     let plan = joins::ordered(plan)?;
-    Optimizer::with_rules(rules(&AFTER)).optimize(plan, state, |_, _| {})
+    Optimizer::with_rules(wanted::logical(rules(&AFTER))).optimize(plan, state, |_, _| {})
 }
 
 #[cfg(test)]

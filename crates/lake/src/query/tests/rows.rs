@@ -1,4 +1,4 @@
-//! Filters, expressions, order, limits, distinct rows, sets, common tables, parameters; cancel and memory.
+//! Filters, expressions, order, limits, distinct rows, sets, common tables, parameters; cancel.
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
@@ -249,7 +249,7 @@ fn peers_of_the_last_row_come_along() {
     assert_eq!(world.try_rows(&ties(Some(-1), Some(1))).unwrap_err().sqlstate(), "2201X");
 }
 
-fn bx(rel: Rel) -> Box<Rel> {
+pub(super) fn bx(rel: Rel) -> Box<Rel> {
     Box::new(rel)
 }
 
@@ -312,7 +312,7 @@ fn bx_expr(expr: Expr) -> Box<Expr> {
     Box::new(expr)
 }
 
-fn large() -> World {
+pub(super) fn large() -> World {
     let folder = tempfile::tempdir().unwrap();
     let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..200_000));
     let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..200_000).map(|id| format!("{id:040}"))));
@@ -320,14 +320,39 @@ fn large() -> World {
     World { _folder: folder, tables }
 }
 
+/// As the server does: on a thread whose stack is known.
+fn on_a_planning_stack(f: impl FnOnce() + Send) {
+    std::thread::scope(|scope| {
+        std::thread::Builder::new().stack_size(32 << 20).spawn_scoped(scope, f).unwrap();
+    });
+}
+
 #[test]
-fn a_query_that_needs_more_memory_than_it_may_ends_with_an_error() {
-    let world = large();
-    let rel = sort(Rel::Table { table: 0, columns: vec![0, 1] }, vec![ascending(column(1, Kind::Text))]);
-    let error = world.run(&rel, &Options { parallelism: 2, memory: 1 << 20 }).unwrap_err();
-    assert_eq!(error.sqlstate(), "53200", "{error}");
-    let rows: usize = world.run(&rel, &Options::default()).unwrap().iter().map(RecordBatch::num_rows).sum();
-    assert_eq!(rows, 200_000);
+fn deep_trees_are_answered_or_refused() {
+    let world = world();
+    let plus = |expr, value| Expr::binary(Function::Add, expr, int(value));
+    let levels = |input: Rel, count: usize| {
+        let expr = (0..count).fold(column(0, Kind::Int8), |expr, _| plus(expr, 1));
+        project(input, vec![expr])
+    };
+    let ids = || Rel::Table { table: 0, columns: vec![0] };
+    let named = |level, table| Rel::Common { level, table, columns: vec![Kind::Int8.into()] };
+    on_a_planning_stack(|| {
+        // Three levels of the tree, then 49 and one for each of the relations.
+        let five = (0..5).fold(ids(), |input, _| levels(input, 49));
+        assert_eq!(world.set(&five), ["-", "246", "247", "248", "249"]);
+        let six = levels(five.clone(), 49);
+        assert!(world.refused(&six).contains("nested more than"));
+        // A name is as deep as what it is the name of.
+        let with = |tables: usize| {
+            let tables: Vec<_> =
+                (0..tables).map(|at| levels(if at == 0 { ids() } else { named(0, at - 1) }, 49)).collect();
+            let last = tables.len() - 1;
+            Rel::With { tables, body: bx(named(0, last)) }
+        };
+        assert_eq!(world.set(&with(5)), ["-", "246", "247", "248", "249"]);
+        assert!(world.refused(&with(6)).contains("nested more than"));
+    });
 }
 
 #[test]
@@ -366,7 +391,7 @@ fn rows_that_are_held_back_may_be_cancelled_and_take_no_more_memory_than_there_i
         assert!(query.cancel(LONG), "the task did not end");
         assert!(matches!(query.poll(), Ok(Poll::Done)));
     }
-    let batches = world.run(&cubes(all()), &Options { parallelism: 2, memory: 1 << 16 }).unwrap();
+    let batches = world.run(&cubes(all()), &Options { memory: 1 << 16, ..Options::default() }).unwrap();
     assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 200_000);
 }
 
@@ -532,5 +557,5 @@ fn rows_that_are_shared_count_as_memory() {
     let with = Rel::With { tables: vec![rows], body: Box::new(aggregate(body, vec![], vec![count()])) };
     assert_eq!(world.rows(&with), ["300000"]);
     let narrow = Options { memory: 200_000, ..Options::default() };
-    assert!(matches!(world.run(&with, &narrow), Err(Error::Memory { .. })));
+    assert!(matches!(world.run(&with, &narrow), Err(Error::MemoryLimit { .. })));
 }
