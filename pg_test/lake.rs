@@ -4,6 +4,7 @@
 //! the same rows when the engine answers it as when PostgreSQL does on a heap copy.
 
 mod edges;
+mod functions;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -267,6 +268,16 @@ mod tests {
             assert_pushed(&format!("ts {op} d OR id = 0"));
         }
         assert_pushed("d = ANY ('{1970-01-01,1970-01-01 12:00,infinity,NULL}'::timestamp[])");
+        for zone in ["UTC", "America/New_York", "Asia/Kolkata"] {
+            run(&format!("SET LOCAL timezone = '{zone}'"));
+            for op in ["=", "<>", "<", "<=", ">", ">="] {
+                assert_pushed(&format!("tz {op} date '1970-01-01'"));
+                assert_pushed(&format!("tz {op} timestamp '2024-03-10 02:30'"));
+                assert_pushed(&format!("timestamp '1969-12-31 19:00' {op} tz"));
+                assert_same(&format!("tz {op} date 'infinity'"));
+                assert_same(&format!("tz {op} timestamp '-infinity'"));
+            }
+        }
         assert_kept("d < tz", "is not pushed");
     }
 

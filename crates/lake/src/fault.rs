@@ -22,6 +22,24 @@ pub enum Fault {
     /// 2201F.
     #[error("cannot take square root of a negative number")]
     SquareRoot,
+    /// 2201F.
+    #[error("zero raised to a negative power is undefined")]
+    ZeroToNegative,
+    /// 2201F.
+    #[error("a negative number raised to a non-integer power yields a complex result")]
+    Complex,
+    /// 2201E.
+    #[error("cannot take logarithm of zero")]
+    LogarithmOfZero,
+    /// 2201E.
+    #[error("cannot take logarithm of a negative number")]
+    LogarithmOfNegative,
+    /// 0A000: a power that may be an error for PostgreSQL.
+    #[error("the engine for Parquet files has no powers that are so close to zero")]
+    Subnormal,
+    /// 0A000: a text that may be a value to PostgreSQL.
+    #[error("the engine for Parquet files reads plain numbers, dates and booleans of text")]
+    Unplain,
     /// 22008: a date that no timestamp is.
     #[error("date out of range for timestamp")]
     DateRange,
@@ -77,14 +95,15 @@ impl Fault {
             | Self::TextRange { .. }
             | Self::Real(_) => "22003",
             Self::DivisionByZero => "22012",
-            Self::SquareRoot => "2201F",
+            Self::SquareRoot | Self::ZeroToNegative | Self::Complex => "2201F",
+            Self::LogarithmOfZero | Self::LogarithmOfNegative => "2201E",
             Self::Datetime(_) | Self::DateRange | Self::InfiniteDates | Self::NoDate { .. } => "22008",
             Self::NegativeLength => "22011",
             Self::FieldPosition => "22023",
             Self::Syntax { .. } => "22P02",
             Self::Escape => "22025",
             Self::Length => "54000",
-            Self::InfiniteNumeric | Self::LateTimestamp | Self::TooWide => "0A000",
+            Self::InfiniteNumeric | Self::LateTimestamp | Self::Subnormal | Self::Unplain | Self::TooWide => "0A000",
         }
     }
 

@@ -8,6 +8,7 @@
 
 pub(super) mod collation;
 pub(super) mod operator;
+pub(super) mod zone;
 
 use std::collections::HashMap;
 
@@ -119,6 +120,7 @@ impl<'a> Translator<'a> {
 
     fn comparison(&mut self, node: Node<'_>) -> Result<Expr, Reason> {
         let call = node.cast::<pg_sys::OpExpr>().ok_or("not an operator")?;
+        let call = zone::zoned(call).unwrap_or(call);
         let arguments = call.args();
         let (Some(left), Some(right), 2) = (arguments.get(0), arguments.get(1), arguments.len()) else {
             return Err("not a binary operator".to_owned());

@@ -65,6 +65,13 @@ impl Listed {
     }
 }
 
+/// What a binary operator of pg_catalog is called, and the types of its arguments.
+pub(super) fn operator_between(operator: pg_sys::Oid) -> Option<(Function, [pg_sys::Oid; 2])> {
+    let Called { name, namespace, arguments } = Called::operator(operator)?;
+    let is_own = namespace == pg_sys::Oid::from(pg_sys::PG_CATALOG_NAMESPACE);
+    Function::from_name(&name).filter(|_| is_own).zip(arguments.try_into().ok())
+}
+
 impl Called {
     fn operator(oid: pg_sys::Oid) -> Option<Self> {
         // SAFETY: a catalog lookup; the tuple is read before it is released.

@@ -70,6 +70,9 @@ const SIGN: &[Function] = &[Function::Subtract, Function::Abs];
 const ROUNDING: &[Function] = &[Function::Round, Function::Trunc, Function::Ceil, Function::Floor];
 const PLACES: &[Function] = &[Function::Round, Function::Trunc];
 
+const POWERS: &[Function] = &[Function::Exp, Function::Ln, Function::Log10, Function::Sign];
+const BITS: &[Function] = &[Function::BitAnd, Function::BitOr, Function::BitXor];
+
 const TRIMS: &[Function] = &[Function::Btrim, Function::Ltrim, Function::Rtrim];
 
 const DATE: &[Kind] = &[Kind::Date];
@@ -164,6 +167,12 @@ pub const QUERY_RULES: &[Rule] = &[
     function(PLACES, &[NUMERIC, INT4], Kind::Numeric),
     function(ROUNDING, &[FLOAT8], Kind::Float8),
     function(&[Function::Sqrt], &[FLOAT8], Kind::Float8),
+    function(POWERS, &[FLOAT8], Kind::Float8),
+    function(&[Function::Power], &[FLOAT8, FLOAT8], Kind::Float8),
+    function(&[Function::Sign], &[NUMERIC], Kind::Numeric),
+    function(BITS, &[INT2, INT2], Kind::Int2),
+    function(BITS, &[INT4, INT4], Kind::Int4),
+    function(BITS, &[INT8, INT8], Kind::Int8),
     function(&[Function::Add, Function::Subtract], &[DATE, INT4], Kind::Date),
     function(&[Function::Add], &[INT4, DATE], Kind::Date),
     function(&[Function::Subtract], &[DATE, DATE], Kind::Int4),
@@ -244,6 +253,8 @@ pub const AGGREGATES: &[AggregateRule] = &[
     aggregate(MOMENTS, &[FLOATS], Some(Kind::Float8)),
     aggregate(&["min", "max"], &[ORDERED], None),
     AggregateRule { precondition: Precondition::ByteOrder, ..aggregate(&["min", "max"], &[TEXT], None) },
+    aggregate(&["bit_and", "bit_or", "bit_xor"], &[INTEGERS], None),
+    AggregateRule { precondition: Precondition::Utf8, ..aggregate(&["string_agg"], &[TEXT, TEXT], Some(Kind::Text)) },
     aggregate(&["bool_and", "bool_or", "every"], &[&[Kind::Bool]], Some(Kind::Bool)),
 ];
 

@@ -115,6 +115,9 @@ fn may_call_fail(function: Function, arguments: &[Expr]) -> bool {
         | Function::Extract
         | Function::DatePart
         | Function::Timezone
+        | Function::BitAnd
+        | Function::BitOr
+        | Function::BitXor
         | Function::Sign => false,
         Function::Like | Function::NotLike | Function::Ilike | Function::NotIlike => match arguments.get(1) {
             Some(Expr::Constant(Value::Text(pattern), _)) => ends_in_escape(pattern),

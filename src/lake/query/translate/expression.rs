@@ -11,7 +11,7 @@ use super::aggregate::called;
 use super::scope::Scope;
 use super::{Called, Result, Translator, is_known, type_of};
 use crate::lake::expr::operator::{Listed, type_name};
-use crate::lake::expr::{collation, describe};
+use crate::lake::expr::{collation, describe, zone};
 use crate::lake::types;
 use crate::pg::node::Node;
 
@@ -36,6 +36,7 @@ impl Translator {
             NodeTag::T_BoolExpr => self.connective(cast(node)?, scope, below),
             NodeTag::T_OpExpr => {
                 let call: Node<'_, pg_sys::OpExpr> = cast(node)?;
+                let call = zone::zoned(call).unwrap_or(call);
                 let arguments: Vec<_> = call.args().iter().collect();
                 self.call(node, Called::Operator(call.opno), call.inputcollid, &arguments, scope, below)
             }

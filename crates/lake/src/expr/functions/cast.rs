@@ -2,7 +2,7 @@
 
 use super::convert::{integer_digits, widened};
 use super::typed::{Typed, of_kind, unsupported};
-use super::{datetime, float, integer, round, text};
+use super::{datetime, float, input, integer, round, text};
 use crate::error::Result;
 use crate::expr::Type;
 use crate::types::{ColumnType, Kind, Numeric};
@@ -41,6 +41,7 @@ pub(crate) fn cast(value: Typed, to: Type, numeric: Option<Numeric>) -> Result<T
         (Kind::Bool | Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Numeric, Kind::Text) => {
             return text::output(value).ok_or_else(|| unsupported("a numeric of several scales as text"));
         }
+        (Kind::Text, _) => return input::input(value, kind).ok_or_else(|| unsupported(format!("a text as {kind:?}"))),
         (Kind::Date | Kind::Timestamp, Kind::Date | Kind::Timestamp) => {
             return datetime::cast(value, of_kind(kind)).ok_or_else(|| unsupported("a cast of dates"));
         }

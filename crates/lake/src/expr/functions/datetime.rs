@@ -123,8 +123,8 @@ pub(super) fn is_finite(day: i32) -> bool {
     day != i32::MIN && day != i32::MAX
 }
 
-/// Whether a timestamp is surely no infinity: the two last values stand for those of dates that became timestamps, and may be
-/// found in files as what they are.
+/// Whether a timestamp is surely no infinity: in comparisons the two last values stand for those of dates, and in files the
+/// greatest one for itself.
 pub(super) fn is_finite_time(micros: i64) -> bool {
     micros != i64::MIN && micros != i64::MAX
 }
@@ -172,6 +172,7 @@ impl Kernel for Days {
 impl Converted {
     fn to_timestamp(self, day: i32) -> Answer<i64> {
         match day {
+            i32::MIN | i32::MAX if self == Self::Cast => Err(Fault::LateTimestamp),
             i32::MIN => Ok(i64::MIN),
             i32::MAX => Ok(i64::MAX),
             day if i64::from(day) < END_OF_TIME => Ok(i64::from(day) * MICROS_PER_DAY),

@@ -49,6 +49,9 @@ enum Unary {
     Rescale(u8),
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Sign;
+
 /// `left + right` or, subtracted, `left - right`.
 pub(super) fn sum(width: Width, subtract: bool, left: Typed, right: Typed, of: (Numeric, Numeric)) -> Result<Typed> {
     let (a, b) = of;
@@ -93,6 +96,12 @@ pub(super) fn negated(value: Typed) -> Typed {
 
 pub(super) fn absolute(value: Typed) -> Typed {
     Typed { expr: apply(Unary::Abs, vec![value.expr], value.ty.arrow()), ..value }
+}
+
+/// 1, 0 or -1.
+pub(super) fn sign(value: Typed) -> Typed {
+    let ty = ColumnType::numeric(1, 0);
+    Typed::new(apply(Sign, vec![value.expr], ty.arrow()), ty)
 }
 
 /// A summand at the scale of the sum, with 256 bits or, if that is not asked for, with 128.
@@ -236,6 +245,25 @@ impl Kernel for Unary {
                 let most = (LIMIT / factor.unsigned_abs()).saturating_sub(1);
                 let fast = |a: i128| (a.wrapping_mul(factor), a.unsigned_abs() > most);
                 unary::<Narrow, Narrow>(arguments, result, fast, |a| narrow(a.checked_mul(factor)))
+            }
+            _ => Err(unexpected(self, arguments)),
+        }
+    }
+}
+
+impl Kernel for Sign {
+    fn name(&self) -> &'static str {
+        "sign"
+    }
+
+    fn evaluate(&self, arguments: &[ColumnarValue], result: &DataType) -> EngineResult<ColumnarValue> {
+        match arguments.first().map(ColumnarValue::data_type) {
+            Some(DataType::Decimal128(..)) => {
+                unary::<Decimal128Type, Decimal128Type>(arguments, result, |a| (a.signum(), false), |a| Ok(a.signum()))
+            }
+            Some(DataType::Decimal256(..)) => {
+                let sign = |a: i256| i128::from(a > i256::ZERO) - i128::from(a < i256::ZERO);
+                unary::<Decimal256Type, Decimal128Type>(arguments, result, |a| (sign(a), false), |a| Ok(sign(a)))
             }
             _ => Err(unexpected(self, arguments)),
         }

@@ -1,5 +1,7 @@
 //! Arithmetic of `smallint`, `integer`, `bigint`: checked, as int.c and int8.c do it.
 
+use std::ops::{BitAnd, BitOr, BitXor};
+
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Int16Type, Int32Type, Int64Type};
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::ColumnarValue;
@@ -19,6 +21,9 @@ enum Binary {
     Multiply,
     Divide,
     Modulo,
+    And,
+    Or,
+    Xor,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,6 +53,9 @@ pub(super) fn call(function: Function, arguments: Vec<Typed>) -> Option<Typed> {
         (Function::Multiply, 2) => Binary::Multiply,
         (Function::Divide, 2) => Binary::Divide,
         (Function::Modulo, 2) => Binary::Modulo,
+        (Function::BitAnd, 2) => Binary::And,
+        (Function::BitOr, 2) => Binary::Or,
+        (Function::BitXor, 2) => Binary::Xor,
         (Function::Subtract, 1) => return Some(Typed::new(apply(Unary::Negate, arguments, ty.arrow()), ty)),
         (Function::Abs, 1) => return Some(Typed::new(apply(Unary::Abs, arguments, ty.arrow()), ty)),
         _ => return None,
@@ -99,7 +107,7 @@ macro_rules! operators {
     };
 }
 
-trait Integer: Copy + Default {
+trait Integer: Copy + Default + BitAnd<Output = Self> + BitOr<Output = Self> + BitXor<Output = Self> {
     const NAME: &'static str;
     fn add(self, other: Self) -> (Self, bool);
     fn subtract(self, other: Self) -> (Self, bool);
@@ -148,6 +156,9 @@ impl Binary {
                 |a, b| a.modulo(b).map_or((T::Native::default(), true), |value| (value, false)),
                 |a, b| a.modulo(b).ok_or(Fault::DivisionByZero),
             ),
+            Self::And => checked::<T>(arguments, result, |a, b| (a & b, false)),
+            Self::Or => checked::<T>(arguments, result, |a, b| (a | b, false)),
+            Self::Xor => checked::<T>(arguments, result, |a, b| (a ^ b, false)),
         }
     }
 }
@@ -160,6 +171,9 @@ impl Kernel for Binary {
             Self::Multiply => "*",
             Self::Divide => "/",
             Self::Modulo => "%",
+            Self::And => "&",
+            Self::Or => "|",
+            Self::Xor => "#",
         }
     }
 

@@ -150,15 +150,13 @@ impl Moved {
 
 /// A date as a timestamp, which may be one that the engine has not.
 fn midnight(day: i32) -> Answer<i128> {
+    if !is_finite(day) {
+        return Err(Fault::LateTimestamp);
+    }
     if day >= END_OF_TIMESTAMPS {
         return Err(Fault::DateRange);
     }
     Ok(i128::from(day) * i128::from(MICROS_PER_DAY))
-}
-
-/// Infinite dates as timestamps.
-fn infinite(day: i32) -> i64 {
-    if day > 0 { i64::MAX } else { i64::MIN }
 }
 
 /// Where every value is computed with all checks.
@@ -183,7 +181,7 @@ impl Kernel for Moved {
     fn evaluate(&self, arguments: &[ColumnarValue], result: &DataType) -> EngineResult<ColumnarValue> {
         match arguments.first().map(ColumnarValue::data_type) {
             Some(DataType::Date32) => checked::<Date32Type, Intervals, Timestamps>(arguments, result, |day, by| {
-                if is_finite(day) { self.timestamp(midnight(day)?, by) } else { Ok(infinite(day)) }
+                self.timestamp(midnight(day)?, by)
             }),
             Some(DataType::Time64(_)) => {
                 checked::<Times, Intervals, Times>(arguments, result, |at, by| Ok(self.time(at, by)))
@@ -223,9 +221,6 @@ impl Kernel for At {
 
     fn evaluate(&self, arguments: &[ColumnarValue], result: &DataType) -> EngineResult<ColumnarValue> {
         checked::<Date32Type, Times, Timestamps>(arguments, result, |day, time| {
-            if !is_finite(day) {
-                return Ok(infinite(day));
-            }
             narrow(valid(midnight(day)? + i128::from(time))?)
         })
     }

@@ -8,6 +8,7 @@
 //! kernel     what DataFusion calls, and the loops of most functions
 //! integer    int.c, int8.c
 //! float      float.c
+//! power      powers and logarithms of float.c
 //! digits     types of computed numerics
 //! scale      how many digits of them are printed
 //! decimal    sums and products of numerics
@@ -21,6 +22,7 @@
 //! like       patterns with % and _
 //! pattern    regular expressions that mean the same to PostgreSQL and to the engine
 //! regexp     what is done with them
+//! input      text as values of other types
 //! aggregate  aggregate functions
 //! ```
 //!
@@ -41,11 +43,13 @@ mod decimal;
 mod digits;
 mod field;
 mod float;
+mod input;
 mod integer;
 mod interval;
 mod kernel;
 pub(super) mod like;
 mod pattern;
+mod power;
 mod quotient;
 mod regexp;
 mod round;
@@ -83,7 +87,12 @@ pub(crate) fn call(width: Width, function: Function, arguments: Vec<Typed>) -> R
             two(arguments).and_then(|(left, right)| datetime::days(function, left, right))
         }
         Some(Kind::Int2 | Kind::Int4 | Kind::Int8) => integer::call(function, arguments),
-        Some(Kind::Float4 | Kind::Float8) => float::call(function, arguments),
+        Some(Kind::Float4 | Kind::Float8) => match function {
+            Function::Power | Function::Exp | Function::Ln | Function::Log10 | Function::Sign => {
+                power::call(function, arguments)
+            }
+            _ => float::call(function, arguments),
+        },
         Some(Kind::Text | Kind::Bytea) => match kinds[..] {
             [_, Kind::Date | Kind::Time | Kind::Timestamp | Kind::Timestamptz | Kind::Interval, ..] => {
                 return of_field(function, arguments);
@@ -145,6 +154,7 @@ fn numeric(width: Width, function: Function, mut arguments: Vec<Typed>) -> Optio
         }
         (Function::Subtract, None) => Ok(decimal::negated(first)),
         (Function::Abs, None) => Ok(decimal::absolute(first)),
+        (Function::Sign, None) => Ok(decimal::sign(first)),
         (function, Some(last)) => {
             let both = (own, last.numeric()?);
             match function {
@@ -172,5 +182,5 @@ pub(crate) fn aggregate(
     filter: Option<Expr>,
     order: Vec<SortExpr>,
 ) -> Result<Typed> {
-    aggregate::aggregate(aggregate::Call { width, distinct, filter, ordered: !order.is_empty() }, name, arguments)
+    aggregate::aggregate(aggregate::Call { width, distinct, filter, order }, name, arguments)
 }

@@ -12,9 +12,9 @@ mod total;
 
 use std::sync::Arc;
 
-use datafusion::functions_aggregate::{bool_and_or, count, min_max};
+use datafusion::functions_aggregate::{bit_and_or_xor, bool_and_or, count, min_max, string_agg};
 use datafusion::logical_expr::expr::AggregateFunction;
-use datafusion::logical_expr::{AggregateUDF, Expr, lit, when};
+use datafusion::logical_expr::{AggregateUDF, Expr, SortExpr, cast as native, lit, when};
 
 use super::convert::{folded, integer_digits, widened};
 use super::digits::{derived, is_narrow, whole, widest};
@@ -34,8 +34,8 @@ pub(super) struct Call {
     pub width: Width,
     pub distinct: bool,
     pub filter: Option<Expr>,
-    /// Whether the rows have an order.
-    pub ordered: bool,
+    /// The order of the rows, if they have one.
+    pub order: Vec<SortExpr>,
 }
 
 /// The call of an aggregate by its name in pg_proc.
@@ -46,7 +46,14 @@ pub(super) fn aggregate(call: Call, name: &str, mut arguments: Vec<Typed>) -> Re
     };
     let kinds = arguments.iter().map(Typed::kind).collect::<Option<Vec<_>>>();
     let listed = kinds.as_ref().and_then(|kinds| rules::find_aggregate(name, kinds));
-    if listed.is_none() || arguments.len() > 1 {
+    if listed.is_none() {
+        return Err(refused(&arguments));
+    }
+    if name == "string_agg" {
+        return joined(&call, &arguments)
+            .ok_or_else(|| unsupported("string_agg that is not in the order of its texts"));
+    }
+    if arguments.len() > 1 {
         return Err(refused(&arguments));
     }
     let Some(value) = arguments.pop() else {
@@ -60,8 +67,19 @@ pub(super) fn aggregate(call: Call, name: &str, mut arguments: Vec<Typed>) -> Re
         }
         "bool_and" | "every" => Ok(Typed::new(call.of(bool_and_or::bool_and_udaf(), value.expr), ColumnType::Bool)),
         "bool_or" => Ok(Typed::new(call.of(bool_and_or::bool_or_udaf(), value.expr), ColumnType::Bool)),
+        "bit_and" | "bit_or" | "bit_xor" if name != "bit_xor" || !call.distinct => {
+            let function = match name {
+                "bit_and" => bit_and_or_xor::bit_and_udaf(),
+                "bit_or" => bit_and_or_xor::bit_or_udaf(),
+                _ => bit_and_or_xor::bit_xor_udaf(),
+            };
+            let ty = value.ty.clone();
+            let expr =
+                if name == "bit_xor" { call.of(function, value.expr) } else { call.of_all(function, value.expr) };
+            Ok(Typed::new(expr, ty))
+        }
         "min" | "max" => Ok(extreme(&call, name == "max", value)),
-        "sum" if is_float && !call.ordered && !call.distinct => {
+        "sum" if is_float && call.order.is_empty() && !call.distinct => {
             let ty = value.ty.clone();
             Ok(Typed::new(call.of(total::sum(ty.arrow(), false), value.expr), ty))
         }
@@ -69,7 +87,7 @@ pub(super) fn aggregate(call: Call, name: &str, mut arguments: Vec<Typed>) -> Re
         "avg" if !is_float => average(&call, value),
         // Of distinct values, too, the answer depends on their order.
         _ => match moments::moment(name) {
-            Some(moment) if is_float && !call.ordered && !call.distinct => {
+            Some(moment) if is_float && call.order.is_empty() && !call.distinct => {
                 let value = widened(value, ColumnType::Float8);
                 Ok(Typed::new(call.of(moment, value.expr), ColumnType::Float8))
             }
@@ -93,8 +111,23 @@ impl Call {
 
     /// The same of all values: what is asked is the same of those that are distinct.
     fn of_all(&self, function: Arc<AggregateUDF>, argument: Expr) -> Expr {
-        Call { width: self.width, distinct: false, filter: self.filter.clone(), ordered: false }.of(function, argument)
+        Call { width: self.width, distinct: false, filter: self.filter.clone(), order: Vec::new() }
+            .of(function, argument)
     }
+}
+
+/// Texts with a constant between them. Their order has to be one of the texts themselves, at last: then rows that are equal to
+/// it are the same text.
+fn joined(call: &Call, arguments: &[Typed]) -> Option<Typed> {
+    let [text, Typed { expr: delimiter @ Expr::Literal(constant, _), .. }] = arguments else { return None };
+    if call.distinct || constant.is_null() || !call.order.iter().any(|key| key.expr == text.expr) {
+        return None;
+    }
+    let arguments = vec![text.expr.clone(), delimiter.clone()];
+    let (filter, order) = (call.filter.clone().map(Box::new), call.order.clone());
+    let joined = AggregateFunction::new_udf(string_agg::string_agg_udaf(), arguments, false, filter, order, None);
+    let ty = ColumnType::Text;
+    Some(Typed::new(native(Expr::AggregateFunction(joined), ty.arrow()), ty))
 }
 
 /// PostgreSQL keeps the value that comes first of those that are equal; only zeros of floats show which one that is, and

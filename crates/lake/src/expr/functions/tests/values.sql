@@ -273,13 +273,42 @@ select 'regexp_replace ' || p || ' ' || r, 'text', replace(s, E'\n', '\n'),
     format('replace(regexp_replace(replace(%L, ''\n'', E''\n''), %L, %L), E''\n'', ''\n'')', replace(s, E'\n', '\n'), p, r)
 from urls, unnest(array['^https?://(?:www\.)?([^/]+)/.*$', '(a*)b', 'a+', '(x?).*', '(a*)(a*)$', '[0-9]+', '^(a?)a?b']) p,
     unnest(array['<\1>', '', '\&\&', '\\x\1']) r where p ~ '\(' and p !~ '^\^https.*' or p ~ '^\^https' or r !~ '\\1' order by p, r, o;
+-- Texts as other types.
+create temp table plain as select * from unnest(array['12', ' -7', '+5 ', '0', '-0', '007', '32767', '32768', '-32769', '2147483648',
+    '-2147483649', '9223372036854775807', '9223372036854775808', '', ' ', '1.5', '--1', '- 1', '1 2']) with ordinality u (s, o);
+insert into calls (function, types, a, expression)
+select 'cast ' || t, 'text', s, format('(%L::text)::%s', s, t) from plain, unnest('{int2,int4,int8}'::text[]) t order by t, o;
+insert into calls (function, types, a, expression)
+select 'cast ' || t, 'text', s, format('(%L::text)::%s', s, t) from unnest(array['0', '-0', '1.5', '+.5', '5.', ' 1e10 ', '-1E-7', '0.1',
+    '123456789.123456789', '3.4e38', '1e-40', '16777217', '2.2250738585072014e-308', '0e999', '9007199254740993']) with ordinality u (s, o),
+    unnest('{float4,float8}'::text[]) t where t = 'float8' or s !~ 'e-308' order by t, o;
+insert into calls (function, types, a, expression)
+select 'cast date', 'text', s, format('pg_temp.n((%L::text)::date)', s)
+from unnest(array['2024-02-29', '0001-01-01', '9999-12-31', '1970-01-01', '1900-03-01']) s;
+insert into calls (function, types, a, expression)
+select 'cast timestamp', 'text', s, format('pg_temp.n((%L::text)::timestamp)', s)
+from unnest(array['2024-02-29 23:59:59', '0001-01-01 00:00:00.000001', '9999-12-31T12:34:56.789', '1970-01-01 00:00:00.1']) s;
+insert into calls (function, types, a, expression)
+select 'cast bool', 'text', s, format('(%L::text)::bool', s) from unnest(array['true', 'false', 't', 'f']) s;
+-- Bits, powers, signs.
+insert into calls (function, types, a, b, expression)
+select op, l.type || ';' || r.type, l.value, r.value, format('%L::%s %s %L::%s', l.value, l.type, op, r.value, r.type)
+from unnest('{&,|,#}'::text[]) op, x l, x r where l.type = r.type and l.type ~ '^int' order by op, l.type, l.o, r.o;
+insert into calls (function, types, a, expression)
+select 'sign', type, value, format('sign(%L::%s)', value, type) from x where type ~ '^numeric' or type = 'float8' order by type, o;
+create temp table roots as select * from unnest('{0,-0,1,-1,2,-2,0.5,-0.5,3,-3,1e-5,10,100,700,-700,710,-746,1e300,-1e300,1e-300,2.718281828459045,
+    1e308,NaN,Infinity,-Infinity,0.1,33.333,-8,27,1001,1e15}'::float8[]) with ordinality u (n, o);
+insert into calls (function, types, a, expression)
+select f, 'float8', n, format('%s(%L::float8)', f, n) from roots, unnest('{exp,ln,log10}'::text[]) f order by f, o;
+insert into calls (function, types, a, b, expression)
+select 'power', 'float8;float8', a.n, b.n, format('power(%L::float8, %L::float8)', a.n, b.n) from roots a, roots b where not (a.n = 1e308 and b.n = -1) order by a.o, b.o;
 -- Aggregates of parts of the values, with a NULL among them.
 insert into calls (function, types, a, expression)
 select 'agg ' || f, type, string_agg(coalesce(value, '\N'), ';' order by o), format('select %s v::%s) from unnest(%L::text[]) v',
     case when f ~ ' ' then replace(f, ' ', '(') else f || '(' end, type, array_agg(value order by o))
 from (select type, value, o from x union all select distinct type, null, 0 from x
       union all select type, value, o + 100 from x where o % 2 = 0) x,
-    unnest('{count,sum,avg,min,max,sum distinct,count distinct,avg distinct,variance,stddev_pop}'::text[]) f, generate_series(0, 3) part
-where (o % 4 in (part, (part * 3 + 1) % 4) or o = 0) and case when type ~ '^float' then f not in ('sum distinct', 'avg distinct') else f not in ('variance', 'stddev_pop') end
+    unnest('{count,sum,avg,min,max,sum distinct,count distinct,avg distinct,variance,stddev_pop,bit_and,bit_or,bit_xor}'::text[]) f, generate_series(0, 3) part
+where (f !~ '^bit' or type ~ '^int') and (o % 4 in (part, (part * 3 + 1) % 4) or o = 0) and case when type ~ '^float' then f not in ('sum distinct', 'avg distinct') else f not in ('variance', 'stddev_pop') end
 group by f, type, part order by f, type, part;
 select function, types, a || coalesce(';' || b, ''), t.* from calls, pg_temp.try(expression) t order by o;
