@@ -3,38 +3,17 @@
 //! PostgreSQL plans every statement first, so that the range table, what the plan depends on, and rights are as ever; then
 //! only the tree of plan nodes is another one.
 
-use pgrx::pg_sys::{self, CmdType, NodeTag, RTEKind};
+use pgrx::pg_sys::{self, CmdType, NodeTag};
 
+use super::concern::is_ours;
 use super::insert::insert;
 use super::parts;
 use super::plan::{Refusal, whole};
-use crate::lake::fdw::{handler, private};
+use crate::lake::fdw::private;
 use crate::pg::error::raise;
 use crate::pg::guc::{self, Pushdown};
 use crate::pg::hook::Planned;
-use crate::pg::node::{List, Node, Step};
-
-/// Whether a query reads Parquet files, and is to be given to the engine.
-pub(super) fn concerns(query: Node<'_, pg_sys::Query>) -> bool {
-    if guc::PUSHDOWN.get() != Pushdown::Full {
-        return false;
-    }
-    // SAFETY: the query is a node.
-    let node = unsafe { Node::new(query.as_ptr().cast::<pg_sys::Node>()) };
-    node.is_some_and(|node| {
-        node.walk(&mut |part| match part.cast::<pg_sys::RangeTblEntry>() {
-            Some(entry) if is_ours(entry) => Step::Stop,
-            Some(_) => Step::Over,
-            None => Step::Into,
-        })
-    })
-}
-
-fn is_ours(entry: Node<'_, pg_sys::RangeTblEntry>) -> bool {
-    entry.rtekind == RTEKind::RTE_RELATION
-        && entry.relkind as u8 == pg_sys::RELKIND_FOREIGN_TABLE
-        && handler::is_ours(entry.relid)
-}
+use crate::pg::node::{List, Node};
 
 /// Puts the engine's plan in the place of PostgreSQL's, or notes there why not.
 pub(super) fn planned(planned: Planned<'_>) {

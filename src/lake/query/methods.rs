@@ -7,7 +7,7 @@ use pgrx::{PgMemoryContexts, pg_guard, pg_sys};
 use super::explain;
 use super::scan::QueryState;
 use crate::lake::rows;
-use crate::pg::error::{OrRaise, raise};
+use crate::pg::error::OrRaise;
 
 /// Tables of functions, which PostgreSQL does not change.
 struct Fixed<T>(T);
@@ -80,25 +80,11 @@ unsafe extern "C-unwind" fn begin(node: *mut pg_sys::CustomScanState, _estate: *
 unsafe extern "C-unwind" fn next(node: *mut pg_sys::CustomScanState) -> *mut pg_sys::TupleTableSlot {
     // SAFETY: PostgreSQL's argument, after begin.
     unsafe {
-        let slot = (*node).ss.ss_ScanTupleSlot;
-        rows::clear(slot);
-        if let Some(state) = (*node.cast::<Executed>()).state.as_mut().and_then(Option::as_mut) {
-            if let Some(slot) = state.instead(node).or_raise() {
-                return slot;
-            }
-            match state.next(node) {
-                Ok(true) => {
-                    rows::store(slot);
-                    return rows::project(&mut (*node).ss);
-                }
-                Ok(false) => {}
-                Err(error) if state.take_over(node, &error) => {
-                    if let Some(slot) = state.instead(node).or_raise() {
-                        return slot;
-                    }
-                }
-                Err(error) => raise(&error),
-            }
+        rows::clear((*node).ss.ss_ScanTupleSlot);
+        if let Some(state) = (*node.cast::<Executed>()).state.as_mut().and_then(Option::as_mut)
+            && let Some(slot) = state.row(node).or_raise()
+        {
+            return slot;
         }
         rows::nothing(&mut (*node).ss)
     }

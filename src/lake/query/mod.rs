@@ -5,9 +5,10 @@
 //! plan       the plan node, or why there is none       private    what it carries
 //! methods    what PostgreSQL calls                     scan       execution          explain
 //! ship       rows that PostgreSQL reads and sends       insert     INSERT ... SELECT
-//! parts      subqueries, where the whole stays
+//! parts      subqueries, where the whole stays         concern    which statements are the engine's
 //! ```
 
+mod concern;
 mod explain;
 mod hook;
 mod insert;
@@ -22,5 +23,5 @@ mod translate;
 /// Called from `_PG_init`.
 pub(super) fn init() {
     methods::register();
-    crate::pg::hook::after_planning(hook::concerns, hook::planned);
+    crate::pg::hook::after_planning(concern::concerns, hook::planned);
 }

@@ -9,6 +9,7 @@ use std::ffi::{CStr, CString};
 
 use pgrx::pg_sys::{self, CmdType, NodeTag, RTEKind};
 
+use super::concern::concerns;
 use super::insert::name_columns;
 use super::plan::{Refusal, node_for};
 use super::ship;
@@ -36,7 +37,7 @@ pub(super) fn candidate(query: Node<'_, pg_sys::Query>) -> Option<*mut pg_sys::Q
     let is_plain =
         matches!(query.commandType, CmdType::CMD_SELECT | CmdType::CMD_INSERT) && query.rowMarks().len() == 0;
     let mut has_some = false;
-    within(query, &mut |inner| has_some |= super::hook::concerns(inner));
+    within(query, &mut |inner| has_some |= concerns(inner));
     // SAFETY: a live tree.
     (is_plain && has_some).then(|| unsafe { pg_sys::copyObjectImpl(query.as_ptr().cast()).cast() })
 }
@@ -84,7 +85,7 @@ fn find(
     let mut seen = in_from(planned, query, depth, found)?;
     let mut failure = None;
     within(query, &mut |inner| {
-        if failure.is_some() || !super::hook::concerns(inner) {
+        if failure.is_some() || !concerns(inner) {
             return;
         }
         let outcome = match seen.insert(inner.as_ptr()) {
@@ -127,7 +128,7 @@ fn in_from(
         let Some(inner) = entry(index).and_then(|entry| unsafe { Node::<pg_sys::Query>::new(entry.subquery) }) else {
             continue;
         };
-        if !super::hook::concerns(inner) {
+        if !concerns(inner) {
             continue;
         }
         let is_stable = |condition: &Node<'_>| {

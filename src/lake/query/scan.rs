@@ -19,7 +19,7 @@ use crate::lake::fdw::handover;
 use crate::lake::fdw::relation::Relation;
 use crate::lake::memory;
 use crate::lake::parameters::Parameters;
-use crate::lake::rows::Rows;
+use crate::lake::rows::{self, Rows};
 use crate::pg::{guc, wait};
 
 /// The state of one node. Dropped by EndCustomScan, or by the query's memory context on ERROR.
@@ -56,14 +56,36 @@ impl QueryState {
         }
     }
 
+    /// The next row, from the engine or from PostgreSQL's own plan: the slot that has it, or none at the end.
+    ///
+    /// # Safety
+    /// `node` is that of the callback, with this state, and its slot is empty.
+    pub(super) unsafe fn row(
+        &mut self,
+        node: *mut pg_sys::CustomScanState,
+    ) -> Result<Option<*mut pg_sys::TupleTableSlot>> {
+        // SAFETY: the caller's.
+        unsafe {
+            if let Some(slot) = self.instead(node)? {
+                return Ok(Some(slot));
+            }
+            match self.next(node) {
+                Ok(true) => {
+                    rows::store((*node).ss.ss_ScanTupleSlot);
+                    Ok(Some(rows::project(&mut (*node).ss)))
+                }
+                Ok(false) => Ok(None),
+                Err(error) if self.take_over(node, &error) => self.instead(node),
+                Err(error) => Err(error),
+            }
+        }
+    }
+
     /// The next row as PostgreSQL's own plan gives it, if that has taken over: in the node's slot, which is empty at the end.
     ///
     /// # Safety
     /// `node` is that of the callback, with this state.
-    pub(super) unsafe fn instead(
-        &mut self,
-        node: *mut pg_sys::CustomScanState,
-    ) -> Result<Option<*mut pg_sys::TupleTableSlot>> {
+    unsafe fn instead(&mut self, node: *mut pg_sys::CustomScanState) -> Result<Option<*mut pg_sys::TupleTableSlot>> {
         // SAFETY: the caller's; the slot has a column for everything that the statement shows.
         unsafe {
             if self.sent.is_none() && self.tables.is_some() && !self.plan.shipments.is_empty() {
@@ -80,7 +102,7 @@ impl QueryState {
     ///
     /// # Safety
     /// `node` is that of the callback, with this state.
-    pub(super) unsafe fn next(&mut self, node: *mut pg_sys::CustomScanState) -> Result<bool> {
+    unsafe fn next(&mut self, node: *mut pg_sys::CustomScanState) -> Result<bool> {
         let Self { plan, tables, prepared, params, sent, rows } = self;
         let shipments = match sent {
             Some(Sent::Shipments(shipments, _)) => shipments.as_slice(),
@@ -105,7 +127,7 @@ impl QueryState {
     ///
     /// # Safety
     /// `node` is that of the callback, with this state.
-    pub(super) unsafe fn take_over(&mut self, node: *mut pg_sys::CustomScanState, error: &Error) -> bool {
+    unsafe fn take_over(&mut self, node: *mut pg_sys::CustomScanState, error: &Error) -> bool {
         let may_have_a_value = matches!(error, Error::Function(_) | Error::OutOfRange { .. });
         if !may_have_a_value || self.rows.has_given() || self.plan.instead.is_null() {
             return false;

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::physical_plan::{ExecutionPlan, displayable};
-use serde::{Deserialize, Serialize};
 
 use super::depth;
 use super::ir::Rel;
@@ -15,27 +14,11 @@ use super::scalar::Field;
 use super::scan::Readings;
 use super::session::{self, Options};
 use super::shared::SharedExec;
-use super::table::{Shipment, Table};
+use super::table::{Output, Shipment, Table};
 use super::unsupported;
 use crate::error::{Error, Result};
 use crate::expr::functions::{Scale, Width};
 use crate::types::ColumnType;
-
-/// A column as the engine delivers it, or as PostgreSQL sends it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Output {
-    pub ty: ColumnType,
-    /// The column of the batches, beyond those of the tree, which has an integer (int4) for each row: the digits that
-    /// PostgreSQL shows behind the point of a numeric. None are those of the type.
-    pub digits: Option<usize>,
-}
-
-impl From<ColumnType> for Output {
-    /// Digits are those of the type.
-    fn from(ty: ColumnType) -> Self {
-        Self { ty, digits: None }
-    }
-}
 
 /// The columns of a tree as the engine delivers them; `None` where values cannot be delivered as PostgreSQL prints them.
 /// Parameters need not be bound. [`Error::NotSupported`] says why a tree cannot be answered exactly; any other error is one.

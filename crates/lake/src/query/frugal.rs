@@ -17,7 +17,7 @@ use datafusion::physical_plan::joins::{HashJoinExec, SortMergeJoinExec};
 use datafusion::physical_plan::sorts::sort::SortExec;
 
 use super::divide::SMALL_BATCH;
-use super::session as planned;
+use super::session;
 use super::shared::{self, SharedExec};
 use crate::error::{Error, Result};
 
@@ -55,7 +55,7 @@ pub(super) async fn session(before: &SessionState, plans: &[&LogicalPlan]) -> Re
 
 /// A plan whose merges compare keys as PostgreSQL does.
 pub(super) async fn physical(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
-    let plan = planned::plan_physical(state, plan).await.map_err(|error| Error::from_query(&error))?;
+    let plan = session::plan_physical(state, plan).await.map_err(|error| Error::from_query(&error))?;
     if compares_alike(&plan)? { Ok(plan) } else { Err(Error::MemoryLimit { message: "a join needs more".to_owned() }) }
 }
 

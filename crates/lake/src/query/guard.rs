@@ -4,46 +4,14 @@
 //! `b <> 0 AND a / b > 1` has an answer for every row. DataFusion computes both sides for all rows, and makes AND and OR of a
 //! CASE of booleans. So what may fail stands in a CASE of numbers ([`own::flag`]), which is computed branch by branch.
 
-use std::collections::BTreeSet;
-
-use datafusion::common::TableReference;
-use datafusion::logical_expr::{Case, Expr as Logical, Operator, lit};
+use datafusion::logical_expr::{BinaryExpr, Case, Expr as Logical, Operator, lit};
 
 use super::own;
-use super::scalar::{Field, balanced, condition};
-use crate::error::Result;
-use crate::expr::functions::Width;
-use crate::expr::{Comparison, Expr, Function, Type, Value, ends_in_escape};
+use crate::expr::{Expr, Function, Type, Value, ends_in_escape};
 use crate::types::Kind;
 
 /// Calls of conditions that still take in columns of queries within: what these are made of may stand in them many times.
 const MOST_CALLS: usize = 200;
-
-/// Conditions that rows have to fulfil, all of them: those that cannot fail first, and each of the others only of rows that
-/// fulfil those before it, as far as they are over the same tables.
-pub(super) fn conditions(width: Width, parts: &[Expr], columns: &[Field]) -> Result<Vec<Logical>> {
-    let (mut risky, safe): (Vec<_>, Vec<_>) = parts.iter().partition(|part| may_fail(part) && !joins(part, columns));
-    risky.sort_by_key(|part| weight(part));
-    let mut known = Vec::with_capacity(parts.len());
-    let mut made = Vec::with_capacity(parts.len());
-    for part in safe {
-        let logical = condition(width, part, columns)?;
-        known.push((tables(part, columns), logical.clone()));
-        made.push(logical);
-    }
-    for part in risky {
-        let own = tables(part, columns);
-        let before = known.iter().filter(|(tables, _)| tables.is_subset(&own)).map(|(_, condition)| condition.clone());
-        let logical = condition(width, part, columns)?;
-        let guarded = match balanced(before.collect(), Operator::And) {
-            Some(before) => chosen(vec![(before, logical)], Some(lit(false))),
-            None => logical,
-        };
-        known.push((own, guarded.clone()));
-        made.push(guarded);
-    }
-    Ok(made)
-}
 
 /// Whether conditions over these columns are better ones over what the columns are made of: where one of both may fail. What
 /// is counted at execution stays where it is.
@@ -65,7 +33,7 @@ pub(super) fn decided(left: Logical, operator: Operator, right: Logical) -> Logi
         Operator::And => Logical::IsFalse(Box::new(left.clone())),
         _ => Logical::IsTrue(Box::new(left.clone())),
     };
-    let both = super::scalar::binary(left, operator, right);
+    let both = Logical::BinaryExpr(BinaryExpr::new(Box::new(left), operator, Box::new(right)));
     chosen(vec![(is_decided, lit(operator == Operator::Or))], Some(both))
 }
 
@@ -156,27 +124,9 @@ fn may_cast_fail(from: Option<Type>, to: Type) -> bool {
     }
 }
 
-/// Whether a condition is an equality of two tables, or may be, which has to stay one: that is how they are joined.
-fn joins(part: &Expr, columns: &[Field]) -> bool {
-    let Expr::Call(Function::Compare(Comparison::Eq), sides) = part else { return false };
-    let [left, right] = &sides[..] else { return false };
-    let (left, right) = (tables(left, columns), tables(right, columns));
-    let may_be_two = |side: &BTreeSet<_>| !side.is_empty() && (side.contains(&None) || !side.is_subset(&right));
-    may_be_two(&left) && !right.is_empty()
-}
-
 /// What PostgreSQL goes by: how many functions there are to call.
-fn weight(expr: &Expr) -> usize {
+pub(super) fn weight(expr: &Expr) -> usize {
     let mut calls = usize::from(matches!(expr, Expr::Call(..) | Expr::Cast(..) | Expr::In(..)));
     expr.for_each_child(&mut |child| calls += weight(child));
     calls
-}
-
-/// The tables whose columns an expression is over; what was computed of several counts as one more.
-fn tables(expr: &Expr, columns: &[Field]) -> BTreeSet<Option<TableReference>> {
-    let mut tables = BTreeSet::new();
-    expr.visit_columns(&mut |at| {
-        tables.extend(columns.get(at).map(|field| field.column.relation.clone()));
-    });
-    tables
 }

@@ -6,7 +6,7 @@
 //! plan      relations -> DataFusion's logical plan: planner, aggregate, window, set are its parts
 //! depth     how deep a tree may be                      frugal   how a query goes on that has no room (divide: in small batches)
 //! scalar    expressions, typed to the last digit      own      functions that only plans name
-//! guard     what may fail, only where it is asked
+//! guard     what may fail, only where it is asked     conditions  those of a filter in their order
 //! spot      constants among the values of a column
 //! provider  tables as DataFusion asks for them        restore  its conditions -> those that scans test
 //! rules     the optimizer's, with answers of SQL      optimizer  joins in another order, between those
@@ -25,6 +25,7 @@ mod attempt;
 mod bind;
 mod check;
 mod common;
+mod conditions;
 mod count;
 mod depth;
 mod divide;
@@ -58,14 +59,14 @@ mod walk;
 mod wanted;
 mod window;
 
-pub use check::{Output, check, explain, outputs};
+pub use check::{check, explain, outputs};
 pub use depth::MAX_LEVELS;
 pub use ir::{Aggregate, Bound, Frame, FrameUnit, JoinKind, Rel, SetKind, SortKey, WindowCall};
 pub use pack::{Packing, Unfit};
 pub use prepared::{Prepared, prepare};
 pub use run::Query;
 pub use session::Options;
-pub use table::{Shipment, Table};
+pub use table::{Output, Shipment, Table};
 
 use crate::Error;
 pub use crate::exec::{Poll, Statistics};

@@ -6,10 +6,8 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
-use super::check::Output;
-use super::table::Shipment;
+use super::table::{Held, Output, Shipment};
 use super::unsupported;
-use crate::engine::memory::{self, Permit};
 use crate::error::{Error, Result};
 use crate::types::{ColumnType, Packer, Value};
 
@@ -17,8 +15,6 @@ use crate::types::{ColumnType, Packer, Value};
 const BATCH_ROWS: usize = 8192;
 /// Bytes that a value takes beside those of its text.
 const VALUE_BYTES: u64 = 16;
-/// Memory is asked for in pieces of so many bytes.
-const PIECE_BYTES: u64 = 1 << 20;
 
 /// A shipment in the making.
 pub struct Packing {
@@ -33,14 +29,6 @@ pub struct Packing {
     bytes: u64,
     limit: u64,
     held: Held,
-}
-
-/// Memory that is counted for a shipment.
-#[derive(Debug, Default)]
-pub(super) struct Held {
-    bytes: u64,
-    /// Given back when they are dropped.
-    permits: Vec<Permit>,
 }
 
 /// Why rows cannot be sent: the reason is a part of a sentence. The tables have to be joined elsewhere.
@@ -121,19 +109,6 @@ fn digits_of(value: &Value) -> Value {
             Value::Int(i64::try_from(digits).unwrap_or(i64::MAX))
         }
         _ => Value::Null,
-    }
-}
-
-impl Held {
-    /// Counts so many bytes in all.
-    fn grow(&mut self, bytes: u64) -> Result<()> {
-        let missing = bytes.saturating_sub(self.bytes);
-        if missing > 0 {
-            let piece = missing.max(PIECE_BYTES);
-            self.permits.push(memory::take(piece, &|| "a table that PostgreSQL sends".to_owned())?);
-            self.bytes += piece;
-        }
-        Ok(())
     }
 }
 

@@ -22,7 +22,7 @@ use super::scalar::{self, Field, balanced, paired, printed, scalar, unified};
 use super::scan::Readings;
 use super::shared::{Shared, SharedTable};
 use super::table::{Shipment, Table};
-use super::{aggregate, common, guard, set, unnest, unsupported, window};
+use super::{aggregate, common, conditions, guard, session, set, unnest, unsupported, window};
 use crate::error::{Error, Result};
 use crate::expr::functions::{Scale, Typed, Width};
 use crate::expr::{Comparison, Expr, Function, Value};
@@ -191,7 +191,7 @@ impl Relations<'_> {
 
     /// All of these conditions as one.
     fn conditions(&self, parts: &[Expr], columns: &[Field]) -> Result<Option<Logical>> {
-        Ok(balanced(guard::conditions(self.planner.width, parts, columns)?, Operator::And))
+        Ok(balanced(conditions::conditions(self.planner.width, parts, columns)?, Operator::And))
     }
 
     /// Sets of groups are aggregates of their own where that cannot be otherwise.
@@ -467,7 +467,8 @@ impl Relations<'_> {
         let columns = planned.fields.iter().map(Typed::from).collect();
         let Relation { plan, fields } = self.planner.project(planned, columns, true)?;
         let number = self.planner.number();
-        let (shared, fields) = common.planned.get_or_init(|| (Arc::new(Shared::new(number, plan)), fields));
+        let (shared, fields) =
+            common.planned.get_or_init(|| (Arc::new(Shared::new(number, plan, session::planned)), fields));
         self.reader(shared.clone(), fields)
     }
 

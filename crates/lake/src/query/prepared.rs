@@ -1,12 +1,12 @@
 //! A query that is planned and has not begun: what is asked whether it can be answered is what is run.
 
 use super::attempt::Attempts;
-use super::check::{Output, delivered, unplanned};
+use super::check::{delivered, unplanned};
 use super::ir::Rel;
 use super::plan::Sources;
 use super::scan::Readings;
 use super::session::{self, Options};
-use super::table::{Shipment, Table};
+use super::table::{Output, Shipment, Table};
 use crate::error::Result;
 
 /// A planned query. It holds its files as they were found, and no other memory than that of its plan.

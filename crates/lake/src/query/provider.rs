@@ -13,7 +13,8 @@ use datafusion::logical_expr::{Expr as Logical, TableProviderFilterPushDown, Tab
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::restore::restore;
-use super::scan::{LakeScan, Readings, renamed};
+use super::rows::renamed;
+use super::scan::{LakeScan, Readings};
 use super::statistics::{Known, TableStatistics};
 use super::table::{Shipment, Table};
 use crate::error::{Error, Result};

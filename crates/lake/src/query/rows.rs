@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::{BatchCoalescer, and, filter_record_batch, prep_null_mask_filter};
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::ScalarValue;
@@ -12,7 +12,6 @@ use datafusion::physical_expr::expressions::{DynamicFilterPhysicalExpr, Literal}
 use datafusion::physical_expr_common::physical_expr::snapshot_generation;
 
 use super::learned;
-use super::scan::renamed;
 use crate::engine::runtime::Live;
 use crate::error::{Error, Result};
 use crate::exec::{BATCH_ROWS, Learned, Opened, Reading};
@@ -212,4 +211,10 @@ fn mattering(filters: &[Arc<dyn PhysicalExpr>], batch: &RecordBatch) -> Result<O
         }
     }
     Ok(all)
+}
+
+/// A batch with columns of other names.
+pub(super) fn renamed(batch: &RecordBatch, schema: &SchemaRef) -> arrow::error::Result<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(schema.clone(), batch.columns().to_vec(), &options)
 }

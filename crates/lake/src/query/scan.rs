@@ -5,7 +5,6 @@ use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -196,10 +195,4 @@ fn is_dynamic(filter: &Arc<dyn PhysicalExpr>) -> bool {
         return true;
     }
     filter.children().into_iter().any(is_dynamic)
-}
-
-/// A batch with columns of other names.
-pub(super) fn renamed(batch: &RecordBatch, schema: &SchemaRef) -> arrow::error::Result<RecordBatch> {
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(schema.clone(), batch.columns().to_vec(), &options)
 }

@@ -14,6 +14,8 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 
 use super::count::CountFromFooters;
 use super::optimizer;
@@ -123,6 +125,14 @@ pub(super) fn physical(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<d
 pub(super) async fn plan_physical(state: &SessionState, plan: &LogicalPlan) -> EngineResult<Arc<dyn ExecutionPlan>> {
     let plan = optimizer::optimized(state, plan)?;
     state.query_planner().create_physical_plan(&plan, state).await
+}
+
+/// The same as a [`Planner`](super::shared::Planner).
+pub(super) fn planned<'a>(
+    state: &'a SessionState,
+    plan: &'a LogicalPlan,
+) -> BoxFuture<'a, EngineResult<Arc<dyn ExecutionPlan>>> {
+    plan_physical(state, plan).boxed()
 }
 
 /// Runs what waits for nothing on this thread.

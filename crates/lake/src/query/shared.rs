@@ -25,13 +25,17 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Exe
 use futures::future::{BoxFuture, FutureExt, Shared as SharedFuture};
 use futures::{StreamExt, TryStreamExt};
 
-use super::session;
 use crate::exec::batch_bytes;
+
+/// Makes a plan that can be executed.
+pub(super) type Planner =
+    for<'a> fn(&'a SessionState, &'a LogicalPlan) -> BoxFuture<'a, EngineResult<Arc<dyn ExecutionPlan>>>;
 
 /// What is computed once.
 pub(super) struct Shared {
     number: usize,
     plan: LogicalPlan,
+    planner: Planner,
     physical: Mutex<Option<Arc<dyn ExecutionPlan>>>,
     rows: Mutex<Option<SharedFuture<BoxFuture<'static, Outcome>>>>,
 }
@@ -47,8 +51,8 @@ struct Part {
 
 impl Shared {
     /// `number` is what plans show.
-    pub(super) fn new(number: usize, plan: LogicalPlan) -> Self {
-        Self { number, plan, physical: Mutex::new(None), rows: Mutex::new(None) }
+    pub(super) fn new(number: usize, plan: LogicalPlan, planner: Planner) -> Self {
+        Self { number, plan, planner, physical: Mutex::new(None), rows: Mutex::new(None) }
     }
 
     pub(super) fn plan(&self) -> &LogicalPlan {
@@ -60,7 +64,7 @@ impl Shared {
         if let Some(known) = self.known()? {
             return Ok(known);
         }
-        let planned = session::plan_physical(state, &self.plan).await?;
+        let planned = (self.planner)(state, &self.plan).await?;
         let mut physical = self.physical.lock().map_err(|_| poisoned())?;
         Ok(physical.get_or_insert(planned).clone())
     }
@@ -255,7 +259,7 @@ impl ExecutionPlan for SharedExec {
             let part = parts.get(partition).map(|part| part.batches.clone()).unwrap_or_default();
             let read = move |batch: RecordBatch| {
                 let batch = batch.project(&projection)?;
-                Ok::<_, DataFusionError>(super::scan::renamed(&batch, &to)?)
+                Ok::<_, DataFusionError>(super::rows::renamed(&batch, &to)?)
             };
             Ok::<_, DataFusionError>(futures::stream::iter(part).map(read))
         });

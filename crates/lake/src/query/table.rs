@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use serde::{Deserialize, Serialize};
 
-use super::check::Output;
-use super::pack::Held;
+use crate::engine::memory::{self, Permit};
+use crate::error::Result;
 use crate::source::files::DataFile;
 use crate::source::table::TableColumn;
 use crate::types::ColumnType;
+
+/// Memory is asked for in pieces of so many bytes.
+const PIECE_BYTES: u64 = 1 << 20;
 
 /// A table that a tree refers to by its index.
 #[derive(Clone, Debug)]
@@ -43,5 +47,42 @@ impl Shipment {
     /// How many rows there are.
     pub fn rows(&self) -> usize {
         self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+}
+
+/// A column as the engine delivers it, or as PostgreSQL sends it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    pub ty: ColumnType,
+    /// The column of the batches, beyond those of the tree, which has an integer (int4) for each row: the digits that
+    /// PostgreSQL shows behind the point of a numeric. None are those of the type.
+    pub digits: Option<usize>,
+}
+
+impl From<ColumnType> for Output {
+    /// Digits are those of the type.
+    fn from(ty: ColumnType) -> Self {
+        Self { ty, digits: None }
+    }
+}
+
+/// Memory that is counted for a shipment.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    bytes: u64,
+    /// Given back when they are dropped.
+    permits: Vec<Permit>,
+}
+
+impl Held {
+    /// Counts so many bytes in all.
+    pub(super) fn grow(&mut self, bytes: u64) -> Result<()> {
+        let missing = bytes.saturating_sub(self.bytes);
+        if missing > 0 {
+            let piece = missing.max(PIECE_BYTES);
+            self.permits.push(memory::take(piece, &|| "a table that PostgreSQL sends".to_owned())?);
+            self.bytes += piece;
+        }
+        Ok(())
     }
 }

@@ -6,10 +6,9 @@ use lagoon_lake::expr::{Expr, Type, rules};
 use lagoon_lake::query::{Aggregate, Rel};
 use pgrx::pg_sys;
 
-use super::expression::cast;
 use super::order::check_equality;
 use super::scope::{Around, Row, Scope};
-use super::{Result, Translator, all, is_known, type_of};
+use super::{Result, Translator, all, cast, is_known, type_of};
 use crate::lake::expr::collation;
 use crate::lake::types;
 use crate::pg;

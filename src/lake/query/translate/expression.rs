@@ -9,7 +9,7 @@ use pgrx::pg_sys::{self, NodeTag, Oid};
 
 use super::aggregate::called;
 use super::scope::Scope;
-use super::{Called, Result, Translator, is_known, type_of};
+use super::{Called, Result, Translator, cast, is_known, type_of};
 use crate::lake::expr::operator::{Listed, type_name};
 use crate::lake::expr::{collation, describe, zone};
 use crate::lake::types;
@@ -404,10 +404,6 @@ fn first(listed: &Listed) -> Option<Type> {
 
 fn cast_between(from: Oid, to: Oid) -> String {
     format!("a cast from {} to {}", type_name(from), type_name(to))
-}
-
-pub(super) fn cast<'t, K: crate::pg::node::Kind>(node: Node<'t>) -> Result<Node<'t, K>> {
-    node.cast::<K>().ok_or_else(|| describe(node.tag()).to_owned())
 }
 
 /// Whether a function is what a cast calls, and the precision that it is to give a numeric.

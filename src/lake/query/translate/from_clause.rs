@@ -1,6 +1,5 @@
 //! Tables, joins and subqueries of a FROM clause.
 
-use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::rc::Rc;
 
@@ -8,10 +7,10 @@ use lagoon_lake::expr::Type;
 use lagoon_lake::query::{JoinKind, Rel};
 use pgrx::pg_sys::{self, NodeTag, RTEKind};
 
-use super::expression::cast;
+use super::current::Current;
+use super::elsewhere::{conjunction, is_shipped};
 use super::scope::{Around, Level, Row};
-use super::shipped::{Restrictions, conjunction, is_shipped};
-use super::{Result, Table, Translator, all, type_of};
+use super::{Result, Table, Translator, all, cast, type_of};
 use crate::lake::fdw::handler;
 use crate::lake::fdw::relation::Relation;
 use crate::lake::source::access;
@@ -19,58 +18,11 @@ use crate::lake::types;
 use crate::pg::node::{List, Node};
 use crate::pg::{compat, query};
 
-/// A query whose FROM clause is translated.
-pub(super) struct Current<'t> {
-    query: Node<'t, pg_sys::Query>,
-    /// Columns of its range table that anything looks at, but the restrictions.
-    used: BTreeMap<(i32, i16), Node<'t>>,
-    restrictions: Restrictions<'t>,
-}
-
-impl<'t> Current<'t> {
-    pub(super) fn new(query: Node<'t, pg_sys::Query>) -> Self {
-        let mut this = Self { query, used: BTreeMap::new(), restrictions: Restrictions::default() };
-        // SAFETY: part of the query.
-        if let Some(from) = unsafe { Node::new(query.jointree) } {
-            this.restrictions = Restrictions::of(from, &|index| this.entry(index).is_ok_and(is_shipped));
-        }
-        // SAFETY: a query; its Vars are listed, not copied.
-        let vars = unsafe { List::<pg_sys::Var>::new(pg_sys::pull_vars_of_level(query.as_ptr().cast(), 0)) };
-        let of_restrictions = this.restrictions.columns();
-        for var in vars.iter().filter(|var| !of_restrictions.contains(&var.as_ptr())) {
-            // SAFETY: a Var is a node.
-            this.used.extend(unsafe { Node::new(var.as_ptr().cast()) }.map(|node| ((var.varno, var.varattno), node)));
-        }
-        this
-    }
-
-    pub(super) fn query(&self) -> Node<'t, pg_sys::Query> {
-        self.query
-    }
-
-    pub(super) fn restrictions(&self) -> &Restrictions<'t> {
-        &self.restrictions
-    }
-
-    /// Numbers of the columns of an entry that are used, in order, each with a Var of it.
-    pub(super) fn used(&self, index: i32) -> Vec<(i16, Node<'t>)> {
-        let of_entry = self.used.range((index, i16::MIN)..=(index, i16::MAX));
-        of_entry.map(|((_, number), var)| (*number, *var)).collect()
-    }
-
-    pub(super) fn entry(&self, index: i32) -> Result<Node<'t, pg_sys::RangeTblEntry>> {
-        // SAFETY: the query's range table.
-        let entries = unsafe { List::<pg_sys::RangeTblEntry>::new(self.query.rtable) };
-        let index = usize::try_from(index).ok().and_then(|index| index.checked_sub(1));
-        index.and_then(|index| entries.get(index)).ok_or_else(|| "an entry that is gone".to_owned())
-    }
-}
-
 impl Translator {
     /// FROM and WHERE.
     pub(super) fn source<'t>(&mut self, current: &Current<'t>, around: Around<'_, 't>) -> Result<(Rel, Row<'t>)> {
         // SAFETY: part of the query.
-        let from = unsafe { Node::<pg_sys::FromExpr>::new(current.query.jointree) }.ok_or("nothing")?;
+        let from = unsafe { Node::<pg_sys::FromExpr>::new(current.query().jointree) }.ok_or("nothing")?;
         let mut so_far: Option<(Rel, Row<'t>)> = None;
         for item in from.fromlist().iter() {
             so_far = Some(match so_far {
@@ -79,7 +31,7 @@ impl Translator {
             });
         }
         let (rel, row) = so_far.unwrap_or_else(|| (one_row(), Row::default()));
-        let Some(condition) = current.restrictions.rest(from.quals()) else { return Ok((rel, row)) };
+        let Some(condition) = current.restrictions().rest(from.quals()) else { return Ok((rel, row)) };
         let condition = self.condition(condition, &around.scope(&row))?;
         Ok((Rel::Filter { input: Box::new(rel), condition }, row))
     }
@@ -114,7 +66,7 @@ impl Translator {
         let around_right = if lateral { Around { levels: Some(&level), ..around } } else { around };
         let (right, right_row) = self.item(current, right, around_right)?;
         let row = left_row.beside(right_row);
-        let condition = current.restrictions.rest(condition);
+        let condition = current.restrictions().rest(condition);
         let condition = condition.map(|condition| self.condition(condition, &around.scope(&row))).transpose()?;
         Ok((Rel::Join { kind, left: Box::new(left), right: Box::new(right), condition, lateral }, row))
     }
@@ -128,7 +80,7 @@ impl Translator {
     ) -> Result<(Rel, Row<'t>)> {
         let entry = current.entry(index)?;
         // The operands of UNION and relatives are queries whose columns no one names.
-        if is_shipped(entry) && current.query.setOperations.is_null() {
+        if is_shipped(entry) && current.query().setOperations.is_null() {
             match self.shipped_entry(current, index, around.depth) {
                 // What cannot be sent whole may go in parts.
                 Err(_) if entry.rtekind == RTEKind::RTE_SUBQUERY => {}
@@ -145,7 +97,7 @@ impl Translator {
                 let query = unsafe { Node::<pg_sys::Query>::new(entry.subquery) }.ok_or("nothing")?;
                 let (rel, types) = self.query(query, around.below())?;
                 let row = Row::of_entry(index, &types);
-                let Some(condition) = conjunction(current.restrictions.on(index).iter().copied()) else {
+                let Some(condition) = conjunction(current.restrictions().on(index).iter().copied()) else {
                     return Ok((rel, row));
                 };
                 let condition = self.condition(condition, &around.scope(&row))?;
@@ -186,7 +138,7 @@ impl Translator {
             if !entry.tablesample.is_null() {
                 return Err("TABLESAMPLE".to_owned());
             }
-            access::check_reader(oid, compat::check_as_user(current.query.as_ptr(), entry.as_ptr()));
+            access::check_reader(oid, compat::check_as_user(current.query().as_ptr(), entry.as_ptr()));
         }
         let relation = self.open(oid)?;
         let mut row = Row::default();

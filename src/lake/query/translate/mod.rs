@@ -7,6 +7,7 @@
 //! order        DISTINCT, ORDER BY, LIMIT                        set_operation UNION and relatives
 //! expression   expressions of a row                             sublink       subqueries within them
 //! scope        which columns an expression may look at          shipped       what PostgreSQL reads and sends
+//! current      the query whose clauses are translated           elsewhere     what of it PostgreSQL reads
 //! ```
 //!
 //! A query is taken as the rewriter gives it, with its expressions folded by PostgreSQL itself; what is translated keeps its
@@ -14,6 +15,8 @@
 //! and aggregates are those of pg_catalog that the engine's rules list.
 
 mod aggregate;
+mod current;
+mod elsewhere;
 mod expression;
 mod from_clause;
 mod order;
@@ -32,14 +35,15 @@ use lagoon_lake::expr::{Expr, Type};
 use pgrx::pg_sys::{self, NodeTag};
 
 use crate::lake::attribute::Attribute;
-use crate::lake::expr::Reason;
 use crate::lake::expr::operator::Listed;
+use crate::lake::expr::{Reason, describe};
 use crate::lake::fdw::relation::Relation;
 use crate::lake::types;
 use crate::pg::node::{List, Node, Step};
 use shipped::Tried;
 
-pub(super) use shipped::{Restrictions, Shipped, conjunction, looks_around};
+pub(super) use elsewhere::{Restrictions, conjunction, looks_around};
+pub(super) use shipped::Shipped;
 pub(super) use statement::{Statement, has_averages};
 
 type Result<T, E = Reason> = std::result::Result<T, E>;
@@ -153,4 +157,15 @@ fn is_known(node: Node<'_>) -> bool {
 /// Elements of a list that are all of one kind.
 fn all<'t, K: crate::pg::node::Kind + 't>(list: List<'t>) -> impl Iterator<Item = Node<'t, K>> {
     list.iter().filter_map(Node::cast::<K>)
+}
+
+/// A node as one of a kind; its description if it is of another one.
+fn cast<'t, K: crate::pg::node::Kind>(node: Node<'t>) -> Result<Node<'t, K>> {
+    node.cast::<K>().ok_or_else(|| describe(node.tag()).to_owned())
+}
+
+/// The target list.
+fn targets<'t>(query: Node<'t, pg_sys::Query>) -> impl Iterator<Item = Node<'t, pg_sys::TargetEntry>> {
+    // SAFETY: part of the query.
+    unsafe { all(List::new(query.targetList)) }
 }

@@ -6,10 +6,10 @@ use lagoon_lake::expr::{Expr, Type};
 use lagoon_lake::query::Rel;
 use pgrx::pg_sys::{self, CmdType, RTEKind};
 
-use super::expression::cast;
-use super::from_clause::{Current, common_tables};
+use super::current::Current;
+use super::from_clause::common_tables;
 use super::scope::{Around, Row, With};
-use super::{MAX_QUERIES, Result, Translator, all, type_of};
+use super::{MAX_QUERIES, Result, Translator, cast, targets, type_of};
 use crate::pg::compat;
 use crate::pg::node::{List, Node};
 
@@ -153,12 +153,6 @@ impl Translator {
         }
         self.parameter(node).map(Some)
     }
-}
-
-/// The target list.
-pub(super) fn targets<'t>(query: Node<'t, pg_sys::Query>) -> impl Iterator<Item = Node<'t, pg_sys::TargetEntry>> {
-    // SAFETY: part of the query.
-    unsafe { all(List::new(query.targetList)) }
 }
 
 fn refuse(query: Node<'_, pg_sys::Query>) -> Result<()> {

@@ -5,10 +5,9 @@ use lagoon_lake::query::{Rel, SetKind};
 use lagoon_lake::types::Kind;
 use pgrx::pg_sys::{self, Oid, SetOperation};
 
-use super::expression::cast;
-use super::from_clause::Current;
+use super::current::Current;
 use super::scope::{Around, Row};
-use super::{Result, Translator};
+use super::{Result, Translator, cast};
 use crate::lake::expr::collation;
 use crate::lake::types;
 use crate::pg::node::Node;

@@ -9,9 +9,8 @@ use lagoon_lake::query::Rel;
 use pgrx::pg_sys::{self, NodeTag, Oid};
 
 use super::aggregate::called;
-use super::query::targets;
 use super::scope::{Around, Scope};
-use super::{Result, Translator, is_known};
+use super::{Result, Translator, is_known, targets};
 use crate::pg::node::{self, Node, Step};
 
 /// A statement that the engine may answer.

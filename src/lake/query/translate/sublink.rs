@@ -5,9 +5,9 @@ use lagoon_lake::query::Rel;
 use lagoon_lake::types::Kind;
 use pgrx::pg_sys::{self, NodeTag, SubLinkType};
 
-use super::expression::{cast, make_call};
+use super::expression::make_call;
 use super::scope::{Around, Level, Row, Scope};
-use super::{Called, Result, Translator, type_of};
+use super::{Called, Result, Translator, cast, type_of};
 use crate::pg::node::Node;
 
 impl Translator {

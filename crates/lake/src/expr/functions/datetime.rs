@@ -8,7 +8,6 @@ use datafusion::common::ScalarValue;
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::{ColumnarValue, Expr};
 
-use super::interval::END_OF_TIMESTAMPS;
 use super::kernel::{Answer, Kernel, Operands, apply, binary, each, finish, unary, unexpected};
 use super::typed::{Typed, unsupported};
 use crate::error::Result;
@@ -18,6 +17,8 @@ use crate::types::ColumnType;
 
 pub(super) const MICROS_PER_DAY: i64 = 86_400_000_000;
 
+/// The day after the last one of timestamps, 294276-12-31. The engine's own end some 30 years before that.
+pub(super) const END_OF_TIMESTAMPS: i32 = 106_762_940;
 /// The first day of PostgreSQL's calendar, 4714-11-24 BC.
 pub(super) const FIRST_DAY: i32 = -2_440_588;
 

@@ -11,15 +11,12 @@ use datafusion::common::ScalarValue;
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::{ColumnarValue, Expr};
 
-use super::datetime::{FIRST_DAY, MICROS_PER_DAY, civil, day_of, is_finite, is_finite_time};
+use super::datetime::{END_OF_TIMESTAMPS, FIRST_DAY, MICROS_PER_DAY, civil, day_of, is_finite, is_finite_time};
 use super::kernel::{Answer, Kernel, apply, binary, unary};
 use super::typed::Typed;
 use crate::expr::Function;
 use crate::fault::Fault;
 use crate::types::ColumnType;
-
-/// The day after the last one of timestamps, 294276-12-31. The engine's own end some 30 years before that.
-pub(super) const END_OF_TIMESTAMPS: i32 = 106_762_940;
 
 const NANOS_PER_MICRO: i64 = 1_000;
 const DAYS_PER_MONTH: i128 = 30;
