@@ -124,7 +124,7 @@ fn number<N: std::str::FromStr>(text: &str) -> Option<N> {
 
 /// Months, days and microseconds.
 fn interval(text: &str) -> Option<IntervalMonthDayNano> {
-    let mut parts = text.split(',').map(|part| number::<i64>(part));
+    let mut parts = text.split(',').map(number::<i64>);
     let mut part = || parts.next().flatten();
     let (months, days, micros) = (part()?, part()?, part()?);
     Some(IntervalMonthDayNano::new(months as i32, days as i32, micros * 1_000))

@@ -232,10 +232,8 @@ fn peers_of_the_last_row_come_along() {
         count: count.map(int),
     };
     // x x y y and one without.
-    let shown = |offset, count| -> Vec<String> {
-        let rows = world.rows(&project(ties(offset, count), vec![column(1, Kind::Text)]));
-        rows
-    };
+    let shown =
+        |offset, count| -> Vec<String> { world.rows(&project(ties(offset, count), vec![column(1, Kind::Text)])) };
     assert_eq!(shown(None, Some(1)), ["x", "x"]);
     assert_eq!(shown(None, Some(2)), ["x", "x"]);
     assert_eq!(shown(None, Some(3)), ["x", "x", "y", "y"]);

@@ -133,7 +133,7 @@ fn digits_of_a_numeric_without_precision_come_back() {
     let shipped = || Rel::Shipped { shipment: 0, columns: vec![Kind::Int8.into(), Kind::Numeric.into()] };
     let price = || column(1, Kind::Numeric);
     assert_eq!(
-        outputs(&shipped(), &[], &[sent.shipment.columns.clone()]).unwrap(),
+        outputs(&shipped(), &[], std::slice::from_ref(&sent.shipment.columns)).unwrap(),
         [Some(ColumnType::Int8.into()), Some(column_of_prices())]
     );
     // The value, and how many digits of it are shown.

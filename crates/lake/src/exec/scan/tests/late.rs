@@ -105,7 +105,8 @@ fn rows_are_the_same_whichever_columns_are_decoded_first() {
         let first = || call(&table, Comparison::Lt, 0, Value::Int(700));
         let digit = || call(&table, Comparison::Eq, 6, text("4"));
         let begins_with_1 = |id: i64| id % 3 != 0 && id.to_string().starts_with('1');
-        let cases: Vec<(Expr, Box<dyn Fn(i64) -> bool>)> = vec![
+        type Passes = Box<dyn Fn(i64) -> bool>;
+        let cases: Vec<(Expr, Passes)> = vec![
             (is_three(), Box::new(|id| id % 10 == 3)),
             (Expr::And(vec![like(), k(Comparison::Lt, 2)]), Box::new(move |id| begins_with_1(id) && id % 10 < 2)),
             (Expr::And(vec![null(), k(Comparison::Gt, 7)]), Box::new(|id| id % 3 == 0 && id % 10 > 7)),
