@@ -44,7 +44,7 @@ pub(super) struct Tried {
 }
 
 impl Translator {
-    /// An entry of a FROM clause that [`is_shipped`].
+    /// An entry of a FROM clause that [`is_shipped`](super::elsewhere::is_shipped).
     pub(super) fn shipped_entry<'t>(
         &mut self,
         current: &Current<'t>,
