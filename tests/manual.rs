@@ -110,7 +110,7 @@ fn the_manual_names_all_that_users_call() {
              WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
                  AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'lagoon'))
          SELECT 'lagoon.' || proname FROM member JOIN pg_proc ON classid = 'pg_proc'::regclass AND objid = pg_proc.oid
-         WHERE pronamespace = 'lagoon'::regnamespace AND proname <> 'worker_status'
+         WHERE pronamespace = 'lagoon'::regnamespace AND proname NOT IN ('worker_status', 'memory_status')
              AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype, 'fdw_handler'::regtype,
                  'language_handler'::regtype)
              AND proname !~ '_validator$'
