@@ -20,7 +20,7 @@ use crate::lake::fdw::relation::Relation;
 use crate::lake::memory;
 use crate::lake::parameters::Parameters;
 use crate::lake::rows::{self, Rows};
-use crate::pg::{guc, wait};
+use crate::pg::{guc, log, wait};
 
 /// The state of one node. Dropped by EndCustomScan, or by the query's memory context on ERROR.
 pub(super) struct QueryState {
@@ -128,7 +128,15 @@ impl QueryState {
     /// # Safety
     /// `node` is that of the callback, with this state.
     unsafe fn take_over(&mut self, node: *mut pg_sys::CustomScanState, error: &Error) -> bool {
-        let may_have_a_value = matches!(error, Error::Function(_) | Error::OutOfRange { .. });
+        // What the engine cannot plan once parameters are known is PostgreSQL's, too.
+        let may_have_a_value = match error {
+            Error::Function(_) | Error::OutOfRange { .. } | Error::NotSupported { .. } => true,
+            Error::Internal { .. } => {
+                log::log(format!("lagoon: PostgreSQL's own plan takes over: {error}"));
+                true
+            }
+            _ => false,
+        };
         if !may_have_a_value || self.rows.has_given() || self.plan.instead.is_null() {
             return false;
         }
