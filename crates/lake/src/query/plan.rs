@@ -67,8 +67,15 @@ pub(super) struct Sources<'a> {
 
 /// Plans a tree.
 pub(super) fn plan(width: Width, rel: &Rel, sources: Sources<'_>) -> Result<Planned> {
-    let mut relations = Relations { planner: Planner::new(width), sources, relations: 0, common: Vec::new() };
-    let relation = relations.relation(&unnest::unnest(rel)?)?;
+    let rel = unnest::unnest(rel)?;
+    let mut relations = Relations {
+        planner: Planner::new(width),
+        sources,
+        relations: 0,
+        common: Vec::new(),
+        outermost: outermost(&rel),
+    };
+    let relation = relations.relation(&rel)?;
     relations.named(relation)
 }
 
@@ -78,6 +85,17 @@ struct Relations<'a> {
     relations: usize,
     /// Of each `With` around, outermost first, its tables.
     common: Vec<Vec<Rc<Common>>>,
+    /// The LIMIT of the whole query, by its address: that of what is below its target list.
+    outermost: *const Rel,
+}
+
+/// What gives the rows of a query, without columns that are computed at the end.
+fn outermost(rel: &Rel) -> *const Rel {
+    match rel {
+        Rel::Project { input, .. } => outermost(input),
+        Rel::With { body, .. } => outermost(body),
+        rel => std::ptr::from_ref(rel),
+    }
 }
 
 /// A table of a `With`.
@@ -126,13 +144,20 @@ impl Relations<'_> {
                 Ok(Relation { plan, fields: input.fields })
             }
             Rel::Limit { input, offset, count } => {
+                let (skip, fetch) = (bound(offset.as_ref(), "OFFSET")?, bound(count.as_ref(), "LIMIT")?);
+                // DataFusion 55 leaves out the sort below, because nothing above asks for the order.
+                if skip.is_some() && fetch.is_none() && !std::ptr::eq(rel, self.outermost) {
+                    return Err(unsupported("OFFSET without LIMIT in a subquery"));
+                }
                 let input = self.relation(input)?;
                 let rows = |rows: Option<i64>| rows.map(|rows| Box::new(lit(rows)));
-                let (skip, fetch) = (bound(offset.as_ref(), "OFFSET")?, bound(count.as_ref(), "LIMIT")?);
                 let limit = Limit { skip: rows(skip), fetch: rows(fetch), input: Arc::new(input.plan) };
                 Ok(Relation { plan: LogicalPlan::Limit(limit), fields: input.fields })
             }
-            Rel::Ties { input, keys, offset, count } => self.ties(input, keys, offset.as_ref(), count.as_ref()),
+            Rel::Ties { input, keys, offset, count } => {
+                let is_outermost = std::ptr::eq(rel, self.outermost);
+                self.ties(input, keys, offset.as_ref(), count.as_ref(), is_outermost)
+            }
             Rel::SetOperation { kind, all, left, right } => {
                 let (left, right) = (self.relation(left)?, self.relation(right)?);
                 set::plan(&mut self.planner, *kind, *all, left, right)
@@ -418,12 +443,22 @@ impl Relations<'_> {
     }
 
     /// The first rows and their peers: what is to be asked is how many rows stand before a row's first peer.
-    fn ties(&mut self, input: &Rel, keys: &[SortKey], offset: Option<&Expr>, count: Option<&Expr>) -> Result<Relation> {
+    fn ties(
+        &mut self,
+        input: &Rel,
+        keys: &[SortKey],
+        offset: Option<&Expr>,
+        count: Option<&Expr>,
+        is_outermost: bool,
+    ) -> Result<Relation> {
         let sorted = |input: Rel| Rel::Sort { input: Box::new(input), keys: keys.to_vec() };
         let (skip, fetch) = (bound(offset, "OFFSET")?, bound(count, "LIMIT")?);
         let (Some(fetch @ 1..), skip) = (fetch, skip.unwrap_or(0)) else {
             let limit =
                 Rel::Limit { input: Box::new(sorted(input.clone())), offset: offset.cloned(), count: count.cloned() };
+            if is_outermost {
+                self.outermost = &limit;
+            }
             return self.relation(&limit);
         };
         let width = input.width();

@@ -135,6 +135,8 @@ fn limits_count_from_the_sorted_beginning() {
     assert_eq!(world.rows(&limit(sorted(), Some(int(1)), Some(int(2)))), ["2", "3"]);
     assert_eq!(world.rows(&limit(sorted(), Some(int(3)), null())), ["4", "-"]);
     assert_eq!(world.rows(&limit(sorted(), null(), Some(int(0)))), [""; 0]);
+    let below = filter(limit(sorted(), Some(int(1)), None), Expr::Constant(Value::Bool(true), Kind::Bool.into()));
+    assert_eq!(world.refused(&below), "OFFSET without LIMIT in a subquery");
     let negative = |offset, count| check(&limit(sorted(), offset, count), &world.tables, &[]).unwrap_err().sqlstate();
     assert_eq!(negative(None, Some(int(-1))), "2201W");
     assert_eq!(negative(Some(int(-1)), None), "2201X");
