@@ -1,4 +1,4 @@
-//! How DataFusion plans a query: its own rules, and settings that fit our scans.
+//! How DataFusion plans a query: its rules in an order of ours, with some of our own, and settings that fit our scans.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
